@@ -1,0 +1,501 @@
+#include "cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "options.h"
+#include "real.h"
+
+namespace opcache {
+
+namespace {
+
+// Initial-exec: one instruction to reach, and it needs no allocation that could fail.
+__thread ThreadCache *t_cache __attribute__((tls_model("initial-exec"))) = nullptr;
+
+PointerMap<Descriptor> g_descriptors;
+PointerMap<Primitive> g_primitives;
+std::atomic<uint64_t> g_next_serial(1);
+// Live and idle together; the bound is on these.
+std::atomic<size_t> g_primitive_count(0);
+std::atomic<size_t> g_descriptor_count(0);
+
+const Real &lib() { return *real(); }
+
+// Counts on the calling thread, which is not always the owner.
+void count(const Descriptor *d, OpField field, uint64_t n) {
+  if (t_cache == nullptr) return;
+  t_cache->counters().ops[d->op.load(std::memory_order_relaxed)][field].add(n);
+}
+
+void destroy_primitive(Primitive *p) {
+  g_primitives.erase(p->real);
+  g_primitive_count.fetch_sub(1, std::memory_order_relaxed);
+  const uint64_t start = ticks();
+  lib().primitive_destroy(p->real);
+  for (int i = 0; i < p->bindings; ++i) lib().primitive_destroy(p->binding[i].own);
+  count(p->descriptor, kDestroyTicks, ticks() - start);
+  free(p);
+}
+
+void destroy_descriptor(Descriptor *d) {
+  g_descriptors.erase(d->real);
+  g_descriptor_count.fetch_sub(1, std::memory_order_relaxed);
+  lib().primitive_desc_destroy(d->real);
+  free(d);
+}
+
+// Drops one reference; the last one frees.
+void drop_reference(Descriptor *d) {
+  if (d->references.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy_descriptor(d);
+}
+
+}  // namespace
+
+// All thread caches, and what survives of the threads that ended.
+class Registry {
+ public:
+  static Registry &get() {
+    // Has no destructor: threads may end after static destructors have run.
+    static Registry registry;
+    return registry;
+  }
+
+  pthread_key_t key() const { return key_; }
+
+  void add(ThreadCache *cache) {
+    pthread_mutex_lock(&mutex_);
+    cache->previous_ = nullptr;
+    cache->next_ = first_;
+    if (first_ != nullptr) first_->previous_ = cache;
+    first_ = cache;
+    pthread_mutex_unlock(&mutex_);
+  }
+
+  // Keeps the counters of a thread that ends.
+  void remove(ThreadCache *cache) {
+    pthread_mutex_lock(&mutex_);
+    ended_.add(cache->counters_);
+    (cache->previous_ != nullptr ? cache->previous_->next_ : first_) = cache->next_;
+    if (cache->next_ != nullptr) cache->next_->previous_ = cache->previous_;
+    pthread_mutex_unlock(&mutex_);
+  }
+
+  void sum(Counters *total, Population *population) {
+    pthread_mutex_lock(&mutex_);
+    total->add(ended_);
+    for (ThreadCache *c = first_; c != nullptr; c = c->next_) {
+      total->add(c->counters_);
+      population->idle_primitives += c->idle_primitives_.load(std::memory_order_relaxed);
+      ++population->threads;
+    }
+    pthread_mutex_unlock(&mutex_);
+  }
+
+  Counters base;  // what reset_stats() subtracts; under base_mutex
+  pthread_mutex_t base_mutex;
+
+ private:
+  Registry() : first_(nullptr) {
+    pthread_mutex_init(&mutex_, nullptr);
+    pthread_mutex_init(&base_mutex, nullptr);
+    // A thread-specific key, not a thread_local destructor: those of MXNet, which release cached
+    // primitives, run before it.
+    pthread_key_create(&key_, ThreadCache::end_of_thread);
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  }
+
+  static void before_fork() {
+    Registry &r = get();
+    pthread_mutex_lock(&r.base_mutex);
+    pthread_mutex_lock(&r.mutex_);
+    for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_lock(&c->mutex_);
+    g_descriptors.lock();
+    g_primitives.lock();
+  }
+
+  static void after_fork_in_parent() {
+    Registry &r = get();
+    g_primitives.unlock();
+    g_descriptors.unlock();
+    for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_unlock(&c->mutex_);
+    pthread_mutex_unlock(&r.mutex_);
+    pthread_mutex_unlock(&r.base_mutex);
+  }
+
+  // The child has one thread. What the others owned can no longer go home: their idle primitives
+  // are abandoned (their scratchpads belonged to threads that are gone) and their live ones are
+  // destroyed where they are released.
+  static void after_fork_in_child() {
+    after_fork_in_parent();
+    Registry &r = get();
+    for (ThreadCache *c = r.first_; c != nullptr;) {
+      ThreadCache *const next = c->next_;
+      if (c != t_cache) {
+        c->orphaned_ = true;
+        r.remove(c);
+      }
+      c = next;
+    }
+  }
+
+  pthread_mutex_t mutex_;
+  pthread_key_t key_;
+  ThreadCache *first_;
+  Counters ended_;
+};
+
+ThreadCache::ThreadCache()
+    : busy(false),
+      last_convolution(nullptr),
+      last_convolution_used(false),
+      slots_(nullptr),
+      mask_(0),
+      live_primitives_(0),
+      idle_primitives_(0),
+      has_returned_(false),
+      returned_(nullptr),
+      orphaned_(false),
+      next_(nullptr),
+      previous_(nullptr) {
+  pthread_mutex_init(&mutex_, nullptr);
+}
+
+ThreadCache *ThreadCache::mine() {
+  if (t_cache != nullptr) return t_cache;
+  ThreadCache *cache = new (std::nothrow) ThreadCache;
+  if (cache == nullptr) return nullptr;
+  if (pthread_setspecific(Registry::get().key(), cache) != 0) {
+    delete cache;
+    return nullptr;
+  }
+  Registry::get().add(cache);
+  t_cache = cache;
+  return cache;
+}
+
+void ThreadCache::end_of_thread(void *cache) {
+  t_cache = nullptr;
+  static_cast<ThreadCache *>(cache)->shut_down();
+}
+
+Descriptor *ThreadCache::find(const Key &key, uint64_t hash) {
+  if (slots_ == nullptr) return nullptr;
+  for (size_t i = hash & mask_; slots_[i].descriptor != nullptr; i = (i + 1) & mask_) {
+    Descriptor *d = slots_[i].descriptor;
+    if (slots_[i].hash == hash && key.equals(d->key, d->key_size)) {
+      d->references.fetch_add(1, std::memory_order_relaxed);
+      descriptors_.touch(d);
+      return d;
+    }
+  }
+  return nullptr;
+}
+
+bool ThreadCache::grow() {
+  const size_t used = descriptors_.size();
+  if (slots_ != nullptr && (used + 1) * 2 <= mask_ + 1) return true;
+  const size_t capacity = slots_ == nullptr ? 256 : 2 * (mask_ + 1);
+  Slot *slots = static_cast<Slot *>(calloc(capacity, sizeof(Slot)));
+  if (slots == nullptr) return false;
+  for (size_t i = 0; slots_ != nullptr && i <= mask_; ++i) {
+    if (slots_[i].descriptor == nullptr) continue;
+    size_t j = slots_[i].hash & (capacity - 1);
+    while (slots[j].descriptor != nullptr) j = (j + 1) & (capacity - 1);
+    slots[j] = slots_[i];
+  }
+  free(slots_);
+  slots_ = slots;
+  mask_ = capacity - 1;
+  return true;
+}
+
+void ThreadCache::erase_slot(Descriptor *d) {
+  size_t hole = d->hash & mask_;
+  while (slots_[hole].descriptor != d) hole = (hole + 1) & mask_;
+  for (size_t i = (hole + 1) & mask_; slots_[i].descriptor != nullptr; i = (i + 1) & mask_) {
+    if (((i - slots_[i].hash) & mask_) >= ((i - hole) & mask_)) {
+      slots_[hole] = slots_[i];
+      hole = i;
+    }
+  }
+  slots_[hole].descriptor = nullptr;
+}
+
+Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_desc_t real_pd,
+                                Op op, uint64_t cost_ticks) {
+  evict_idle_descriptors();
+  const size_t bytes = sizeof(Descriptor) + key.size() * sizeof(uint32_t);
+  Descriptor *d = grow() ? static_cast<Descriptor *>(calloc(1, bytes)) : nullptr;
+  if (d == nullptr) return nullptr;
+  d->real = real_pd;
+  d->owner = this;
+  d->references.store(2, std::memory_order_relaxed);  // the table's and the caller's
+  d->op.store(op, std::memory_order_relaxed);
+  d->serial = g_next_serial.fetch_add(1, std::memory_order_relaxed);
+  d->hash = hash;
+  d->inputs = lib().primitive_desc_query_s32(real_pd, mkldnn_query_num_of_inputs_s32, 0);
+  d->outputs = lib().primitive_desc_query_s32(real_pd, mkldnn_query_num_of_outputs_s32, 0);
+  d->descriptor_ticks = cost_ticks;
+  d->key_size = key.size();
+  memcpy(d->key, key.words(), key.size() * sizeof(uint32_t));
+  if (!g_descriptors.insert(real_pd, d)) {
+    free(d);
+    return nullptr;
+  }
+  g_descriptor_count.fetch_add(1, std::memory_order_relaxed);
+  size_t i = hash & mask_;
+  while (slots_[i].descriptor != nullptr) i = (i + 1) & mask_;
+  slots_[i].hash = hash;
+  slots_[i].descriptor = d;
+  descriptors_.push_front(d);
+  return d;
+}
+
+Descriptor *ThreadCache::localize(Descriptor *other) {
+  if (other->owner == this) return other;
+  Key &key = scratch_key();
+  key.assign(other->key, other->key_size);
+  Descriptor *d = find(key, other->hash);
+  if (d == nullptr) {
+    mkldnn_primitive_desc_t copy = nullptr;
+    const uint64_t start = ticks();
+    if (lib().primitive_desc_clone(&copy, other->real) != mkldnn_success) return nullptr;
+    const Op op = static_cast<Op>(other->op.load(std::memory_order_relaxed));
+    d = insert(key, other->hash, copy, op, ticks() - start);
+    if (d == nullptr) {
+      lib().primitive_desc_destroy(copy);
+      return nullptr;
+    }
+    d->maybe_deconvolution = other->maybe_deconvolution;
+    counters_.ops[op][kDescriptorsCreated].add(1);
+    counters_.ops[op][kCreateTicks].add(d->descriptor_ticks);
+  }
+  // The table keeps it: nothing of this thread's is evicted before the caller is done with it.
+  d->references.fetch_sub(1, std::memory_order_relaxed);
+  return d;
+}
+
+Primitive *ThreadCache::acquire(Descriptor *d) {
+  if (has_returned_.load(std::memory_order_acquire)) drain_returned();
+  Primitive *p = d->first_idle;
+  if (p == nullptr) return nullptr;
+  d->first_idle = p->sibling.next;
+  if (d->first_idle != nullptr) d->first_idle->sibling.previous = nullptr;
+  idle_.remove(p);
+  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
+  ++d->live_primitives;
+  add_live(1);
+  return p;
+}
+
+bool ThreadCache::adopt(Primitive *p) {
+  p->owner = this;
+  if (!g_primitives.insert(p->real, p)) return false;
+  g_primitive_count.fetch_add(1, std::memory_order_relaxed);
+  ++p->descriptor->live_primitives;
+  add_live(1);
+  return true;
+}
+
+void ThreadCache::make_room() {
+  if (g_primitive_count.load(std::memory_order_relaxed) >= capacity() && idle_.last() != nullptr) {
+    evict_last_primitive();
+  }
+}
+
+// A released primitive of this thread becomes idle; beyond the bound the least recently used goes.
+void ThreadCache::take_back(Primitive *p) {
+  Descriptor *d = p->descriptor;
+  --d->live_primitives;
+  add_live(-1);
+  p->sibling.previous = nullptr;
+  p->sibling.next = d->first_idle;
+  if (d->first_idle != nullptr) d->first_idle->sibling.previous = p;
+  d->first_idle = p;
+  idle_.push_front(p);
+  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
+  evict_idle_primitives();
+}
+
+void ThreadCache::drain_returned() {
+  pthread_mutex_lock(&mutex_);
+  Primitive *p = returned_;
+  returned_ = nullptr;
+  has_returned_.store(false, std::memory_order_relaxed);
+  pthread_mutex_unlock(&mutex_);
+  while (p != nullptr) {
+    Primitive *next = p->next_returned;
+    take_back(p);
+    p = next;
+  }
+}
+
+void ThreadCache::evict_idle_primitives() {
+  while (g_primitive_count.load(std::memory_order_relaxed) > capacity() && idle_.last() != nullptr) {
+    evict_last_primitive();
+  }
+}
+
+void ThreadCache::destroy_idle(Primitive *p) {
+  if (p->sibling.previous != nullptr) {
+    p->sibling.previous->sibling.next = p->sibling.next;
+  } else {
+    p->descriptor->first_idle = p->sibling.next;
+  }
+  if (p->sibling.next != nullptr) p->sibling.next->sibling.previous = p->sibling.previous;
+  idle_.remove(p);
+  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
+  destroy_primitive(p);
+}
+
+void ThreadCache::evict_last_primitive() {
+  count(idle_.last()->descriptor, kEvictions, 1);
+  destroy_idle(idle_.last());
+}
+
+// Makes room for one more descriptor, oldest first; those in use are passed over.
+void ThreadCache::evict_idle_descriptors() {
+  Descriptor *d = descriptors_.last();
+  while (d != nullptr && g_descriptor_count.load(std::memory_order_relaxed) >= capacity()) {
+    Descriptor *const newer = d->recency.previous;
+    if (d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1) {
+      count(d, kEvictions, 1);
+      drop(d);
+    }
+    d = newer;
+  }
+}
+
+// Takes a descriptor without live primitives out of the table, with its idle primitives.
+void ThreadCache::drop(Descriptor *d) {
+  while (d->first_idle != nullptr) destroy_idle(d->first_idle);
+  erase_slot(d);
+  descriptors_.remove(d);
+  if (last_convolution == d) last_convolution = nullptr;
+  drop_reference(d);
+}
+
+// The thread ends: what is idle is destroyed here, where its scratchpad lives. What callers still
+// hold stays valid and is destroyed when they let go of it.
+void ThreadCache::shut_down() {
+  pthread_mutex_lock(&mutex_);
+  orphaned_ = true;
+  for (Primitive *p = returned_; p != nullptr;) {
+    Primitive *const next = p->next_returned;
+    take_back(p);
+    p = next;
+  }
+  while (idle_.last() != nullptr) destroy_idle(idle_.last());
+  for (Descriptor *d = descriptors_.first(); d != nullptr;) {
+    Descriptor *const next = d->recency.next;
+    // One with live primitives keeps the table's reference; the last of them drops it.
+    if (d->live_primitives == 0) drop_reference(d);
+    d = next;
+  }
+  free(slots_);
+  slots_ = nullptr;
+  // Keeps this object until the registry has let go of it.
+  add_live(1);
+  pthread_mutex_unlock(&mutex_);
+  Registry::get().remove(this);
+  pthread_mutex_lock(&mutex_);
+  const uint64_t live = add_live(-1);
+  pthread_mutex_unlock(&mutex_);
+  if (live == 0) delete this;
+}
+
+uint64_t ThreadCache::add_live(int n) {
+  const uint64_t live = live_primitives_.load(std::memory_order_relaxed) + n;
+  live_primitives_.store(live, std::memory_order_relaxed);
+  return live;
+}
+
+Descriptor *find_descriptor(const_mkldnn_primitive_desc_t handle) {
+  return g_descriptors.find(handle);
+}
+
+Primitive *find_primitive(const_mkldnn_primitive_t handle) { return g_primitives.find(handle); }
+
+void retain(Descriptor *d) { d->references.fetch_add(1, std::memory_order_relaxed); }
+
+void release(Descriptor *d) { drop_reference(d); }
+
+void release(Primitive *p) {
+  ThreadCache *const owner = p->owner;
+  if (owner == t_cache) {
+    owner->take_back(p);
+    return;
+  }
+  pthread_mutex_lock(&owner->mutex_);
+  if (!owner->orphaned_) {
+    p->next_returned = owner->returned_;
+    owner->returned_ = p;
+    owner->has_returned_.store(true, std::memory_order_release);
+    pthread_mutex_unlock(&owner->mutex_);
+    return;
+  }
+  // Its thread is gone. Without a cache, too, it would be destroyed here and now.
+  Descriptor *const d = p->descriptor;
+  const bool last_of_descriptor = --d->live_primitives == 0;
+  const uint64_t live = owner->add_live(-1);
+  pthread_mutex_unlock(&owner->mutex_);
+  destroy_primitive(p);
+  if (last_of_descriptor) drop_reference(d);
+  if (live == 0) delete owner;
+}
+
+bool anything_cached() {
+  return g_descriptor_count.load(std::memory_order_relaxed) != 0 ||
+         g_primitive_count.load(std::memory_order_relaxed) != 0;
+}
+
+size_t capacity() { return options().capacity; }
+
+void count_bypass(ThreadCache *cache, Bypass reason) {
+  static std::atomic<bool> said[kBypassCount];
+  if (cache != nullptr) cache->counters().bypasses[reason].add(1);
+  // Not describing something is worth a line, once; an odd input or a full buffer is not.
+  if ((reason == kUnknownKind || reason == kUnknownDescription) && !said[reason].exchange(true)) {
+    message("%s: passing it through to MKL-DNN (said once; counted in the statistics)",
+            bypass_name(reason));
+  }
+}
+
+size_t stats_json(char *buffer, size_t size) {
+  const Real *r = real();
+  const Options &o = options();
+  Identity identity = {};
+  identity.recognised = r != nullptr && r->abi != nullptr;
+  identity.mkldnn = identity.recognised ? r->abi->version : "unknown";
+  identity.build_id = r != nullptr ? r->build_id : "";
+  identity.active = identity.recognised && o.scope != kNoOps && o.capacity > 0;
+  identity.scope = o.scope_text;
+  identity.capacity = o.capacity;
+  Counters now;
+  Population population = {};
+  Registry &registry = Registry::get();
+  registry.sum(&now, &population);
+  population.live_primitives =
+      g_primitive_count.load(std::memory_order_relaxed) - population.idle_primitives;
+  population.descriptors = g_descriptor_count.load(std::memory_order_relaxed);
+  pthread_mutex_lock(&registry.base_mutex);
+  const size_t needed = write_json(buffer, size, identity, now, registry.base, population);
+  pthread_mutex_unlock(&registry.base_mutex);
+  return needed;
+}
+
+void reset_stats() {
+  Counters now;
+  Population population = {};
+  Registry &registry = Registry::get();
+  registry.sum(&now, &population);
+  pthread_mutex_lock(&registry.base_mutex);
+  registry.base.set(now);
+  pthread_mutex_unlock(&registry.base_mutex);
+}
+
+}  // namespace opcache

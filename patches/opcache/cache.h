@@ -1,0 +1,164 @@
+// The cached descriptors and primitives of one thread, and the registry that tells which handles
+// are cached ones. Creates nothing itself and knows nothing of how it is called; it does destroy,
+// because eviction and thread exit are its business.
+//
+// A primitive is stateful and may use its creator's thread-local scratchpad, so each belongs to the
+// thread that made it and is destroyed there; one that is released on another thread is sent home.
+#ifndef OPCACHE_CACHE_H_
+#define OPCACHE_CACHE_H_
+
+#include <mkldnn.h>
+#include <pthread.h>
+
+#include <atomic>
+
+#include "key.h"
+#include "lru.h"
+#include "pointer_map.h"
+#include "stats.h"
+
+namespace opcache {
+
+class ThreadCache;
+struct Primitive;
+
+// A canonical primitive descriptor: equal descriptions made on one thread share it.
+// Freed when its owner has evicted it (or is gone) and the last handle is destroyed.
+struct Descriptor {
+  mkldnn_primitive_desc_t real;
+  ThreadCache *owner;
+  // One for the owner's table plus one per handle that callers hold. Only the owner takes it from
+  // 1 to 0 while its thread lives; other threads need a handle of their own to raise it.
+  std::atomic<uint32_t> references;
+  std::atomic<uint32_t> op;  // an Op; atomic because another thread may hold the handle
+  bool maybe_deconvolution;  // a forward convolution that could be Deconvolution's data gradient
+  uint64_t serial;           // never reused, so it can stand for the content in another key
+  uint64_t hash;
+  int inputs;
+  int outputs;
+  uint64_t descriptor_ticks;  // what creating it really cost
+  uint64_t primitive_ticks;   // what creating a primitive of it really cost, last time
+  uint32_t live_primitives;   // owner only
+  Link<Descriptor> recency;   // owner only
+  Primitive *first_idle;      // owner only
+  uint32_t key_size;          // words
+  uint32_t key[1];            // key_size of them
+};
+
+// Where a primitive's memory object of ours finds its data: the caller's memory object.
+struct Binding {
+  mkldnn_primitive_t own;
+  const_mkldnn_primitive_t caller;  // valid while the primitive is live
+  void *handle;                     // what own points to
+};
+
+// A real primitive over memory objects of our own. Live while a caller holds it, else idle.
+struct Primitive {
+  mkldnn_primitive_t real;
+  Descriptor *descriptor;
+  ThreadCache *owner;
+  Link<Primitive> recency;  // in the owner's idle list; owner only
+  Link<Primitive> sibling;  // among the descriptor's idle ones; owner only
+  Primitive *next_returned;
+  int inputs;
+  int bindings;         // inputs, then outputs
+  Binding binding[1];  // `bindings` of them
+};
+
+class ThreadCache {
+ public:
+  // The calling thread's; made on first use. nullptr when memory is short.
+  static ThreadCache *mine();
+
+  Counters &counters() { return counters_; }
+  // True while the real library creates something for this thread: what it calls back through the
+  // exported functions is its own business, and the scratch key is in use.
+  bool busy;
+  // A buffer for building a key without allocating; the next call reuses it.
+  Key &scratch_key() { return key_; }
+
+  // Descriptors. find and insert return one with a reference for the caller.
+  Descriptor *find(const Key &key, uint64_t hash);
+  // Takes ownership of `real`; on nullptr (memory is short) it stays the caller's.
+  Descriptor *insert(const Key &key, uint64_t hash, mkldnn_primitive_desc_t real, Op op,
+                     uint64_t cost_ticks);
+  // This thread's equal of another thread's descriptor, without a reference for the caller;
+  // nullptr when it cannot be made.
+  Descriptor *localize(Descriptor *other);
+
+  // Primitives of a descriptor that this thread owns. acquire returns an idle one, now live, or
+  // nullptr. adopt makes a new one live.
+  Primitive *acquire(Descriptor *descriptor);
+  bool adopt(Primitive *primitive);
+  // Frees a slot for a primitive that is about to be created, if an idle one can go.
+  void make_room();
+
+  // Who last made a forward convolution descriptor here, and whether a primitive followed.
+  Descriptor *last_convolution;
+  bool last_convolution_used;
+
+ private:
+  friend void release(Primitive *primitive);
+  friend void release(Descriptor *descriptor);
+  friend class Registry;
+
+  struct Slot {
+    uint64_t hash;
+    Descriptor *descriptor;
+  };
+
+  ThreadCache();
+  static void end_of_thread(void *cache);
+  void shut_down();
+  void take_back(Primitive *primitive);
+  void drain_returned();
+  void evict_idle_primitives();
+  void evict_idle_descriptors();
+  void destroy_idle(Primitive *primitive);
+  void evict_last_primitive();
+  // Returns the new number of live primitives.
+  uint64_t add_live(int n);
+  void drop(Descriptor *descriptor);
+  bool grow();
+  void erase_slot(Descriptor *descriptor);
+
+  Slot *slots_;
+  size_t mask_;
+  List<Descriptor, &Descriptor::recency> descriptors_;
+  List<Primitive, &Primitive::recency> idle_;
+  std::atomic<uint64_t> live_primitives_;  // written by the owner, or under mutex_ once orphaned
+  std::atomic<uint64_t> idle_primitives_;
+  std::atomic<bool> has_returned_;
+  pthread_mutex_t mutex_;  // guards returned_ and orphaned_
+  Primitive *returned_;    // released elsewhere, waiting for the owner
+  bool orphaned_;          // the thread is gone
+  ThreadCache *next_;      // in the registry, under its mutex
+  ThreadCache *previous_;
+  Counters counters_;
+  Key key_;
+};
+
+// Ours or not? Lock-free; nullptr for handles of the real library.
+Descriptor *find_descriptor(const_mkldnn_primitive_desc_t handle);
+Primitive *find_primitive(const_mkldnn_primitive_t handle);
+
+// Gives a caller's handle back. Any thread.
+void retain(Descriptor *descriptor);
+void release(Descriptor *descriptor);
+void release(Primitive *primitive);
+
+// True when some descriptor or primitive is cached anywhere (an engine must then stay).
+bool anything_cached();
+
+// Most primitives and most descriptors kept, over all threads; 0 = off.
+size_t capacity();
+
+void count_bypass(ThreadCache *cache, Bypass reason);
+
+// The report; see stats.h for the format.
+size_t stats_json(char *buffer, size_t size);
+void reset_stats();
+
+}  // namespace opcache
+
+#endif  // OPCACHE_CACHE_H_

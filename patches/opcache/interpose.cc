@@ -1,0 +1,145 @@
+// The exported functions. Each shadows the function of the same name in libmkldnn.so.0 and
+// forwards; what to do is decided in descriptors.cc, primitives.cc and streams.cc.
+#include <mkldnn.h>
+
+#include "cache.h"
+#include "calls.h"
+#include "opcache.h"
+
+using namespace opcache;
+
+#define OPCACHE_EXPORT extern "C" __attribute__((visibility("default")))
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_desc_create(mkldnn_primitive_desc_t *result,
+                                                            const_mkldnn_op_desc_t op_desc,
+                                                            mkldnn_engine_t engine,
+                                                            const_mkldnn_primitive_desc_t hint) {
+  return create_operation(result, op_desc, nullptr, engine, hint);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_desc_create_v2(mkldnn_primitive_desc_t *result,
+                                                               const_mkldnn_op_desc_t op_desc,
+                                                               const_mkldnn_primitive_attr_t attr,
+                                                               mkldnn_engine_t engine,
+                                                               const_mkldnn_primitive_desc_t hint) {
+  return create_operation(result, op_desc, attr, engine, hint);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_desc_iterator_create(
+    mkldnn_primitive_desc_iterator_t *result, const_mkldnn_op_desc_t op_desc,
+    mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint) {
+  return create_iterator(result, op_desc, nullptr, engine, hint);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_desc_iterator_create_v2(
+    mkldnn_primitive_desc_iterator_t *result, const_mkldnn_op_desc_t op_desc,
+    const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
+    const_mkldnn_primitive_desc_t hint) {
+  return create_iterator(result, op_desc, attr, engine, hint);
+}
+
+OPCACHE_EXPORT mkldnn_status_t
+mkldnn_primitive_desc_iterator_next(mkldnn_primitive_desc_iterator_t iterator) {
+  return next_implementation(iterator);
+}
+
+OPCACHE_EXPORT mkldnn_primitive_desc_t
+mkldnn_primitive_desc_iterator_fetch(const_mkldnn_primitive_desc_iterator_t iterator) {
+  return fetch_implementation(iterator);
+}
+
+OPCACHE_EXPORT mkldnn_status_t
+mkldnn_primitive_desc_iterator_destroy(mkldnn_primitive_desc_iterator_t iterator) {
+  return destroy_iterator(iterator);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_reorder_primitive_desc_create(
+    mkldnn_primitive_desc_t *result, const_mkldnn_primitive_desc_t input,
+    const_mkldnn_primitive_desc_t output) {
+  return create_reorder(result, input, output, nullptr);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_reorder_primitive_desc_create_v2(
+    mkldnn_primitive_desc_t *result, const_mkldnn_primitive_desc_t input,
+    const_mkldnn_primitive_desc_t output, const_mkldnn_primitive_attr_t attr) {
+  return create_reorder(result, input, output, attr);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_sum_primitive_desc_create(
+    mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output, int n, const float *scales,
+    const_mkldnn_primitive_desc_t *inputs) {
+  return create_sum(result, output, n, scales, inputs);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_concat_primitive_desc_create(
+    mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output, int n,
+    int concat_dimension, const_mkldnn_primitive_desc_t *inputs) {
+  return create_concat(result, output, n, concat_dimension, inputs);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_desc_clone(mkldnn_primitive_desc_t *result,
+                                                           const_mkldnn_primitive_desc_t existing) {
+  return clone_descriptor(result, existing);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_desc_destroy(mkldnn_primitive_desc_t descriptor) {
+  return destroy_descriptor(descriptor);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_create(mkldnn_primitive_t *result,
+                                                       const_mkldnn_primitive_desc_t descriptor,
+                                                       const mkldnn_primitive_at_t *inputs,
+                                                       const_mkldnn_primitive_t *outputs) {
+  return create_primitive(result, descriptor, inputs, outputs);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_destroy(mkldnn_primitive_t primitive) {
+  return destroy_primitive(primitive);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_get_input_at(const_mkldnn_primitive_t primitive,
+                                                             size_t index,
+                                                             mkldnn_primitive_at_t *input) {
+  return get_input(primitive, index, input);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_get_output(const_mkldnn_primitive_t primitive,
+                                                           size_t index,
+                                                           const_mkldnn_primitive_t *output) {
+  return get_output(primitive, index, output);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_stream_create(mkldnn_stream_t *result,
+                                                    mkldnn_stream_kind_t kind) {
+  return create_stream(result, kind);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_stream_submit(mkldnn_stream_t stream, size_t n,
+                                                    mkldnn_primitive_t primitives[],
+                                                    mkldnn_primitive_t *error_primitive) {
+  return submit(stream, n, primitives, error_primitive);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_stream_wait(mkldnn_stream_t stream, int block,
+                                                  mkldnn_primitive_t *error_primitive) {
+  return wait(stream, block, error_primitive);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_stream_rerun(mkldnn_stream_t stream,
+                                                   mkldnn_primitive_t *error_primitive) {
+  return rerun(stream, error_primitive);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_stream_destroy(mkldnn_stream_t stream) {
+  return destroy_stream(stream);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_engine_destroy(mkldnn_engine_t engine) {
+  return destroy_engine(engine);
+}
+
+OPCACHE_EXPORT size_t mkldnn_opcache_stats_json(char *buffer, size_t size) {
+  return stats_json(buffer, size);
+}
+
+OPCACHE_EXPORT void mkldnn_opcache_reset_stats(void) { reset_stats(); }

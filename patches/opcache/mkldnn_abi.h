@@ -1,0 +1,125 @@
+// What differs between the MKL-DNN releases that MXNet 1.3 to 1.5 ship, in one table.
+// Nothing here calls the library. A release that is not in the table is not cached.
+// Sources: include/mkldnn_types.h of each tag; build-ids read from the released wheels.
+#ifndef OPCACHE_MKLDNN_ABI_H_
+#define OPCACHE_MKLDNN_ABI_H_
+
+#include <mkldnn_types.h>
+
+namespace opcache {
+
+// Our own numbering of the primitive kinds we cache: the enum of MKL-DNN moves between releases.
+enum class Kind {
+  kUnknown,
+  kMemory,
+  kView,
+  kReorder,
+  kConcat,
+  kSum,
+  kConvolution,
+  kDeconvolution,
+  kEltwise,
+  kSoftmax,
+  kPooling,
+  kLrn,
+  kBatchNorm,
+  kInnerProduct,
+};
+
+struct Abi {
+  const char *version;   // as in MKLDNN_OPCACHE_ASSUME
+  const char *build_id;  // GNU build-id of the libmkldnn.so.0 in the released wheel
+  int kind_shift;        // concat .. inner_product are this much higher than in v0.14
+  int format_last;       // formats at or above are not known to this release
+  int wino_format;
+  int packed_formats[2];     // RNN layouts we do not describe: never cached; -1 = none
+  int wino_words;            // ints (and one float) that open mkldnn_wino_desc_t, before its size
+  bool eltwise_has_slope;    // eltwise_desc ends with negative_slope
+  bool softmax_has_diff;     // softmax_desc has diff_desc before softmax_axis
+  int query_convolution_d;   // the other op-desc queries follow in the order below
+  int query_deconvolution_d;
+  int query_eltwise_d;
+  int query_softmax_d;
+  int query_pooling_d;
+  int query_lrn_d;
+  int query_batch_norm_d;
+  int query_inner_product_d;
+  // Since v0.18 a primitive may zero the padding of its output memory by that memory's own
+  // descriptor, so the outputs we make must describe the caller's memory, not a stand-in.
+  bool reads_output_memory_desc;
+  bool set_handle_zero_pads;  // mkldnn_memory_set_data_handle writes into the buffer (v0.15 on)
+};
+
+const Abi kAbis[] = {
+    {"v0.14", "327b74456f70bbd8c01967faac05ca0295cbf4f9", 0, 67, 66, {-1, -1}, 8, true, false, 66, 67,
+     68, 69, 70, 71, 72, 73, false, false},
+    {"v0.17.4", "70903626b916e9767d06429ff6fe6dce2723c90c", 1, 112, 109, {110, 111}, 10, true, true, 67,
+     68, 70, 71, 72, 73, 74, 75, false, true},
+};
+
+const size_t kAbiCount = sizeof(kAbis) / sizeof(kAbis[0]);
+
+inline Kind kind_of(const Abi &abi, int primitive_kind) {
+  switch (primitive_kind) {
+    case 1:
+      return Kind::kMemory;
+    case 2:
+      return Kind::kView;
+    case 3:
+      return Kind::kReorder;
+    default:
+      break;
+  }
+  switch (primitive_kind - abi.kind_shift) {
+    case 4:
+      return Kind::kConcat;
+    case 6:
+      return Kind::kSum;
+    case 7:
+      return Kind::kConvolution;
+    case 8:
+      return Kind::kDeconvolution;
+    case 9:
+      return Kind::kEltwise;
+    case 10:
+      return Kind::kSoftmax;
+    case 11:
+      return Kind::kPooling;
+    case 12:
+      return Kind::kLrn;
+    case 13:
+      return Kind::kBatchNorm;
+    case 14:
+      return Kind::kInnerProduct;
+    default:
+      return Kind::kUnknown;
+  }
+}
+
+// The query that returns the operation descriptor of a primitive descriptor; -1 where none does.
+inline int op_desc_query(const Abi &abi, Kind kind) {
+  switch (kind) {
+    case Kind::kConvolution:
+      return abi.query_convolution_d;
+    case Kind::kDeconvolution:
+      return abi.query_deconvolution_d;
+    case Kind::kEltwise:
+      return abi.query_eltwise_d;
+    case Kind::kSoftmax:
+      return abi.query_softmax_d;
+    case Kind::kPooling:
+      return abi.query_pooling_d;
+    case Kind::kLrn:
+      return abi.query_lrn_d;
+    case Kind::kBatchNorm:
+      return abi.query_batch_norm_d;
+    case Kind::kInnerProduct:
+      return abi.query_inner_product_d;
+    default:
+      return -1;
+  }
+}
+
+}  // namespace opcache
+
+#endif  // OPCACHE_MKLDNN_ABI_H_

@@ -1,0 +1,83 @@
+#include "options.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+namespace opcache {
+
+namespace {
+
+const size_t kDefaultCapacity = 4096;
+const size_t kMaxCapacity = 1u << 30;
+
+Options g_options;
+pthread_once_t g_once = PTHREAD_ONCE_INIT;
+
+// An unset or empty variable means its default.
+const char *environment(const char *name) {
+  const char *text = getenv(name);
+  return text != nullptr && text[0] != '\0' ? text : nullptr;
+}
+
+bool copy_text(const char *name, const char *text, char *to, size_t size) {
+  if (strlen(text) >= size) {
+    message("%s is longer than %zu characters; not caching", name, size - 1);
+    return false;
+  }
+  memcpy(to, text, strlen(text) + 1);
+  return true;
+}
+
+bool read_scope(Options *o) {
+  const char *text = environment("MKLDNN_OPCACHE");
+  if (text == nullptr) text = "all";
+  char bad[64];
+  if (!copy_text("MKLDNN_OPCACHE", text, o->scope_text, sizeof(o->scope_text))) return false;
+  if (parse_scope(text, &o->scope, bad, sizeof(bad))) return true;
+  message("MKLDNN_OPCACHE: unknown word '%s' (allowed: %s); not caching", bad, kScopeWords);
+  return false;
+}
+
+bool read_capacity(Options *o) {
+  o->capacity = kDefaultCapacity;
+  const char *text = environment("MKLDNN_OPCACHE_CAPACITY");
+  if (text == nullptr) return true;
+  char *end = nullptr;
+  errno = 0;
+  const unsigned long long n = strtoull(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n > kMaxCapacity) {
+    message("MKLDNN_OPCACHE_CAPACITY=%s is not a number from 0 to %zu; not caching", text,
+            kMaxCapacity);
+    return false;
+  }
+  o->capacity = static_cast<size_t>(n);
+  return true;
+}
+
+void read_options() {
+  Options *o = &g_options;
+  const char *stats = environment("MKLDNN_OPCACHE_STATS");
+  bool ok = stats == nullptr ||
+            copy_text("MKLDNN_OPCACHE_STATS", stats, o->stats_path, sizeof(o->stats_path));
+  ok = read_scope(o) && ok;
+  ok = read_capacity(o) && ok;
+  o->trace = environment("MKLDNN_OPCACHE_TRACE") != nullptr;
+  if (!ok) {
+    o->scope = kNoOps;
+    snprintf(o->scope_text, sizeof(o->scope_text), "off");
+  }
+}
+
+}  // namespace
+
+const Options &options() {
+  pthread_once(&g_once, read_options);
+  return g_options;
+}
+
+}  // namespace opcache

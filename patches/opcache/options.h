@@ -1,0 +1,24 @@
+// What the user asked for through the environment; read once, before the first primitive.
+#ifndef OPCACHE_OPTIONS_H_
+#define OPCACHE_OPTIONS_H_
+
+#include <stddef.h>
+
+#include "op.h"
+
+namespace opcache {
+
+struct Options {
+  OpSet scope;            // which operators' primitives are cached; empty = off
+  char scope_text[256];   // as given, or the default
+  size_t capacity;        // most primitives kept, and most descriptors kept; 0 = off
+  char stats_path[1024];  // empty = no report; "stderr"; or a file, where %p is the process id
+  bool trace;             // a line on stderr for every miss, naming the key
+};
+
+// Anything malformed is one line on stderr naming both sides, and leaves the cache off.
+const Options &options();
+
+}  // namespace opcache
+
+#endif  // OPCACHE_OPTIONS_H_

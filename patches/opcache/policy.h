@@ -1,0 +1,77 @@
+// Decisions that the calls share: is caching on, which operator a handle serves, whose time it is.
+#ifndef OPCACHE_POLICY_H_
+#define OPCACHE_POLICY_H_
+
+#include <mkldnn.h>
+
+#include "cache.h"
+#include "options.h"
+#include "real.h"
+#include "stats.h"
+
+namespace opcache {
+
+// The opening words that every operation descriptor shares.
+struct OpDescHead {
+  int primitive_kind;
+  int prop_kind;
+};
+
+inline bool caching() { return options().scope != kNoOps && options().capacity > 0; }
+
+// Descriptors of an operator are canonical in both directions as soon as one direction is in
+// scope: a forward descriptor is the hint of the backward one, and the backward operator makes it
+// anew each time. Deconvolution is made of convolutions.
+inline bool descriptor_in_scope(Op op) {
+  OpSet wanted = set_of(op);
+  if (op < 2 * kSeven) {
+    const Op forward = is_backward(op) ? static_cast<Op>(op - kBackward) : op;
+    wanted = set_of(forward) | set_of(backward(forward));
+    if (forward == kConvolution) {
+      wanted |= set_of(kDeconvolution) | set_of(backward(kDeconvolution));
+    }
+  }
+  return (options().scope & wanted) != 0;
+}
+
+inline bool primitive_in_scope(const Descriptor *d) {
+  OpSet serves = set_of(static_cast<Op>(d->op.load(std::memory_order_relaxed)));
+  if (d->maybe_deconvolution) serves |= set_of(backward(kDeconvolution));
+  return (options().scope & serves) != 0;
+}
+
+// The operator of a handle of the real library; a few queries, so only beside a real call.
+inline Op op_of_handle(const Real &r, const_mkldnn_primitive_desc_t pd) {
+  mkldnn_primitive_kind_t primitive_kind;
+  if (pd == nullptr ||
+      r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0, &primitive_kind) !=
+          mkldnn_success) {
+    return kOther;
+  }
+  const Kind kind = kind_of(*r.abi, primitive_kind);
+  const int query = op_desc_query(*r.abi, kind);
+  if (query < 0) return op_of(kind, mkldnn_prop_kind_undef);
+  const OpDescHead *head = nullptr;
+  if (r.primitive_desc_query(pd, static_cast<mkldnn_query_t>(query), 0, &head) != mkldnn_success ||
+      head == nullptr) {
+    return kOther;
+  }
+  return op_of(kind, head->prop_kind);
+}
+
+// Charges the time of a call to the cache, except what real calls inside it took.
+class CacheTime {
+ public:
+  explicit CacheTime(ThreadCache *cache) : real_ticks(0), cache_(cache), start_(ticks()) {}
+  ~CacheTime() { cache_->counters().cache_ticks.add(ticks() - start_ - real_ticks); }
+
+  uint64_t real_ticks;
+
+ private:
+  ThreadCache *cache_;
+  uint64_t start_;
+};
+
+}  // namespace opcache
+
+#endif  // OPCACHE_POLICY_H_

@@ -1,0 +1,288 @@
+// Primitives: a released one is taken again for the next caller of the same descriptor. In MKL-DNN
+// 0.x a primitive is bound to memory objects when it is made, so ours are made over memory objects
+// of our own, which are pointed at the caller's data before each execution.
+#include "primitives.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "calls.h"
+#include "policy.h"
+
+namespace opcache {
+
+namespace {
+
+// The memory object that an input stands for: itself, or the output of the primitive it names.
+// nullptr when it leads to none; the handle of its data otherwise in *handle.
+const_mkldnn_primitive_t memory_behind(const Real &r, const_mkldnn_primitive_t primitive,
+                                       size_t output_index, void **handle) {
+  if (primitive == nullptr) return nullptr;
+  if (r.memory_get_data_handle(primitive, handle) == mkldnn_success) {
+    return output_index == 0 ? primitive : nullptr;
+  }
+  const_mkldnn_primitive_t output = nullptr;
+  if (get_output(primitive, output_index, &output) != mkldnn_success || output == nullptr) {
+    return nullptr;
+  }
+  return r.memory_get_data_handle(output, handle) == mkldnn_success ? output : nullptr;
+}
+
+// Remembers which memory objects of the caller's a primitive stands for.
+bool bind(const Real &r, Primitive *p, const mkldnn_primitive_at_t *inputs,
+          const_mkldnn_primitive_t *outputs) {
+  void *handle;
+  const int n_outputs = p->bindings - p->inputs;
+  if ((p->inputs > 0 && inputs == nullptr) || (n_outputs > 0 && outputs == nullptr)) return false;
+  for (int i = 0; i < p->inputs; ++i) {
+    p->binding[i].caller =
+        memory_behind(r, inputs[i].primitive, inputs[i].output_index, &handle);
+    if (p->binding[i].caller == nullptr) return false;
+  }
+  for (int i = 0; i < n_outputs; ++i) {
+    p->binding[p->inputs + i].caller = outputs[i];
+    if (outputs[i] == nullptr || r.memory_get_data_handle(outputs[i], &handle) != mkldnn_success) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// A record without a real primitive yet; nullptr when memory is short.
+Primitive *new_record(Descriptor *d) {
+  const int bindings = d->inputs + d->outputs;
+  Primitive *p = static_cast<Primitive *>(
+      calloc(1, sizeof(Primitive) + static_cast<size_t>(bindings) * sizeof(Binding)));
+  if (p == nullptr) return nullptr;
+  p->descriptor = d;
+  p->inputs = d->inputs;
+  p->bindings = bindings;
+  return p;
+}
+
+// Memory objects to stand for the caller's. Before v0.18 a kernel reads nothing of a memory object
+// but its data handle (src/cpu/cpu_primitive.hpp), so one float will do; and its layout has no
+// padding, so that pointing it somewhere writes nothing there (from v0.15 on
+// mkldnn_memory_set_data_handle zeroes padding, which the caller's own object has seen to).
+mkldnn_status_t make_memory_objects(const Real &r, Primitive *p) {
+  mkldnn_engine_t engine = nullptr;
+  mkldnn_memory_desc_t one_float;
+  const int dims[] = {1};
+  mkldnn_primitive_desc_t pd = nullptr;
+  mkldnn_status_t status =
+      r.primitive_desc_query(p->descriptor->real, mkldnn_query_engine, 0, &engine);
+  if (status == mkldnn_success) {
+    status = r.memory_desc_init(&one_float, 1, dims, mkldnn_f32, mkldnn_x);
+  }
+  if (status == mkldnn_success) status = r.memory_primitive_desc_create(&pd, &one_float, engine);
+  for (int i = 0; status == mkldnn_success && i < p->bindings; ++i) {
+    status = r.primitive_create(&p->binding[i].own, pd, nullptr, nullptr);
+  }
+  if (pd != nullptr) r.primitive_desc_destroy(pd);
+  return status;
+}
+
+mkldnn_status_t make_real(const Real &r, Primitive *p) {
+  mkldnn_status_t status = make_memory_objects(r, p);
+  const size_t n_inputs = static_cast<size_t>(p->inputs);
+  const size_t n_outputs = static_cast<size_t>(p->bindings - p->inputs);
+  // One more than needed: malloc(0) may be nullptr.
+  mkldnn_primitive_at_t *inputs =
+      static_cast<mkldnn_primitive_at_t *>(malloc((n_inputs + 1) * sizeof(*inputs)));
+  const_mkldnn_primitive_t *outputs =
+      static_cast<const_mkldnn_primitive_t *>(malloc((n_outputs + 1) * sizeof(*outputs)));
+  if (inputs == nullptr || outputs == nullptr) status = mkldnn_out_of_memory;
+  if (status == mkldnn_success) {
+    for (size_t i = 0; i < n_inputs; ++i) {
+      inputs[i].primitive = p->binding[i].own;
+      inputs[i].output_index = 0;
+    }
+    for (size_t i = 0; i < n_outputs; ++i) outputs[i] = p->binding[n_inputs + i].own;
+    status = r.primitive_create(&p->real, p->descriptor->real, inputs, outputs);
+  }
+  free(inputs);
+  free(outputs);
+  return status;
+}
+
+void free_record(const Real &r, Primitive *p) {
+  for (int i = 0; i < p->bindings; ++i) {
+    if (p->binding[i].own != nullptr) r.primitive_destroy(p->binding[i].own);
+  }
+  free(p);
+}
+
+// A real primitive over the caller's own memory objects. An input that is a cached primitive's
+// output becomes the memory object behind it, which is what the real library would read.
+mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primitive_t *result,
+                                const_mkldnn_primitive_desc_t descriptor,
+                                const mkldnn_primitive_at_t *inputs,
+                                const_mkldnn_primitive_t *outputs) {
+  const int n = inputs != nullptr && descriptor != nullptr
+                    ? r.primitive_desc_query_s32(descriptor, mkldnn_query_num_of_inputs_s32, 0)
+                    : 0;
+  mkldnn_primitive_at_t *translated = nullptr;
+  for (int i = 0; i < n; ++i) {
+    if (inputs[i].primitive == nullptr || find_primitive(inputs[i].primitive) == nullptr) continue;
+    if (translated == nullptr) {
+      const size_t bytes = static_cast<size_t>(n) * sizeof(*translated);
+      translated = static_cast<mkldnn_primitive_at_t *>(malloc(bytes));
+      if (translated == nullptr) return mkldnn_out_of_memory;
+      memcpy(translated, inputs, bytes);
+    }
+    const_mkldnn_primitive_t output;
+    const mkldnn_status_t status =
+        get_output(inputs[i].primitive, inputs[i].output_index, &output);
+    if (status != mkldnn_success) {
+      free(translated);
+      return status;
+    }
+    translated[i].primitive = output;
+    translated[i].output_index = 0;
+  }
+  const Op op = op_of_handle(r, descriptor);
+  const uint64_t start = ticks();
+  const mkldnn_status_t status = r.primitive_create(
+      result, descriptor, translated != nullptr ? translated : inputs, outputs);
+  if (status == mkldnn_success) {
+    Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
+    counters[kPrimitivesCreated].add(1);
+    counters[kCreateTicks].add(ticks() - start);
+  }
+  free(translated);
+  return status;
+}
+
+// Makes a primitive of `d` for the caller; on failure *result is untouched and what was made is
+// gone again.
+mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
+  Descriptor *const d = p->descriptor;
+  cache->make_room();
+  const uint64_t start = ticks();
+  mkldnn_status_t status = make_real(r, p);
+  if (status == mkldnn_success && !cache->adopt(p)) {
+    r.primitive_destroy(p->real);
+    status = mkldnn_out_of_memory;
+  }
+  if (status != mkldnn_success) return status;
+  d->primitive_ticks = ticks() - start;
+  Counter(&counters)[kOpFieldCount] =
+      cache->counters().ops[d->op.load(std::memory_order_relaxed)];
+  counters[kPrimitivesCreated].add(1);
+  counters[kCreateTicks].add(d->primitive_ticks);
+  return status;
+}
+
+}  // namespace
+
+mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
+                                 const_mkldnn_primitive_desc_t descriptor,
+                                 const mkldnn_primitive_at_t *inputs,
+                                 const_mkldnn_primitive_t *outputs) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
+  if (cache == nullptr) return r->primitive_create(result, descriptor, inputs, outputs);
+  Descriptor *d = descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
+  if (d == nullptr || result == nullptr || !primitive_in_scope(d)) {
+    return create_uncached(*r, cache, result, descriptor, inputs, outputs);
+  }
+  CacheTime time(cache);
+  if (d == cache->last_convolution) cache->last_convolution_used = true;
+  d = cache->localize(d);
+  Primitive *p = d != nullptr ? cache->acquire(d) : nullptr;
+  const bool hit = p != nullptr;
+  if (!hit && d != nullptr) p = new_record(d);
+  const bool bound = p != nullptr && bind(*r, p, inputs, outputs);
+  if (bound && hit) {
+    Counter(&counters)[kOpFieldCount] =
+        cache->counters().ops[d->op.load(std::memory_order_relaxed)];
+    counters[kPrimitivesAvoided].add(1);
+    counters[kAvoidedTicks].add(d->primitive_ticks);
+    *result = p->real;
+    return mkldnn_success;
+  }
+  const uint64_t start = ticks();
+  mkldnn_status_t status = mkldnn_out_of_memory;
+  if (bound) {
+    status = create_cached(*r, cache, p);
+    if (status == mkldnn_success) *result = p->real;
+  }
+  if (status != mkldnn_success) {
+    // Over the caller's own objects instead: its status is the one to return.
+    count_bypass(cache, p == nullptr || bound ? kOutOfMemory : kInputNotMemory);
+    if (hit) {
+      release(p);
+    } else if (p != nullptr) {
+      free_record(*r, p);
+    }
+    status = create_uncached(*r, cache, result, descriptor, inputs, outputs);
+  }
+  time.real_ticks += ticks() - start;
+  return status;
+}
+
+mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
+  Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  if (p != nullptr) {
+    const uint64_t start = ticks();
+    release(p);
+    if (cache != nullptr) cache->counters().cache_ticks.add(ticks() - start);
+    return mkldnn_success;
+  }
+  if (cache == nullptr || primitive == nullptr) return r->primitive_destroy(primitive);
+  const_mkldnn_primitive_desc_t pd = nullptr;
+  r->primitive_get_primitive_desc(primitive, &pd);
+  const Op op = op_of_handle(*r, pd);
+  const uint64_t start = ticks();
+  const mkldnn_status_t status = r->primitive_destroy(primitive);
+  cache->counters().ops[op][kDestroyTicks].add(ticks() - start);
+  return status;
+}
+
+mkldnn_status_t get_input(const_mkldnn_primitive_t primitive, size_t index,
+                          mkldnn_primitive_at_t *input) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  const Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  if (p == nullptr || input == nullptr || index >= static_cast<size_t>(p->inputs)) {
+    return r->primitive_get_input_at(primitive, index, input);
+  }
+  input->primitive = p->binding[index].caller;
+  input->output_index = 0;
+  return mkldnn_success;
+}
+
+mkldnn_status_t get_output(const_mkldnn_primitive_t primitive, size_t index,
+                           const_mkldnn_primitive_t *output) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  const Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  if (p == nullptr || output == nullptr || index >= static_cast<size_t>(p->bindings - p->inputs)) {
+    return r->primitive_get_output(primitive, index, output);
+  }
+  *output = p->binding[static_cast<size_t>(p->inputs) + index].caller;
+  return mkldnn_success;
+}
+
+mkldnn_status_t rebind(const Real &r, Primitive *p) {
+  for (int i = 0; i < p->bindings; ++i) {
+    Binding &b = p->binding[i];
+#ifdef OPCACHE_FAULT_SKIP_REBIND
+    if (i == 0 && b.handle != nullptr) continue;
+#endif
+    void *handle = nullptr;
+    mkldnn_status_t status = r.memory_get_data_handle(b.caller, &handle);
+    if (status == mkldnn_success && handle != b.handle) {
+      status = r.memory_set_data_handle(b.own, handle);
+      b.handle = handle;
+    }
+    if (status != mkldnn_success) return status;
+  }
+  return mkldnn_success;
+}
+
+}  // namespace opcache

@@ -1,0 +1,123 @@
+#include "real.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+namespace opcache {
+
+namespace {
+
+const char kLibrary[] = "libmkldnn.so.0";
+
+Real g_real;
+const Real *g_resolved = nullptr;
+pthread_once_t g_once = PTHREAD_ONCE_INIT;
+
+struct BuildIdSearch {
+  ElfW(Addr) base;
+  char *hex;
+  size_t size;
+};
+
+// Reads the GNU build-id note of the library loaded at `base` into `hex`.
+int find_build_id(struct dl_phdr_info *info, size_t, void *data) {
+  BuildIdSearch *search = static_cast<BuildIdSearch *>(data);
+  if (info->dlpi_addr != search->base) return 0;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr) &segment = info->dlpi_phdr[i];
+    if (segment.p_type != PT_NOTE) continue;
+    const char *at = reinterpret_cast<const char *>(info->dlpi_addr + segment.p_vaddr);
+    const char *end = at + segment.p_memsz;
+    while (at + sizeof(ElfW(Nhdr)) <= end) {
+      ElfW(Nhdr) note;
+      memcpy(&note, at, sizeof(note));
+      const char *name = at + sizeof(note);
+      const char *desc = name + ((note.n_namesz + 3) & ~3u);
+      const char *next = desc + ((note.n_descsz + 3) & ~3u);
+      if (next > end) break;
+      if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(name, "GNU", 4) == 0 &&
+          2 * note.n_descsz < search->size) {
+        for (unsigned j = 0; j < note.n_descsz; ++j) {
+          snprintf(search->hex + 2 * j, 3, "%02x", static_cast<unsigned char>(desc[j]));
+        }
+        return 1;
+      }
+      at = next;
+    }
+  }
+  return 1;
+}
+
+// By build-id; for people who built MXNet and MKL-DNN themselves, by their word.
+const Abi *recognise(const char *build_id) {
+  for (size_t i = 0; i < kAbiCount; ++i) {
+    if (strcmp(kAbis[i].build_id, build_id) == 0) return &kAbis[i];
+  }
+  const char *assumed = getenv("MKLDNN_OPCACHE_ASSUME");
+  for (size_t i = 0; assumed != nullptr && i < kAbiCount; ++i) {
+    if (strcmp(kAbis[i].version, assumed) == 0) return &kAbis[i];
+  }
+  char known[64] = "";
+  for (size_t i = 0; i < kAbiCount; ++i) {
+    snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i > 0 ? ", " : "",
+             kAbis[i].version);
+  }
+  if (assumed != nullptr) {
+    message("MKLDNN_OPCACHE_ASSUME=%s is not a release this library knows (%s); not caching",
+            assumed, known);
+  } else {
+    message(
+        "%s with build-id '%s' is not one this library knows (%s as released with MXNet); not "
+        "caching. If it was built from one of these sources, set MKLDNN_OPCACHE_ASSUME to it",
+        kLibrary, build_id, known);
+  }
+  return nullptr;
+}
+
+void resolve() {
+  // NOLOAD: MXNet loads its libraries RTLD_LOCAL, so RTLD_NEXT would not see them, and a second
+  // copy must never be loaded. The handle is kept, so the library stays until the process ends.
+  void *handle = dlopen(kLibrary, RTLD_NOLOAD | RTLD_LAZY);
+  if (handle == nullptr) {
+    message("no %s is loaded in this process", kLibrary);
+    return;
+  }
+  const char *missing = nullptr;
+#define OPCACHE_RESOLVE(name)                                                    \
+  g_real.name = reinterpret_cast<decltype(g_real.name)>(dlsym(handle, "mkldnn_" #name)); \
+  if (g_real.name == nullptr) missing = "mkldnn_" #name;
+  OPCACHE_REAL_FUNCTIONS(OPCACHE_RESOLVE)
+#undef OPCACHE_RESOLVE
+  g_real.omp_get_max_threads = reinterpret_cast<int (*)()>(dlsym(handle, "omp_get_max_threads"));
+  if (missing != nullptr) {
+    message("%s has no %s: it is not MKL-DNN 0.14 to 0.19", kLibrary, missing);
+    return;
+  }
+  struct link_map *map = nullptr;
+  if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) {
+    BuildIdSearch search = {map->l_addr, g_real.build_id, sizeof(g_real.build_id)};
+    dl_iterate_phdr(find_build_id, &search);
+  }
+  g_real.abi = recognise(g_real.build_id);
+  if (g_real.abi != nullptr && g_real.omp_get_max_threads == nullptr) {
+    message("%s is not linked to an OpenMP runtime; not caching", kLibrary);
+    g_real.abi = nullptr;
+  }
+  g_resolved = &g_real;
+}
+
+}  // namespace
+
+const Real *real() {
+  pthread_once(&g_once, resolve);
+  return g_resolved;
+}
+
+}  // namespace opcache

@@ -1,0 +1,69 @@
+// The real MKL-DNN: its functions, resolved once, and which release it is.
+// Knows nothing of the cache. Never unloads: a reference on the library is kept for good.
+#ifndef OPCACHE_REAL_H_
+#define OPCACHE_REAL_H_
+
+#include <mkldnn.h>
+
+#include "mkldnn_abi.h"
+
+namespace opcache {
+
+// Every function of the C API that we call, as X(name without the mkldnn_ prefix).
+#define OPCACHE_REAL_FUNCTIONS(X)           \
+  X(engine_destroy)                         \
+  X(memory_desc_init)                       \
+  X(memory_get_data_handle)                 \
+  X(memory_primitive_desc_create)           \
+  X(memory_set_data_handle)                 \
+  X(concat_primitive_desc_create)           \
+  X(post_ops_get_kind)                      \
+  X(post_ops_get_params_eltwise)            \
+  X(post_ops_get_params_sum)                \
+  X(post_ops_len)                           \
+  X(primitive_attr_clone)                   \
+  X(primitive_attr_destroy)                 \
+  X(primitive_attr_get_int_output_round_mode) \
+  X(primitive_attr_get_output_scales)       \
+  X(primitive_attr_get_post_ops)            \
+  X(primitive_create)                       \
+  X(primitive_desc_clone)                   \
+  X(primitive_desc_create_v2)               \
+  X(primitive_desc_destroy)                 \
+  X(primitive_desc_get_attr)                \
+  X(primitive_desc_iterator_create_v2)      \
+  X(primitive_desc_iterator_destroy)        \
+  X(primitive_desc_iterator_fetch)          \
+  X(primitive_desc_iterator_next)           \
+  X(primitive_desc_query)                   \
+  X(primitive_desc_query_memory_d)          \
+  X(primitive_desc_query_pd)                \
+  X(primitive_desc_query_s32)               \
+  X(primitive_destroy)                      \
+  X(primitive_get_input_at)                 \
+  X(primitive_get_output)                   \
+  X(primitive_get_primitive_desc)           \
+  X(reorder_primitive_desc_create_v2)       \
+  X(stream_create)                          \
+  X(stream_destroy)                         \
+  X(stream_rerun)                           \
+  X(stream_submit)                          \
+  X(stream_wait)                            \
+  X(sum_primitive_desc_create)
+
+struct Real {
+#define OPCACHE_DECLARE(name) decltype(&mkldnn_##name) name;
+  OPCACHE_REAL_FUNCTIONS(OPCACHE_DECLARE)
+#undef OPCACHE_DECLARE
+  int (*omp_get_max_threads)();  // of the OpenMP runtime that libmkldnn itself is linked to
+  const Abi *abi;                // nullptr: not recognised, pass everything through
+  char build_id[65];             // hexadecimal; empty when the library carries none
+};
+
+// Resolves on the first call; thread-safe. nullptr when no libmkldnn.so.0 is loaded in this
+// process, or when it lacks a function we forward to (one line on stderr says which).
+const Real *real();
+
+}  // namespace opcache
+
+#endif  // OPCACHE_REAL_H_

@@ -1,0 +1,129 @@
+// Streams: cached primitives are pointed at their callers' data before each execution. An eager
+// stream executes in submit, a lazy one in wait, and rerun executes again what was submitted, so a
+// stream of ours remembers its cached primitives. Like the real one, it relies on the caller to
+// keep them alive while it may still execute them.
+#include <stdlib.h>
+#include <string.h>
+
+#include "calls.h"
+#include "policy.h"
+#include "primitives.h"
+
+namespace opcache {
+
+namespace {
+
+const char kStreamMark = 0;
+
+struct Stream {
+  const void *mark;  // a real stream's first word is its vtable, never this address
+  mkldnn_stream_t real;
+  bool lazy;
+  size_t count;
+  size_t capacity;
+  Primitive **cached;  // `count` of them; points to `few` until there are more
+  Primitive *few[6];
+};
+
+Stream *ours(mkldnn_stream_t handle) {
+  Stream *s = reinterpret_cast<Stream *>(handle);
+  return s != nullptr && s->mark == &kStreamMark ? s : nullptr;
+}
+
+bool remember(Stream *s, Primitive *p) {
+  if (s->count == s->capacity) {
+    const size_t capacity = 2 * s->capacity;
+    Primitive **const old = s->cached != s->few ? s->cached : nullptr;
+    Primitive **const more = static_cast<Primitive **>(realloc(old, capacity * sizeof(*more)));
+    if (more == nullptr) return false;
+    if (old == nullptr) memcpy(more, s->few, sizeof(s->few));
+    s->cached = more;
+    s->capacity = capacity;
+  }
+  s->cached[s->count++] = p;
+  return true;
+}
+
+mkldnn_status_t rebind_all(const Real &r, Stream *s, size_t first) {
+  for (size_t i = first; i < s->count; ++i) {
+    const mkldnn_status_t status = rebind(r, s->cached[i]);
+    if (status != mkldnn_success) return status;
+  }
+  return mkldnn_success;
+}
+
+}  // namespace
+
+mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  if (r->abi == nullptr || !caching() || result == nullptr) return r->stream_create(result, kind);
+  Stream *s = static_cast<Stream *>(malloc(sizeof(Stream)));
+  if (s == nullptr) return mkldnn_out_of_memory;
+  const mkldnn_status_t status = r->stream_create(&s->real, kind);
+  if (status != mkldnn_success) {
+    free(s);
+    return status;
+  }
+  s->mark = &kStreamMark;
+  s->lazy = kind == mkldnn_lazy;
+  s->count = 0;
+  s->capacity = sizeof(s->few) / sizeof(s->few[0]);
+  s->cached = s->few;
+  *result = reinterpret_cast<mkldnn_stream_t>(s);
+  return mkldnn_success;
+}
+
+mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *primitives,
+                       mkldnn_primitive_t *error_primitive) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  Stream *const s = ours(stream);
+  if (s == nullptr) return r->stream_submit(stream, n, primitives, error_primitive);
+  ThreadCache *const cache = ThreadCache::mine();
+  const uint64_t start = ticks();
+  const size_t first = s->count;
+  for (size_t i = 0; primitives != nullptr && i < n; ++i) {
+    Primitive *const p = primitives[i] != nullptr ? find_primitive(primitives[i]) : nullptr;
+    if (p != nullptr && !remember(s, p)) return mkldnn_out_of_memory;
+  }
+  const mkldnn_status_t status = s->lazy ? mkldnn_success : rebind_all(*r, s, first);
+  if (cache != nullptr) cache->counters().cache_ticks.add(ticks() - start);
+  if (status != mkldnn_success) return status;
+  return r->stream_submit(s->real, n, primitives, error_primitive);
+}
+
+mkldnn_status_t wait(mkldnn_stream_t stream, int block, mkldnn_primitive_t *error_primitive) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  Stream *const s = ours(stream);
+  if (s == nullptr) return r->stream_wait(stream, block, error_primitive);
+  if (s->lazy) {
+    const mkldnn_status_t status = rebind_all(*r, s, 0);
+    if (status != mkldnn_success) return status;
+  }
+  return r->stream_wait(s->real, block, error_primitive);
+}
+
+mkldnn_status_t rerun(mkldnn_stream_t stream, mkldnn_primitive_t *error_primitive) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  Stream *const s = ours(stream);
+  if (s == nullptr) return r->stream_rerun(stream, error_primitive);
+  const mkldnn_status_t status = rebind_all(*r, s, 0);
+  if (status != mkldnn_success) return status;
+  return r->stream_rerun(s->real, error_primitive);
+}
+
+mkldnn_status_t destroy_stream(mkldnn_stream_t stream) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  Stream *const s = ours(stream);
+  if (s == nullptr) return r->stream_destroy(stream);
+  const mkldnn_status_t status = r->stream_destroy(s->real);
+  if (s->cached != s->few) free(s->cached);
+  free(s);
+  return status;
+}
+
+}  // namespace opcache
