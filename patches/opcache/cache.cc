@@ -19,7 +19,8 @@ __thread ThreadCache *t_cache __attribute__((tls_model("initial-exec"))) = nullp
 PointerMap<Descriptor> g_descriptors;
 PointerMap<Primitive> g_primitives;
 std::atomic<uint64_t> g_next_serial(1);
-// Live and idle together; the bound is on these.
+// Live and idle together; the bound is on these. Memory objects are not among the primitives: MXNet
+// keeps one for every array in a layout of MKL-DNN's, so their bound is on the idle ones alone.
 std::atomic<size_t> g_primitive_count(0);
 std::atomic<size_t> g_descriptor_count(0);
 
@@ -33,7 +34,7 @@ void count(const Descriptor *d, OpField field, uint64_t n) {
 
 void destroy_primitive(Primitive *p) {
   g_primitives.erase(p->real);
-  g_primitive_count.fetch_sub(1, std::memory_order_relaxed);
+  if (p->bindings > 0) g_primitive_count.fetch_sub(1, std::memory_order_relaxed);
   const uint64_t start = ticks();
   lib().primitive_destroy(p->real);
   for (int i = 0; i < p->bindings; ++i) lib().primitive_destroy(p->binding[i].own);
@@ -41,16 +42,14 @@ void destroy_primitive(Primitive *p) {
   free(p);
 }
 
-void destroy_descriptor(Descriptor *d) {
+// Drops one reference; the last one frees.
+void drop_reference(Descriptor *d) {
+  if (d->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  for (int i = 0; i < d->layout_count; ++i) drop_reference(d->layouts[i].memory);
   g_descriptors.erase(d->real);
   g_descriptor_count.fetch_sub(1, std::memory_order_relaxed);
   lib().primitive_desc_destroy(d->real);
   free(d);
-}
-
-// Drops one reference; the last one frees.
-void drop_reference(Descriptor *d) {
-  if (d->references.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy_descriptor(d);
 }
 
 }  // namespace
@@ -160,7 +159,8 @@ ThreadCache::ThreadCache()
       returned_(nullptr),
       orphaned_(false),
       next_(nullptr),
-      previous_(nullptr) {
+      previous_(nullptr),
+      calls_(0) {
   pthread_mutex_init(&mutex_, nullptr);
 }
 
@@ -285,8 +285,8 @@ Primitive *ThreadCache::acquire(Descriptor *d) {
   if (p == nullptr) return nullptr;
   d->first_idle = p->sibling.next;
   if (d->first_idle != nullptr) d->first_idle->sibling.previous = nullptr;
-  idle_.remove(p);
-  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
+  idle_list(p).remove(p);
+  count_idle();
   ++d->live_primitives;
   add_live(1);
   return p;
@@ -295,7 +295,7 @@ Primitive *ThreadCache::acquire(Descriptor *d) {
 bool ThreadCache::adopt(Primitive *p) {
   p->owner = this;
   if (!g_primitives.insert(p->real, p)) return false;
-  g_primitive_count.fetch_add(1, std::memory_order_relaxed);
+  if (p->bindings > 0) g_primitive_count.fetch_add(1, std::memory_order_relaxed);
   ++p->descriptor->live_primitives;
   add_live(1);
   return true;
@@ -303,7 +303,7 @@ bool ThreadCache::adopt(Primitive *p) {
 
 void ThreadCache::make_room() {
   if (g_primitive_count.load(std::memory_order_relaxed) >= capacity() && idle_.last() != nullptr) {
-    evict_last_primitive();
+    evict_last(&idle_);
   }
 }
 
@@ -316,8 +316,8 @@ void ThreadCache::take_back(Primitive *p) {
   p->sibling.next = d->first_idle;
   if (d->first_idle != nullptr) d->first_idle->sibling.previous = p;
   d->first_idle = p;
-  idle_.push_front(p);
-  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
+  idle_list(p).push_front(p);
+  count_idle();
   evict_idle_primitives();
 }
 
@@ -336,8 +336,9 @@ void ThreadCache::drain_returned() {
 
 void ThreadCache::evict_idle_primitives() {
   while (g_primitive_count.load(std::memory_order_relaxed) > capacity() && idle_.last() != nullptr) {
-    evict_last_primitive();
+    evict_last(&idle_);
   }
+  while (idle_memory_.size() > capacity()) evict_last(&idle_memory_);
 }
 
 void ThreadCache::destroy_idle(Primitive *p) {
@@ -347,14 +348,18 @@ void ThreadCache::destroy_idle(Primitive *p) {
     p->descriptor->first_idle = p->sibling.next;
   }
   if (p->sibling.next != nullptr) p->sibling.next->sibling.previous = p->sibling.previous;
-  idle_.remove(p);
-  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
+  idle_list(p).remove(p);
+  count_idle();
   destroy_primitive(p);
 }
 
-void ThreadCache::evict_last_primitive() {
-  count(idle_.last()->descriptor, kEvictions, 1);
-  destroy_idle(idle_.last());
+void ThreadCache::evict_last(IdleList *idle) {
+  count(idle->last()->descriptor, kEvictions, 1);
+  destroy_idle(idle->last());
+}
+
+void ThreadCache::count_idle() {
+  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
 }
 
 // Makes room for one more descriptor, oldest first; those in use are passed over.
@@ -390,6 +395,7 @@ void ThreadCache::shut_down() {
     p = next;
   }
   while (idle_.last() != nullptr) destroy_idle(idle_.last());
+  while (idle_memory_.last() != nullptr) destroy_idle(idle_memory_.last());
   for (Descriptor *d = descriptors_.first(); d != nullptr;) {
     Descriptor *const next = d->recency.next;
     // One with live primitives keeps the table's reference; the last of them drops it.

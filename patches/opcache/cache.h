@@ -22,6 +22,15 @@ namespace opcache {
 class ThreadCache;
 struct Primitive;
 
+struct Descriptor;
+
+// The canonical descriptor of one of an operation's tensors, as asked for through query_pd.
+struct Layout {
+  mkldnn_query_t query;
+  int index;
+  Descriptor *memory;  // with a reference
+};
+
 // A canonical primitive descriptor: equal descriptions made on one thread share it.
 // Freed when its owner has evicted it (or is gone) and the last handle is destroyed.
 struct Descriptor {
@@ -41,6 +50,8 @@ struct Descriptor {
   uint32_t live_primitives;   // owner only
   Link<Descriptor> recency;   // owner only
   Primitive *first_idle;      // owner only
+  Layout layouts[8];          // owner only; the first layout_count are known
+  int layout_count;
   uint32_t key_size;          // words
   uint32_t key[1];            // key_size of them
 };
@@ -52,7 +63,8 @@ struct Binding {
   void *handle;                     // what own points to
 };
 
-// A real primitive over memory objects of our own. Live while a caller holds it, else idle.
+// A real primitive over memory objects of our own, or a memory object for a caller (which has no
+// bindings). Live while a caller holds it, else idle.
 struct Primitive {
   mkldnn_primitive_t real;
   Descriptor *descriptor;
@@ -71,6 +83,10 @@ class ThreadCache {
   static ThreadCache *mine();
 
   Counters &counters() { return counters_; }
+  // One call in so many is timed for cache_ticks: reading the clock twice would cost more than the
+  // shortest calls take.
+  static const uint32_t kSampling = 16;
+  bool sample() { return ++calls_ % kSampling == 0; }
   // True while the real library creates something for this thread: what it calls back through the
   // exported functions is its own business, and the scratch key is in use.
   bool busy;
@@ -114,8 +130,11 @@ class ThreadCache {
   void drain_returned();
   void evict_idle_primitives();
   void evict_idle_descriptors();
+  typedef List<Primitive, &Primitive::recency> IdleList;
+  IdleList &idle_list(const Primitive *p) { return p->bindings == 0 ? idle_memory_ : idle_; }
   void destroy_idle(Primitive *primitive);
-  void evict_last_primitive();
+  void evict_last(IdleList *idle);
+  void count_idle();
   // Returns the new number of live primitives.
   uint64_t add_live(int n);
   void drop(Descriptor *descriptor);
@@ -126,6 +145,7 @@ class ThreadCache {
   size_t mask_;
   List<Descriptor, &Descriptor::recency> descriptors_;
   List<Primitive, &Primitive::recency> idle_;
+  List<Primitive, &Primitive::recency> idle_memory_;
   std::atomic<uint64_t> live_primitives_;  // written by the owner, or under mutex_ once orphaned
   std::atomic<uint64_t> idle_primitives_;
   std::atomic<bool> has_returned_;
@@ -134,6 +154,7 @@ class ThreadCache {
   bool orphaned_;          // the thread is gone
   ThreadCache *next_;      // in the registry, under its mutex
   ThreadCache *previous_;
+  uint32_t calls_;
   Counters counters_;
   Key key_;
 };

@@ -19,6 +19,10 @@ mkldnn_status_t create_sum(mkldnn_primitive_desc_t *result, const mkldnn_memory_
                            int n, const float *scales, const_mkldnn_primitive_desc_t *inputs);
 mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
                               int n, int dimension, const_mkldnn_primitive_desc_t *inputs);
+mkldnn_status_t create_memory_descriptor(mkldnn_primitive_desc_t *result,
+                                         const mkldnn_memory_desc_t *desc, mkldnn_engine_t engine);
+const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t descriptor,
+                                               mkldnn_query_t what, int index);
 mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
                                  const_mkldnn_primitive_desc_t existing);
 mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor);
@@ -37,6 +41,8 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
                                  const mkldnn_primitive_at_t *inputs,
                                  const_mkldnn_primitive_t *outputs);
 mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive);
+mkldnn_status_t get_descriptor(const_mkldnn_primitive_t primitive,
+                               const_mkldnn_primitive_desc_t *descriptor);
 mkldnn_status_t get_input(const_mkldnn_primitive_t primitive, size_t index,
                           mkldnn_primitive_at_t *input);
 mkldnn_status_t get_output(const_mkldnn_primitive_t primitive, size_t index,

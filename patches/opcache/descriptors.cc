@@ -21,7 +21,12 @@ mkldnn_engine_t engine_of(const Real &r, const_mkldnn_primitive_desc_t pd) {
   return engine;
 }
 
-// The four ways to describe a primitive. visit() feeds the key; create() asks the real library.
+uint64_t serial_of(const_mkldnn_primitive_desc_t pd) {
+  const Descriptor *const d = find_descriptor(pd);
+  return d != nullptr ? d->serial : 0;
+}
+
+// The ways to describe a primitive. visit() feeds the key; create() asks the real library.
 struct Operation {
   const Real &r;
   const_mkldnn_op_desc_t op_desc;
@@ -41,6 +46,20 @@ struct Operation {
   }
 };
 
+struct MemoryObject {
+  const Real &r;
+  const mkldnn_memory_desc_t *desc;
+  mkldnn_engine_t engine;
+
+  template <class V>
+  bool visit(V &v) const {
+    return visit_memory_object(v, r, engine, *desc);
+  }
+  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
+    return r.memory_primitive_desc_create(pd, desc, engine);
+  }
+};
+
 struct Reorder {
   const Real &r;
   const_mkldnn_primitive_desc_t input;
@@ -49,7 +68,8 @@ struct Reorder {
 
   template <class V>
   bool visit(V &v) const {
-    return visit_reorder(v, r, surroundings(r, engine_of(r, input)), input, output, attr);
+    return visit_reorder(v, r, surroundings(r, engine_of(r, input)), input, output, attr,
+                         serial_of);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.reorder_primitive_desc_create_v2(pd, input, output, attr);
@@ -65,7 +85,8 @@ struct Sum {
 
   template <class V>
   bool visit(V &v) const {
-    return visit_sum(v, r, surroundings(r, engine_of(r, inputs[0])), output, n, scales, inputs);
+    return visit_sum(v, r, surroundings(r, engine_of(r, inputs[0])), output, n, scales, inputs,
+                     serial_of);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.sum_primitive_desc_create(pd, output, n, scales, inputs);
@@ -82,7 +103,7 @@ struct Concat {
   template <class V>
   bool visit(V &v) const {
     return visit_concat(v, r, surroundings(r, engine_of(r, inputs[0])), output, n, dimension,
-                        inputs);
+                        inputs, serial_of);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.concat_primitive_desc_create(pd, output, n, dimension, inputs);
@@ -286,16 +307,82 @@ mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memo
   return create_simple(kConcat, source, result != nullptr && inputs != nullptr && n > 0, result);
 }
 
+mkldnn_status_t create_memory_descriptor(mkldnn_primitive_desc_t *result,
+                                         const mkldnn_memory_desc_t *desc, mkldnn_engine_t engine) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  const MemoryObject source = {*r, desc, engine};
+  return create_simple(kMemory, source, result != nullptr && desc != nullptr && engine != nullptr,
+                       result);
+}
+
+namespace {
+
+// The canonical equal, with a reference for the caller, of a memory descriptor that is not; nullptr
+// when `pd` is no memory descriptor or memory objects are not in scope.
+Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_primitive_desc_t pd) {
+  mkldnn_primitive_kind_t primitive_kind;
+  if (!caching() || !descriptor_in_scope(kMemory) || cache->busy ||
+      r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0, &primitive_kind) !=
+          mkldnn_success ||
+      kind_of(*r.abi, primitive_kind) != Kind::kMemory) {
+    return nullptr;
+  }
+  const MemoryObject source = {r, r.primitive_desc_query_memory_d(pd), engine_of(r, pd)};
+  mkldnn_primitive_desc_t made = nullptr;
+  Descriptor *found = nullptr;
+  if (source.desc == nullptr ||
+      find_or_create(cache, kMemory, source, &made, &found) != mkldnn_success) {
+    return nullptr;
+  }
+  if (found == nullptr) r.primitive_desc_destroy(made);
+  return found;
+}
+
+}  // namespace
+
+// MXNet asks a descriptor for its tensors' layouts and clones the answers, each time anew: it gets
+// the canonical memory descriptor, so that the clone only counts.
+const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t descriptor,
+                                               mkldnn_query_t what, int index) {
+  const Real *r = real();
+  if (r == nullptr) return nullptr;
+  ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
+  Descriptor *const d =
+      cache != nullptr && descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
+  if (d == nullptr || d->owner != cache) return r->primitive_desc_query_pd(descriptor, what, index);
+  CacheTime time(cache);
+  for (int i = 0; i < d->layout_count; ++i) {
+    const Layout &known = d->layouts[i];
+    if (known.query == what && known.index == index) return known.memory->real;
+  }
+  const const_mkldnn_primitive_desc_t answer = r->primitive_desc_query_pd(descriptor, what, index);
+  const int room = sizeof(d->layouts) / sizeof(d->layouts[0]);
+  if (answer == nullptr || d->layout_count == room) return answer;
+  Descriptor *const memory = canonical_memory(*r, cache, answer);
+  if (memory == nullptr) return answer;
+  const Layout layout = {what, index, memory};
+  d->layouts[d->layout_count++] = layout;
+  return memory->real;
+}
+
 mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
                                  const_mkldnn_primitive_desc_t existing) {
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
   ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
-  if (cache == nullptr || result == nullptr) return r->primitive_desc_clone(result, existing);
-  Descriptor *const d = find_descriptor(existing);
+  if (cache == nullptr || result == nullptr || existing == nullptr) {
+    return r->primitive_desc_clone(result, existing);
+  }
+  Descriptor *d = find_descriptor(existing);
   if (d != nullptr) {
     CacheTime time(cache);
     retain(d);
+    count_avoided(cache, d);
+  } else {
+    d = canonical_memory(*r, cache, existing);
+  }
+  if (d != nullptr) {
     *result = d->real;
     return mkldnn_success;
   }
@@ -311,6 +398,7 @@ mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {
   ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
   Descriptor *const d = descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
   if (d != nullptr) {
+    CacheTime time(cache);
     release(d);
     return mkldnn_success;
   }

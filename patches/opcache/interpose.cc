@@ -77,6 +77,16 @@ OPCACHE_EXPORT mkldnn_status_t mkldnn_concat_primitive_desc_create(
   return create_concat(result, output, n, concat_dimension, inputs);
 }
 
+OPCACHE_EXPORT mkldnn_status_t mkldnn_memory_primitive_desc_create(
+    mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *desc, mkldnn_engine_t engine) {
+  return create_memory_descriptor(result, desc, engine);
+}
+
+OPCACHE_EXPORT const_mkldnn_primitive_desc_t mkldnn_primitive_desc_query_pd(
+    const_mkldnn_primitive_desc_t descriptor, mkldnn_query_t what, int index) {
+  return query_descriptor(descriptor, what, index);
+}
+
 OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_desc_clone(mkldnn_primitive_desc_t *result,
                                                            const_mkldnn_primitive_desc_t existing) {
   return clone_descriptor(result, existing);
@@ -95,6 +105,11 @@ OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_create(mkldnn_primitive_t *resul
 
 OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_destroy(mkldnn_primitive_t primitive) {
   return destroy_primitive(primitive);
+}
+
+OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_get_primitive_desc(
+    const_mkldnn_primitive_t primitive, const_mkldnn_primitive_desc_t *descriptor) {
+  return get_descriptor(primitive, descriptor);
 }
 
 OPCACHE_EXPORT mkldnn_status_t mkldnn_primitive_get_input_at(const_mkldnn_primitive_t primitive,

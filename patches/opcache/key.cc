@@ -50,12 +50,16 @@ bool visit_memory(V &v, const Abi &abi, const char *name, const mkldnn_memory_de
 }
 
 template <class V>
-bool visit_memory_pd(V &v, const Real &real, const char *name, const_mkldnn_primitive_desc_t pd) {
+bool visit_memory_pd(V &v, const Real &real, const char *name, const_mkldnn_primitive_desc_t pd,
+                     SerialOf serials) {
   if (pd == nullptr) {
     v.section(name);
     v.text("absent", "");
     return true;
   }
+  const uint64_t serial = serials != nullptr ? serials(pd) : 0;
+  v.value("serial", serial);
+  if (serial != 0) return true;
   const mkldnn_memory_desc_t *md = real.primitive_desc_query_memory_d(pd);
   return md != nullptr && visit_memory(v, *real.abi, name, *md);
 }
@@ -317,7 +321,7 @@ bool visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
   for (const auto &layout : kLayouts) {
     for (int i = 0; i < layout.count; ++i) {
       if (!visit_memory_pd(v, real, layout.name,
-                           real.primitive_desc_query_pd(hint, layout.query, i))) {
+                           real.primitive_desc_query_pd(hint, layout.query, i), nullptr)) {
         return false;
       }
     }
@@ -357,9 +361,17 @@ bool visit_operation(V &v, const Real &real, const Surroundings &around, const v
 }
 
 template <class V>
+bool visit_memory_object(V &v, const Real &real, mkldnn_engine_t engine,
+                         const mkldnn_memory_desc_t &desc) {
+  v.text("kind", "memory");
+  v.value("engine", reinterpret_cast<uintptr_t>(engine));
+  return visit_memory(v, *real.abi, "desc", desc);
+}
+
+template <class V>
 bool visit_reorder(V &v, const Real &real, const Surroundings &around,
                    const_mkldnn_primitive_desc_t input, const_mkldnn_primitive_desc_t output,
-                   const_mkldnn_primitive_attr_t attr) {
+                   const_mkldnn_primitive_attr_t attr, SerialOf serials) {
   visit_surroundings(v, around);
   v.text("kind", "reorder");
   mkldnn_engine_t output_engine = nullptr;
@@ -367,20 +379,22 @@ bool visit_reorder(V &v, const Real &real, const Surroundings &around,
     return false;
   }
   v.value("output_engine", reinterpret_cast<uintptr_t>(output_engine));
-  return visit_memory_pd(v, real, "input", input) && visit_memory_pd(v, real, "output", output) &&
-         visit_attr(v, real, attr);
+  return visit_memory_pd(v, real, "input", input, serials) &&
+         visit_memory_pd(v, real, "output", output, serials) && visit_attr(v, real, attr);
 }
 
 namespace {
 
 template <class V>
 bool visit_inputs(V &v, const Real &real, const mkldnn_memory_desc_t *output, int n,
-                  const const_mkldnn_primitive_desc_t *inputs) {
+                  const const_mkldnn_primitive_desc_t *inputs, SerialOf serials) {
   v.number("has_output", output != nullptr);
   if (output != nullptr && !visit_memory(v, *real.abi, "output", *output)) return false;
   v.number("inputs", n);
   for (int i = 0; i < n; ++i) {
-    if (inputs[i] == nullptr || !visit_memory_pd(v, real, "input", inputs[i])) return false;
+    if (inputs[i] == nullptr || !visit_memory_pd(v, real, "input", inputs[i], serials)) {
+      return false;
+    }
   }
   return true;
 }
@@ -389,10 +403,11 @@ bool visit_inputs(V &v, const Real &real, const mkldnn_memory_desc_t *output, in
 
 template <class V>
 bool visit_sum(V &v, const Real &real, const Surroundings &around, const mkldnn_memory_desc_t *output,
-               int n, const float *scales, const const_mkldnn_primitive_desc_t *inputs) {
+               int n, const float *scales, const const_mkldnn_primitive_desc_t *inputs,
+               SerialOf serials) {
   visit_surroundings(v, around);
   v.text("kind", "sum");
-  if (!visit_inputs(v, real, output, n, inputs)) return false;
+  if (!visit_inputs(v, real, output, n, inputs, serials)) return false;
   for (int i = 0; i < n; ++i) v.real("scale", scales[i]);
   return true;
 }
@@ -400,11 +415,11 @@ bool visit_sum(V &v, const Real &real, const Surroundings &around, const mkldnn_
 template <class V>
 bool visit_concat(V &v, const Real &real, const Surroundings &around,
                   const mkldnn_memory_desc_t *output, int n, int concat_dimension,
-                  const const_mkldnn_primitive_desc_t *inputs) {
+                  const const_mkldnn_primitive_desc_t *inputs, SerialOf serials) {
   visit_surroundings(v, around);
   v.text("kind", "concat");
   v.number("dimension", concat_dimension);
-  return visit_inputs(v, real, output, n, inputs);
+  return visit_inputs(v, real, output, n, inputs, serials);
 }
 
 void Printer::section(const char *name) {
@@ -442,19 +457,21 @@ void Printer::text(const char *name, const char *v) {
 }
 
 // The two visitors there are.
-#define OPCACHE_INSTANTIATE(V)                                                                    \
-  template bool visit_operation<V>(V &, const Real &, const Surroundings &, const void *,         \
-                                   const_mkldnn_primitive_attr_t, const_mkldnn_primitive_desc_t,  \
-                                   uint64_t, int);                                                \
-  template bool visit_reorder<V>(V &, const Real &, const Surroundings &,                         \
-                                 const_mkldnn_primitive_desc_t, const_mkldnn_primitive_desc_t,    \
-                                 const_mkldnn_primitive_attr_t);                                  \
-  template bool visit_sum<V>(V &, const Real &, const Surroundings &,                             \
-                             const mkldnn_memory_desc_t *, int, const float *,                    \
-                             const const_mkldnn_primitive_desc_t *);                              \
-  template bool visit_concat<V>(V &, const Real &, const Surroundings &,                          \
-                                const mkldnn_memory_desc_t *, int, int,                           \
-                                const const_mkldnn_primitive_desc_t *);
+#define OPCACHE_INSTANTIATE(V)                                                                   \
+  template bool visit_operation<V>(V &, const Real &, const Surroundings &, const void *,        \
+                                   const_mkldnn_primitive_attr_t, const_mkldnn_primitive_desc_t, \
+                                   uint64_t, int);                                               \
+  template bool visit_memory_object<V>(V &, const Real &, mkldnn_engine_t,                       \
+                                       const mkldnn_memory_desc_t &);                            \
+  template bool visit_reorder<V>(V &, const Real &, const Surroundings &,                        \
+                                 const_mkldnn_primitive_desc_t, const_mkldnn_primitive_desc_t,   \
+                                 const_mkldnn_primitive_attr_t, SerialOf);                       \
+  template bool visit_sum<V>(V &, const Real &, const Surroundings &,                            \
+                             const mkldnn_memory_desc_t *, int, const float *,                   \
+                             const const_mkldnn_primitive_desc_t *, SerialOf);                   \
+  template bool visit_concat<V>(V &, const Real &, const Surroundings &,                         \
+                                const mkldnn_memory_desc_t *, int, int,                          \
+                                const const_mkldnn_primitive_desc_t *, SerialOf);
 OPCACHE_INSTANTIATE(Key)
 OPCACHE_INSTANTIATE(Printer)
 #undef OPCACHE_INSTANTIATE

@@ -100,24 +100,31 @@ struct Surroundings {
   int max_threads;
 };
 
+typedef uint64_t (*SerialOf)(const_mkldnn_primitive_desc_t);
+
 // Each returns false when something is not known to us (kind, format, attribute): do not cache.
 // `hint_serial` identifies a hint that is itself canonical, which is identity by content; a hint
 // from elsewhere is visited field by field. `implementation` counts iterator steps from 0.
+// `serials` finds the serial of a canonical memory descriptor, 0 for any other; it may be nullptr.
 template <class V>
 bool visit_operation(V &v, const Real &real, const Surroundings &around, const void *op_desc,
                      const_mkldnn_primitive_attr_t attr, const_mkldnn_primitive_desc_t hint,
                      uint64_t hint_serial, int implementation);
 template <class V>
+bool visit_memory_object(V &v, const Real &real, mkldnn_engine_t engine,
+                         const mkldnn_memory_desc_t &desc);
+template <class V>
 bool visit_reorder(V &v, const Real &real, const Surroundings &around,
                    const_mkldnn_primitive_desc_t input, const_mkldnn_primitive_desc_t output,
-                   const_mkldnn_primitive_attr_t attr);
+                   const_mkldnn_primitive_attr_t attr, SerialOf serials);
 template <class V>
 bool visit_sum(V &v, const Real &real, const Surroundings &around, const mkldnn_memory_desc_t *output,
-               int n, const float *scales, const const_mkldnn_primitive_desc_t *inputs);
+               int n, const float *scales, const const_mkldnn_primitive_desc_t *inputs,
+               SerialOf serials);
 template <class V>
 bool visit_concat(V &v, const Real &real, const Surroundings &around,
                   const mkldnn_memory_desc_t *output, int n, int concat_dimension,
-                  const const_mkldnn_primitive_desc_t *inputs);
+                  const const_mkldnn_primitive_desc_t *inputs, SerialOf serials);
 
 }  // namespace opcache
 

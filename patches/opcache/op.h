@@ -23,7 +23,7 @@ enum Op {
   kReorder,
   kSum,
   kConcat,
-  kMemory,  // memory objects and their descriptors: counted, not an operator of any scope
+  kMemory,  // memory objects and their descriptors, which every operator makes around itself
   kOther,
   kOpCount,
 };
@@ -44,7 +44,7 @@ const OpSet kNoOps = 0;
 const OpSet kAllBackward = ((OpSet(1) << kSeven) - 1) << kBackward;
 const OpSet kAllForward = (OpSet(1) << kSeven) - 1;
 const OpSet kAllOps = kAllForward | kAllBackward | (1u << kSoftmax) | (1u << kReorder) |
-                      (1u << kSum) | (1u << kConcat);
+                      (1u << kSum) | (1u << kConcat) | (1u << kMemory);
 
 // Parses off, backward, all or a comma list of operators; `forward` in a list extends the listed
 // operators to their forward primitives. On failure returns false and `bad` holds the word.

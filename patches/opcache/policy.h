@@ -59,11 +59,19 @@ inline Op op_of_handle(const Real &r, const_mkldnn_primitive_desc_t pd) {
   return op_of(kind, head->prop_kind);
 }
 
-// Charges the time of a call to the cache, except what real calls inside it took.
+// Charges the time of a call to the cache, except what real calls inside it took. One call in
+// ThreadCache::kSampling is measured and stands for the others.
 class CacheTime {
  public:
-  explicit CacheTime(ThreadCache *cache) : real_ticks(0), cache_(cache), start_(ticks()) {}
-  ~CacheTime() { cache_->counters().cache_ticks.add(ticks() - start_ - real_ticks); }
+  explicit CacheTime(ThreadCache *cache)
+      : real_ticks(0), cache_(cache != nullptr && cache->sample() ? cache : nullptr) {
+    start_ = cache_ != nullptr ? ticks() : 0;
+  }
+  ~CacheTime() {
+    if (cache_ == nullptr) return;
+    const uint64_t own = ticks() - start_ - real_ticks;
+    cache_->counters().cache_ticks.add(ThreadCache::kSampling * own);
+  }
 
   uint64_t real_ticks;
 

@@ -48,14 +48,18 @@ bool bind(const Real &r, Primitive *p, const mkldnn_primitive_at_t *inputs,
   return true;
 }
 
+bool is_memory(const Descriptor *d) {
+  return d->op.load(std::memory_order_relaxed) == kMemory;
+}
+
 // A record without a real primitive yet; nullptr when memory is short.
 Primitive *new_record(Descriptor *d) {
-  const int bindings = d->inputs + d->outputs;
+  const int bindings = is_memory(d) ? 0 : d->inputs + d->outputs;
   Primitive *p = static_cast<Primitive *>(
       calloc(1, sizeof(Primitive) + static_cast<size_t>(bindings) * sizeof(Binding)));
   if (p == nullptr) return nullptr;
   p->descriptor = d;
-  p->inputs = d->inputs;
+  p->inputs = bindings > 0 ? d->inputs : 0;
   p->bindings = bindings;
   return p;
 }
@@ -83,6 +87,9 @@ mkldnn_status_t make_memory_objects(const Real &r, Primitive *p) {
 }
 
 mkldnn_status_t make_real(const Real &r, Primitive *p) {
+  if (p->bindings == 0) {
+    return r.primitive_create(&p->real, p->descriptor->real, nullptr, nullptr);
+  }
   mkldnn_status_t status = make_memory_objects(r, p);
   const size_t n_inputs = static_cast<size_t>(p->inputs);
   const size_t n_outputs = static_cast<size_t>(p->bindings - p->inputs);
@@ -123,7 +130,9 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
                     : 0;
   mkldnn_primitive_at_t *translated = nullptr;
   for (int i = 0; i < n; ++i) {
-    if (inputs[i].primitive == nullptr || find_primitive(inputs[i].primitive) == nullptr) continue;
+    const Primitive *const p =
+        inputs[i].primitive != nullptr ? find_primitive(inputs[i].primitive) : nullptr;
+    if (p == nullptr || p->bindings == 0) continue;
     if (translated == nullptr) {
       const size_t bytes = static_cast<size_t>(n) * sizeof(*translated);
       translated = static_cast<mkldnn_primitive_at_t *>(malloc(bytes));
@@ -157,7 +166,7 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
 // gone again.
 mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
   Descriptor *const d = p->descriptor;
-  cache->make_room();
+  if (p->bindings > 0) cache->make_room();
   const uint64_t start = ticks();
   mkldnn_status_t status = make_real(r, p);
   if (status == mkldnn_success && !cache->adopt(p)) {
@@ -195,6 +204,8 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
   if (!hit && d != nullptr) p = new_record(d);
   const bool bound = p != nullptr && bind(*r, p, inputs, outputs);
   if (bound && hit) {
+    // A new memory object points nowhere.
+    if (p->bindings == 0) r->memory_set_data_handle(p->real, nullptr);
     Counter(&counters)[kOpFieldCount] =
         cache->counters().ops[d->op.load(std::memory_order_relaxed)];
     counters[kPrimitivesAvoided].add(1);
@@ -228,9 +239,8 @@ mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
   ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
   Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
   if (p != nullptr) {
-    const uint64_t start = ticks();
+    CacheTime time(cache);
     release(p);
-    if (cache != nullptr) cache->counters().cache_ticks.add(ticks() - start);
     return mkldnn_success;
   }
   if (cache == nullptr || primitive == nullptr) return r->primitive_destroy(primitive);
@@ -241,6 +251,18 @@ mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
   const mkldnn_status_t status = r->primitive_destroy(primitive);
   cache->counters().ops[op][kDestroyTicks].add(ticks() - start);
   return status;
+}
+
+mkldnn_status_t get_descriptor(const_mkldnn_primitive_t primitive,
+                               const_mkldnn_primitive_desc_t *descriptor) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  const Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  if (p == nullptr || descriptor == nullptr) {
+    return r->primitive_get_primitive_desc(primitive, descriptor);
+  }
+  *descriptor = p->descriptor->real;
+  return mkldnn_success;
 }
 
 mkldnn_status_t get_input(const_mkldnn_primitive_t primitive, size_t index,

@@ -52,6 +52,17 @@ mkldnn_status_t rebind_all(const Real &r, Stream *s, size_t first) {
   return mkldnn_success;
 }
 
+// Remembers the cached ones among the primitives, and rebinds them where submit executes.
+mkldnn_status_t prepare(const Real &r, Stream *s, size_t n, const mkldnn_primitive_t *primitives) {
+  CacheTime time(ThreadCache::mine());
+  const size_t first = s->count;
+  for (size_t i = 0; primitives != nullptr && i < n; ++i) {
+    Primitive *const p = primitives[i] != nullptr ? find_primitive(primitives[i]) : nullptr;
+    if (p != nullptr && !remember(s, p)) return mkldnn_out_of_memory;
+  }
+  return s->lazy ? mkldnn_success : rebind_all(r, s, first);
+}
+
 }  // namespace
 
 mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
@@ -80,15 +91,7 @@ mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *pri
   if (r == nullptr) return mkldnn_runtime_error;
   Stream *const s = ours(stream);
   if (s == nullptr) return r->stream_submit(stream, n, primitives, error_primitive);
-  ThreadCache *const cache = ThreadCache::mine();
-  const uint64_t start = ticks();
-  const size_t first = s->count;
-  for (size_t i = 0; primitives != nullptr && i < n; ++i) {
-    Primitive *const p = primitives[i] != nullptr ? find_primitive(primitives[i]) : nullptr;
-    if (p != nullptr && !remember(s, p)) return mkldnn_out_of_memory;
-  }
-  const mkldnn_status_t status = s->lazy ? mkldnn_success : rebind_all(*r, s, first);
-  if (cache != nullptr) cache->counters().cache_ticks.add(ticks() - start);
+  const mkldnn_status_t status = prepare(*r, s, n, primitives);
   if (status != mkldnn_success) return status;
   return r->stream_submit(s->real, n, primitives, error_primitive);
 }
