@@ -1,0 +1,60 @@
+# Every command of the project; `make help` lists them. PYTHON is used once, to make .venv.
+
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+HEADERS := $(CURDIR)/build/1.4.1-stock/mxnet/include/mkldnn
+CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc tests/cpp/*.h)
+
+.DEFAULT_GOAL := all
+.PHONY: all help venv build test bench check format clean distclean
+
+all: build
+
+help:
+	@echo 'make build      .venv, build/ (stock and patched MXNets, the library) and dist/ (wheels)'
+	@echo 'make bench      training throughput, stock against patched; variables: MODELS BATCH'
+	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT'
+	@echo 'make test       C++ tests and pytest; PYTEST_ARGS="-k name" runs some of pytest only'
+	@echo 'make check      formatters (without changing anything), linter, type checker'
+	@echo 'make format     formatters'
+	@echo 'make venv       .venv only'
+	@echo 'make clean      removes build/ and dist/'
+	@echo 'make distclean  removes .venv too; downloaded wheels stay in the user'"'"'s cache folder'
+	@echo 'PYTHON=python3.9 chooses the Python that .venv is made with (3.8 to 3.11)'
+
+venv:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo 'opcache: error: $(PYTHON) is needed, not found on PATH' >&2; exit 1; }
+	@$(PYTHON) -m harness.prerequisites
+	@$(PYTHON) -m harness.bootstrap
+
+build: venv
+	@$(VENV_PYTHON) -m harness build
+
+test: build
+	$(if $(wildcard tests/cpp/Makefile),$(MAKE) -C tests/cpp test HEADERS=$(HEADERS) BUILD=$(CURDIR)/build)
+	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+bench: build
+	@$(VENV_PYTHON) -m harness bench \
+	  $(if $(MODELS),--models '$(MODELS)') $(if $(BATCH),--batch-size '$(BATCH)') \
+	  $(if $(IMAGE),--image-size '$(IMAGE)') $(if $(HOSTS),--hosts '$(HOSTS)') \
+	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
+	  $(if $(OUT),--out '$(OUT)')
+
+check: venv
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m mypy harness $(wildcard models)
+	$(if $(CXX_FILES),.venv/bin/clang-format --dry-run -Werror $(CXX_FILES))
+
+format: venv
+	$(VENV_PYTHON) -m ruff format .
+	$(if $(CXX_FILES),.venv/bin/clang-format -i $(CXX_FILES))
+
+clean:
+	rm -rf build dist
+
+distclean: clean
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

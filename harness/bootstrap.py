@@ -1,0 +1,95 @@
+"""Makes ``.venv`` with the pinned dependencies, from cached wheels where they suffice.
+
+Runs under the user's Python, after ``harness.prerequisites``, so with the standard library
+alone. An environment whose stamp does not match is made anew: half an installation never counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from harness import atomic, layout, pip
+from harness.console import say
+from harness.errors import HarnessError
+
+REQUIREMENTS = ("requirements.txt", "requirements-nodeps.txt")
+
+
+def make_environment(root: Path, cache: Path) -> bool:
+    """Bring ``root/.venv`` up to date; return False if it already was.
+
+    ``cache`` is the folder of cached wheels; what it lacks is downloaded into it. Raises
+    HarnessError when the environment cannot be made.
+    """
+    folder = root / ".venv"
+    python = folder / "bin" / "python"
+    stamp = folder / ".opcache-stamp.json"
+    wanted = _inputs(root)
+    if stamp.is_file() and stamp.read_text() == wanted and python.exists():
+        return False
+    say(f"making .venv with Python {platform.python_version()}")
+    # --clear, because pip can neither finish nor undo an installation that was killed.
+    made = subprocess.run([_interpreter(), "-I", "-m", "venv", "--clear", str(folder)])
+    if made.returncode != 0:
+        raise HarnessError(f"{sys.executable} -m venv failed with exit code {made.returncode}")
+    # Compiled wheels differ between Python versions.
+    wheels = cache / "cp{}{}".format(*sys.version_info)
+    if not wheels.is_dir() or _install(python, wheels, root):
+        say("downloading dependencies: the cached wheels do not suffice")
+        for arguments in _arguments(root):
+            pip.download(python, wheels, arguments)
+        problem = _install(python, wheels, root)
+        if problem:
+            raise HarnessError(f"pip install from {wheels} failed: {problem}")
+    atomic.write_text(stamp, wanted)
+    return True
+
+
+def _interpreter() -> str:
+    # Inside a virtual environment, most likely .venv itself, sys.executable is a link that --clear
+    # would remove, or make point at itself.
+    inside = sys.prefix != sys.base_prefix
+    return os.path.realpath(sys.executable) if inside else sys.executable
+
+
+def _inputs(root: Path) -> str:
+    # The path counts: scripts in an environment name the place where they were installed.
+    inputs = {"path": str(root), "python": platform.python_version()}
+    for name in REQUIREMENTS:
+        inputs[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
+    return json.dumps(inputs, indent=1, sort_keys=True)
+
+
+def _arguments(root: Path) -> list[list[str]]:
+    complete, without_dependencies = (str(root / name) for name in REQUIREMENTS)
+    return [["-r", complete], ["--no-deps", "-r", without_dependencies]]
+
+
+def _install(python: Path, wheels: Path, root: Path) -> str:
+    problems = (pip.install(python, wheels, arguments) for arguments in _arguments(root))
+    return next(filter(None, problems), "")
+
+
+def main() -> int:
+    """Make the project's environment; return 0, or 1 with one line on stderr."""
+    try:
+        paths = layout.here()
+        with atomic.lock(paths.lock):
+            make_environment(paths.root, pip.wheel_cache())
+    except (HarnessError, OSError) as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""The build command: from pinned wheels and C++ sources to patched MXNets and their wheels.
+
+Every product has a stamp with the hashes of all it was made from. A product whose stamp matches
+is left alone; any other is made anew beside its place and moved there whole, so that a build which
+was killed is resumed by the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict
+
+from harness import atomic, config, layout, patching, pip, prerequisites, wheels
+from harness.config import Host, Toolchain
+from harness.console import say
+from harness.errors import HarnessError
+from harness.layout import Layout
+
+_STAMP = ".opcache-stamp.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The build takes no options: configs/toolchain.toml says what is built."""
+    del parser
+
+
+def main(args: argparse.Namespace) -> int:
+    """Build everything that is missing or out of date; return 0."""
+    del args
+    for problem in prerequisites.problems():
+        raise HarnessError(problem)
+    paths = layout.here()
+    with atomic.lock(paths.lock):
+        build(paths, pip.wheel_cache())
+    return 0
+
+
+def build(paths: Layout, cache: Path) -> None:
+    """Build the work tree ``paths`` with the wheels in the folder ``cache``.
+
+    What the cache lacks is downloaded into it. Raises HarnessError; what was finished stays.
+    """
+    toolchain = config.load_toolchain(paths.toolchain)
+    version = config.project_version(paths.pyproject)
+    for host in toolchain.hosts:
+        make_stock(paths, host, cache)
+    make_library(paths, toolchain)
+    for host in toolchain.hosts:
+        make_patched(paths, host, version, toolchain)
+        make_wheel(paths, host, version)
+
+
+def make_stock(paths: Layout, host: Host, cache: Path) -> None:
+    """Unpack the released MXNet ``host`` into its PYTHONPATH folder."""
+    tree = paths.stock(host.version)
+    inputs = {"sha256": host.sha256, "mkldnn_build_id": host.mkldnn_build_id}
+    if _is_current(tree / _STAMP, inputs):
+        return
+    wheel = wheels.fetch(host, cache, Path(sys.executable))
+    say(f"unpacking {wheel.name}")
+    with atomic.folder(tree) as folder:
+        wheels.unpack(wheel, folder)
+        wheels.check_mkldnn(folder, host)
+        _stamp(folder / _STAMP, inputs)
+
+
+def make_library(paths: Layout, toolchain: Toolchain) -> None:
+    """Compile the library; its own Makefile knows what is out of date."""
+    command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(paths.sources)]
+    command += [f"HEADERS={paths.headers(toolchain.headers)}", f"OUT={paths.library.parent}"]
+    # The variables and jobs of a make that called us are not meant for this one.
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    result = subprocess.run(command, env=environment, stdout=sys.stderr)
+    if result.returncode != 0:
+        raise HarnessError(f"compiling {paths.sources} failed: make exit {result.returncode}")
+    if not paths.library.is_file():
+        raise HarnessError(f"compiling {paths.sources}: expected {paths.library}, found none")
+
+
+def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) -> None:
+    """Make the PYTHONPATH folder of the patched MXNet ``host``."""
+    tree = paths.patched(host.version)
+    inputs = {
+        "stock": wheels.sha256_of(paths.stock(host.version) / _STAMP),
+        "library": wheels.sha256_of(paths.library),
+        "patching.py": wheels.sha256_of(Path(patching.__file__)),
+        "version": version,
+        "requires": ", ".join(toolchain.requires),
+    }
+    if _is_current(tree / _STAMP, inputs):
+        return
+    say(f"patching MXNet {host.version}")
+    with atomic.folder(tree) as folder:
+        patching.link_tree(paths.stock(host.version), folder)
+        patching.patch_libraries(folder, paths.library)
+        patching.rewrite_dist_info(folder, host, version, toolchain.requires)
+        _stamp(folder / _STAMP, inputs)
+
+
+def make_wheel(paths: Layout, host: Host, version: str) -> None:
+    """Pack the patched MXNet ``host`` as an installable wheel in dist/."""
+    tree = paths.patched(host.version)
+    wheel = paths.dist / patching.wheel_name(host, version)
+    stamp = paths.build / f"{host.version}-wheel.json"
+    inputs = {"tree": wheels.sha256_of(tree / _STAMP)}
+    if wheel.is_file() and _is_current(stamp, inputs):
+        return
+    say(f"packing {wheel.name}")
+    stamp.unlink(missing_ok=True)
+    paths.dist.mkdir(exist_ok=True)
+    scratch = paths.build / ".pack"
+    shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
+    # Packed from links, without the caches that running the tree leaves in it.
+    contents, packed = scratch / "contents", scratch / "packed"
+    contents.mkdir(parents=True)
+    packed.mkdir()
+    patching.link_tree(tree, contents)
+    os.replace(patching.pack(contents, packed, wheel.name), wheel)
+    shutil.rmtree(scratch)
+    _stamp(stamp, inputs)
+
+
+def _is_current(stamp: Path, inputs: Dict[str, str]) -> bool:
+    return stamp.is_file() and stamp.read_text() == _stamp_text(inputs)
+
+
+def _stamp(stamp: Path, inputs: Dict[str, str]) -> None:
+    atomic.write_text(stamp, _stamp_text(inputs))
+
+
+def _stamp_text(inputs: Dict[str, str]) -> str:
+    return json.dumps(inputs, indent=1, sort_keys=True) + "\n"
