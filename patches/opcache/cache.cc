@@ -26,19 +26,21 @@ std::atomic<size_t> g_descriptor_count(0);
 
 const Real &lib() { return *real(); }
 
+Op op_of(const Descriptor *d) { return static_cast<Op>(d->op.load(std::memory_order_relaxed)); }
+
 // Counts on the calling thread, which is not always the owner.
-void count(const Descriptor *d, OpField field, uint64_t n) {
-  if (t_cache == nullptr) return;
-  t_cache->counters().ops[d->op.load(std::memory_order_relaxed)][field].add(n);
+void count(Op op, OpField field, uint64_t n) {
+  if (t_cache != nullptr) t_cache->counters().ops[op][field].add(n);
 }
 
-void destroy_primitive(Primitive *p) {
+// Does not touch p->descriptor, which may be gone by now.
+void destroy_primitive(Primitive *p, Op op) {
   g_primitives.erase(p->real);
   if (p->bindings > 0) g_primitive_count.fetch_sub(1, std::memory_order_relaxed);
   const uint64_t start = ticks();
   lib().primitive_destroy(p->real);
   for (int i = 0; i < p->bindings; ++i) lib().primitive_destroy(p->binding[i].own);
-  count(p->descriptor, kDestroyTicks, ticks() - start);
+  count(op, kDestroyTicks, ticks() - start);
   free(p);
 }
 
@@ -65,12 +67,19 @@ class Registry {
 
   pthread_key_t key() const { return key_; }
 
+  // How many share the bound.
+  size_t threads() const {
+    const size_t n = threads_.load(std::memory_order_relaxed);
+    return n > 0 ? n : 1;
+  }
+
   void add(ThreadCache *cache) {
     pthread_mutex_lock(&mutex_);
     cache->previous_ = nullptr;
     cache->next_ = first_;
     if (first_ != nullptr) first_->previous_ = cache;
     first_ = cache;
+    threads_.fetch_add(1, std::memory_order_relaxed);
     pthread_mutex_unlock(&mutex_);
   }
 
@@ -80,6 +89,7 @@ class Registry {
     ended_.add(cache->counters_);
     (cache->previous_ != nullptr ? cache->previous_->next_ : first_) = cache->next_;
     if (cache->next_ != nullptr) cache->next_->previous_ = cache->previous_;
+    threads_.fetch_sub(1, std::memory_order_relaxed);
     pthread_mutex_unlock(&mutex_);
   }
 
@@ -98,7 +108,7 @@ class Registry {
   pthread_mutex_t base_mutex;
 
  private:
-  Registry() : first_(nullptr) {
+  Registry() : threads_(0), first_(nullptr) {
     pthread_mutex_init(&mutex_, nullptr);
     pthread_mutex_init(&base_mutex, nullptr);
     // A thread-specific key, not a thread_local destructor: those of MXNet, which release cached
@@ -136,6 +146,8 @@ class Registry {
       if (c != t_cache) {
         c->orphaned_ = true;
         r.remove(c);
+        g_primitive_count.fetch_sub(c->idle_primitives_.load(std::memory_order_relaxed),
+                                    std::memory_order_relaxed);
       }
       c = next;
     }
@@ -143,6 +155,7 @@ class Registry {
 
   pthread_mutex_t mutex_;
   pthread_key_t key_;
+  std::atomic<size_t> threads_;
   ThreadCache *first_;
   Counters ended_;
 };
@@ -232,7 +245,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
   Descriptor *d = grow() ? static_cast<Descriptor *>(calloc(1, bytes)) : nullptr;
   if (d == nullptr) return nullptr;
   d->real = real_pd;
-  d->owner = this;
+  d->owner.store(this, std::memory_order_relaxed);
   d->references.store(2, std::memory_order_relaxed);  // the table's and the caller's
   d->op.store(op, std::memory_order_relaxed);
   d->serial = g_next_serial.fetch_add(1, std::memory_order_relaxed);
@@ -256,7 +269,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
 }
 
 Descriptor *ThreadCache::localize(Descriptor *other) {
-  if (other->owner == this) return other;
+  if (owns(other)) return other;
   Key &key = scratch_key();
   key.assign(other->key, other->key_size);
   Descriptor *d = find(key, other->hash);
@@ -264,7 +277,7 @@ Descriptor *ThreadCache::localize(Descriptor *other) {
     mkldnn_primitive_desc_t copy = nullptr;
     const uint64_t start = ticks();
     if (lib().primitive_desc_clone(&copy, other->real) != mkldnn_success) return nullptr;
-    const Op op = static_cast<Op>(other->op.load(std::memory_order_relaxed));
+    const Op op = op_of(other);
     d = insert(key, other->hash, copy, op, ticks() - start);
     if (d == nullptr) {
       lib().primitive_desc_destroy(copy);
@@ -301,8 +314,18 @@ bool ThreadCache::adopt(Primitive *p) {
   return true;
 }
 
+// How many idle primitives a thread may keep although the bound is reached. It can destroy only its
+// own: without a share, one thread that filled the cache and then sleeps would leave the others
+// none.
+size_t ThreadCache::own_share() {
+  const size_t threads = Registry::get().threads();
+  return threads == 1 ? 0 : capacity() / threads;
+}
+
 void ThreadCache::make_room() {
-  if (g_primitive_count.load(std::memory_order_relaxed) >= capacity() && idle_.last() != nullptr) {
+  const size_t share = own_share();
+  if (g_primitive_count.load(std::memory_order_relaxed) >= capacity() && idle_.size() >= share &&
+      idle_.last() != nullptr) {
     evict_last(&idle_);
   }
 }
@@ -335,7 +358,9 @@ void ThreadCache::drain_returned() {
 }
 
 void ThreadCache::evict_idle_primitives() {
-  while (g_primitive_count.load(std::memory_order_relaxed) > capacity() && idle_.last() != nullptr) {
+  const size_t share = own_share();
+  while (g_primitive_count.load(std::memory_order_relaxed) > capacity() && idle_.size() > share &&
+         idle_.last() != nullptr) {
     evict_last(&idle_);
   }
   while (idle_memory_.size() > capacity()) evict_last(&idle_memory_);
@@ -350,17 +375,15 @@ void ThreadCache::destroy_idle(Primitive *p) {
   if (p->sibling.next != nullptr) p->sibling.next->sibling.previous = p->sibling.previous;
   idle_list(p).remove(p);
   count_idle();
-  destroy_primitive(p);
+  destroy_primitive(p, op_of(p->descriptor));
 }
 
 void ThreadCache::evict_last(IdleList *idle) {
-  count(idle->last()->descriptor, kEvictions, 1);
+  count(op_of(idle->last()->descriptor), kEvictions, 1);
   destroy_idle(idle->last());
 }
 
-void ThreadCache::count_idle() {
-  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
-}
+void ThreadCache::count_idle() { idle_primitives_.store(idle_.size(), std::memory_order_relaxed); }
 
 // Makes room for one more descriptor, oldest first; those in use are passed over.
 void ThreadCache::evict_idle_descriptors() {
@@ -368,7 +391,7 @@ void ThreadCache::evict_idle_descriptors() {
   while (d != nullptr && g_descriptor_count.load(std::memory_order_relaxed) >= capacity()) {
     Descriptor *const newer = d->recency.previous;
     if (d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1) {
-      count(d, kEvictions, 1);
+      count(op_of(d), kEvictions, 1);
       drop(d);
     }
     d = newer;
@@ -398,6 +421,7 @@ void ThreadCache::shut_down() {
   while (idle_memory_.last() != nullptr) destroy_idle(idle_memory_.last());
   for (Descriptor *d = descriptors_.first(); d != nullptr;) {
     Descriptor *const next = d->recency.next;
+    d->owner.store(nullptr, std::memory_order_relaxed);
     // One with live primitives keeps the table's reference; the last of them drops it.
     if (d->live_primitives == 0) drop_reference(d);
     d = next;
@@ -446,10 +470,11 @@ void release(Primitive *p) {
   }
   // Its thread is gone. Without a cache, too, it would be destroyed here and now.
   Descriptor *const d = p->descriptor;
+  const Op op = op_of(d);
   const bool last_of_descriptor = --d->live_primitives == 0;
   const uint64_t live = owner->add_live(-1);
   pthread_mutex_unlock(&owner->mutex_);
-  destroy_primitive(p);
+  destroy_primitive(p, op);
   if (last_of_descriptor) drop_reference(d);
   if (live == 0) delete owner;
 }
@@ -485,8 +510,10 @@ size_t stats_json(char *buffer, size_t size) {
   Population population = {};
   Registry &registry = Registry::get();
   registry.sum(&now, &population);
+  // Threads go on meanwhile, so the two may not fit exactly.
+  const uint64_t primitives = g_primitive_count.load(std::memory_order_relaxed);
   population.live_primitives =
-      g_primitive_count.load(std::memory_order_relaxed) - population.idle_primitives;
+      primitives > population.idle_primitives ? primitives - population.idle_primitives : 0;
   population.descriptors = g_descriptor_count.load(std::memory_order_relaxed);
   pthread_mutex_lock(&registry.base_mutex);
   const size_t needed = write_json(buffer, size, identity, now, registry.base, population);

@@ -35,7 +35,7 @@ struct Layout {
 // Freed when its owner has evicted it (or is gone) and the last handle is destroyed.
 struct Descriptor {
   mkldnn_primitive_desc_t real;
-  ThreadCache *owner;
+  std::atomic<ThreadCache *> owner;  // nullptr once that thread has ended
   // One for the owner's table plus one per handle that callers hold. Only the owner takes it from
   // 1 to 0 while its thread lives; other threads need a handle of their own to raise it.
   std::atomic<uint32_t> references;
@@ -52,14 +52,15 @@ struct Descriptor {
   Primitive *first_idle;      // owner only
   Layout layouts[8];          // owner only; the first layout_count are known
   int layout_count;
-  uint32_t key_size;          // words
-  uint32_t key[1];            // key_size of them
+  uint32_t key_size;  // words
+  uint32_t key[1];    // key_size of them
 };
 
 // Where a primitive's memory object of ours finds its data: the caller's memory object.
 struct Binding {
   mkldnn_primitive_t own;
   const_mkldnn_primitive_t caller;  // valid while the primitive is live
+  mkldnn_primitive_at_t given;      // an input as the caller named it: maybe a primitive's output
   void *handle;                     // what own points to
 };
 
@@ -73,7 +74,7 @@ struct Primitive {
   Link<Primitive> sibling;  // among the descriptor's idle ones; owner only
   Primitive *next_returned;
   int inputs;
-  int bindings;         // inputs, then outputs
+  int bindings;        // inputs, then outputs
   Binding binding[1];  // `bindings` of them
 };
 
@@ -108,6 +109,7 @@ class ThreadCache {
   bool adopt(Primitive *primitive);
   // Frees a slot for a primitive that is about to be created, if an idle one can go.
   void make_room();
+  bool owns(const Descriptor *d) const { return d->owner.load(std::memory_order_relaxed) == this; }
 
   // Who last made a forward convolution descriptor here, and whether a primitive followed.
   Descriptor *last_convolution;
@@ -135,6 +137,7 @@ class ThreadCache {
   void destroy_idle(Primitive *primitive);
   void evict_last(IdleList *idle);
   void count_idle();
+  static size_t own_share();
   // Returns the new number of live primitives.
   uint64_t add_live(int n);
   void drop(Descriptor *descriptor);

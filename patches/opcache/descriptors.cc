@@ -130,11 +130,13 @@ template <class Create>
 mkldnn_status_t create_timed(ThreadCache *cache, Op op, const Create &create,
                              uint64_t *cost_ticks) {
   const uint64_t start = ticks();
+  const bool was_busy = cache->busy;
   cache->busy = true;
   const mkldnn_status_t status = create();
-  cache->busy = false;
+  cache->busy = was_busy;
   *cost_ticks = ticks() - start;
-  if (status == mkldnn_success) {
+  // What the real library makes for itself is part of the creation that asked for it.
+  if (status == mkldnn_success && !was_busy) {
     Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
     counters[kDescriptorsCreated].add(1);
     counters[kCreateTicks].add(*cost_ticks);
@@ -143,8 +145,7 @@ mkldnn_status_t create_timed(ThreadCache *cache, Op op, const Create &create,
 }
 
 void count_avoided(ThreadCache *cache, const Descriptor *d) {
-  Counter(&counters)[kOpFieldCount] =
-      cache->counters().ops[d->op.load(std::memory_order_relaxed)];
+  Counter(&counters)[kOpFieldCount] = cache->counters().ops[d->op.load(std::memory_order_relaxed)];
   counters[kDescriptorsAvoided].add(1);
   counters[kAvoidedTicks].add(d->descriptor_ticks);
 }
@@ -198,15 +199,14 @@ mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
 }
 
 // MXNet's Deconvolution backward makes a forward convolution descriptor, a primitive of it (the
-// data gradient), and a weight gradient with that descriptor as its hint; Convolution backward makes
-// no such primitive in between. This order is all that tells them apart here, and it decides only
-// which operator is counted and, in a scope that lists one of the two, what is cached.
+// data gradient), and a weight gradient with that descriptor as its hint; Convolution backward
+// makes no such primitive in between. This order is all that tells them apart here, and it decides
+// only which operator is counted and, in a scope that lists one of the two, what is cached.
 void tell_deconvolution(ThreadCache *cache, Descriptor *d, Descriptor *hint,
                         const_mkldnn_op_desc_t op_desc) {
   const mkldnn_convolution_desc_t &desc = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
   if (desc.prop_kind == mkldnn_forward_training || desc.prop_kind == mkldnn_forward_scoring) {
-    d->maybe_deconvolution =
-        desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0;
+    d->maybe_deconvolution = desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0;
     cache->last_convolution = d;
     cache->last_convolution_used = false;
   } else if (desc.prop_kind == mkldnn_backward_weights && hint != nullptr &&
@@ -236,8 +236,9 @@ mkldnn_status_t operation(const Real &r, ThreadCache *cache, const_mkldnn_op_des
   Descriptor *const canonical_hint = hint != nullptr ? find_descriptor(hint) : nullptr;
   const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
   const mkldnn_status_t status = find_or_create(cache, op, source, result, found);
-  if (*found != nullptr && kind_of(*r.abi, static_cast<const OpDescHead *>(op_desc)
-                                               ->primitive_kind) == Kind::kConvolution) {
+  if (*found != nullptr &&
+      kind_of(*r.abi, static_cast<const OpDescHead *>(op_desc)->primitive_kind) ==
+          Kind::kConvolution) {
     tell_deconvolution(cache, *found, canonical_hint, op_desc);
   }
   return status;
@@ -275,8 +276,7 @@ mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_o
   }
   uint64_t cost_ticks;
   return create_timed(
-      cache, op,
-      [&] { return r->primitive_desc_create_v2(result, op_desc, attr, engine, hint); },
+      cache, op, [&] { return r->primitive_desc_create_v2(result, op_desc, attr, engine, hint); },
       &cost_ticks);
 }
 
@@ -295,8 +295,8 @@ mkldnn_status_t create_sum(mkldnn_primitive_desc_t *result, const mkldnn_memory_
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
   const Sum source = {*r, output, n, scales, inputs};
-  return create_simple(kSum, source,
-                       result != nullptr && inputs != nullptr && scales != nullptr && n > 0, result);
+  return create_simple(
+      kSum, source, result != nullptr && inputs != nullptr && scales != nullptr && n > 0, result);
 }
 
 mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
@@ -350,7 +350,7 @@ const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t des
   ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
   Descriptor *const d =
       cache != nullptr && descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
-  if (d == nullptr || d->owner != cache) return r->primitive_desc_query_pd(descriptor, what, index);
+  if (d == nullptr || !cache->owns(d)) return r->primitive_desc_query_pd(descriptor, what, index);
   CacheTime time(cache);
   for (int i = 0; i < d->layout_count; ++i) {
     const Layout &known = d->layouts[i];
@@ -461,7 +461,8 @@ mkldnn_status_t advance_real(const Real &r, ThreadCache *cache, Iterator *it, in
 // Points the iterator at its implementation number `position`.
 mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position) {
   CacheTime time(cache);
-  const Descriptor *const canonical_hint = it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
+  const Descriptor *const canonical_hint =
+      it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
   const Operation source = {r,        it->op_desc,    it->attr, it->engine,
                             it->hint, canonical_hint, position};
   uint64_t hash = 0;
@@ -491,8 +492,9 @@ mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int posi
   if (it->current != nullptr) release(it->current);
   it->current = found;
   it->position = position;
-  if (found != nullptr && kind_of(*r.abi, static_cast<const OpDescHead *>(it->op_desc)
-                                              ->primitive_kind) == Kind::kConvolution) {
+  if (found != nullptr &&
+      kind_of(*r.abi, static_cast<const OpDescHead *>(it->op_desc)->primitive_kind) ==
+          Kind::kConvolution) {
     tell_deconvolution(cache, found, const_cast<Descriptor *>(canonical_hint), it->op_desc);
   }
   return mkldnn_success;

@@ -77,8 +77,9 @@ OPCACHE_EXPORT mkldnn_status_t mkldnn_concat_primitive_desc_create(
   return create_concat(result, output, n, concat_dimension, inputs);
 }
 
-OPCACHE_EXPORT mkldnn_status_t mkldnn_memory_primitive_desc_create(
-    mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *desc, mkldnn_engine_t engine) {
+OPCACHE_EXPORT mkldnn_status_t mkldnn_memory_primitive_desc_create(mkldnn_primitive_desc_t *result,
+                                                                   const mkldnn_memory_desc_t *desc,
+                                                                   mkldnn_engine_t engine) {
   return create_memory_descriptor(result, desc, engine);
 }
 

@@ -303,8 +303,7 @@ bool visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
       op_desc == nullptr ||
       real.primitive_desc_query(hint, mkldnn_query_impl_info_str, 0, &implementation) !=
           mkldnn_success ||
-      implementation == nullptr ||
-      real.primitive_desc_get_attr(hint, &attr) != mkldnn_success) {
+      implementation == nullptr || real.primitive_desc_get_attr(hint, &attr) != mkldnn_success) {
     return false;
   }
   v.section("hint");
@@ -333,7 +332,7 @@ bool visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
 
 uint64_t Key::hash() const {
   const uint64_t k0 = 0xa0761d6478bd642full, k1 = 0xe7037ed1a0b428dbull;
-  uint64_t a = k0 ^ size_, b = k1;
+  uint64_t a = k0 ^ size_, b = k1 + size_;
   uint32_t i = 0;
   for (; i + 8 <= size_; i += 8) {
     uint64_t w[4];
@@ -402,9 +401,9 @@ bool visit_inputs(V &v, const Real &real, const mkldnn_memory_desc_t *output, in
 }  // namespace
 
 template <class V>
-bool visit_sum(V &v, const Real &real, const Surroundings &around, const mkldnn_memory_desc_t *output,
-               int n, const float *scales, const const_mkldnn_primitive_desc_t *inputs,
-               SerialOf serials) {
+bool visit_sum(V &v, const Real &real, const Surroundings &around,
+               const mkldnn_memory_desc_t *output, int n, const float *scales,
+               const const_mkldnn_primitive_desc_t *inputs, SerialOf serials) {
   visit_surroundings(v, around);
   v.text("kind", "sum");
   if (!visit_inputs(v, real, output, n, inputs, serials)) return false;
@@ -452,9 +451,7 @@ void Printer::strides(const char *name, const ptrdiff_t *v, int n) {
   for (int i = 0; i < n; ++i) out_ += (i > 0 ? "," : "") + std::to_string(v[i]);
 }
 
-void Printer::text(const char *name, const char *v) {
-  out_ += std::string(" ") + name + "=" + v;
-}
+void Printer::text(const char *name, const char *v) { out_ += std::string(" ") + name + "=" + v; }
 
 // The two visitors there are.
 #define OPCACHE_INSTANTIATE(V)                                                                   \

@@ -118,9 +118,9 @@ bool visit_reorder(V &v, const Real &real, const Surroundings &around,
                    const_mkldnn_primitive_desc_t input, const_mkldnn_primitive_desc_t output,
                    const_mkldnn_primitive_attr_t attr, SerialOf serials);
 template <class V>
-bool visit_sum(V &v, const Real &real, const Surroundings &around, const mkldnn_memory_desc_t *output,
-               int n, const float *scales, const const_mkldnn_primitive_desc_t *inputs,
-               SerialOf serials);
+bool visit_sum(V &v, const Real &real, const Surroundings &around,
+               const mkldnn_memory_desc_t *output, int n, const float *scales,
+               const const_mkldnn_primitive_desc_t *inputs, SerialOf serials);
 template <class V>
 bool visit_concat(V &v, const Real &real, const Surroundings &around,
                   const mkldnn_memory_desc_t *output, int n, int concat_dimension,

@@ -32,11 +32,11 @@ struct Abi {
   int kind_shift;        // concat .. inner_product are this much higher than in v0.14
   int format_last;       // formats at or above are not known to this release
   int wino_format;
-  int packed_formats[2];     // RNN layouts we do not describe: never cached; -1 = none
-  int wino_words;            // ints (and one float) that open mkldnn_wino_desc_t, before its size
-  bool eltwise_has_slope;    // eltwise_desc ends with negative_slope
-  bool softmax_has_diff;     // softmax_desc has diff_desc before softmax_axis
-  int query_convolution_d;   // the other op-desc queries follow in the order below
+  int packed_formats[2];    // RNN layouts we do not describe: never cached
+  int wino_words;           // ints (and one float) that open mkldnn_wino_desc_t, before its size
+  bool eltwise_has_slope;   // eltwise_desc ends with negative_slope
+  bool softmax_has_diff;    // softmax_desc has diff_desc before softmax_axis
+  int query_convolution_d;  // the other op-desc queries follow in the order below
   int query_deconvolution_d;
   int query_eltwise_d;
   int query_softmax_d;
@@ -51,10 +51,44 @@ struct Abi {
 };
 
 const Abi kAbis[] = {
-    {"v0.14", "327b74456f70bbd8c01967faac05ca0295cbf4f9", 0, 67, 66, {-1, -1}, 8, true, false, 66, 67,
-     68, 69, 70, 71, 72, 73, false, false},
-    {"v0.17.4", "70903626b916e9767d06429ff6fe6dce2723c90c", 1, 112, 109, {110, 111}, 10, true, true, 67,
-     68, 70, 71, 72, 73, 74, 75, false, true},
+    {"v0.14",
+     "327b74456f70bbd8c01967faac05ca0295cbf4f9",
+     0,
+     67,
+     66,
+     {62, 64},
+     8,
+     true,
+     false,
+     66,
+     67,
+     68,
+     69,
+     70,
+     71,
+     72,
+     73,
+     false,
+     false},
+    {"v0.17.4",
+     "70903626b916e9767d06429ff6fe6dce2723c90c",
+     1,
+     112,
+     109,
+     {110, 111},
+     10,
+     true,
+     true,
+     67,
+     68,
+     70,
+     71,
+     72,
+     73,
+     74,
+     75,
+     false,
+     true},
 };
 
 const size_t kAbiCount = sizeof(kAbis) / sizeof(kAbis[0]);

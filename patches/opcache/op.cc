@@ -105,8 +105,7 @@ Op op_of(Kind kind, int prop_kind) {
     default:
       return kOther;
   }
-  const bool forward =
-      prop_kind == mkldnn_forward_training || prop_kind == mkldnn_forward_scoring;
+  const bool forward = prop_kind == mkldnn_forward_training || prop_kind == mkldnn_forward_scoring;
   return forward ? forward_op : backward(forward_op);
 }
 

@@ -18,7 +18,8 @@ namespace opcache {
 template <class T>
 class PointerMap {
  public:
-  constexpr PointerMap() : table_(nullptr), sequence_(0), size_(0), mutex_(PTHREAD_MUTEX_INITIALIZER) {}
+  constexpr PointerMap()
+      : table_(nullptr), sequence_(0), size_(0), mutex_(PTHREAD_MUTEX_INITIALIZER) {}
 
   T *find(const void *key) const {
     for (;;) {

@@ -43,9 +43,8 @@ inline bool primitive_in_scope(const Descriptor *d) {
 // The operator of a handle of the real library; a few queries, so only beside a real call.
 inline Op op_of_handle(const Real &r, const_mkldnn_primitive_desc_t pd) {
   mkldnn_primitive_kind_t primitive_kind;
-  if (pd == nullptr ||
-      r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0, &primitive_kind) !=
-          mkldnn_success) {
+  if (pd == nullptr || r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0,
+                                              &primitive_kind) != mkldnn_success) {
     return kOther;
   }
   const Kind kind = kind_of(*r.abi, primitive_kind);

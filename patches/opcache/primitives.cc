@@ -35,9 +35,9 @@ bool bind(const Real &r, Primitive *p, const mkldnn_primitive_at_t *inputs,
   const int n_outputs = p->bindings - p->inputs;
   if ((p->inputs > 0 && inputs == nullptr) || (n_outputs > 0 && outputs == nullptr)) return false;
   for (int i = 0; i < p->inputs; ++i) {
-    p->binding[i].caller =
-        memory_behind(r, inputs[i].primitive, inputs[i].output_index, &handle);
+    p->binding[i].caller = memory_behind(r, inputs[i].primitive, inputs[i].output_index, &handle);
     if (p->binding[i].caller == nullptr) return false;
+    p->binding[i].given = inputs[i];
   }
   for (int i = 0; i < n_outputs; ++i) {
     p->binding[p->inputs + i].caller = outputs[i];
@@ -48,9 +48,7 @@ bool bind(const Real &r, Primitive *p, const mkldnn_primitive_at_t *inputs,
   return true;
 }
 
-bool is_memory(const Descriptor *d) {
-  return d->op.load(std::memory_order_relaxed) == kMemory;
-}
+bool is_memory(const Descriptor *d) { return d->op.load(std::memory_order_relaxed) == kMemory; }
 
 // A record without a real primitive yet; nullptr when memory is short.
 Primitive *new_record(Descriptor *d) {
@@ -140,8 +138,7 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
       memcpy(translated, inputs, bytes);
     }
     const_mkldnn_primitive_t output;
-    const mkldnn_status_t status =
-        get_output(inputs[i].primitive, inputs[i].output_index, &output);
+    const mkldnn_status_t status = get_output(inputs[i].primitive, inputs[i].output_index, &output);
     if (status != mkldnn_success) {
       free(translated);
       return status;
@@ -151,8 +148,8 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
   }
   const Op op = op_of_handle(r, descriptor);
   const uint64_t start = ticks();
-  const mkldnn_status_t status = r.primitive_create(
-      result, descriptor, translated != nullptr ? translated : inputs, outputs);
+  const mkldnn_status_t status =
+      r.primitive_create(result, descriptor, translated != nullptr ? translated : inputs, outputs);
   if (status == mkldnn_success) {
     Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
     counters[kPrimitivesCreated].add(1);
@@ -175,8 +172,7 @@ mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
   }
   if (status != mkldnn_success) return status;
   d->primitive_ticks = ticks() - start;
-  Counter(&counters)[kOpFieldCount] =
-      cache->counters().ops[d->op.load(std::memory_order_relaxed)];
+  Counter(&counters)[kOpFieldCount] = cache->counters().ops[d->op.load(std::memory_order_relaxed)];
   counters[kPrimitivesCreated].add(1);
   counters[kCreateTicks].add(d->primitive_ticks);
   return status;
@@ -273,8 +269,7 @@ mkldnn_status_t get_input(const_mkldnn_primitive_t primitive, size_t index,
   if (p == nullptr || input == nullptr || index >= static_cast<size_t>(p->inputs)) {
     return r->primitive_get_input_at(primitive, index, input);
   }
-  input->primitive = p->binding[index].caller;
-  input->output_index = 0;
+  *input = p->binding[index].given;
   return mkldnn_success;
 }
 
@@ -300,7 +295,8 @@ mkldnn_status_t rebind(const Real &r, Primitive *p) {
     mkldnn_status_t status = r.memory_get_data_handle(b.caller, &handle);
     if (status == mkldnn_success && handle != b.handle) {
       status = r.memory_set_data_handle(b.own, handle);
-      b.handle = handle;
+      // After a failure nobody knows where it points: set it again next time.
+      b.handle = status == mkldnn_success ? handle : nullptr;
     }
     if (status != mkldnn_success) return status;
   }

@@ -90,7 +90,7 @@ void resolve() {
     return;
   }
   const char *missing = nullptr;
-#define OPCACHE_RESOLVE(name)                                                    \
+#define OPCACHE_RESOLVE(name)                                                            \
   g_real.name = reinterpret_cast<decltype(g_real.name)>(dlsym(handle, "mkldnn_" #name)); \
   if (g_real.name == nullptr) missing = "mkldnn_" #name;
   OPCACHE_REAL_FUNCTIONS(OPCACHE_RESOLVE)

@@ -91,9 +91,14 @@ mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *pri
   if (r == nullptr) return mkldnn_runtime_error;
   Stream *const s = ours(stream);
   if (s == nullptr) return r->stream_submit(stream, n, primitives, error_primitive);
-  const mkldnn_status_t status = prepare(*r, s, n, primitives);
-  if (status != mkldnn_success) return status;
-  return r->stream_submit(s->real, n, primitives, error_primitive);
+  const size_t first = s->count;
+  mkldnn_status_t status = prepare(*r, s, n, primitives);
+  if (status == mkldnn_success) {
+    status = r->stream_submit(s->real, n, primitives, error_primitive);
+  }
+  // What was not submitted will not be executed, and its caller may destroy it.
+  if (status != mkldnn_success) s->count = first;
+  return status;
 }
 
 mkldnn_status_t wait(mkldnn_stream_t stream, int block, mkldnn_primitive_t *error_primitive) {
