@@ -1,0 +1,82 @@
+"""What a worker process is asked to do, as plain data that crosses the process boundary.
+
+One frozen dataclass per kind of job; ``to_json`` and ``job_from_json`` are the only two ways
+across. Knows nothing of builds, environments or mxnet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Dict, Optional, Union
+
+from harness.errors import HarnessError
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Time training steps on dummy data through MXNet's Module API.
+
+    Warm-up runs ``warm_up_steps_min`` steps, and on while the cache still misses, to
+    ``warm_up_steps_max`` at most; then ``timed_steps`` steps are timed one by one.
+    """
+
+    model: str
+    batch_size: int
+    image_size: int
+    seed: int = 1
+    warm_up_steps_min: int = 2
+    warm_up_steps_max: int = 10
+    timed_steps: int = 8
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+
+
+@dataclass(frozen=True)
+class HashJob:
+    """Train ``steps`` steps from a fixed seed and hash everything that was learned.
+
+    ``api`` is ``module`` (Module API on symbols), ``gluon`` (imperative) or ``hybrid`` (hybridized
+    Gluon). ``dump`` names an .npz file for the hashed arrays, or is None.
+    """
+
+    model: str
+    batch_size: int
+    image_size: int
+    seed: int = 1
+    steps: int = 5
+    api: str = "module"
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    dump: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class OperatorsJob:
+    """Run every case of one operator ``steps`` times forward and backward; hash the results."""
+
+    operator: str
+    seed: int = 1
+    steps: int = 4
+
+
+Job = Union[TrainJob, HashJob, OperatorsJob]
+_KINDS = {"train": TrainJob, "hash": HashJob, "operators": OperatorsJob}
+
+
+def to_json(job: Job) -> Dict[str, Any]:
+    """Return the job as a JSON object with its ``kind``."""
+    kind = next(name for name, type_ in _KINDS.items() if type(job) is type_)
+    return {"kind": kind, **dataclasses.asdict(job)}
+
+
+def job_from_json(value: Any) -> Job:
+    """Return the job in a JSON object; HarnessError names the field that is wrong."""
+    fields = dict(value) if isinstance(value, dict) else {}
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise HarnessError(f"job: expected an object with a kind of {', '.join(_KINDS)}")
+    try:
+        return _KINDS[kind](**fields)
+    except TypeError as error:
+        raise HarnessError(f"job of kind {kind}: {error}") from error

@@ -1,0 +1,166 @@
+"""The record of a benchmark run: everything that was asked for, and every raw measurement.
+
+Records carry a schema version. One that is truncated, foreign or made on another machine or
+with other settings is refused in one line that names both sides.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import pydantic
+
+from harness import atomic
+from harness.errors import HarnessError
+from harness.machine import Machine
+
+KIND = "opcache-bench"
+SCHEMA_VERSION = 1
+
+SampleKey = Tuple[str, int, int, str, str, int]
+
+
+class IncompatibleRuns(HarnessError):
+    """Two runs that may not be mixed; names each setting with both of its values."""
+
+
+class _Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Case(_Model):
+    """What is trained: images of ``image_size`` x ``image_size`` pixels in batches."""
+
+    model: str
+    batch_size: int = pydantic.Field(gt=0)
+    image_size: int = pydantic.Field(gt=0)
+
+
+class Threads(_Model):
+    """OpenMP settings, the same in every worker; None leaves the runtime's default."""
+
+    omp_num_threads: int = pydantic.Field(gt=0)
+    kmp_affinity: Optional[str]
+    kmp_blocktime: Optional[str]
+
+
+class Settings(_Model):
+    """What a run was asked to measure; two runs with equal settings may be mixed."""
+
+    cases: List[Case] = pydantic.Field(min_length=1)
+    hosts: List[str] = pydantic.Field(min_length=1)
+    variants: List[str] = pydantic.Field(min_length=1)
+    samples: int = pydantic.Field(gt=0)
+    seed: int
+    threads: Threads
+    warm_up_steps_min: int = pydantic.Field(gt=0)
+    warm_up_steps_max: int = pydantic.Field(gt=0)
+    timed_steps: int = pydantic.Field(gt=0)
+    learning_rate: pydantic.FiniteFloat
+    momentum: pydantic.FiniteFloat
+
+
+class Library(_Model):
+    """A library that a worker ran on, by file name and GNU build-id."""
+
+    file: str
+    build_id: Optional[str]
+
+
+class Sample(_Model):
+    """One worker process: every step's wall time, and the evidence of what it ran on.
+
+    ``stats_before`` and ``stats`` are the cache library's counters around the timed steps,
+    None without the library. ``still_missing`` tells that the cache created something in the
+    last warm-up step; None where no cache was at work.
+    """
+
+    case: Case
+    host: str
+    variant: str
+    round: int = pydantic.Field(ge=0)
+    started_utc: str
+    warm_up_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    step_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    still_missing: Optional[bool]
+    finite: bool
+    peak_resident_bytes: int = pydantic.Field(gt=0)
+    environment: Dict[str, str]
+    versions: Dict[str, str]
+    libraries: List[Library]
+    stats_before: Optional[Dict[str, Any]]
+    stats: Optional[Dict[str, Any]]
+
+    @property
+    def key(self) -> SampleKey:
+        """What makes this sample one of its kind within a run."""
+        return (*self.case.model_dump().values(), self.host, self.variant, self.round)
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput over all timed steps, slow ones included."""
+        return self.case.batch_size * len(self.step_ns) * 1e9 / sum(self.step_ns)
+
+
+class BenchRecord(_Model):
+    """A run, finished or not."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    run_id: str
+    started_utc: str
+    machine: Machine
+    versions: Dict[str, str]
+    settings: Settings
+    samples: List[Sample]
+
+
+def save(record: BenchRecord, path: Path) -> None:
+    """Write the record, whole or not at all."""
+    text = json.dumps(record.model_dump(), indent=1, allow_nan=False)
+    atomic.write_text(path, text + "\n")
+
+
+def load(path: Path) -> BenchRecord:
+    """Read a record; HarnessError says in one line why a file is refused."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HarnessError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise HarnessError(f"{path}: truncated or not JSON: {error}") from error
+    found = content if isinstance(content, dict) else {}
+    if found.get("kind") != KIND or found.get("schema_version") != SCHEMA_VERSION:
+        raise HarnessError(
+            f"{path}: expected {KIND} schema {SCHEMA_VERSION}, "
+            f"found {found.get('kind')!s:.40} schema {found.get('schema_version')!s:.40}"
+        )
+    try:
+        return BenchRecord.model_validate(content)
+    except pydantic.ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise HarnessError(
+            f"{path}: {place}: {fault['msg']}, found {fault['input']!r:.60}"
+        ) from error
+
+
+def check_compatible(recorded: BenchRecord, asked: BenchRecord) -> None:
+    """Raise IncompatibleRuns unless samples of both may stand in one record."""
+    differences: List[str] = []
+    for part in ("machine", "versions", "settings"):
+        old, new = recorded.model_dump()[part], asked.model_dump()[part]
+        differences += _differences(part, old, new)
+    if differences:
+        raise IncompatibleRuns("; ".join(differences))
+
+
+def _differences(name: str, recorded: Any, asked: Any) -> List[str]:
+    if isinstance(recorded, dict) and isinstance(asked, dict):
+        found = []
+        for key in sorted({*recorded, *asked}):
+            found += _differences(f"{name}.{key}", recorded.get(key), asked.get(key))
+        return found
+    return [] if recorded == asked else [f"{name}: recorded={recorded}, asked={asked}"]

@@ -1,0 +1,1 @@
+"""Networks that the harness trains: a registry of names, and definitions that no zoo has."""

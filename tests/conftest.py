@@ -1,0 +1,51 @@
+"""Fixtures that more than one test file needs: the work tree and what was built in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.layout import Layout, here
+from harness.record import Threads
+
+HOSTS = ("1.3.1", "1.4.1")
+
+
+@pytest.fixture(scope="session")
+def layout() -> Layout:
+    return here()
+
+
+@pytest.fixture(scope="session")
+def threads() -> Threads:
+    return Threads(omp_num_threads=2, kmp_affinity=None, kmp_blocktime=None)
+
+
+@pytest.fixture(scope="session", params=HOSTS)
+def host(request: pytest.FixtureRequest, layout: Layout) -> str:
+    """Every host, with its stock MXNet built."""
+    return _with_stock(layout, request.param)
+
+
+@pytest.fixture(scope="session")
+def first_host(layout: Layout) -> str:
+    """One host, with its stock MXNet built, for what does not depend on the host."""
+    return _with_stock(layout, HOSTS[0])
+
+
+def _with_stock(layout: Layout, host: str) -> str:
+    if not (layout.stock(host) / "mxnet").is_dir():
+        pytest.skip(f"build/{host}-stock is absent: run make build")
+    return host
+
+
+@pytest.fixture(scope="session")
+def built(layout: Layout) -> Layout:
+    """The work tree with everything built, the library included."""
+    missing = [layout.library] if not layout.library.is_file() else []
+    for host in HOSTS:
+        folders = (layout.stock(host), layout.patched(host))
+        missing += [folder for folder in folders if not (folder / "mxnet").is_dir()]
+    if missing:
+        names = ", ".join(str(path.relative_to(layout.root)) for path in missing)
+        pytest.skip(f"absent: {names}: run make build")
+    return layout

@@ -1,0 +1,157 @@
+"""The registry, the small networks, and the worker's ways to train them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict
+
+import numpy
+import pytest
+
+from harness import initial, library
+from harness.errors import HarnessError
+from harness.job import HashJob, Job, OperatorsJob, TrainJob, job_from_json, to_json
+from harness.layout import Layout
+from harness.operator_cases import OPERATOR_CASES, find_cases
+from harness.record import Threads
+from harness.run import parse_variant, run_worker
+from models.registry import NETWORKS, check_image_size, find_network
+from tests import synthetic
+
+
+def test_names() -> None:
+    assert find_network("resnet-50").image_size == 224
+    assert all(name == network.name for name, network in NETWORKS.items())
+    assert all(n.smallest_image_size <= n.image_size for n in NETWORKS.values())
+
+
+def test_unknown_name_is_named() -> None:
+    with pytest.raises(HarnessError, match="unknown model 'resnet': expected one of alexnet, "):
+        find_network("resnet")
+
+
+def test_image_size_is_checked() -> None:
+    check_image_size(find_network("inception-v3"), 299)
+    with pytest.raises(HarnessError, match="298 is too small for inception-v3: .* at least 299"):
+        check_image_size(find_network("inception-v3"), 298)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        TrainJob(model="alexnet", batch_size=1, image_size=224),
+        HashJob(model="alexnet", batch_size=1, image_size=224, api="hybrid"),
+        OperatorsJob(operator="lrn"),
+    ],
+)
+def test_jobs_cross_the_process_boundary(job: Job) -> None:
+    assert job_from_json(to_json(job)) == job
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"kind": "other"}, {"kind": []}])
+def test_foreign_jobs_are_refused(value: Any) -> None:
+    with pytest.raises(HarnessError, match="job: expected an object with a kind of train, hash"):
+        job_from_json(value)
+
+
+def test_unknown_fields_of_jobs_are_refused() -> None:
+    with pytest.raises(HarnessError, match="job of kind hash: .*'colour'"):
+        job_from_json({**to_json(HashJob("alexnet", 1, 224)), "colour": 1})
+
+
+def test_operator_cases_have_different_names() -> None:
+    for operator in OPERATOR_CASES:
+        names = [case.name for case in find_cases(operator)]
+        assert len(set(names)) == len(names)
+    with pytest.raises(HarnessError, match="unknown operator 'relu': expected one of activation"):
+        find_cases("relu")
+
+
+def test_initial_values_depend_on_seed_and_name() -> None:
+    weight = initial.parameter(1, "net_conv0_weight", (8, 4, 3, 3))
+    assert weight.dtype == numpy.float32
+    assert numpy.array_equal(weight, initial.parameter(1, "net_conv0_weight", (8, 4, 3, 3)))
+    assert not numpy.array_equal(weight, initial.parameter(2, "net_conv0_weight", (8, 4, 3, 3)))
+    assert not numpy.array_equal(weight, initial.parameter(1, "net_conv1_weight", (8, 4, 3, 3)))
+    # Xavier: uniform, of variance 2 / (fan in + fan out).
+    assert numpy.abs(weight).max() <= numpy.sqrt(3 * 2 / (12 * 9))
+    assert weight.var() == pytest.approx(2 / (12 * 9), rel=0.2)
+    assert initial.parameter(1, "net_batchnorm0_gamma", (4,)).tolist() == [1.0] * 4
+    assert initial.parameter(1, "net_batchnorm0_running_mean", (4,)).tolist() == [0.0] * 4
+    assert set(initial.labels(1, "label", 100, 3).tolist()) == {0.0, 1.0, 2.0}
+
+
+def stats(avoided: int, created: int, outside: int = 0) -> Dict[str, Any]:
+    found = synthetic.cache_stats("backward", 0)
+    counters = found["operators"]["_backward_Convolution"]
+    # Its descriptors are avoided, its primitives are out of scope.
+    other = {**counters, "descriptors_avoided": avoided, "primitives_created": outside}
+    counters.update(primitives_avoided=avoided, primitives_created=created)
+    return {"operators": {"_backward_Convolution": counters, "Reorder": other}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (stats(0, 0), stats(0, 9), True),  # the first step: everything is created
+        (stats(0, 9), stats(8, 10), True),  # most are avoided, one is still created
+        (stats(8, 10), stats(17, 10), False),  # nothing is created
+        (stats(8, 10, outside=5), stats(17, 10, outside=9), False),  # but outside the scope
+        (stats(17, 10), stats(17, 10), True),  # nothing at all happened
+        (stats(17, 10), stats(17, 19), True),  # evicted: created again
+    ],
+)
+def test_warm_up_ends_when_nothing_is_created(
+    before: Dict[str, Any], after: Dict[str, Any], expected: bool
+) -> None:
+    assert library.still_missing(before, after) is expected
+
+
+def hash_small(
+    layout: Layout, host: str, api: str, steps: int = 3, seed: int = 1
+) -> Dict[str, Any]:
+    # One thread: batch normalisation is not reproducible on more in every MKL-DNN.
+    threads = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
+    job = HashJob("seven-ops", 2, 32, api=api, steps=steps, seed=seed)
+    return run_worker(job, layout, host, parse_variant("stock"), threads, 60)
+
+
+def test_module_trains_alike_twice(layout: Layout, host: str) -> None:
+    first, second = (hash_small(layout, host, "module") for _ in range(2))
+    assert first["finite"]
+    assert len(first["hashes"]) == 11
+    assert first["hashes"] == second["hashes"]
+    assert first["digest"] == second["digest"]
+
+
+def test_gluon_trains_alike_hybridized(layout: Layout, host: str) -> None:
+    imperative, hybrid = (hash_small(layout, host, api) for api in ("gluon", "hybrid"))
+    assert imperative["finite"]
+    assert imperative["hashes"] == hybrid["hashes"]
+
+
+def test_digest_tells_seeds_and_steps_apart(layout: Layout, first_host: str) -> None:
+    digests = {
+        hash_small(layout, first_host, "module", steps, seed)["digest"]
+        for steps, seed in ((1, 1), (1, 2), (2, 1))
+    }
+    assert len(digests) == 3
+
+
+def test_arrays_can_be_dumped(
+    layout: Layout, first_host: str, threads: Threads, tmp_path: Path
+) -> None:
+    dump = tmp_path / "arrays.npz"
+    job = HashJob("seven-ops", batch_size=1, image_size=16, steps=1, dump=str(dump))
+    done = run_worker(job, layout, first_host, parse_variant("stock"), threads, 60)
+    with numpy.load(dump) as arrays:
+        assert set(arrays) == set(done["hashes"])
+        assert sum(arrays[name].size for name in arrays if name != "output") < 10_000
+
+
+@pytest.mark.parametrize("operator", sorted(OPERATOR_CASES))
+def test_operator_cases_run(layout: Layout, host: str, threads: Threads, operator: str) -> None:
+    job = OperatorsJob(operator=operator, steps=2)
+    done = run_worker(job, layout, host, parse_variant("stock"), threads, 60)
+    names = {case.name for case in find_cases(operator)}
+    assert {name.split("/")[0] for name in done["hashes"]} == names

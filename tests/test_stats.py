@@ -1,0 +1,48 @@
+"""The statistics, against values that can be worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import stats
+
+
+def test_ratios_are_pairwise() -> None:
+    # The medians' ratio would be 1: only pairs show that each candidate is twice its baseline.
+    assert stats.ratios([1.0, 2.0, 4.0], [2.0, 4.0, 8.0]) == [2.0, 2.0, 2.0]
+    assert stats.median(stats.ratios([10.0, 20.0, 40.0], [15.0, 20.0, 80.0])) == 1.5
+
+
+def test_ratios_refuse_unpaired_samples() -> None:
+    with pytest.raises(ValueError, match="baseline=2, candidate=1"):
+        stats.ratios([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        # The resampled median of 1..n is at most k when at least (n + 1) / 2 of n draws are;
+        # for n = 5 that happens for k = 1 with p = 0.058, for n = 9 with p = 0.001 (k = 1) and
+        # 0.030 (k = 2). The interval ends where p passes 0.025.
+        (5, (1.0, 5.0)),
+        (9, (2.0, 8.0)),
+    ],
+)
+def test_interval_of_median(count: int, expected: tuple) -> None:
+    values = [float(value) for value in range(1, count + 1)]
+    assert stats.median_interval(values) == expected
+    assert stats.median_interval(values[::-1]) == expected
+
+
+def test_interval_of_equal_values_is_a_point() -> None:
+    assert stats.median_interval([1.5] * 6) == (1.5, 1.5)
+
+
+def test_two_values_have_no_interval() -> None:
+    assert stats.median_interval([1.0, 2.0]) is None
+    assert stats.median_interval([]) is None
+
+
+def test_relative_iqr() -> None:
+    assert stats.relative_iqr([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
+    assert stats.relative_iqr([7.0, 7.0, 7.0]) == 0.0
