@@ -244,6 +244,14 @@ mkldnn_status_t operation(const Real &r, ThreadCache *cache, const_mkldnn_op_des
   return status;
 }
 
+// True when there are inputs and none is missing.
+bool all(const_mkldnn_primitive_desc_t *inputs, int n) {
+  for (int i = 0; inputs != nullptr && i < n; ++i) {
+    if (inputs[i] == nullptr) return false;
+  }
+  return inputs != nullptr && n > 0;
+}
+
 // Reorder, sum and concat: scope and fallback are the same for all three.
 template <class Source>
 mkldnn_status_t create_simple(Op op, const Source &source, bool arguments_ok,
@@ -295,8 +303,8 @@ mkldnn_status_t create_sum(mkldnn_primitive_desc_t *result, const mkldnn_memory_
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
   const Sum source = {*r, output, n, scales, inputs};
-  return create_simple(
-      kSum, source, result != nullptr && inputs != nullptr && scales != nullptr && n > 0, result);
+  return create_simple(kSum, source, result != nullptr && scales != nullptr && all(inputs, n),
+                       result);
 }
 
 mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
@@ -304,7 +312,7 @@ mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memo
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
   const Concat source = {*r, output, n, dimension, inputs};
-  return create_simple(kConcat, source, result != nullptr && inputs != nullptr && n > 0, result);
+  return create_simple(kConcat, source, result != nullptr && all(inputs, n), result);
 }
 
 mkldnn_status_t create_memory_descriptor(mkldnn_primitive_desc_t *result,

@@ -15,7 +15,7 @@ namespace {
 const size_t kDefaultCapacity = 4096;
 const size_t kMaxCapacity = 1u << 30;
 
-Options g_options;
+Options g_values;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
 // An unset or empty variable means its default.
@@ -59,8 +59,8 @@ bool read_capacity(Options *o) {
   return true;
 }
 
-void read_options() {
-  Options *o = &g_options;
+void read() {
+  Options *o = &g_values;
   const char *stats = environment("MKLDNN_OPCACHE_STATS");
   bool ok = stats == nullptr ||
             copy_text("MKLDNN_OPCACHE_STATS", stats, o->stats_path, sizeof(o->stats_path));
@@ -71,13 +71,16 @@ void read_options() {
     o->scope = kNoOps;
     snprintf(o->scope_text, sizeof(o->scope_text), "off");
   }
+  g_options.store(o, std::memory_order_release);
 }
 
 }  // namespace
 
-const Options &options() {
-  pthread_once(&g_once, read_options);
-  return g_options;
+std::atomic<const Options *> g_options(nullptr);
+
+const Options &read_options() {
+  pthread_once(&g_once, read);
+  return g_values;
 }
 
 }  // namespace opcache

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include <atomic>
+
 #include "op.h"
 
 namespace opcache {
@@ -16,8 +18,14 @@ struct Options {
   bool trace;             // a line on stderr for every miss, naming the key
 };
 
+extern std::atomic<const Options *> g_options;
+const Options &read_options();
+
 // Anything malformed is one line on stderr naming both sides, and leaves the cache off.
-const Options &options();
+inline const Options &options() {
+  const Options *const known = g_options.load(std::memory_order_acquire);
+  return known != nullptr ? *known : read_options();
+}
 
 }  // namespace opcache
 

@@ -16,8 +16,7 @@ namespace {
 
 const char kLibrary[] = "libmkldnn.so.0";
 
-Real g_real;
-const Real *g_resolved = nullptr;
+Real g_functions;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
 struct BuildIdSearch {
@@ -90,34 +89,37 @@ void resolve() {
     return;
   }
   const char *missing = nullptr;
-#define OPCACHE_RESOLVE(name)                                                            \
-  g_real.name = reinterpret_cast<decltype(g_real.name)>(dlsym(handle, "mkldnn_" #name)); \
-  if (g_real.name == nullptr) missing = "mkldnn_" #name;
+#define OPCACHE_RESOLVE(name)                                                                      \
+  g_functions.name = reinterpret_cast<decltype(g_functions.name)>(dlsym(handle, "mkldnn_" #name)); \
+  if (g_functions.name == nullptr) missing = "mkldnn_" #name;
   OPCACHE_REAL_FUNCTIONS(OPCACHE_RESOLVE)
 #undef OPCACHE_RESOLVE
-  g_real.omp_get_max_threads = reinterpret_cast<int (*)()>(dlsym(handle, "omp_get_max_threads"));
+  g_functions.omp_get_max_threads =
+      reinterpret_cast<int (*)()>(dlsym(handle, "omp_get_max_threads"));
   if (missing != nullptr) {
     message("%s has no %s: it is not MKL-DNN 0.14 to 0.19", kLibrary, missing);
     return;
   }
   struct link_map *map = nullptr;
   if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) {
-    BuildIdSearch search = {map->l_addr, g_real.build_id, sizeof(g_real.build_id)};
+    BuildIdSearch search = {map->l_addr, g_functions.build_id, sizeof(g_functions.build_id)};
     dl_iterate_phdr(find_build_id, &search);
   }
-  g_real.abi = recognise(g_real.build_id);
-  if (g_real.abi != nullptr && g_real.omp_get_max_threads == nullptr) {
+  g_functions.abi = recognise(g_functions.build_id);
+  if (g_functions.abi != nullptr && g_functions.omp_get_max_threads == nullptr) {
     message("%s is not linked to an OpenMP runtime; not caching", kLibrary);
-    g_real.abi = nullptr;
+    g_functions.abi = nullptr;
   }
-  g_resolved = &g_real;
+  g_real.store(&g_functions, std::memory_order_release);
 }
 
 }  // namespace
 
-const Real *real() {
+std::atomic<const Real *> g_real(nullptr);
+
+const Real *resolve_real() {
   pthread_once(&g_once, resolve);
-  return g_resolved;
+  return g_real.load(std::memory_order_acquire);
 }
 
 }  // namespace opcache

@@ -5,6 +5,8 @@
 
 #include <mkldnn.h>
 
+#include <atomic>
+
 #include "mkldnn_abi.h"
 
 namespace opcache {
@@ -60,9 +62,15 @@ struct Real {
   char build_id[65];             // hexadecimal; empty when the library carries none
 };
 
+extern std::atomic<const Real *> g_real;
+const Real *resolve_real();
+
 // Resolves on the first call; thread-safe. nullptr when no libmkldnn.so.0 is loaded in this
 // process, or when it lacks a function we forward to (one line on stderr says which).
-const Real *real();
+inline const Real *real() {
+  const Real *const known = g_real.load(std::memory_order_acquire);
+  return known != nullptr ? known : resolve_real();
+}
 
 }  // namespace opcache
 
