@@ -314,9 +314,9 @@ bool ThreadCache::adopt(Primitive *p) {
   return true;
 }
 
-// How many idle primitives a thread may keep although the bound is reached. It can destroy only its
-// own: without a share, one thread that filled the cache and then sleeps would leave the others
-// none.
+// How many primitives, and descriptors, a thread may keep although the bound is reached. It can
+// destroy only its own: without a share, one thread that filled the cache and then sleeps would
+// leave the others none.
 size_t ThreadCache::own_share() {
   const size_t threads = Registry::get().threads();
   return threads == 1 ? 0 : capacity() / threads;
@@ -387,8 +387,10 @@ void ThreadCache::count_idle() { idle_primitives_.store(idle_.size(), std::memor
 
 // Makes room for one more descriptor, oldest first; those in use are passed over.
 void ThreadCache::evict_idle_descriptors() {
+  const size_t share = own_share();
   Descriptor *d = descriptors_.last();
-  while (d != nullptr && g_descriptor_count.load(std::memory_order_relaxed) >= capacity()) {
+  while (d != nullptr && descriptors_.size() >= share &&
+         g_descriptor_count.load(std::memory_order_relaxed) >= capacity()) {
     Descriptor *const newer = d->recency.previous;
     if (d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1) {
       count(op_of(d), kEvictions, 1);
