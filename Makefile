@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 HEADERS := $(CURDIR)/build/1.4.1-stock/mxnet/include/mkldnn
-CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc tests/cpp/*.h)
+CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc tests/cpp/*.h \
+	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench check format clean distclean
+.PHONY: all help venv build test bench microbench check format clean distclean
 
 all: build
 
@@ -14,6 +15,8 @@ help:
 	@echo 'make build      .venv, build/ (stock and patched MXNets, the library) and dist/ (wheels)'
 	@echo 'make bench      training throughput, stock against patched; variables: MODELS BATCH'
 	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT'
+	@echo 'make microbench single MKL-DNN calls, real against cached; variables: HOSTS ROUNDS'
+	@echo '                REPETITIONS OUT'
 	@echo 'make test       C++ tests and pytest; PYTEST_ARGS="-k name" runs some of pytest only'
 	@echo 'make check      formatters (without changing anything), linter, type checker'
 	@echo 'make format     formatters'
@@ -41,6 +44,11 @@ bench: build
 	  $(if $(IMAGE),--image-size '$(IMAGE)') $(if $(HOSTS),--hosts '$(HOSTS)') \
 	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
 	  $(if $(OUT),--out '$(OUT)')
+
+microbench: build
+	@$(VENV_PYTHON) -m harness microbench \
+	  $(if $(HOSTS),--hosts '$(HOSTS)') $(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	  $(if $(REPETITIONS),--repetitions '$(REPETITIONS)') $(if $(OUT),--out '$(OUT)')
 
 check: venv
 	$(VENV_PYTHON) -m ruff check .

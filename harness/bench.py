@@ -20,6 +20,7 @@ from tqdm import tqdm
 from harness import machine, record, table
 from harness.bench_config import BenchConfig, number, numbers, resolve, words
 from harness.config import load, load_toolchain, project_version
+from harness.console import shown
 from harness.errors import HarnessError
 from harness.job import TrainJob
 from harness.layout import Layout, here
@@ -85,15 +86,15 @@ def main(args: argparse.Namespace) -> int:
     except BaseException:
         if path.exists():
             print(
-                f"opcache: what was measured is in {_shown(path, layout)}: continue it with the "
-                "same options and --resume in place of --out",
+                f"opcache: what was measured is in {shown(path, layout.root)}: continue it with "
+                "the same options and --resume in place of --out",
                 file=sys.stderr,
             )
         raise
     print(table.render(run))
     for line in table.warnings(run):
         print(f"opcache: warning: {line}", file=sys.stderr)
-    print(f"record: {_shown(path, layout)}")
+    print(f"record: {shown(path, layout.root)}")
     return 0
 
 
@@ -143,7 +144,7 @@ def _new_run(layout: Layout, settings: record.Settings) -> record.BenchRecord:
         kind=record.KIND,
         schema_version=record.SCHEMA_VERSION,
         run_id=f"bench-{now:%Y%m%dT%H%M%SZ}",
-        started_utc=_utc(now),
+        started_utc=record.utc(now),
         machine=machine.describe(),
         versions=versions,
         settings=settings,
@@ -208,18 +209,9 @@ def _sample(
     variant = parse_variant(planned.variant)
     result = run_worker(job, layout, planned.host, variant, settings.threads, timeout_s)
     return record.Sample.model_validate(
-        {**planned._asdict(), "started_utc": _utc(started), **result}
+        {**planned._asdict(), "started_utc": record.utc(started), **result}
     )
-
-
-def _utc(moment: datetime.datetime) -> str:
-    return moment.isoformat(timespec="seconds")
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _shown(path: Path, layout: Layout) -> Path:
-    absolute = path.resolve()
-    return absolute.relative_to(layout.root) if layout.root in absolute.parents else path

@@ -71,17 +71,29 @@ def make_stock(paths: Layout, host: Host, cache: Path) -> None:
 
 
 def make_library(paths: Layout, toolchain: Toolchain) -> None:
-    """Compile the library; its own Makefile knows what is out of date."""
-    command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(paths.sources)]
-    command += [f"HEADERS={paths.headers(toolchain.headers)}", f"OUT={paths.library.parent}"]
+    """Compile the library."""
+    _compile(paths.sources, paths.library, HEADERS=paths.headers(toolchain.headers))
+
+
+def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
+    """Compile the micro-benchmark, for all hosts."""
+    mxnet = paths.stock(toolchain.headers) / "mxnet"
+    _compile(paths.microbench_sources, paths.microbench, MXNET=mxnet)
+
+
+def _compile(sources: Path, product: Path, **variables: Path) -> None:
+    """Run the Makefile in ``sources``, which knows what is out of date."""
+    command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(sources)]
+    command += [f"{name}={value}" for name, value in variables.items()]
+    command.append(f"OUT={product.parent}")
     # The variables and jobs of a make that called us are not meant for this one.
     outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     result = subprocess.run(command, env=environment, stdout=sys.stderr)
     if result.returncode != 0:
-        raise HarnessError(f"compiling {paths.sources} failed: make exit {result.returncode}")
-    if not paths.library.is_file():
-        raise HarnessError(f"compiling {paths.sources}: expected {paths.library}, found none")
+        raise HarnessError(f"compiling {sources} failed: make exit {result.returncode}")
+    if not product.is_file():
+        raise HarnessError(f"compiling {sources}: expected {product}, found none")
 
 
 def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) -> None:

@@ -50,6 +50,16 @@ class Layout:
         """The library for LD_PRELOAD, which needs no libmkldnn itself."""
         return self.build / "lib" / "libmkldnn_opcache.so"
 
+    @property
+    def microbench_sources(self) -> Path:
+        """The C++ micro-benchmark's sources, with their own Makefile."""
+        return self.root / "tools" / "microbench"
+
+    @property
+    def microbench(self) -> Path:
+        """The micro-benchmark, which runs on any host's MKL-DNN."""
+        return self.build / "microbench" / "microbench"
+
     def stock(self, host: str) -> Path:
         """The PYTHONPATH folder of the released MXNet ``host``."""
         return self.build / f"{host}-stock"

@@ -6,9 +6,10 @@ with other settings is refused in one line that names both sides.
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar
 
 import pydantic
 
@@ -19,6 +20,7 @@ from harness.machine import Machine
 KIND = "opcache-bench"
 SCHEMA_VERSION = 1
 
+_Record = TypeVar("_Record", bound=pydantic.BaseModel)
 SampleKey = Tuple[str, int, int, str, str, int]
 
 
@@ -26,11 +28,13 @@ class IncompatibleRuns(HarnessError):
     """Two runs that may not be mixed; names each setting with both of its values."""
 
 
-class _Model(pydantic.BaseModel):
+class RecordModel(pydantic.BaseModel):
+    """Part of a record, of any kind."""
+
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
-class Case(_Model):
+class Case(RecordModel):
     """What is trained: images of ``image_size`` x ``image_size`` pixels in batches."""
 
     model: str
@@ -38,7 +42,7 @@ class Case(_Model):
     image_size: int = pydantic.Field(gt=0)
 
 
-class Threads(_Model):
+class Threads(RecordModel):
     """OpenMP settings, the same in every worker; None leaves the runtime's default."""
 
     omp_num_threads: int = pydantic.Field(gt=0)
@@ -46,7 +50,7 @@ class Threads(_Model):
     kmp_blocktime: Optional[str]
 
 
-class Settings(_Model):
+class Settings(RecordModel):
     """What a run was asked to measure; two runs with equal settings may be mixed."""
 
     cases: List[Case] = pydantic.Field(min_length=1)
@@ -62,14 +66,14 @@ class Settings(_Model):
     momentum: pydantic.FiniteFloat
 
 
-class Library(_Model):
+class Library(RecordModel):
     """A library that a worker ran on, by file name and GNU build-id."""
 
     file: str
     build_id: Optional[str]
 
 
-class Sample(_Model):
+class Sample(RecordModel):
     """One worker process: every step's wall time, and the evidence of what it ran on.
 
     ``stats_before`` and ``stats`` are the cache library's counters around the timed steps,
@@ -104,7 +108,7 @@ class Sample(_Model):
         return self.case.batch_size * len(self.step_ns) * 1e9 / sum(self.step_ns)
 
 
-class BenchRecord(_Model):
+class BenchRecord(RecordModel):
     """A run, finished or not."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
@@ -117,7 +121,12 @@ class BenchRecord(_Model):
     samples: List[Sample]
 
 
-def save(record: BenchRecord, path: Path) -> None:
+def utc(moment: datetime.datetime) -> str:
+    """Return a moment as records hold it."""
+    return moment.isoformat(timespec="seconds")
+
+
+def save(record: RecordModel, path: Path) -> None:
     """Write the record, whole or not at all."""
     text = json.dumps(record.model_dump(), indent=1, allow_nan=False)
     atomic.write_text(path, text + "\n")
@@ -125,6 +134,11 @@ def save(record: BenchRecord, path: Path) -> None:
 
 def load(path: Path) -> BenchRecord:
     """Read a record; HarnessError says in one line why a file is refused."""
+    return load_as(BenchRecord, KIND, SCHEMA_VERSION, path)
+
+
+def load_as(model: Type[_Record], kind: str, schema_version: int, path: Path) -> _Record:
+    """Read a record of any kind, like ``load``."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -132,13 +146,13 @@ def load(path: Path) -> BenchRecord:
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise HarnessError(f"{path}: truncated or not JSON: {error}") from error
     found = content if isinstance(content, dict) else {}
-    if found.get("kind") != KIND or found.get("schema_version") != SCHEMA_VERSION:
+    if found.get("kind") != kind or found.get("schema_version") != schema_version:
         raise HarnessError(
-            f"{path}: expected {KIND} schema {SCHEMA_VERSION}, "
+            f"{path}: expected {kind} schema {schema_version}, "
             f"found {found.get('kind')!s:.40} schema {found.get('schema_version')!s:.40}"
         )
     try:
-        return BenchRecord.model_validate(content)
+        return model.model_validate(content)
     except pydantic.ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])

@@ -188,12 +188,13 @@ def _spawn(
             reason = f"took longer than {timeout_s:g} s"
             raise _failure(what, reason, error.stderr or b"", text, layout, environment) from error
         if done.returncode != 0:
-            reason = _exit_reason(done.returncode)
+            reason = exit_reason(done.returncode)
             raise _failure(what, reason, done.stderr, text, layout, environment)
         return json.loads(result_file.read_text(encoding="utf-8"))
 
 
-def _exit_reason(returncode: int) -> str:
+def exit_reason(returncode: int) -> str:
+    """Say how a process ended that did not end well."""
     if returncode < 0:
         return f"ended with signal {-returncode} ({signal.Signals(-returncode).name})"
     return f"ended with exit code {returncode}"

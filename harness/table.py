@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import rich.box
 import rich.console
@@ -94,7 +94,7 @@ _COLUMNS: Tuple[Tuple[str, Callable[[Row], str]], ...] = (
     ("variant", lambda row: row.variant),
     ("img/s", lambda row: f"{row.images_per_second:.2f}"),
     ("ratio", lambda row: "-" if row.ratio is None else f"{row.ratio:.3f}x"),
-    ("95 % interval", lambda row: _interval(row)),
+    ("95 % interval", lambda row: interval_text(row.interval)),
     ("n", lambda row: str(row.samples)),
     ("create", lambda row: _percent(row, 0)),
     ("destroy", lambda row: _percent(row, 1)),
@@ -104,11 +104,12 @@ _COLUMNS: Tuple[Tuple[str, Callable[[Row], str]], ...] = (
 _TEXT_COLUMNS = ("model", "host", "variant")
 
 
-def _interval(row: Row) -> str:
-    if row.interval is None:
+def interval_text(interval: Optional[Tuple[float, float]], digits: int = 3) -> str:
+    """Return a ratio's interval; ~ marks one that includes 1."""
+    if interval is None:
         return "-"
-    low, high = row.interval
-    return f"{low:.3f} to {high:.3f}{' ~' if low <= 1 <= high else ''}"
+    low, high = interval
+    return f"{low:.{digits}f} to {high:.{digits}f}{' ~' if low <= 1 <= high else ''}"
 
 
 def _percent(row: Row, part: int) -> str:
@@ -124,17 +125,25 @@ LEGEND = (
 
 def render(record: BenchRecord) -> str:
     """Return the table as Markdown, with its legend below."""
+    titles = [title for title, _ in _COLUMNS]
+    cells = [[show(row) for _, show in _COLUMNS] for row in rows(record)]
+    return "\n".join([*markdown(titles, _TEXT_COLUMNS, cells), "", *LEGEND]) + "\n"
+
+
+def markdown(
+    titles: Sequence[str], text_columns: Sequence[str], cells: Sequence[Sequence[str]]
+) -> List[str]:
+    """Return a Markdown table's lines; ``cells`` are rows, the columns not of text align right."""
     table = rich.table.Table(box=rich.box.MARKDOWN)
-    for title, _ in _COLUMNS:
-        table.add_column(title, justify="left" if title in _TEXT_COLUMNS else "right")
-    for row in rows(record):
-        table.add_row(*(show(row) for _, show in _COLUMNS))
+    for title in titles:
+        table.add_column(title, justify="left" if title in text_columns else "right")
+    for row in cells:
+        table.add_row(*row)
     # Never wrapped to a terminal's width: what is printed is what can be pasted.
     console = rich.console.Console(file=io.StringIO(), width=1000, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    lines = [line.rstrip() for line in capture.get().splitlines() if line.strip()]
-    return "\n".join([*lines, "", *LEGEND]) + "\n"
+    return [line.rstrip() for line in capture.get().splitlines() if line.strip()]
 
 
 def warnings(record: BenchRecord) -> List[str]:

@@ -21,8 +21,19 @@ PointerMap<Primitive> g_primitives;
 std::atomic<uint64_t> g_next_serial(1);
 // Live and idle together; the bound is on these. Memory objects are not among the primitives: MXNet
 // keeps one for every array in a layout of MKL-DNN's, so their bound is on the idle ones alone.
-std::atomic<size_t> g_primitive_count(0);
-std::atomic<size_t> g_descriptor_count(0);
+// Signed: a forked child writes off what other threads had idle, and a handle of one of those that
+// is released later is taken off twice.
+std::atomic<ptrdiff_t> g_primitive_count(0);
+std::atomic<ptrdiff_t> g_descriptor_count(0);
+
+bool reached(const std::atomic<ptrdiff_t> &count, size_t bound) {
+  return count.load(std::memory_order_relaxed) >= static_cast<ptrdiff_t>(bound);
+}
+
+size_t population_of(const std::atomic<ptrdiff_t> &count) {
+  const ptrdiff_t n = count.load(std::memory_order_relaxed);
+  return n > 0 ? static_cast<size_t>(n) : 0;
+}
 
 const Real &lib() { return *real(); }
 
@@ -146,8 +157,12 @@ class Registry {
       if (c != t_cache) {
         c->orphaned_ = true;
         r.remove(c);
-        g_primitive_count.fetch_sub(c->idle_primitives_.load(std::memory_order_relaxed),
-                                    std::memory_order_relaxed);
+        g_primitive_count.fetch_sub(
+            static_cast<ptrdiff_t>(c->idle_primitives_.load(std::memory_order_relaxed)),
+            std::memory_order_relaxed);
+        g_descriptor_count.fetch_sub(
+            static_cast<ptrdiff_t>(c->descriptor_count_.load(std::memory_order_relaxed)),
+            std::memory_order_relaxed);
       }
       c = next;
     }
@@ -168,6 +183,7 @@ ThreadCache::ThreadCache()
       mask_(0),
       live_primitives_(0),
       idle_primitives_(0),
+      descriptor_count_(0),
       has_returned_(false),
       returned_(nullptr),
       orphaned_(false),
@@ -265,6 +281,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
   slots_[i].hash = hash;
   slots_[i].descriptor = d;
   descriptors_.push_front(d);
+  descriptor_count_.store(descriptors_.size(), std::memory_order_relaxed);
   return d;
 }
 
@@ -324,8 +341,7 @@ size_t ThreadCache::own_share() {
 
 void ThreadCache::make_room() {
   const size_t share = own_share();
-  if (g_primitive_count.load(std::memory_order_relaxed) >= capacity() && idle_.size() >= share &&
-      idle_.last() != nullptr) {
+  if (reached(g_primitive_count, capacity()) && idle_.size() >= share && idle_.last() != nullptr) {
     evict_last(&idle_);
   }
 }
@@ -359,7 +375,7 @@ void ThreadCache::drain_returned() {
 
 void ThreadCache::evict_idle_primitives() {
   const size_t share = own_share();
-  while (g_primitive_count.load(std::memory_order_relaxed) > capacity() && idle_.size() > share &&
+  while (reached(g_primitive_count, capacity() + 1) && idle_.size() > share &&
          idle_.last() != nullptr) {
     evict_last(&idle_);
   }
@@ -389,8 +405,7 @@ void ThreadCache::count_idle() { idle_primitives_.store(idle_.size(), std::memor
 void ThreadCache::evict_idle_descriptors() {
   const size_t share = own_share();
   Descriptor *d = descriptors_.last();
-  while (d != nullptr && descriptors_.size() >= share &&
-         g_descriptor_count.load(std::memory_order_relaxed) >= capacity()) {
+  while (d != nullptr && descriptors_.size() >= share && reached(g_descriptor_count, capacity())) {
     Descriptor *const newer = d->recency.previous;
     if (d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1) {
       count(op_of(d), kEvictions, 1);
@@ -405,6 +420,7 @@ void ThreadCache::drop(Descriptor *d) {
   while (d->first_idle != nullptr) destroy_idle(d->first_idle);
   erase_slot(d);
   descriptors_.remove(d);
+  descriptor_count_.store(descriptors_.size(), std::memory_order_relaxed);
   if (last_convolution == d) last_convolution = nullptr;
   drop_reference(d);
 }
@@ -513,10 +529,10 @@ size_t stats_json(char *buffer, size_t size) {
   Registry &registry = Registry::get();
   registry.sum(&now, &population);
   // Threads go on meanwhile, so the two may not fit exactly.
-  const uint64_t primitives = g_primitive_count.load(std::memory_order_relaxed);
+  const uint64_t primitives = population_of(g_primitive_count);
   population.live_primitives =
       primitives > population.idle_primitives ? primitives - population.idle_primitives : 0;
-  population.descriptors = g_descriptor_count.load(std::memory_order_relaxed);
+  population.descriptors = population_of(g_descriptor_count);
   pthread_mutex_lock(&registry.base_mutex);
   const size_t needed = write_json(buffer, size, identity, now, registry.base, population);
   pthread_mutex_unlock(&registry.base_mutex);

@@ -149,8 +149,9 @@ class ThreadCache {
   List<Descriptor, &Descriptor::recency> descriptors_;
   List<Primitive, &Primitive::recency> idle_;
   List<Primitive, &Primitive::recency> idle_memory_;
-  std::atomic<uint64_t> live_primitives_;  // written by the owner, or under mutex_ once orphaned
-  std::atomic<uint64_t> idle_primitives_;
+  std::atomic<uint64_t> live_primitives_;   // written by the owner, or under mutex_ once orphaned
+  std::atomic<uint64_t> idle_primitives_;   // idle_.size(), for other threads to read
+  std::atomic<uint64_t> descriptor_count_;  // descriptors_.size(), likewise
   std::atomic<bool> has_returned_;
   pthread_mutex_t mutex_;  // guards returned_ and orphaned_
   Primitive *returned_;    // released elsewhere, waiting for the owner
