@@ -108,15 +108,22 @@ class Sample(RecordModel):
         return self.case.batch_size * len(self.step_ns) * 1e9 / sum(self.step_ns)
 
 
-class BenchRecord(RecordModel):
-    """A run, finished or not."""
+class RunRecord(RecordModel):
+    """What records of all kinds begin with."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    kind: str
+    schema_version: int
     run_id: str
     started_utc: str
     machine: Machine
     versions: Dict[str, str]
+
+
+class BenchRecord(RunRecord):
+    """A run, finished or not."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
     settings: Settings
     samples: List[Sample]
 

@@ -7,10 +7,7 @@ that the cache was at work. Faults planted in the library must be caught by the 
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple
 
 import pytest
@@ -19,6 +16,7 @@ from harness.job import HashJob, Job, OperatorsJob
 from harness.layout import Layout
 from harness.record import Threads
 from harness.run import WorkerFailed, parse_variant, run_worker
+from tests.faults import faulty
 
 SCOPES = ("off", "backward", "all")
 # Batch normalisation backward races with itself in the MKL-DNN of both hosts when it runs on more
@@ -165,27 +163,6 @@ FAULTS = {
     # Max pooling of equal shapes in two layouts: the descriptions are equal, the hints are not.
     "NO_HINT": OperatorsJob("pooling"),
 }
-
-
-class FaultyLayout(Layout):
-    """A work tree whose library has a planted fault."""
-
-    @property
-    def library(self) -> Path:
-        return self.build / "faults" / self.fault / "libmkldnn_opcache.so"
-
-    fault = ""
-
-
-def faulty(built: Layout, fault: str) -> Layout:
-    layout = type(f"Faulty{fault}", (FaultyLayout,), {"fault": fault})(built.root)
-    out = built.build / "faults"
-    command = ["make", "-C", str(built.sources), f"FAULT={fault}", f"OUT={out}"]
-    command.append(f"HEADERS={built.headers('1.4.1')}")
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    layout.library.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(out / f"libmkldnn_opcache-{fault}.so", layout.library)
-    return layout
 
 
 @pytest.mark.parametrize("fault", FAULTS)

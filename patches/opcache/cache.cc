@@ -181,6 +181,7 @@ ThreadCache::ThreadCache()
       last_convolution_used(false),
       slots_(nullptr),
       mask_(0),
+      idle_memory_(0),
       live_primitives_(0),
       idle_primitives_(0),
       descriptor_count_(0),
@@ -209,6 +210,13 @@ ThreadCache *ThreadCache::mine() {
 void ThreadCache::end_of_thread(void *cache) {
   t_cache = nullptr;
   static_cast<ThreadCache *>(cache)->shut_down();
+}
+
+void *allocate_record(size_t bytes) {
+  void *memory = nullptr;
+  if (posix_memalign(&memory, 64, bytes) != 0) return nullptr;
+  memset(memory, 0, bytes);
+  return memory;
 }
 
 Descriptor *ThreadCache::find(const Key &key, uint64_t hash) {
@@ -258,7 +266,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
                                 Op op, uint64_t cost_ticks) {
   evict_idle_descriptors();
   const size_t bytes = sizeof(Descriptor) + key.size() * sizeof(uint32_t);
-  Descriptor *d = grow() ? static_cast<Descriptor *>(calloc(1, bytes)) : nullptr;
+  Descriptor *d = grow() ? static_cast<Descriptor *>(allocate_record(bytes)) : nullptr;
   if (d == nullptr) return nullptr;
   d->real = real_pd;
   d->owner.store(this, std::memory_order_relaxed);
@@ -313,10 +321,8 @@ Primitive *ThreadCache::acquire(Descriptor *d) {
   if (has_returned_.load(std::memory_order_acquire)) drain_returned();
   Primitive *p = d->first_idle;
   if (p == nullptr) return nullptr;
-  d->first_idle = p->sibling.next;
-  if (d->first_idle != nullptr) d->first_idle->sibling.previous = nullptr;
-  idle_list(p).remove(p);
-  count_idle();
+  d->first_idle = p->next;
+  forget_idle(p);
   ++d->live_primitives;
   add_live(1);
   return p;
@@ -342,7 +348,7 @@ size_t ThreadCache::own_share() {
 void ThreadCache::make_room() {
   const size_t share = own_share();
   if (reached(g_primitive_count, capacity()) && idle_.size() >= share && idle_.last() != nullptr) {
-    evict_last(&idle_);
+    evict_last();
   }
 }
 
@@ -351,12 +357,20 @@ void ThreadCache::take_back(Primitive *p) {
   Descriptor *d = p->descriptor;
   --d->live_primitives;
   add_live(-1);
-  p->sibling.previous = nullptr;
-  p->sibling.next = d->first_idle;
-  if (d->first_idle != nullptr) d->first_idle->sibling.previous = p;
+  if (p->bindings == 0 && idle_memory_ >= capacity()) {
+    destroy_primitive(p, op_of(d));
+    return;
+  }
+  p->next = d->first_idle;
   d->first_idle = p;
-  idle_list(p).push_front(p);
-  count_idle();
+  // Memory objects are all alike and cheap: which of them is kept does not matter, so they stay out
+  // of the list, whose upkeep costs more cache misses than they save.
+  if (p->bindings == 0) {
+    ++idle_memory_;
+    return;
+  }
+  idle_.push_front(p);
+  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
   evict_idle_primitives();
 }
 
@@ -367,7 +381,7 @@ void ThreadCache::drain_returned() {
   has_returned_.store(false, std::memory_order_relaxed);
   pthread_mutex_unlock(&mutex_);
   while (p != nullptr) {
-    Primitive *next = p->next_returned;
+    Primitive *next = p->next;
     take_back(p);
     p = next;
   }
@@ -377,29 +391,32 @@ void ThreadCache::evict_idle_primitives() {
   const size_t share = own_share();
   while (reached(g_primitive_count, capacity() + 1) && idle_.size() > share &&
          idle_.last() != nullptr) {
-    evict_last(&idle_);
+    evict_last();
   }
-  while (idle_memory_.size() > capacity()) evict_last(&idle_memory_);
+}
+
+// Takes a primitive off the books of the idle ones; the descriptor's list is the caller's business.
+void ThreadCache::forget_idle(Primitive *p) {
+  if (p->bindings == 0) {
+    --idle_memory_;
+    return;
+  }
+  idle_.remove(p);
+  idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
 }
 
 void ThreadCache::destroy_idle(Primitive *p) {
-  if (p->sibling.previous != nullptr) {
-    p->sibling.previous->sibling.next = p->sibling.next;
-  } else {
-    p->descriptor->first_idle = p->sibling.next;
-  }
-  if (p->sibling.next != nullptr) p->sibling.next->sibling.previous = p->sibling.previous;
-  idle_list(p).remove(p);
-  count_idle();
+  Primitive **link = &p->descriptor->first_idle;
+  while (*link != p) link = &(*link)->next;
+  *link = p->next;
+  forget_idle(p);
   destroy_primitive(p, op_of(p->descriptor));
 }
 
-void ThreadCache::evict_last(IdleList *idle) {
-  count(op_of(idle->last()->descriptor), kEvictions, 1);
-  destroy_idle(idle->last());
+void ThreadCache::evict_last() {
+  count(op_of(idle_.last()->descriptor), kEvictions, 1);
+  destroy_idle(idle_.last());
 }
-
-void ThreadCache::count_idle() { idle_primitives_.store(idle_.size(), std::memory_order_relaxed); }
 
 // Makes room for one more descriptor, oldest first; those in use are passed over.
 void ThreadCache::evict_idle_descriptors() {
@@ -431,14 +448,13 @@ void ThreadCache::shut_down() {
   pthread_mutex_lock(&mutex_);
   orphaned_ = true;
   for (Primitive *p = returned_; p != nullptr;) {
-    Primitive *const next = p->next_returned;
+    Primitive *const next = p->next;
     take_back(p);
     p = next;
   }
-  while (idle_.last() != nullptr) destroy_idle(idle_.last());
-  while (idle_memory_.last() != nullptr) destroy_idle(idle_memory_.last());
   for (Descriptor *d = descriptors_.first(); d != nullptr;) {
     Descriptor *const next = d->recency.next;
+    while (d->first_idle != nullptr) destroy_idle(d->first_idle);
     d->owner.store(nullptr, std::memory_order_relaxed);
     // One with live primitives keeps the table's reference; the last of them drops it.
     if (d->live_primitives == 0) drop_reference(d);
@@ -480,7 +496,7 @@ void release(Primitive *p) {
   }
   pthread_mutex_lock(&owner->mutex_);
   if (!owner->orphaned_) {
-    p->next_returned = owner->returned_;
+    p->next = owner->returned_;
     owner->returned_ = p;
     owner->has_returned_.store(true, std::memory_order_release);
     pthread_mutex_unlock(&owner->mutex_);

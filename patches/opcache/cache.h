@@ -34,24 +34,25 @@ struct Layout {
 // A canonical primitive descriptor: equal descriptions made on one thread share it.
 // Freed when its owner has evicted it (or is gone) and the last handle is destroyed.
 struct Descriptor {
+  // What a hit reads comes first, to stand in one cache line.
   mkldnn_primitive_desc_t real;
   std::atomic<ThreadCache *> owner;  // nullptr once that thread has ended
   // One for the owner's table plus one per handle that callers hold. Only the owner takes it from
   // 1 to 0 while its thread lives; other threads need a handle of their own to raise it.
   std::atomic<uint32_t> references;
   std::atomic<uint32_t> op;  // an Op; atomic because another thread may hold the handle
+  Primitive *first_idle;     // owner only
+  uint32_t live_primitives;  // owner only
   bool maybe_deconvolution;  // a forward convolution that could be Deconvolution's data gradient
-  uint64_t serial;           // never reused, so it can stand for the content in another key
-  uint64_t hash;
   int inputs;
   int outputs;
+  uint64_t serial;  // never reused, so it can stand for the content in another key
+  uint64_t hash;
   uint64_t descriptor_ticks;  // what creating it really cost
   uint64_t primitive_ticks;   // what creating a primitive of it really cost, last time
-  uint32_t live_primitives;   // owner only
   Link<Descriptor> recency;   // owner only
-  Primitive *first_idle;      // owner only
-  Layout layouts[8];          // owner only; the first layout_count are known
   int layout_count;
+  Layout layouts[8];  // owner only; the first layout_count are known
   uint32_t key_size;  // words
   uint32_t key[1];    // key_size of them
 };
@@ -70,13 +71,15 @@ struct Primitive {
   mkldnn_primitive_t real;
   Descriptor *descriptor;
   ThreadCache *owner;
-  Link<Primitive> recency;  // in the owner's idle list; owner only
-  Link<Primitive> sibling;  // among the descriptor's idle ones; owner only
-  Primitive *next_returned;
+  Primitive *next;          // among the descriptor's idle ones, or the owner's returned ones
+  Link<Primitive> recency;  // in the owner's idle list, memory objects excepted; owner only
   int inputs;
-  int bindings;        // inputs, then outputs
+  int bindings;        // inputs, then outputs; 0 for a memory object
   Binding binding[1];  // `bindings` of them
 };
+
+// Zeroed, and starting a cache line of its own; nullptr when memory is short. For free().
+void *allocate_record(size_t bytes);
 
 class ThreadCache {
  public:
@@ -132,11 +135,9 @@ class ThreadCache {
   void drain_returned();
   void evict_idle_primitives();
   void evict_idle_descriptors();
-  typedef List<Primitive, &Primitive::recency> IdleList;
-  IdleList &idle_list(const Primitive *p) { return p->bindings == 0 ? idle_memory_ : idle_; }
+  void forget_idle(Primitive *primitive);
   void destroy_idle(Primitive *primitive);
-  void evict_last(IdleList *idle);
-  void count_idle();
+  void evict_last();
   static size_t own_share();
   // Returns the new number of live primitives.
   uint64_t add_live(int n);
@@ -148,7 +149,7 @@ class ThreadCache {
   size_t mask_;
   List<Descriptor, &Descriptor::recency> descriptors_;
   List<Primitive, &Primitive::recency> idle_;
-  List<Primitive, &Primitive::recency> idle_memory_;
+  size_t idle_memory_;
   std::atomic<uint64_t> live_primitives_;   // written by the owner, or under mutex_ once orphaned
   std::atomic<uint64_t> idle_primitives_;   // idle_.size(), for other threads to read
   std::atomic<uint64_t> descriptor_count_;  // descriptors_.size(), likewise

@@ -68,8 +68,11 @@ class CacheTime {
   }
   ~CacheTime() {
     if (cache_ == nullptr) return;
-    const uint64_t own = ticks() - start_ - real_ticks;
-    cache_->counters().cache_ticks.add(ThreadCache::kSampling * own);
+    const uint64_t elapsed = ticks() - start_;
+    const uint64_t others = real_ticks + g_clock_ticks;
+    if (elapsed > others) {
+      cache_->counters().cache_ticks.add(ThreadCache::kSampling * (elapsed - others));
+    }
   }
 
   uint64_t real_ticks;

@@ -54,7 +54,7 @@ bool is_memory(const Descriptor *d) { return d->op.load(std::memory_order_relaxe
 Primitive *new_record(Descriptor *d) {
   const int bindings = is_memory(d) ? 0 : d->inputs + d->outputs;
   Primitive *p = static_cast<Primitive *>(
-      calloc(1, sizeof(Primitive) + static_cast<size_t>(bindings) * sizeof(Binding)));
+      allocate_record(sizeof(Primitive) + static_cast<size_t>(bindings) * sizeof(Binding)));
   if (p == nullptr) return nullptr;
   p->descriptor = d;
   p->inputs = bindings > 0 ? d->inputs : 0;
@@ -257,6 +257,7 @@ mkldnn_status_t get_descriptor(const_mkldnn_primitive_t primitive,
   if (p == nullptr || descriptor == nullptr) {
     return r->primitive_get_primitive_desc(primitive, descriptor);
   }
+  CacheTime time(ThreadCache::mine());
   *descriptor = p->descriptor->real;
   return mkldnn_success;
 }

@@ -87,6 +87,8 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
 
 // Nanoseconds per tick, measured over the process's life so far.
 double ns_per_tick();
+// What reading the clock adds to what it measures; valid after start_clock().
+extern uint64_t g_clock_ticks;
 void start_clock();
 
 }  // namespace opcache
