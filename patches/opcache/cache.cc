@@ -274,12 +274,15 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
   d->op.store(op, std::memory_order_relaxed);
   d->serial = g_next_serial.fetch_add(1, std::memory_order_relaxed);
   d->hash = hash;
-  d->inputs = lib().primitive_desc_query_s32(real_pd, mkldnn_query_num_of_inputs_s32, 0);
-  d->outputs = lib().primitive_desc_query_s32(real_pd, mkldnn_query_num_of_outputs_s32, 0);
+  // Not query_s32, which answers 0 when it fails.
+  const bool known = lib().primitive_desc_query(real_pd, mkldnn_query_num_of_inputs_s32, 0,
+                                                &d->inputs) == mkldnn_success &&
+                     lib().primitive_desc_query(real_pd, mkldnn_query_num_of_outputs_s32, 0,
+                                                &d->outputs) == mkldnn_success;
   d->descriptor_ticks = cost_ticks;
   d->key_size = key.size();
   memcpy(d->key, key.words(), key.size() * sizeof(uint32_t));
-  if (!g_descriptors.insert(real_pd, d)) {
+  if (!known || !g_descriptors.insert(real_pd, d)) {
     free(d);
     return nullptr;
   }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache.h"
@@ -28,25 +29,30 @@ bool write_all(int fd, const char *text, size_t length) {
   return true;
 }
 
-// Replaces the file in one step: a reader, or a kill, sees the old text or the new one.
-void write_file(const char *path, const char *text, size_t length) {
+// Writes to `path` as it is opened with `flags`; 0 or an errno.
+int write_to(const char *path, int flags, const char *text, size_t length) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0644);
+  if (fd < 0) return errno;
+  int error = write_all(fd, text, length) ? 0 : errno;
+  // Devices and pipes cannot be synchronised, and need not be.
+  if (error == 0 && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) error = errno;
+  if (close(fd) != 0 && error == 0) error = errno;
+  return error;
+}
+
+// Replaces the file in one step: a reader, or a kill, sees the old text or the new one. A device, a
+// pipe or a link is written to, never replaced.
+int write_file(const char *path, const char *text, size_t length) {
+  struct stat status;
+  if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+    return write_to(path, S_ISLNK(status.st_mode) ? O_CREAT | O_TRUNC : 0, text, length);
+  }
   char temporary[1200];
   snprintf(temporary, sizeof(temporary), "%s.%ld.tmp", path, static_cast<long>(getpid()));
-  const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  bool ok = fd >= 0 && write_all(fd, text, length) && fsync(fd) == 0;
-  int error = errno;
-  if (fd >= 0 && close(fd) != 0 && ok) {
-    ok = false;
-    error = errno;
-  }
-  if (ok && rename(temporary, path) != 0) {
-    ok = false;
-    error = errno;
-  }
-  if (!ok) {
-    if (fd >= 0) unlink(temporary);
-    message("cannot write the statistics to %s: %s", path, strerror(error));
-  }
+  int error = write_to(temporary, O_CREAT | O_TRUNC, text, length);
+  if (error == 0 && rename(temporary, path) != 0) error = errno;
+  if (error != 0) unlink(temporary);
+  return error;
 }
 
 // %p becomes the process id, so that every process of a job can leave its own file.
@@ -73,16 +79,18 @@ __attribute__((destructor)) void finish() {
   char path[1100];
   // A forked child that shares its parent's file leaves it to the parent.
   if (!expand(pattern, path, sizeof(path)) && getpid() != g_process) return;
-  const size_t length = stats_json(nullptr, 0);
-  char *text = static_cast<char *>(malloc(length + 256));
+  // Other threads may go on, and the report grow, until all operators are in it.
+  const size_t room = stats_json(nullptr, 0) + kOpCount * 512;
+  char *text = static_cast<char *>(malloc(room));
   if (text == nullptr) return;
-  // The counters may have moved on since; the report must not be cut short.
-  size_t written = stats_json(text, length + 256);
-  if (written > length + 255) written = length + 255;
-  if (strcmp(pattern, "stderr") == 0) {
-    write_all(STDERR_FILENO, text, written);
-  } else {
-    write_file(path, text, written);
+  const size_t length = stats_json(text, room);
+  if (length < room) {
+    if (strcmp(pattern, "stderr") == 0) {
+      write_all(STDERR_FILENO, text, length);
+    } else {
+      const int error = write_file(path, text, length);
+      if (error != 0) message("cannot write the statistics to %s: %s", path, strerror(error));
+    }
   }
   free(text);
 }
