@@ -27,7 +27,7 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
                                  const_mkldnn_primitive_desc_t existing);
 mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor);
 
-// Iterators over the implementations of an operation (descriptors.cc).
+// Iterators over the implementations of an operation (iterators.cc).
 mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
                                 const_mkldnn_op_desc_t op_desc, const_mkldnn_primitive_attr_t attr,
                                 mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint);

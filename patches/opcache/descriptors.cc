@@ -1,50 +1,40 @@
 // Primitive descriptors: an equal description gets the descriptor that is already there.
-#include <stdlib.h>
-
-#include "cache.h"
 #include "calls.h"
-#include "message.h"
-#include "policy.h"
+#include "canonical.h"
 
 namespace opcache {
 
+// MXNet's Deconvolution backward makes a forward convolution descriptor, a primitive of it (the
+// data gradient), and a weight gradient with that descriptor as its hint; Convolution backward
+// makes no such primitive in between. This order is all that tells them apart here, and it decides
+// only which operator is counted and, in a scope that lists one of the two, what is cached.
+void tell_deconvolution(ThreadCache *cache, Descriptor *d, Descriptor *hint,
+                        const_mkldnn_op_desc_t op_desc) {
+  const mkldnn_convolution_desc_t &desc = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
+  if (desc.prop_kind == mkldnn_forward_training || desc.prop_kind == mkldnn_forward_scoring) {
+    d->maybe_deconvolution = desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0;
+    cache->last_convolution = d;
+    cache->last_convolution_used = false;
+  } else if (desc.prop_kind == mkldnn_backward_weights && hint != nullptr &&
+             hint == cache->last_convolution) {
+    const bool deconvolution = cache->last_convolution_used;
+    d->op.store(backward(deconvolution ? kDeconvolution : kConvolution), std::memory_order_relaxed);
+    if (deconvolution) hint->op.store(backward(kDeconvolution), std::memory_order_relaxed);
+  }
+}
+
+Op operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op) {
+  const OpDescHead *head = static_cast<const OpDescHead *>(op_desc);
+  *op = op_of(kind_of(*r.abi, head->primitive_kind), head->prop_kind);
+  if (!caching() || cache->busy) return kOpCount;
+  if (*op == kOther || *op == kMemory) {
+    count_bypass(cache, kUnknownKind);
+    return kOpCount;
+  }
+  return descriptor_in_scope(*op) ? *op : kOpCount;
+}
+
 namespace {
-
-Surroundings surroundings(const Real &r, mkldnn_engine_t engine) {
-  const Surroundings around = {engine, r.omp_get_max_threads()};
-  return around;
-}
-
-mkldnn_engine_t engine_of(const Real &r, const_mkldnn_primitive_desc_t pd) {
-  mkldnn_engine_t engine = nullptr;
-  if (pd != nullptr) r.primitive_desc_query(pd, mkldnn_query_engine, 0, &engine);
-  return engine;
-}
-
-uint64_t serial_of(const_mkldnn_primitive_desc_t pd) {
-  const Descriptor *const d = find_descriptor(pd);
-  return d != nullptr ? d->serial : 0;
-}
-
-// The ways to describe a primitive. visit() feeds the key; create() asks the real library.
-struct Operation {
-  const Real &r;
-  const_mkldnn_op_desc_t op_desc;
-  const_mkldnn_primitive_attr_t attr;
-  mkldnn_engine_t engine;
-  const_mkldnn_primitive_desc_t hint;
-  const Descriptor *canonical_hint;
-  int implementation;
-
-  template <class V>
-  bool visit(V &v) const {
-    return visit_operation(v, r, surroundings(r, engine), op_desc, attr, hint,
-                           canonical_hint != nullptr ? canonical_hint->serial : 0, implementation);
-  }
-  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
-    return r.primitive_desc_create_v2(pd, op_desc, attr, engine, hint);
-  }
-};
 
 struct MemoryObject {
   const Real &r;
@@ -109,125 +99,6 @@ struct Concat {
     return r.concat_primitive_desc_create(pd, output, n, dimension, inputs);
   }
 };
-
-void trace_miss(const Printer &key, Op op) {
-  message("miss %s %s", op_name(op), key.str().c_str());
-}
-
-template <class Source>
-void trace(const Source &source, Op op) {
-  try {
-    Printer printer;
-    source.visit(printer);
-    trace_miss(printer, op);
-  } catch (...) {
-    // Out of memory for a message: say nothing.
-  }
-}
-
-// A real creation, timed; counted when it succeeds.
-template <class Create>
-mkldnn_status_t create_timed(ThreadCache *cache, Op op, const Create &create,
-                             uint64_t *cost_ticks) {
-  const uint64_t start = ticks();
-  const bool was_busy = cache->busy;
-  cache->busy = true;
-  const mkldnn_status_t status = create();
-  cache->busy = was_busy;
-  *cost_ticks = ticks() - start;
-  // What the real library makes for itself is part of the creation that asked for it.
-  if (status == mkldnn_success && !was_busy) {
-    Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
-    counters[kDescriptorsCreated].add(1);
-    counters[kCreateTicks].add(*cost_ticks);
-  }
-  return status;
-}
-
-void count_avoided(ThreadCache *cache, const Descriptor *d) {
-  Counter(&counters)[kOpFieldCount] = cache->counters().ops[d->op.load(std::memory_order_relaxed)];
-  counters[kDescriptorsAvoided].add(1);
-  counters[kAvoidedTicks].add(d->descriptor_ticks);
-}
-
-// The key of `source` in the thread's scratch buffer and its hash; false: do not cache.
-template <class Source>
-bool make_key(ThreadCache *cache, const Source &source, uint64_t *hash) {
-  Key &key = cache->scratch_key();
-  key.clear();
-  if (!source.visit(key)) {
-    count_bypass(cache, kUnknownDescription);
-    return false;
-  }
-  if (!key.complete()) {
-    count_bypass(cache, kKeyTooLarge);
-    return false;
-  }
-  *hash = key.hash();
-  return true;
-}
-
-// Returns a canonical descriptor of `source` with a reference for the caller in *found, or, when
-// it could not be kept, only the real one in *result and *found == nullptr.
-template <class Source>
-mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
-                               mkldnn_primitive_desc_t *result, Descriptor **found) {
-  CacheTime time(cache);
-  *found = nullptr;
-  uint64_t hash = 0;
-  const bool keyed = make_key(cache, source, &hash);
-  if (keyed) {
-    *found = cache->find(cache->scratch_key(), hash);
-    if (*found != nullptr) {
-      count_avoided(cache, *found);
-      *result = (*found)->real;
-      return mkldnn_success;
-    }
-    if (options().trace) trace(source, op);
-  }
-  mkldnn_primitive_desc_t pd = nullptr;
-  uint64_t cost_ticks = 0;
-  const mkldnn_status_t status =
-      create_timed(cache, op, [&] { return source.create(&pd); }, &cost_ticks);
-  time.real_ticks += cost_ticks;
-  if (status != mkldnn_success) return status;  // a failure is not remembered
-  *result = pd;
-  if (!keyed) return status;
-  *found = cache->insert(cache->scratch_key(), hash, pd, op, cost_ticks);
-  if (*found == nullptr) count_bypass(cache, kOutOfMemory);
-  return status;
-}
-
-// MXNet's Deconvolution backward makes a forward convolution descriptor, a primitive of it (the
-// data gradient), and a weight gradient with that descriptor as its hint; Convolution backward
-// makes no such primitive in between. This order is all that tells them apart here, and it decides
-// only which operator is counted and, in a scope that lists one of the two, what is cached.
-void tell_deconvolution(ThreadCache *cache, Descriptor *d, Descriptor *hint,
-                        const_mkldnn_op_desc_t op_desc) {
-  const mkldnn_convolution_desc_t &desc = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
-  if (desc.prop_kind == mkldnn_forward_training || desc.prop_kind == mkldnn_forward_scoring) {
-    d->maybe_deconvolution = desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0;
-    cache->last_convolution = d;
-    cache->last_convolution_used = false;
-  } else if (desc.prop_kind == mkldnn_backward_weights && hint != nullptr &&
-             hint == cache->last_convolution) {
-    const bool deconvolution = cache->last_convolution_used;
-    d->op.store(backward(deconvolution ? kDeconvolution : kConvolution), std::memory_order_relaxed);
-    if (deconvolution) hint->op.store(backward(kDeconvolution), std::memory_order_relaxed);
-  }
-}
-
-// The operator of an operation descriptor if it is to be cached; kOpCount if not.
-Op operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op) {
-  const OpDescHead *head = static_cast<const OpDescHead *>(op_desc);
-  *op = op_of(kind_of(*r.abi, head->primitive_kind), head->prop_kind);
-  if (!caching() || cache->busy) return kOpCount;
-  if (*op == kOther || *op == kMemory) {
-    count_bypass(cache, kUnknownKind);
-    return kOpCount;
-  }
-  return descriptor_in_scope(*op) ? *op : kOpCount;
-}
 
 mkldnn_status_t operation(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op op,
                           const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
@@ -416,179 +287,6 @@ mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {
   const mkldnn_status_t status = r->primitive_desc_destroy(descriptor);
   cache->counters().ops[op][kDestroyTicks].add(ticks() - start);
   return status;
-}
-
-// An iterator of ours over implementations that may all be known already: the real iterator is made
-// when one is not. Like the real one it keeps the caller's op_desc and hint by address and copies
-// the attributes. Its first word tells it from a real iterator, whose first word is a small number.
-namespace {
-
-struct Iterator {
-  const void *mark;
-  mkldnn_primitive_desc_iterator_t real;
-  int real_position;
-  int position;
-  bool ended;
-  Descriptor *current;  // with a reference of ours; nullptr: ask the real iterator
-  Op op;
-  const_mkldnn_op_desc_t op_desc;
-  mkldnn_primitive_attr_t attr;
-  mkldnn_engine_t engine;
-  const_mkldnn_primitive_desc_t hint;
-};
-
-const char kIteratorMark = 0;
-
-Iterator *ours(const_mkldnn_primitive_desc_iterator_t handle) {
-  Iterator *it = reinterpret_cast<Iterator *>(const_cast<mkldnn_primitive_desc_iterator_t>(handle));
-  return it != nullptr && it->mark == &kIteratorMark ? it : nullptr;
-}
-
-// Brings the real iterator to `position`, making it first if need be.
-mkldnn_status_t advance_real(const Real &r, ThreadCache *cache, Iterator *it, int position) {
-  uint64_t cost_ticks;
-  return create_timed(
-      cache, it->op,
-      [&] {
-        mkldnn_status_t status = mkldnn_success;
-        if (it->real == nullptr) {
-          status = r.primitive_desc_iterator_create_v2(&it->real, it->op_desc, it->attr, it->engine,
-                                                       it->hint);
-          if (status != mkldnn_success) it->real = nullptr;
-          it->real_position = 0;
-        }
-        while (status == mkldnn_success && it->real_position < position) {
-          status = r.primitive_desc_iterator_next(it->real);
-          ++it->real_position;
-        }
-        return status;
-      },
-      &cost_ticks);
-}
-
-// Points the iterator at its implementation number `position`.
-mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position) {
-  CacheTime time(cache);
-  const Descriptor *const canonical_hint =
-      it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
-  const Operation source = {r,        it->op_desc,    it->attr, it->engine,
-                            it->hint, canonical_hint, position};
-  uint64_t hash = 0;
-  const bool keyed = make_key(cache, source, &hash);
-  Descriptor *found = keyed ? cache->find(cache->scratch_key(), hash) : nullptr;
-  if (found != nullptr) {
-    count_avoided(cache, found);
-  } else {
-    if (keyed && options().trace) trace(source, it->op);
-    const uint64_t start = ticks();
-    const mkldnn_status_t status = advance_real(r, cache, it, position);
-    if (status != mkldnn_success) {
-      time.real_ticks += ticks() - start;
-      return status;
-    }
-    if (keyed) {
-      const mkldnn_primitive_desc_t pd = r.primitive_desc_iterator_fetch(it->real);
-      const uint64_t cost_ticks = ticks() - start;
-      if (pd != nullptr) found = cache->insert(cache->scratch_key(), hash, pd, it->op, cost_ticks);
-      if (found == nullptr) {
-        count_bypass(cache, kOutOfMemory);
-        if (pd != nullptr) r.primitive_desc_destroy(pd);
-      }
-    }
-    time.real_ticks += ticks() - start;
-  }
-  if (it->current != nullptr) release(it->current);
-  it->current = found;
-  it->position = position;
-  if (found != nullptr &&
-      kind_of(*r.abi, static_cast<const OpDescHead *>(it->op_desc)->primitive_kind) ==
-          Kind::kConvolution) {
-    tell_deconvolution(cache, found, const_cast<Descriptor *>(canonical_hint), it->op_desc);
-  }
-  return mkldnn_success;
-}
-
-void free_iterator(const Real &r, Iterator *it) {
-  if (it->current != nullptr) release(it->current);
-  if (it->real != nullptr) r.primitive_desc_iterator_destroy(it->real);
-  if (it->attr != nullptr) r.primitive_attr_destroy(it->attr);
-  free(it);
-}
-
-}  // namespace
-
-mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
-                                const_mkldnn_op_desc_t op_desc, const_mkldnn_primitive_attr_t attr,
-                                mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
-  ThreadCache *const cache = r->abi != nullptr && arguments_ok ? ThreadCache::mine() : nullptr;
-  Op op;
-  if (cache != nullptr && operation_in_scope(*r, cache, op_desc, &op) != kOpCount) {
-    Iterator *it = static_cast<Iterator *>(calloc(1, sizeof(Iterator)));
-    if (it != nullptr && attr != nullptr &&
-        r->primitive_attr_clone(&it->attr, attr) != mkldnn_success) {
-      free(it);
-      it = nullptr;
-    }
-    if (it != nullptr) {
-      it->mark = &kIteratorMark;
-      it->op = op;
-      it->op_desc = op_desc;
-      it->engine = engine;
-      it->hint = hint;
-      const mkldnn_status_t status = settle(*r, cache, it, 0);
-      if (status != mkldnn_success) {
-        free_iterator(*r, it);
-        return status;
-      }
-      *result = reinterpret_cast<mkldnn_primitive_desc_iterator_t>(it);
-      return mkldnn_success;
-    }
-    count_bypass(cache, kOutOfMemory);
-  }
-  if (cache == nullptr) {
-    return r->primitive_desc_iterator_create_v2(result, op_desc, attr, engine, hint);
-  }
-  uint64_t cost_ticks;
-  return create_timed(
-      cache, op,
-      [&] { return r->primitive_desc_iterator_create_v2(result, op_desc, attr, engine, hint); },
-      &cost_ticks);
-}
-
-mkldnn_status_t next_implementation(mkldnn_primitive_desc_iterator_t iterator) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  Iterator *const it = ours(iterator);
-  if (it == nullptr) return r->primitive_desc_iterator_next(iterator);
-  ThreadCache *const cache = ThreadCache::mine();
-  if (cache == nullptr) return mkldnn_out_of_memory;
-  if (it->ended) return mkldnn_iterator_ends;
-  const mkldnn_status_t status = settle(*r, cache, it, it->position + 1);
-  if (status != mkldnn_success) it->ended = true;
-  return status;
-}
-
-mkldnn_primitive_desc_t fetch_implementation(const_mkldnn_primitive_desc_iterator_t iterator) {
-  const Real *r = real();
-  if (r == nullptr) return nullptr;
-  Iterator *const it = ours(iterator);
-  if (it == nullptr) return r->primitive_desc_iterator_fetch(iterator);
-  if (it->ended) return nullptr;
-  if (it->current == nullptr) return r->primitive_desc_iterator_fetch(it->real);
-  retain(it->current);
-  return it->current->real;
-}
-
-mkldnn_status_t destroy_iterator(mkldnn_primitive_desc_iterator_t iterator) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  Iterator *const it = ours(iterator);
-  if (it == nullptr) return r->primitive_desc_iterator_destroy(iterator);
-  free_iterator(*r, it);
-  return mkldnn_success;
 }
 
 mkldnn_status_t destroy_engine(mkldnn_engine_t engine) {

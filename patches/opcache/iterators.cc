@@ -1,0 +1,183 @@
+// Iterators over the implementations of an operation; MXNet 1.4 makes all its descriptors with
+// them.
+#include <stdlib.h>
+
+#include "calls.h"
+#include "canonical.h"
+
+namespace opcache {
+
+namespace {
+
+// An iterator of ours over implementations that may all be known already: the real iterator is made
+// when one is not. Like the real one it keeps the caller's op_desc and hint by address and copies
+// the attributes. Its first word tells it from a real iterator, whose first word is a small number.
+struct Iterator {
+  const void *mark;
+  mkldnn_primitive_desc_iterator_t real;
+  int real_position;
+  int position;
+  bool ended;
+  Descriptor *current;  // with a reference of ours; nullptr: ask the real iterator
+  Op op;
+  const_mkldnn_op_desc_t op_desc;
+  mkldnn_primitive_attr_t attr;
+  mkldnn_engine_t engine;
+  const_mkldnn_primitive_desc_t hint;
+};
+
+const char kIteratorMark = 0;
+
+Iterator *ours(const_mkldnn_primitive_desc_iterator_t handle) {
+  Iterator *it = reinterpret_cast<Iterator *>(const_cast<mkldnn_primitive_desc_iterator_t>(handle));
+  return it != nullptr && it->mark == &kIteratorMark ? it : nullptr;
+}
+
+// Brings the real iterator to `position`, making it first if need be.
+mkldnn_status_t advance_real(const Real &r, ThreadCache *cache, Iterator *it, int position) {
+  uint64_t cost_ticks;
+  return create_timed(
+      cache, it->op,
+      [&] {
+        mkldnn_status_t status = mkldnn_success;
+        if (it->real == nullptr) {
+          status = r.primitive_desc_iterator_create_v2(&it->real, it->op_desc, it->attr, it->engine,
+                                                       it->hint);
+          if (status != mkldnn_success) it->real = nullptr;
+          it->real_position = 0;
+        }
+        while (status == mkldnn_success && it->real_position < position) {
+          status = r.primitive_desc_iterator_next(it->real);
+          ++it->real_position;
+        }
+        return status;
+      },
+      &cost_ticks);
+}
+
+// Points the iterator at its implementation number `position`.
+mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position) {
+  CacheTime time(cache);
+  const Descriptor *const canonical_hint =
+      it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
+  const Operation source = {r,        it->op_desc,    it->attr, it->engine,
+                            it->hint, canonical_hint, position};
+  uint64_t hash = 0;
+  const bool keyed = make_key(cache, source, &hash);
+  Descriptor *found = keyed ? cache->find(cache->scratch_key(), hash) : nullptr;
+  if (found != nullptr) {
+    count_avoided(cache, found);
+  } else {
+    if (keyed && options().trace) trace(source, it->op);
+    const uint64_t start = ticks();
+    const mkldnn_status_t status = advance_real(r, cache, it, position);
+    if (status != mkldnn_success) {
+      time.real_ticks += ticks() - start;
+      return status;
+    }
+    if (keyed) {
+      const mkldnn_primitive_desc_t pd = r.primitive_desc_iterator_fetch(it->real);
+      const uint64_t cost_ticks = ticks() - start;
+      if (pd != nullptr) found = cache->insert(cache->scratch_key(), hash, pd, it->op, cost_ticks);
+      if (found == nullptr) {
+        count_bypass(cache, kOutOfMemory);
+        if (pd != nullptr) r.primitive_desc_destroy(pd);
+      }
+    }
+    time.real_ticks += ticks() - start;
+  }
+  if (it->current != nullptr) release(it->current);
+  it->current = found;
+  it->position = position;
+  if (found != nullptr &&
+      kind_of(*r.abi, static_cast<const OpDescHead *>(it->op_desc)->primitive_kind) ==
+          Kind::kConvolution) {
+    tell_deconvolution(cache, found, const_cast<Descriptor *>(canonical_hint), it->op_desc);
+  }
+  return mkldnn_success;
+}
+
+void free_iterator(const Real &r, Iterator *it) {
+  if (it->current != nullptr) release(it->current);
+  if (it->real != nullptr) r.primitive_desc_iterator_destroy(it->real);
+  if (it->attr != nullptr) r.primitive_attr_destroy(it->attr);
+  free(it);
+}
+
+}  // namespace
+
+mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
+                                const_mkldnn_op_desc_t op_desc, const_mkldnn_primitive_attr_t attr,
+                                mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
+  ThreadCache *const cache = r->abi != nullptr && arguments_ok ? ThreadCache::mine() : nullptr;
+  Op op;
+  if (cache != nullptr && operation_in_scope(*r, cache, op_desc, &op) != kOpCount) {
+    Iterator *it = static_cast<Iterator *>(calloc(1, sizeof(Iterator)));
+    if (it != nullptr && attr != nullptr &&
+        r->primitive_attr_clone(&it->attr, attr) != mkldnn_success) {
+      free(it);
+      it = nullptr;
+    }
+    if (it != nullptr) {
+      it->mark = &kIteratorMark;
+      it->op = op;
+      it->op_desc = op_desc;
+      it->engine = engine;
+      it->hint = hint;
+      const mkldnn_status_t status = settle(*r, cache, it, 0);
+      if (status != mkldnn_success) {
+        free_iterator(*r, it);
+        return status;
+      }
+      *result = reinterpret_cast<mkldnn_primitive_desc_iterator_t>(it);
+      return mkldnn_success;
+    }
+    count_bypass(cache, kOutOfMemory);
+  }
+  if (cache == nullptr) {
+    return r->primitive_desc_iterator_create_v2(result, op_desc, attr, engine, hint);
+  }
+  uint64_t cost_ticks;
+  return create_timed(
+      cache, op,
+      [&] { return r->primitive_desc_iterator_create_v2(result, op_desc, attr, engine, hint); },
+      &cost_ticks);
+}
+
+mkldnn_status_t next_implementation(mkldnn_primitive_desc_iterator_t iterator) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  Iterator *const it = ours(iterator);
+  if (it == nullptr) return r->primitive_desc_iterator_next(iterator);
+  ThreadCache *const cache = ThreadCache::mine();
+  if (cache == nullptr) return mkldnn_out_of_memory;
+  if (it->ended) return mkldnn_iterator_ends;
+  const mkldnn_status_t status = settle(*r, cache, it, it->position + 1);
+  if (status != mkldnn_success) it->ended = true;
+  return status;
+}
+
+mkldnn_primitive_desc_t fetch_implementation(const_mkldnn_primitive_desc_iterator_t iterator) {
+  const Real *r = real();
+  if (r == nullptr) return nullptr;
+  Iterator *const it = ours(iterator);
+  if (it == nullptr) return r->primitive_desc_iterator_fetch(iterator);
+  if (it->ended) return nullptr;
+  if (it->current == nullptr) return r->primitive_desc_iterator_fetch(it->real);
+  retain(it->current);
+  return it->current->real;
+}
+
+mkldnn_status_t destroy_iterator(mkldnn_primitive_desc_iterator_t iterator) {
+  const Real *r = real();
+  if (r == nullptr) return mkldnn_runtime_error;
+  Iterator *const it = ours(iterator);
+  if (it == nullptr) return r->primitive_desc_iterator_destroy(iterator);
+  free_iterator(*r, it);
+  return mkldnn_success;
+}
+
+}  // namespace opcache
