@@ -18,7 +18,7 @@ from typing import Any, Dict, List, NamedTuple
 from tqdm import tqdm
 
 from harness import machine, record, table
-from harness.bench_config import BenchConfig, number, numbers, resolve, words
+from harness.bench_config import BenchConfig, number, numbers, resolve, scopes_by_host, words
 from harness.config import load, load_toolchain, project_version
 from harness.console import shown
 from harness.errors import HarnessError
@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
     parser.add_argument(
         "--scopes",
-        help="stock, off, backward, all, operators joined by +, or preload: before one of these",
+        help="for every host: stock, off, backward, all, operators joined by +, or preload: before "
+        "one of these",
     )
     parser.add_argument("--samples", help="processes per model, host and scope")
     target = parser.add_mutually_exclusive_group()
@@ -105,7 +106,7 @@ def plan(settings: record.Settings) -> List[Planned]:
     compared with; each round starts with another one, so that none is always first.
     """
     planned = []
-    runs = [(host, variant) for host in settings.hosts for variant in settings.variants]
+    runs = [(host, word) for host, scopes in settings.variants.items() for word in scopes]
     for round_ in range(settings.samples):
         first = round_ % len(runs)
         for case in settings.cases:
@@ -117,9 +118,13 @@ def plan(settings: record.Settings) -> List[Planned]:
 def _configured(args: argparse.Namespace) -> BenchConfig:
     config = load(args.config, BenchConfig)
     asked: Dict[str, Any] = {}
-    for name in ("models", "hosts", "scopes"):
-        if getattr(args, name) is not None:
-            asked[name] = words(f"--{name}", getattr(args, name))
+    if args.models is not None:
+        asked["models"] = words("--models", args.models)
+    asked["scopes"] = scopes_by_host(
+        config.scopes,
+        None if args.hosts is None else words("--hosts", args.hosts),
+        None if args.scopes is None else words("--scopes", args.scopes),
+    )
     if args.batch_size is not None:
         asked["batch_sizes"] = numbers("--batch-size", args.batch_size)
     if args.samples is not None:
@@ -129,8 +134,8 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
 
 def _new_run(layout: Layout, settings: record.Settings) -> record.BenchRecord:
     versions = {"opcache": project_version(layout.pyproject), "python": platform.python_version()}
-    for host in settings.hosts:
-        for word in settings.variants:
+    for host, scopes in settings.variants.items():
+        for word in scopes:
             variant = parse_variant(word)
             folder = build_folder(layout, host, variant)
             _forget_cached_pages(folder / "mxnet" / "libmxnet.so")

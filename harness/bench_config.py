@@ -21,13 +21,15 @@ _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 
 
 class BenchConfig(pydantic.BaseModel):
-    """A benchmark's configuration file; an image size left out is that of the network's paper."""
+    """A benchmark's configuration file.
+
+    ``scopes`` names the variants by host; an image size left out is that of the network's paper.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     models: Tuple[str, ...]
-    hosts: Tuple[str, ...]
-    scopes: Tuple[str, ...]
+    scopes: Dict[str, Tuple[str, ...]]
     batch_sizes: Tuple[_Positive, ...]
     image_sizes: Dict[str, _Positive] = {}
     samples: _Positive
@@ -51,6 +53,22 @@ def words(option: str, text: str) -> Tuple[str, ...]:
     return found
 
 
+def scopes_by_host(
+    configured: Dict[str, Tuple[str, ...]],
+    hosts: Optional[Tuple[str, ...]],
+    scopes: Optional[Tuple[str, ...]],
+) -> Dict[str, Tuple[str, ...]]:
+    """Return what to run on each host: the options where given, else what is configured.
+
+    A host that no configuration mentions gets the first configured host's scopes.
+    """
+    first = next(iter(configured.values()), ())
+    return {
+        host: scopes if scopes is not None else configured.get(host, first)
+        for host in (hosts if hosts is not None else configured)
+    }
+
+
 def numbers(option: str, text: str) -> Tuple[int, ...]:
     """Return the positive integers of a comma-separated option."""
     return tuple(number(option, word) for word in words(option, text))
@@ -68,10 +86,10 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
 
     ``image_size`` in pixels, when given, holds for every model.
     """
-    for host in config.hosts:
+    for host, scopes in config.scopes.items():
         toolchain.host(host)
-    for scope in config.scopes:
-        parse_variant(scope)
+        for scope in scopes:
+            parse_variant(scope)
     for model in config.image_sizes:
         find_network(model)
     if config.warm_up_steps_max <= config.warm_up_steps_min:
@@ -81,8 +99,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
         )
     return Settings(
         cases=_cases(config, image_size),
-        hosts=list(config.hosts),
-        variants=list(config.scopes),
+        variants={host: list(scopes) for host, scopes in config.scopes.items()},
         samples=config.samples,
         seed=config.seed,
         threads=Threads(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar
 
 import pydantic
+from typing_extensions import Annotated
 
 from harness import atomic
 from harness.errors import HarnessError
@@ -54,8 +55,9 @@ class Settings(RecordModel):
     """What a run was asked to measure; two runs with equal settings may be mixed."""
 
     cases: List[Case] = pydantic.Field(min_length=1)
-    hosts: List[str] = pydantic.Field(min_length=1)
-    variants: List[str] = pydantic.Field(min_length=1)
+    variants: Dict[str, Annotated[List[str], pydantic.Field(min_length=1)]] = pydantic.Field(
+        min_length=1, description="by host"
+    )
     samples: int = pydantic.Field(gt=0)
     seed: int
     threads: Threads

@@ -49,10 +49,10 @@ def rows(record: BenchRecord) -> List[Row]:
     asked = record.settings
     found = []
     for case in asked.cases:
-        for host in asked.hosts:
+        for host, variants in asked.variants.items():
             same = [s for s in record.samples if s.case == case and s.host == host]
             stock = {s.round: s.images_per_second for s in same if s.variant == STOCK}
-            for variant in asked.variants:
+            for variant in variants:
                 samples = [s for s in same if s.variant == variant]
                 if samples:
                     found.append(_row(case, host, variant, samples, stock))

@@ -55,8 +55,7 @@ def cache_stats(scope: str, avoided: int, create_ns: int = 0, cache_ns: int = 0)
 def settings(samples: int = 6) -> Settings:
     return Settings(
         cases=[Case(model="resnet-18", batch_size=2, image_size=32)],
-        hosts=["1.3.1"],
-        variants=list(STEP_MS),
+        variants={"1.3.1": list(STEP_MS)},
         samples=samples,
         seed=1,
         threads=Threads(omp_num_threads=2, kmp_affinity=None, kmp_blocktime=None),

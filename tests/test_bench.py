@@ -13,6 +13,7 @@ from typing import List
 import pytest
 
 from harness import bench, record, table
+from harness.bench_config import scopes_by_host
 from harness.layout import Layout
 from tests import synthetic
 
@@ -58,8 +59,8 @@ def test_plan_is_interleaved_and_rotates() -> None:
         (
             ("--scopes", "stock,bakward"),
             "unknown scope 'bakward': expected stock, off, backward, all, operators joined by + "
-            "(activation, batch_norm, convolution, deconvolution, fully_connected, lrn, pooling), "
-            "or preload: before one of these",
+            "(activation, batch_norm, convolution, deconvolution, fully_connected, lrn, pooling, "
+            "softmax, reorder, sum, concat, forward), or preload: before one of these",
         ),
         (("--hosts", "1.9.9"), "unknown host '1.9.9': expected one of 1.3.1, 1.4.1"),
         (
@@ -171,7 +172,8 @@ def test_killed_run_is_resumed(layout: Layout, first_host: str, tmp_path: Path) 
 def test_real_run(built: Layout, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     options = ["--models", "mobilenet-1.0", "--image-size", "64", "--samples", "2"]
-    done = bench_command(built, *options, "--hosts", "1.3.1", "--out", str(path))
+    options += ["--hosts", "1.3.1", "--scopes", "stock,off,backward"]
+    done = bench_command(built, *options, "--out", str(path))
     assert done.returncode == 0, done.stderr
     run = record.load(path)
     assert done.stdout == f"{table.render(run)}\nrecord: {path}\n"
@@ -193,3 +195,11 @@ def test_real_run(built: Layout, tmp_path: Path) -> None:
             assert convolution["primitives_created"] == 0
             assert convolution["primitives_avoided"] > 0
             assert convolution["primitives_avoided"] % run.settings.timed_steps == 0
+
+
+def test_scopes_are_by_host_unless_asked_for() -> None:
+    configured = {"1.3.1": ("stock", "off"), "1.4.1": ("stock", "all")}
+    assert scopes_by_host(configured, None, None) == configured
+    assert scopes_by_host(configured, ("1.4.1",), None) == {"1.4.1": ("stock", "all")}
+    assert scopes_by_host(configured, ("1.5.1",), None) == {"1.5.1": ("stock", "off")}
+    assert scopes_by_host(configured, None, ("stock",)) == dict.fromkeys(configured, ("stock",))

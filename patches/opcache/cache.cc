@@ -192,6 +192,22 @@ ThreadCache::ThreadCache()
       previous_(nullptr),
       calls_(0) {
   pthread_mutex_init(&mutex_, nullptr);
+  for (void *&spare : spares_) spare = nullptr;
+}
+
+ThreadCache::~ThreadCache() {
+  for (void *spare : spares_) free(spare);
+}
+
+void *ThreadCache::take_spare(Spare kind, size_t bytes) {
+  void *const memory = spares_[kind];
+  spares_[kind] = nullptr;
+  return memory != nullptr ? memory : malloc(bytes);
+}
+
+void ThreadCache::give_spare(Spare kind, void *memory) {
+  free(spares_[kind]);
+  spares_[kind] = memory;
 }
 
 ThreadCache *ThreadCache::mine() {

@@ -87,6 +87,12 @@ class ThreadCache {
   static ThreadCache *mine();
 
   Counters &counters() { return counters_; }
+  // Short-lived records of one kind (streams, iterators): the last one given back is kept for the
+  // next, so that a hit allocates nothing. take returns uninitialised memory or nullptr.
+  enum Spare { kSpareStream, kSpareIterator, kSpareCount };
+  void *take_spare(Spare kind, size_t bytes);
+  void give_spare(Spare kind, void *memory);
+
   // One call in so many is timed for cache_ticks: reading the clock twice would cost more than the
   // shortest calls take.
   static const uint32_t kSampling = 16;
@@ -129,6 +135,7 @@ class ThreadCache {
   };
 
   ThreadCache();
+  ~ThreadCache();
   static void end_of_thread(void *cache);
   void shut_down();
   void take_back(Primitive *primitive);
@@ -159,6 +166,7 @@ class ThreadCache {
   bool orphaned_;          // the thread is gone
   ThreadCache *next_;      // in the registry, under its mutex
   ThreadCache *previous_;
+  void *spares_[kSpareCount];
   uint32_t calls_;
   Counters counters_;
   Key key_;

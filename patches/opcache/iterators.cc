@@ -1,6 +1,7 @@
 // Iterators over the implementations of an operation; MXNet 1.4 makes all its descriptors with
 // them.
 #include <stdlib.h>
+#include <string.h>
 
 #include "calls.h"
 #include "canonical.h"
@@ -101,7 +102,13 @@ void free_iterator(const Real &r, Iterator *it) {
   if (it->current != nullptr) release(it->current);
   if (it->real != nullptr) r.primitive_desc_iterator_destroy(it->real);
   if (it->attr != nullptr) r.primitive_attr_destroy(it->attr);
-  free(it);
+  it->mark = nullptr;
+  ThreadCache *const cache = ThreadCache::mine();
+  if (cache != nullptr) {
+    cache->give_spare(ThreadCache::kSpareIterator, it);
+  } else {
+    free(it);
+  }
 }
 
 }  // namespace
@@ -115,10 +122,12 @@ mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
   ThreadCache *const cache = r->abi != nullptr && arguments_ok ? ThreadCache::mine() : nullptr;
   Op op;
   if (cache != nullptr && operation_in_scope(*r, cache, op_desc, &op) != kOpCount) {
-    Iterator *it = static_cast<Iterator *>(calloc(1, sizeof(Iterator)));
+    Iterator *it =
+        static_cast<Iterator *>(cache->take_spare(ThreadCache::kSpareIterator, sizeof(Iterator)));
+    if (it != nullptr) memset(it, 0, sizeof(*it));
     if (it != nullptr && attr != nullptr &&
         r->primitive_attr_clone(&it->attr, attr) != mkldnn_success) {
-      free(it);
+      cache->give_spare(ThreadCache::kSpareIterator, it);
       it = nullptr;
     }
     if (it != nullptr) {

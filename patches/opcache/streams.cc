@@ -69,11 +69,13 @@ mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
   if (r->abi == nullptr || !caching() || result == nullptr) return r->stream_create(result, kind);
-  Stream *s = static_cast<Stream *>(malloc(sizeof(Stream)));
+  ThreadCache *const cache = ThreadCache::mine();
+  if (cache == nullptr) return mkldnn_out_of_memory;
+  Stream *s = static_cast<Stream *>(cache->take_spare(ThreadCache::kSpareStream, sizeof(Stream)));
   if (s == nullptr) return mkldnn_out_of_memory;
   const mkldnn_status_t status = r->stream_create(&s->real, kind);
   if (status != mkldnn_success) {
-    free(s);
+    cache->give_spare(ThreadCache::kSpareStream, s);
     return status;
   }
   s->mark = &kStreamMark;
@@ -130,7 +132,13 @@ mkldnn_status_t destroy_stream(mkldnn_stream_t stream) {
   if (s == nullptr) return r->stream_destroy(stream);
   const mkldnn_status_t status = r->stream_destroy(s->real);
   if (s->cached != s->few) free(s->cached);
-  free(s);
+  s->mark = nullptr;  // a handle used after this is not taken for a live one
+  ThreadCache *const cache = ThreadCache::mine();
+  if (cache != nullptr) {
+    cache->give_spare(ThreadCache::kSpareStream, s);
+  } else {
+    free(s);
+  }
   return status;
 }
 
