@@ -327,7 +327,8 @@ Descriptor *ThreadCache::localize(Descriptor *other) {
       lib().primitive_desc_destroy(copy);
       return nullptr;
     }
-    d->maybe_deconvolution = other->maybe_deconvolution;
+    d->maybe_deconvolution.store(other->maybe_deconvolution.load(std::memory_order_relaxed),
+                                 std::memory_order_relaxed);
     counters_.ops[op][kDescriptorsCreated].add(1);
     counters_.ops[op][kCreateTicks].add(d->descriptor_ticks);
   }

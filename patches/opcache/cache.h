@@ -43,7 +43,8 @@ struct Descriptor {
   std::atomic<uint32_t> op;  // an Op; atomic because another thread may hold the handle
   Primitive *first_idle;     // owner only
   uint32_t live_primitives;  // owner only
-  bool maybe_deconvolution;  // a forward convolution that could be Deconvolution's data gradient
+  // A forward convolution that could be Deconvolution's data gradient.
+  std::atomic<bool> maybe_deconvolution;
   int inputs;
   int outputs;
   uint64_t serial;  // never reused, so it can stand for the content in another key

@@ -12,7 +12,9 @@ void tell_deconvolution(ThreadCache *cache, Descriptor *d, Descriptor *hint,
                         const_mkldnn_op_desc_t op_desc) {
   const mkldnn_convolution_desc_t &desc = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
   if (desc.prop_kind == mkldnn_forward_training || desc.prop_kind == mkldnn_forward_scoring) {
-    d->maybe_deconvolution = desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0;
+    d->maybe_deconvolution.store(
+        desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0,
+        std::memory_order_relaxed);
     cache->last_convolution = d;
     cache->last_convolution_used = false;
   } else if (desc.prop_kind == mkldnn_backward_weights && hint != nullptr &&

@@ -36,7 +36,8 @@ inline bool descriptor_in_scope(Op op) {
 
 inline bool primitive_in_scope(const Descriptor *d) {
   OpSet serves = set_of(static_cast<Op>(d->op.load(std::memory_order_relaxed)));
-  if (d->maybe_deconvolution) serves |= set_of(backward(kDeconvolution));
+  if (d->maybe_deconvolution.load(std::memory_order_relaxed))
+    serves |= set_of(backward(kDeconvolution));
   return (options().scope & serves) != 0;
 }
 
