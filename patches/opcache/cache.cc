@@ -550,6 +550,8 @@ void count_bypass(ThreadCache *cache, Bypass reason) {
   }
 }
 
+void make_shared_state() { Registry::get(); }
+
 size_t stats_json(char *buffer, size_t size) {
   const Real *r = real();
   const Options &o = options();

@@ -190,6 +190,10 @@ size_t capacity();
 
 void count_bypass(ThreadCache *cache, Bypass reason);
 
+// To be called at load time, before there are threads: a fork while another thread makes the shared
+// state would leave it half made in the child.
+void make_shared_state();
+
 // The report; see stats.h for the format.
 size_t stats_json(char *buffer, size_t size);
 void reset_stats();

@@ -70,6 +70,7 @@ bool expand(const char *pattern, char *path, size_t size) {
 __attribute__((constructor)) void start() {
   g_process = getpid();
   start_clock();
+  make_shared_state();
   options();  // a bad word is reported even when MKL-DNN is never called
 }
 
