@@ -60,8 +60,22 @@ class OperatorsJob:
     steps: int = 4
 
 
-Job = Union[TrainJob, HashJob, OperatorsJob]
-_KINDS = {"train": TrainJob, "hash": HashJob, "operators": OperatorsJob}
+@dataclass(frozen=True)
+class ScenarioJob:
+    """Run one of the scenarios of harness/scenarios.py; hash what every step computed."""
+
+    name: str
+    seed: int = 1
+    steps: int = 4
+
+
+Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob]
+_KINDS = {
+    "train": TrainJob,
+    "hash": HashJob,
+    "operators": OperatorsJob,
+    "scenario": ScenarioJob,
+}
 
 
 def to_json(job: Job) -> Dict[str, Any]:

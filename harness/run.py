@@ -165,7 +165,8 @@ def _unordered(claim: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _describe(job: Job) -> str:
     fields = to_json(job)
-    return f"{fields['kind']} {fields.get('model') or fields.get('operator')}"
+    subject = fields.get("model") or fields.get("operator") or fields.get("name")
+    return f"{fields['kind']} {subject}"
 
 
 def _spawn(

@@ -1,4 +1,4 @@
-"""One job in one fresh process: the only file that imports mxnet.
+"""One job in one fresh process: with harness/scenarios.py, the only files that import mxnet.
 
 Run as ``python -m harness.worker JOB.json OUT.json`` (``-`` for OUT prints the result) with
 PYTHONPATH naming the MXNet to use; the parent chooses it, this file never does. The result is
@@ -19,9 +19,9 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import mxnet as mx
 import numpy
 
-from harness import atomic, initial, library, operator_cases
+from harness import atomic, initial, library, operator_cases, scenarios
 from harness.errors import HarnessError
-from harness.job import HashJob, Job, OperatorsJob, TrainJob, job_from_json
+from harness.job import HashJob, Job, OperatorsJob, ScenarioJob, TrainJob, job_from_json
 from models.registry import Network, find_network
 
 # The same in every process, so that parameters have the same names everywhere.
@@ -55,6 +55,8 @@ def run(job: Job) -> Dict[str, Any]:
         result = train(job, cache)
     elif isinstance(job, HashJob):
         result = hash_training(job, cache)
+    elif isinstance(job, ScenarioJob):
+        result = hash_scenario(job, cache)
     else:
         result = hash_operator(job, cache)
     return {
@@ -160,6 +162,12 @@ def hash_operator(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
         for name in sorted(running):
             hashes[f"{case.name}/{name}"] = running[name].hexdigest()
     return {"hashes": hashes, "digest": _combined(hashes), "stats": _counters(cache)}
+
+
+def hash_scenario(job: ScenarioJob, cache: Cache) -> Dict[str, Any]:
+    """Run a scenario and hash every array of every step."""
+    found = scenarios.run_scenario(job)
+    return {**found, "digest": _combined(found["hashes"]), "stats": _counters(cache)}
 
 
 def _operator_step(

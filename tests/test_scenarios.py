@@ -1,0 +1,56 @@
+"""The oracle beyond plain training: the same bits however MXNet is used.
+
+Every scenario of harness/scenarios.py runs on one OpenMP thread, because on more the batch
+normalisation of stock itself does not repeat its own bits.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.job import ScenarioJob
+from harness.layout import Layout
+from harness.run import WorkerFailed
+from tests.bits import avoided, differences, result_of
+
+# Each with operators that scope all must serve on both hosts. What is absent is either not reached,
+# or kept by MXNet itself, which creates it once for each shape.
+SERVED = {
+    "inference": {"softmax", "reorder"},
+    "grad-add": {"Convolution", "reorder", "sum"},
+    "grad-null": {"Convolution", "reorder"},
+    "shared-weights": {"Convolution", "reorder"},
+    "batch-changes": {"Convolution", "reorder"},
+    "odd-channels": {"Convolution", "reorder"},
+    "imperative": {"Convolution", "reorder", "sum"},
+    "int8": {"reorder"},
+    "threads-python": {"Convolution", "reorder"},
+}
+WITHOUT_BACKWARD = ("inference", "int8")
+# More than the number of batch sizes of batch-changes, so that each size is met again.
+STEPS = 7
+# Without it MXNet runs the operators of all Python threads on one thread of its engine.
+OVERRIDES = {"threads-python": (("MXNET_CPU_WORKER_NTHREADS", "2"),)}
+
+
+@pytest.mark.parametrize("scope", ("backward", "all"))
+@pytest.mark.parametrize("name", SERVED)
+def test_scenario_gives_the_same_bits(built: Layout, host: str, name: str, scope: str) -> None:
+    job = ScenarioJob(name, steps=STEPS)
+    overrides = OVERRIDES.get(name, ())
+    stock = result_of(job, built, host, "stock", 1, overrides)
+    cached = result_of(job, built, host, scope, 1, overrides)
+    assert stock["finite"], "an oracle of NaNs compares nothing"
+    assert differences(stock, cached) == []
+    assert cached["stats"]["bypasses"] == {}
+    if scope == "all":
+        assert cached["stats"]["totals"]["primitives_avoided"] > 0
+        served = {n for n in cached["stats"]["operators"] if sum(avoided(cached, n)) > 0}
+        assert SERVED[name] <= served
+    if host == "1.3.1" and name not in WITHOUT_BACKWARD:
+        assert avoided(cached, "_backward_Convolution")[0] > 0
+
+
+def test_unknown_scenario_is_refused_by_name(first_host: str, layout: Layout) -> None:
+    with pytest.raises(WorkerFailed, match="unknown scenario 'nothing': expected one of inference"):
+        result_of(ScenarioJob("nothing"), layout, first_host, "stock")
