@@ -19,10 +19,10 @@ from tests.bits import TIMEOUT_S, avoided, differences, result_of
 from tests.faults import faulty
 
 SCOPES = ("off", "backward", "all")
-# On more than one thread stock 1.3.1 does not always repeat its own bits: in some runs the gradient
-# of a batch normalisation's gamma, and what follows from it, differ after the first step, while every
-# other array is equal (resnet-18 at batch 2, 64x64). Networks with batch normalisation are compared
-# on one thread, where stock has one outcome; the others on two.
+# On more than one thread stock 1.3.1 does not always repeat its own bits: in some runs of resnet-18
+# at batch 2, 64x64, the gradient of a batch normalisation's gamma, and what follows from it, differ
+# after the first step, while every other array is equal. Networks with batch normalisation are
+# compared on one thread, where stock has one outcome; the others on two.
 NETWORKS = (
     ("mobilenet-1.0", 1, 64, 1),
     ("resnet-18", 2, 64, 1),
