@@ -26,9 +26,9 @@ struct Descriptor;
 
 // The canonical descriptor of one of an operation's tensors, as asked for through query_pd.
 struct Layout {
-  mkldnn_query_t query;
-  int index;
-  Descriptor *memory;  // with a reference
+  uint16_t query;
+  uint16_t index;
+  mkldnn_primitive_desc_t real;
 };
 
 // A canonical primitive descriptor: equal descriptions made on one thread share it.
@@ -53,9 +53,10 @@ struct Descriptor {
   uint64_t primitive_ticks;   // what creating a primitive of it really cost, last time
   Link<Descriptor> recency;   // owner only
   int layout_count;
-  Layout layouts[8];  // owner only; the first layout_count are known
-  uint32_t key_size;  // words
-  uint32_t key[1];    // key_size of them
+  Layout layouts[8];         // owner only; the first layout_count are known
+  Descriptor *layout_of[8];  // with a reference each
+  uint32_t key_size;         // words
+  uint32_t key[1];           // key_size of them
 };
 
 // Where a primitive's memory object of ours finds its data: the caller's memory object.
@@ -70,6 +71,7 @@ struct Binding {
 // bindings). Live while a caller holds it, else idle.
 struct Primitive {
   mkldnn_primitive_t real;
+  mkldnn_primitive_desc_t real_descriptor;  // descriptor->real
   Descriptor *descriptor;
   ThreadCache *owner;
   Primitive *next;          // among the descriptor's idle ones, or the owner's returned ones

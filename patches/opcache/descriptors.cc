@@ -235,15 +235,19 @@ const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t des
   CacheTime time(cache);
   for (int i = 0; i < d->layout_count; ++i) {
     const Layout &known = d->layouts[i];
-    if (known.query == what && known.index == index) return known.memory->real;
+    if (known.query == static_cast<unsigned>(what) && known.index == static_cast<unsigned>(index)) {
+      return known.real;
+    }
   }
   const const_mkldnn_primitive_desc_t answer = r->primitive_desc_query_pd(descriptor, what, index);
   const int room = sizeof(d->layouts) / sizeof(d->layouts[0]);
-  if (answer == nullptr || d->layout_count == room) return answer;
+  const bool fits = what >= 0 && what <= UINT16_MAX && index >= 0 && index <= UINT16_MAX;
+  if (answer == nullptr || d->layout_count == room || !fits) return answer;
   Descriptor *const memory = canonical_memory(*r, cache, answer);
   if (memory == nullptr) return answer;
-  const Layout layout = {what, index, memory};
-  d->layouts[d->layout_count++] = layout;
+  const Layout layout = {static_cast<uint16_t>(what), static_cast<uint16_t>(index), memory->real};
+  d->layouts[d->layout_count] = layout;
+  d->layout_of[d->layout_count++] = memory;
   return memory->real;
 }
 

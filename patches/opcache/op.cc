@@ -113,7 +113,7 @@ bool parse_scope(const char *text, OpSet *ops, char *bad, unsigned bad_size) {
   *ops = kNoOps;
   if (strcmp(text, "off") == 0) return true;
   if (strcmp(text, "backward") == 0) {
-    *ops = kAllBackward;
+    *ops = kScopeBackward;
     return true;
   }
   if (strcmp(text, "all") == 0) {

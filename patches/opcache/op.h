@@ -42,6 +42,9 @@ typedef uint32_t OpSet;
 inline OpSet set_of(Op op) { return OpSet(1) << op; }
 const OpSet kNoOps = 0;
 const OpSet kAllBackward = ((OpSet(1) << kSeven) - 1) << kBackward;
+// What `backward` means: with the memory objects, which the backward operators make around their
+// primitives in the same breath.
+const OpSet kScopeBackward = kAllBackward | (OpSet(1) << kMemory);
 const OpSet kAllForward = (OpSet(1) << kSeven) - 1;
 const OpSet kAllOps = kAllForward | kAllBackward | (1u << kSoftmax) | (1u << kReorder) |
                       (1u << kSum) | (1u << kConcat) | (1u << kMemory);

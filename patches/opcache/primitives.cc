@@ -57,6 +57,7 @@ Primitive *new_record(Descriptor *d) {
       allocate_record(sizeof(Primitive) + static_cast<size_t>(bindings) * sizeof(Binding)));
   if (p == nullptr) return nullptr;
   p->descriptor = d;
+  p->real_descriptor = d->real;
   p->inputs = bindings > 0 ? d->inputs : 0;
   p->bindings = bindings;
   return p;
@@ -258,7 +259,7 @@ mkldnn_status_t get_descriptor(const_mkldnn_primitive_t primitive,
     return r->primitive_get_primitive_desc(primitive, descriptor);
   }
   CacheTime time(ThreadCache::mine());
-  *descriptor = p->descriptor->real;
+  *descriptor = p->real_descriptor;
   return mkldnn_success;
 }
 

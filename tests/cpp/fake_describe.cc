@@ -1,0 +1,381 @@
+// Descriptors of the fake: which inputs and outputs an operation has, the layouts it settles on,
+// and a digest of everything it was made from. Knows the kinds by its own reading of the headers,
+// so that a field the library forgets shows.
+#include <stddef.h>
+#include <string.h>
+
+#include <cstdlib>
+
+#include "fake_state.h"
+
+namespace fake {
+
+namespace {
+
+class Digest {
+ public:
+  uint64_t value() const { return value_; }
+  void bytes(const void *from, size_t size) {
+    const unsigned char *at = static_cast<const unsigned char *>(from);
+    for (size_t i = 0; i < size; ++i) value_ = (value_ ^ at[i]) * 0x100000001b3ull;
+  }
+  template <class T>
+  void add(const T &t) {
+    bytes(&t, sizeof(t));
+  }
+  void text(const std::string &s) { bytes(s.c_str(), s.size() + 1); }
+
+  void memory(const mkldnn_memory_desc_t &md) {
+    add(md.ndims);
+    if (md.ndims == 0) return;
+    const size_t n = static_cast<size_t>(md.ndims);
+    bytes(md.dims, n * sizeof(int));
+    add(md.data_type);
+    add(md.format);
+    if (md.format == mkldnn_any) return;
+    const mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
+    bytes(b.block_dims, n * sizeof(int));
+    bytes(b.strides[0], n * sizeof(ptrdiff_t));
+    bytes(b.strides[1], n * sizeof(ptrdiff_t));
+    bytes(b.padding_dims, n * sizeof(int));
+    bytes(b.offset_padding_to_data, n * sizeof(int));
+    add(b.offset_padding);
+  }
+
+  void attr(const Attr &a) {
+    add(a.round_mode);
+    add(a.mask);
+    for (float scale : a.scales) add(scale);
+    for (const PostOp &op : a.post_ops.ops) {
+      add(op.kind);
+      add(op.scale);
+      add(op.alg);
+      add(op.alpha);
+      add(op.beta);
+    }
+  }
+
+ private:
+  uint64_t value_ = 0xcbf29ce484222325ull;
+};
+
+// An operation's description, taken apart.
+struct Parts {
+  size_t size;  // of its struct
+  int inputs;
+  int outputs;
+  const mkldnn_memory_desc_t *roles[kRoles];
+};
+
+bool forward(int prop_kind) {
+  return prop_kind == mkldnn_forward_training || prop_kind == mkldnn_forward_inference;
+}
+
+// Convolution, deconvolution and inner product name their tensors alike.
+template <class D>
+Parts layers(const D &d) {
+  const bool backward_data = d.prop_kind == mkldnn_backward_data;
+  const bool backward_weights = d.prop_kind == mkldnn_backward_weights;
+  Parts p = {sizeof(D), 2, 1, {}};
+  p.roles[kSrc] = backward_data ? &d.diff_src_desc : &d.src_desc;
+  p.roles[kWeights] = backward_weights ? &d.diff_weights_desc : &d.weights_desc;
+  p.roles[kBias] = backward_weights ? &d.diff_bias_desc : &d.bias_desc;
+  p.roles[kDst] = forward(d.prop_kind) ? &d.dst_desc : &d.diff_dst_desc;
+  const bool bias = p.roles[kBias]->ndims != 0 && !backward_data;
+  if (bias) ++(backward_weights ? p.outputs : p.inputs);
+  return p;
+}
+
+Parts take_apart(const mkldnn_pooling_desc_t &d) {
+  const bool fwd = forward(d.prop_kind);
+  const bool workspace =
+      d.alg_kind == mkldnn_pooling_max && d.prop_kind != mkldnn_forward_inference;
+  Parts p = {sizeof(d), fwd || !workspace ? 1 : 2, fwd && workspace ? 2 : 1, {}};
+  p.roles[kSrc] = fwd ? &d.src_desc : &d.diff_src_desc;
+  p.roles[kDst] = fwd ? &d.dst_desc : &d.diff_dst_desc;
+  if (workspace) p.roles[kWorkspace] = p.roles[kDst];
+  return p;
+}
+
+Parts take_apart(const mkldnn_eltwise_desc_t &d) {
+  return {
+      sizeof(d), forward(d.prop_kind) ? 1 : 2, 1, {&d.data_desc, nullptr, nullptr, &d.data_desc}};
+}
+
+Parts take_apart(const mkldnn_softmax_desc_t &d) {
+  return {
+      sizeof(d), forward(d.prop_kind) ? 1 : 2, 1, {&d.data_desc, nullptr, nullptr, &d.data_desc}};
+}
+
+Parts take_apart(const mkldnn_lrn_desc_t &d) {
+  const bool fwd = forward(d.prop_kind);
+  const bool workspace = d.prop_kind != mkldnn_forward_inference;
+  Parts p = {sizeof(d), fwd ? 1 : 3, fwd && workspace ? 2 : 1, {&d.data_desc}};
+  p.roles[kDst] = &d.data_desc;
+  if (workspace) p.roles[kWorkspace] = &d.data_desc;
+  return p;
+}
+
+Parts take_apart(const mkldnn_batch_normalization_desc_t &d) {
+  const bool scale = (d.flags & mkldnn_use_scaleshift) != 0;
+  const bool global = (d.flags & mkldnn_use_global_stats) != 0;
+  Parts p = {sizeof(d), 0, 0, {&d.data_desc}};
+  p.roles[kDst] = &d.data_desc;
+  if (scale) p.roles[kWeights] = &d.data_scaleshift_desc;
+  if (forward(d.prop_kind)) {
+    p.inputs = 1 + (global ? 2 : 0) + (scale ? 1 : 0);
+    p.outputs = 1 + (d.prop_kind == mkldnn_forward_training && !global ? 2 : 0);
+  } else {
+    p.inputs = 4 + (scale ? 1 : 0);
+    p.outputs = 1 + (scale && d.prop_kind == mkldnn_backward ? 1 : 0);
+  }
+  return p;
+}
+
+Parts take_apart(const mkldnn_shuffle_desc_t &d) {
+  return {sizeof(d), 1, 1, {&d.data_desc, nullptr, nullptr, &d.data_desc}};
+}
+
+bool take_apart(const void *op_desc, Parts *p) {
+  switch (*static_cast<const mkldnn_primitive_kind_t *>(op_desc)) {
+    case mkldnn_convolution:
+    case mkldnn_deconvolution:
+      *p = layers(*static_cast<const mkldnn_convolution_desc_t *>(op_desc));
+      return true;
+    case mkldnn_inner_product:
+      *p = layers(*static_cast<const mkldnn_inner_product_desc_t *>(op_desc));
+      return true;
+    case mkldnn_pooling:
+      *p = take_apart(*static_cast<const mkldnn_pooling_desc_t *>(op_desc));
+      return true;
+    case mkldnn_eltwise:
+      *p = take_apart(*static_cast<const mkldnn_eltwise_desc_t *>(op_desc));
+      return true;
+    case mkldnn_softmax:
+      *p = take_apart(*static_cast<const mkldnn_softmax_desc_t *>(op_desc));
+      return true;
+    case mkldnn_lrn:
+      *p = take_apart(*static_cast<const mkldnn_lrn_desc_t *>(op_desc));
+      return true;
+    case mkldnn_batch_normalization:
+      *p = take_apart(*static_cast<const mkldnn_batch_normalization_desc_t *>(op_desc));
+      return true;
+    case mkldnn_shuffle:
+      *p = take_apart(*static_cast<const mkldnn_shuffle_desc_t *>(op_desc));
+      return true;
+    default:
+      return false;
+  }
+}
+
+int spatial(const mkldnn_memory_desc_t &md) { return md.ndims > 2 ? md.ndims - 2 : 0; }
+
+// What an operation is given beside memories. Descriptions that are equal here are equal to
+// MKL-DNN.
+void add_numbers(Digest *digest, const void *op_desc) {
+  switch (*static_cast<const mkldnn_primitive_kind_t *>(op_desc)) {
+    case mkldnn_convolution:
+    case mkldnn_deconvolution: {
+      const auto &d = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
+      digest->add(d.alg_kind);
+      const Parts p = layers(d);
+      const size_t n = sizeof(int) * static_cast<size_t>(spatial(*p.roles[kSrc]));
+      digest->bytes(d.strides, n);
+      digest->bytes(d.dilates, n);
+      digest->bytes(d.padding[0], n);
+      digest->bytes(d.padding[1], n);
+      break;
+    }
+    case mkldnn_pooling: {
+      const auto &d = *static_cast<const mkldnn_pooling_desc_t *>(op_desc);
+      digest->add(d.alg_kind);
+      const size_t n = sizeof(int) * static_cast<size_t>(spatial(*take_apart(d).roles[kSrc]));
+      digest->bytes(d.strides, n);
+      digest->bytes(d.kernel, n);
+      digest->bytes(d.padding[0], n);
+      digest->bytes(d.padding[1], n);
+      break;
+    }
+    case mkldnn_eltwise: {
+      const auto &d = *static_cast<const mkldnn_eltwise_desc_t *>(op_desc);
+      digest->add(d.alg_kind);
+      digest->add(d.alpha);
+      digest->add(d.beta);
+      break;
+    }
+    case mkldnn_softmax:
+      digest->add(static_cast<const mkldnn_softmax_desc_t *>(op_desc)->softmax_axis);
+      break;
+    case mkldnn_lrn: {
+      const auto &d = *static_cast<const mkldnn_lrn_desc_t *>(op_desc);
+      digest->add(d.alg_kind);
+      digest->add(d.local_size);
+      digest->add(d.lrn_alpha);
+      digest->add(d.lrn_beta);
+      digest->add(d.lrn_k);
+      break;
+    }
+    case mkldnn_batch_normalization: {
+      const auto &d = *static_cast<const mkldnn_batch_normalization_desc_t *>(op_desc);
+      digest->add(d.batch_norm_epsilon);
+      digest->add(d.flags);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+Digest new_digest(int kind, const Engine *engine) {
+  Digest digest;
+  digest.add(kind);
+  digest.add(engine);
+  digest.add(State::get().max_threads);
+  return digest;
+}
+
+}  // namespace
+
+Descriptor *describe_memory(const mkldnn_memory_desc_t &md, Engine *engine, int kind,
+                            FakeType type) {
+  Descriptor *d = State::get().make<Descriptor>(type);
+  d->kind = kind;
+  d->engine = engine;
+  d->implementation = "fake:memory";
+  d->md = md;
+  Digest digest = new_digest(kind, engine);
+  digest.memory(md);
+  d->content = digest.value();
+  return d;
+}
+
+Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, const Descriptor *hint,
+                     int position) {
+  Parts p;
+  if (!take_apart(op_desc, &p)) return nullptr;
+  Descriptor *d = State::get().make<Descriptor>(kFakeDescriptor);
+  const int *head = static_cast<const int *>(op_desc);
+  d->kind = head[0];
+  d->engine = engine;
+  d->implementation = "fake:" + std::to_string(position);
+  d->inputs = p.inputs;
+  d->outputs = p.outputs;
+  d->op_desc.assign(static_cast<const char *>(op_desc),
+                    static_cast<const char *>(op_desc) + p.size);
+  if (attr != nullptr) d->attr = *attr;
+  Digest digest = new_digest(d->kind, engine);
+  digest.add(head[1]);
+  digest.add(position);
+  for (int i = 0; i < kRoles; ++i) {
+    if (p.roles[i] == nullptr || p.roles[i]->ndims == 0) continue;
+    digest.add(i);
+    digest.memory(*p.roles[i]);
+    d->roles[i] = describe_memory(*p.roles[i], engine, mkldnn_memory, kFakeTypes);
+  }
+  add_numbers(&digest, op_desc);
+  digest.attr(d->attr);
+  if (hint != nullptr) digest.add(hint->content);
+  d->content = digest.value();
+  return d;
+}
+
+Descriptor *describe_reorder(const Descriptor &input, const Descriptor &output, const Attr *attr) {
+  Descriptor *d = State::get().make<Descriptor>(kFakeDescriptor);
+  d->kind = mkldnn_reorder;
+  d->engine = input.engine;
+  d->implementation = "fake:reorder";
+  d->inputs = d->outputs = 1;
+  if (attr != nullptr) d->attr = *attr;
+  Digest digest = new_digest(d->kind, input.engine);
+  digest.memory(input.md);
+  digest.memory(output.md);
+  digest.attr(d->attr);
+  d->content = digest.value();
+  return d;
+}
+
+Descriptor *describe_many(int kind, const mkldnn_memory_desc_t *output, int n, const float *scales,
+                          int dimension, const std::vector<const Descriptor *> &inputs) {
+  Descriptor *d = State::get().make<Descriptor>(kFakeDescriptor);
+  d->kind = kind;
+  d->engine = inputs[0]->engine;
+  d->implementation = "fake:many";
+  d->inputs = n;
+  d->outputs = 1;
+  Digest digest = new_digest(kind, d->engine);
+  digest.add(n);
+  digest.add(dimension);
+  if (output != nullptr) digest.memory(*output);
+  for (int i = 0; i < n; ++i) {
+    digest.memory(inputs[static_cast<size_t>(i)]->md);
+    if (scales != nullptr) digest.add(scales[i]);
+  }
+  d->content = digest.value();
+  const mkldnn_memory_desc_t &md = output != nullptr ? *output : inputs[0]->md;
+  d->roles[kDst] = describe_memory(md, d->engine, mkldnn_memory, kFakeTypes);
+  return d;
+}
+
+Descriptor *copy(const Descriptor &d, FakeType type) {
+  Descriptor *c = State::get().make<Descriptor>(type);
+  const size_t tag = c->tag;
+  *c = d;
+  c->tag = tag;
+  for (Descriptor *&role : c->roles) {
+    if (role != nullptr) role = describe_memory(role->md, role->engine, role->kind, kFakeTypes);
+  }
+  return c;
+}
+
+void destroy(Descriptor *d) {
+  for (Descriptor *role : d->roles) {
+    if (role != nullptr) State::get().destroy(role);
+  }
+  State::get().destroy(d);
+}
+
+bool has_padding(const mkldnn_memory_desc_t &md) {
+  const int *padded = md.layout_desc.blocking.padding_dims;
+  return memcmp(md.dims, padded, sizeof(int) * static_cast<size_t>(md.ndims)) != 0;
+}
+
+mkldnn_status_t init_memory(mkldnn_memory_desc_t *result, int ndims, const int *dims,
+                            mkldnn_data_type_t data_type, mkldnn_memory_format_t format) {
+  if (result == nullptr) return mkldnn_invalid_arguments;
+  mkldnn_memory_desc_t md;
+  // The real one leaves what it does not set as it was on the stack; so here it is never twice the
+  // same.
+  static unsigned garbage = 1;
+  unsigned char *bytes = reinterpret_cast<unsigned char *>(&md);
+  for (size_t i = 0; i < sizeof(md); ++i) bytes[i] = static_cast<unsigned char>(rand_r(&garbage));
+  if (ndims == 0 || format == mkldnn_format_undef) {
+    memset(result, 0, sizeof(*result));
+    return mkldnn_success;
+  }
+  if (ndims < 0 || ndims > TENSOR_MAX_DIMS || dims == nullptr) return mkldnn_invalid_arguments;
+  md.primitive_kind = mkldnn_memory;
+  md.ndims = ndims;
+  memcpy(md.dims, dims, sizeof(int) * static_cast<size_t>(ndims));
+  md.data_type = data_type;
+  md.format = format;
+  if (format != mkldnn_any) {
+    // Every format is dense in the order of its dimensions here, but for the blocks of channels.
+    const int block = format == mkldnn_nChw8c ? 8 : format == mkldnn_nChw16c ? 16 : 1;
+    mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
+    ptrdiff_t stride = block;
+    for (int i = ndims - 1; i >= 0; --i) {
+      const int unit = i == 1 ? block : 1;
+      b.block_dims[i] = unit;
+      b.padding_dims[i] = (dims[i] + unit - 1) / unit * unit;
+      b.strides[0][i] = stride;
+      b.strides[1][i] = 1;
+      b.offset_padding_to_data[i] = 0;
+      stride *= b.padding_dims[i] / unit;
+    }
+    b.offset_padding = 0;
+  }
+  *result = md;
+  return mkldnn_success;
+}
+
+}  // namespace fake

@@ -1,0 +1,198 @@
+#include "fake_state.h"
+
+#include <pthread.h>
+
+namespace fake {
+
+namespace {
+
+thread_local std::vector<FakeExecution> t_executions;
+
+const char *const kTypeNames[kFakeTypes + 1] = {
+    "an engine",   "a memory descriptor", "a descriptor", "a memory object", "a primitive",
+    "an iterator", "an attribute",        "post-ops",     "a stream",        "a part of an object"};
+
+// Before the library under test registers its own handlers, so that its locks are taken first.
+__attribute__((constructor)) void survive_fork() {
+  pthread_atfork([] { State::get().mutex.lock(); }, [] { State::get().mutex.unlock(); },
+                 [] { State::get().mutex.unlock(); });
+}
+
+void *data_behind(const_mkldnn_primitive_t handle, size_t output) {
+  State &s = State::get();
+  const Primitive *p = s.check<Primitive>("execution", handle, kFakePrimitive, kFakeMemory);
+  if (p == nullptr) return nullptr;
+  if (s.type_of(p) == kFakeMemory) {
+    // A view points into its parent.
+    return p->inputs.empty() ? p->handle : data_behind(p->inputs[0].primitive, 0);
+  }
+  return output < p->outputs.size() ? data_behind(p->outputs[output], 0) : nullptr;
+}
+
+}  // namespace
+
+State &State::get() {
+  static State *state = new State;  // outlives every thread and every destructor
+  return *state;
+}
+
+mkldnn_status_t State::enter(const char *function) {
+  ++calls[function];
+  if (failure.countdown == 0 || failure.function != function) return mkldnn_success;
+  if (failure.countdown > 1) {
+    --failure.countdown;
+    return mkldnn_success;
+  }
+  if (!failure.for_good) failure.countdown = 0;
+  ++failures;
+  return failure.status;
+}
+
+void *State::allocate(size_t bytes, std::vector<void *> *dead) {
+  if (!reuse || dead->empty()) return ::operator new(bytes);
+  void *memory = dead->back();
+  dead->pop_back();
+  return memory;
+}
+
+void State::born(void *object, FakeType type, std::vector<void *> *dead) {
+  records_[object] = Record{type, true, std::this_thread::get_id(), dead};
+  ++created[type];
+  ++live[type];
+}
+
+void State::died(void *object) {
+  Record &record = records_[object];
+  record.alive = false;
+  record.dead->push_back(object);
+  --live[record.type];
+  if (record.type == kFakePrimitive && record.creator != std::this_thread::get_id()) {
+    ++foreign_destroys;
+  }
+}
+
+void *State::checked(const char *function, void *object, FakeType a, FakeType b) {
+  const auto found = records_.find(object);
+  if (found == records_.end()) {
+    misuse(std::string(function) + ": not a handle");
+    return nullptr;
+  }
+  const Record &record = found->second;
+  if (!record.alive) {
+    misuse(std::string(function) + ": " + kTypeNames[record.type] + " that was destroyed");
+    return nullptr;
+  }
+  // A layout that a descriptor settled on is a memory descriptor, though not the caller's own.
+  const FakeType type = record.type == kFakeTypes ? kFakeMemoryDescriptor : record.type;
+  if (type != a && type != b) {
+    misuse(std::string(function) + ": " + kTypeNames[type] + ", not " + kTypeNames[a]);
+    return nullptr;
+  }
+  return object;
+}
+
+FakeType State::type_of(const void *object) const { return records_.at(object).type; }
+
+void State::misuse(const std::string &text) {
+  if (misuses++ == 0) first_misuse = text;
+}
+
+void execute(const Primitive &p) {
+  FakeExecution e = {};
+  e.content = p.descriptor->content;
+  e.kind = p.descriptor->kind;
+  e.inputs = p.descriptor->inputs;
+  e.outputs = p.descriptor->outputs;
+  const size_t room = sizeof(e.data) / sizeof(e.data[0]);
+  size_t n = 0;
+  for (const mkldnn_primitive_at_t &input : p.inputs) {
+    if (n < room) e.data[n++] = data_behind(input.primitive, input.output_index);
+  }
+  for (const_mkldnn_primitive_t output : p.outputs) {
+    if (n < room) e.data[n++] = data_behind(output, 0);
+  }
+  t_executions.push_back(e);
+}
+
+}  // namespace fake
+
+using namespace fake;
+
+extern "C" {
+
+long fake_created(FakeType type) {
+  Lock lock(State::get().mutex);
+  return State::get().created[type];
+}
+
+long fake_live(FakeType type) {
+  Lock lock(State::get().mutex);
+  return State::get().live[type];
+}
+
+long fake_calls(const char *function) {
+  Lock lock(State::get().mutex);
+  return State::get().calls[function];
+}
+
+long fake_misuses(void) {
+  Lock lock(State::get().mutex);
+  return State::get().misuses;
+}
+
+const char *fake_misuse(void) {
+  Lock lock(State::get().mutex);
+  return State::get().first_misuse.c_str();
+}
+
+long fake_foreign_destroys(void) {
+  Lock lock(State::get().mutex);
+  return State::get().foreign_destroys;
+}
+
+long fake_zero_paddings(void) {
+  Lock lock(State::get().mutex);
+  return State::get().zero_paddings;
+}
+
+void fake_fail(const char *function, long nth, int for_good, mkldnn_status_t status) {
+  Lock lock(State::get().mutex);
+  State::get().failure = {function, nth, for_good != 0, status};
+}
+
+void fake_stop_failing(void) { fake_fail("", 0, 0, mkldnn_success); }
+
+long fake_failures(void) {
+  Lock lock(State::get().mutex);
+  return State::get().failures;
+}
+
+void fake_reuse_addresses(int on) {
+  Lock lock(State::get().mutex);
+  State::get().reuse = on != 0;
+}
+
+void fake_set_max_threads(int n) {
+  Lock lock(State::get().mutex);
+  State::get().max_threads = n;
+}
+
+void fake_call_back(int on) { State::get().calls_back = on != 0; }
+
+void fake_set_implementations(int n) {
+  Lock lock(State::get().mutex);
+  State::get().implementations = n;
+}
+
+uint64_t fake_content(const_mkldnn_primitive_desc_t descriptor) {
+  Lock lock(State::get().mutex);
+  const Descriptor *d = State::get().check<Descriptor>("fake_content", descriptor, kFakeDescriptor,
+                                                       kFakeMemoryDescriptor);
+  return d != nullptr ? d->content : 0;
+}
+
+long fake_executions(void) { return static_cast<long>(t_executions.size()); }
+
+FakeExecution fake_execution(long index) { return t_executions.at(static_cast<size_t>(index)); }
+
+}  // extern "C"

@@ -1,0 +1,199 @@
+// Shared by the tests of the key: each release's numbers, written from its headers and not from the
+// library; descriptions as bytes that know which of them mean something; stand-ins for the objects
+// that a visitor reads through the library's functions.
+#ifndef OPCACHE_TESTS_KEY_FIXTURE_H_
+#define OPCACHE_TESTS_KEY_FIXTURE_H_
+
+#include <stddef.h>
+#include <string.h>
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "key.h"
+
+namespace key_fixture {
+
+using opcache::Abi;
+using opcache::Key;
+using opcache::Printer;
+using opcache::Real;
+using opcache::Surroundings;
+
+// A release's numbers, from its mkldnn_types.h.
+struct Release {
+  const char *version;
+  int convolution, deconvolution, eltwise, softmax, pooling, lrn, batch_norm, inner_product, sum;
+  int nchw, wino, format_last;
+  std::vector<int> packed;
+  size_t wino_bytes;  // of mkldnn_wino_desc_t
+  size_t softmax_bytes, softmax_axis;
+  bool softmax_diff;
+  int convolution_query;
+};
+
+extern const std::vector<Release> kReleases;
+const Abi &abi_of(const Release &release);
+
+// Stand-ins for the objects that a visitor reads through the library's functions.
+struct PostOp {
+  int kind;
+  float scale;
+  int alg;
+  float alpha;
+  float beta;
+};
+
+struct Attr {
+  int round_mode = 1;
+  int mask = 0;
+  std::vector<float> scales = {1.0f};
+  std::vector<PostOp> post_ops;
+};
+
+struct Descriptor {
+  int kind = 0;
+  int op_query = -1;
+  std::vector<unsigned char> op_desc;
+  const char *implementation = "jit:avx2";
+  Attr attr;
+  void *engine = nullptr;
+  bool memory = false;
+  mkldnn_memory_desc_t md = {};
+  const Descriptor *roles[5] = {};  // src, weights, bias, dst, workspace
+};
+
+const_mkldnn_primitive_attr_t handle(const Attr &attr);
+const_mkldnn_primitive_desc_t handle(const Descriptor &descriptor);
+
+// A library whose functions read the stand-ins above.
+Real stub_real(const Abi &abi);
+
+// The identity of one description; described == false: it is not to be cached.
+struct Identity {
+  bool described;
+  std::vector<uint32_t> words;
+  uint64_t hash;
+  std::string text;
+};
+
+inline bool operator==(const Identity &a, const Identity &b) {
+  return a.described == b.described && a.words == b.words;
+}
+
+template <class Visit>
+Identity identity(const Visit &visit) {
+  auto key = std::make_unique<Key>();
+  Printer printer;
+  Identity id;
+  id.described = visit(*key);
+  CHECK_EQ(visit(printer), id.described);
+  CHECK(key->complete());
+  id.words.assign(key->words(), key->words() + key->size());
+  id.hash = key->hash();
+  id.text = printer.str();
+  return id;
+}
+
+// Keys, hashes and texts must tell apart, or not, all in the same way. `what` names the change.
+void check_same(const Identity &a, const Identity &b, const std::string &what);
+void check_differs(const Identity &a, const Identity &b, const std::string &what);
+
+// A description under test: its bytes, and which of them mean something.
+class Bytes {
+ public:
+  explicit Bytes(size_t size);  // full of garbage
+  const void *data() const { return bytes_.data(); }
+  size_t size() const { return bytes_.size(); }
+  unsigned char &operator[](size_t i) { return bytes_[i]; }
+  bool means(size_t i) const { return !means_[i].empty(); }
+  const std::string &name(size_t i) const { return means_[i]; }
+
+  template <class T>
+  void put(size_t at, const char *name, const T &value) {
+    memcpy(&bytes_[at], &value, sizeof(value));
+    for (size_t i = 0; i < sizeof(value); ++i) means_[at + i] = name;
+  }
+  template <class T>
+  void put_all(size_t at, const std::string &name, std::initializer_list<T> values) {
+    int i = 0;
+    for (const T &value : values) {
+      const std::string element = name + "[" + std::to_string(i) + "]";
+      put(at + static_cast<size_t>(i) * sizeof(T), element.c_str(), value);
+      ++i;
+    }
+  }
+
+  // A memory descriptor of four dimensions, or absent, or of format any.
+  void put_memory(size_t at, const std::string &name, const Release &r) {
+    put_memory_head(at, name, r.nchw);
+    const size_t blocking = at + offsetof(mkldnn_memory_desc_t, layout_desc);
+    put_all<int>(blocking + offsetof(mkldnn_blocking_desc_t, block_dims), name + ".block_dims",
+                 {1, 8, 1, 1});
+    put_all<ptrdiff_t>(blocking + offsetof(mkldnn_blocking_desc_t, strides), name + ".strides",
+                       {640, 320, 40, 8});
+    put_all<ptrdiff_t>(
+        blocking + offsetof(mkldnn_blocking_desc_t, strides) + sizeof(mkldnn_strides_t),
+        name + ".block_strides", {1, 1, 1, 1});
+    put_all<int>(blocking + offsetof(mkldnn_blocking_desc_t, padding_dims), name + ".padding_dims",
+                 {2, 16, 4, 5});
+    put_all<int>(blocking + offsetof(mkldnn_blocking_desc_t, offset_padding_to_data),
+                 name + ".offset_padding_to_data", {0, 0, 0, 0});
+    put(blocking + offsetof(mkldnn_blocking_desc_t, offset_padding),
+        (name + ".offset_padding").c_str(), ptrdiff_t(0));
+  }
+  void put_absent(size_t at, const std::string &name) {
+    put(at + offsetof(mkldnn_memory_desc_t, ndims), (name + ".ndims").c_str(), 0);
+  }
+  void put_any(size_t at, const std::string &name) { put_memory_head(at, name, 1); }
+  void put_wino(size_t at, const std::string &name, const Release &r) {
+    put_memory_head(at, name, r.wino);
+    const size_t layout = at + offsetof(mkldnn_memory_desc_t, layout_desc);
+    for (size_t i = 0; i < r.wino_bytes; i += sizeof(int)) {
+      put(layout + i, (name + ".wino+" + std::to_string(i)).c_str(), static_cast<int>(i + 1));
+    }
+  }
+  void put_memory_head(size_t at, const std::string &name, int format) {
+    put(at + offsetof(mkldnn_memory_desc_t, ndims), (name + ".ndims").c_str(), 4);
+    put_all<int>(at + offsetof(mkldnn_memory_desc_t, dims), name + ".dims", {2, 16, 4, 5});
+    put(at + offsetof(mkldnn_memory_desc_t, data_type), (name + ".data_type").c_str(), 1);
+    put(at + offsetof(mkldnn_memory_desc_t, format), (name + ".format").c_str(), format);
+  }
+
+ private:
+  std::vector<unsigned char> bytes_;
+  std::vector<std::string> means_;
+};
+
+// Flips every byte of `bytes` in several ways and compares the identities that `identify` sees.
+void flip_every_byte(Bytes *bytes, const std::string &kind,
+                     const std::function<Identity()> &identify);
+
+inline mkldnn_engine_t engine(uintptr_t address) {
+  return reinterpret_cast<mkldnn_engine_t>(address);
+}
+const Surroundings kAround = {engine(0x1000), 4};
+
+Identity identity_of_operation(const Abi &abi, const void *op_desc);
+
+// Descriptions in which every part that can be present is.
+Bytes convolution(const Release &r, int kind, bool backward_data = false);
+Bytes inner_product(const Release &r);
+Bytes pooling(const Release &r);
+Bytes eltwise(const Release &r);
+Bytes lrn(const Release &r);
+Bytes batch_norm(const Release &r);
+// The struct of each release has its own size; beyond it nothing may even be read.
+Bytes softmax(const Release &r);
+
+// A memory's description, and a descriptor of it.
+Bytes plain(const Release &r);
+Descriptor memory(const Bytes &bytes, void *engine = nullptr);
+
+}  // namespace key_fixture
+
+#endif  // OPCACHE_TESTS_KEY_FIXTURE_H_

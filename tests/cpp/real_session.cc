@@ -1,0 +1,128 @@
+#include "real_session.h"
+
+#include <dlfcn.h>
+
+#include <thread>
+
+#include "opcache.h"
+
+namespace real_session {
+
+const Api &through() {
+#define ADDRESS(name) mkldnn_##name,
+  static const Api api = {API_FUNCTIONS(ADDRESS)};
+#undef ADDRESS
+  return api;
+}
+
+const Api &direct() {
+  static const Api api = [] {
+    void *handle = dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY);
+    REQUIRE(handle != nullptr);
+    Api a;
+#define FIND(name)                                                             \
+  a.name = reinterpret_cast<decltype(a.name)>(dlsym(handle, "mkldnn_" #name)); \
+  REQUIRE(a.name != nullptr && a.name != through().name);
+    API_FUNCTIONS(FIND)
+#undef FIND
+    return a;
+  }();
+  return api;
+}
+
+json::Document stats() {
+  std::string text(mkldnn_opcache_stats_json(nullptr, 0) + 256, '\0');
+  text.resize(mkldnn_opcache_stats_json(&text[0], text.size()));
+  json::Document document;
+  size_t at;
+  CHECK(json::parse(text, &document, &at));
+  return document;
+}
+
+const Formats &formats() {
+  static const Formats kV014 = {5, 6, 8, 13, 15, 36};
+  static const Formats kLater = {mkldnn_nchw, mkldnn_nhwc, mkldnn_nChw8c,
+                                 mkldnn_oi,   mkldnn_oihw, mkldnn_goihw};
+  static const bool is_v014 = stats()["mkldnn"].text == "v0.14";
+  return is_v014 ? kV014 : kLater;
+}
+
+mkldnn_memory_desc_t tensor(const Dims &dims, int format, mkldnn_data_type_t type) {
+  mkldnn_memory_desc_t md;
+  CHECK_OK(mkldnn_memory_desc_init(&md, static_cast<int>(dims.size()), dims.data(), type,
+                                   static_cast<mkldnn_memory_format_t>(format)));
+  return md;
+}
+
+mkldnn_memory_desc_t any(const Dims &dims) { return tensor(dims, mkldnn_any); }
+
+mkldnn_engine_t engine() {
+  static mkldnn_engine_t e = [] {
+    mkldnn_engine_t made = nullptr;
+    CHECK_OK(mkldnn_engine_create(&made, mkldnn_cpu, 0));
+    return made;
+  }();
+  return e;
+}
+
+double number(const json::Document &d, const std::string &path) {
+  const auto found = d.find(path);
+  return found != d.end() ? found->second.number : 0;
+}
+
+void compare(const char *op, const Case &run, const std::function<void()> &prepare_thread) {
+  CHECK_EQ(stats()["recognised"].number, 1);
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (int i = 0; i < 2; ++i) {
+    sessions.push_back(std::make_unique<Session>(direct()));
+    run(sessions.back().get());
+    if (sessions.back()->status() == mkldnn_unimplemented) {
+      printf("%s: not implemented by %s: skipped\n", op, stats()["mkldnn"].text.c_str());
+      return;
+    }
+    CHECK_EQ(sessions.back()->status(), mkldnn_success);
+  }
+  const std::string expected = sessions[0]->bits();
+  REQUIRE(!expected.empty());
+  REQUIRE(sessions[1]->bits() == expected);  // else there is nothing to compare with
+  const std::string path = std::string("operators/") + op;
+  json::Document before;
+  for (int i = 0; i < 3; ++i) {
+    before = stats();
+    Session cached(through());
+    run(&cached);
+    CHECK_EQ(cached.status(), mkldnn_success);
+    CHECK_TEXT(cached.bits() == expected, op << " differs in cached run " << i);
+    // Buffers of this run are freed with it: take their place, so that the next ones are elsewhere.
+    sessions.push_back(std::make_unique<Session>(direct()));
+    run(sessions.back().get());
+  }
+  const json::Document after = stats();
+  for (const char *field : {"/primitives_created", "/descriptors_created"}) {
+    CHECK_EQ(number(after, path + field), number(before, path + field));
+    CHECK_EQ(number(after, std::string("totals") + field),
+             number(before, std::string("totals") + field));
+  }
+  CHECK(number(after, path + "/primitives_avoided") > number(before, path + "/primitives_avoided"));
+  CHECK(number(after, path + "/descriptors_avoided") >
+        number(before, path + "/descriptors_avoided"));
+  CHECK(number(after, path + "/primitives_created") > 0);
+  // And on threads, where everything is made anew and destroyed at their end.
+  for (int i = 0; i < 2; ++i) {
+    std::thread([&] {
+      prepare_thread();
+      Session other(through());
+      run(&other);
+      CHECK(other.bits() == expected);
+    }).join();
+  }
+}
+
+int some_channels() {
+  mkldnn_memory_desc_t md;
+  const int dims[] = {2, 3, 5, 5};
+  const auto format = static_cast<mkldnn_memory_format_t>(formats().nChw8c);
+  return mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32, format) == mkldnn_success ? 3 : 8;
+}
+
+}  // namespace real_session

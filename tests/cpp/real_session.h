@@ -1,0 +1,201 @@
+// Runs of real primitives, directly or through the library, and their comparison bit by bit.
+#ifndef OPCACHE_TESTS_REAL_SESSION_H_
+#define OPCACHE_TESTS_REAL_SESSION_H_
+
+#include <mkldnn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "json.h"
+
+namespace real_session {
+
+// The functions that the library stands before: its own, or those beneath.
+#define API_FUNCTIONS(X)               \
+  X(concat_primitive_desc_create)      \
+  X(memory_primitive_desc_create)      \
+  X(primitive_create)                  \
+  X(primitive_desc_clone)              \
+  X(primitive_desc_create_v2)          \
+  X(primitive_desc_destroy)            \
+  X(primitive_desc_iterator_create_v2) \
+  X(primitive_desc_iterator_destroy)   \
+  X(primitive_desc_iterator_fetch)     \
+  X(primitive_desc_iterator_next)      \
+  X(primitive_desc_query_pd)           \
+  X(primitive_destroy)                 \
+  X(reorder_primitive_desc_create_v2)  \
+  X(stream_create)                     \
+  X(stream_destroy)                    \
+  X(stream_rerun)                      \
+  X(stream_submit)                     \
+  X(stream_wait)                       \
+  X(sum_primitive_desc_create)
+
+struct Api {
+#define DECLARE(name) decltype(&mkldnn_##name) name;
+  API_FUNCTIONS(DECLARE)
+#undef DECLARE
+};
+
+const Api &through();
+const Api &direct();
+
+// The library's report; numbers by their path, 0 where absent.
+json::Document stats();
+double number(const json::Document &document, const std::string &path);
+
+// The memory formats that the tests use have other numbers in v0.14.
+struct Formats {
+  int nchw, nhwc, nChw8c, oi, oihw, goihw;
+};
+const Formats &formats();
+
+typedef std::vector<int> Dims;
+mkldnn_memory_desc_t tensor(const Dims &dims, int format, mkldnn_data_type_t type = mkldnn_f32);
+mkldnn_memory_desc_t any(const Dims &dims);
+// Three, which blocks of eight fill up with padding, where the release can do that.
+int some_channels();
+
+mkldnn_engine_t engine();
+
+struct Buffer {
+  explicit Buffer(size_t n) : bytes(n), data(aligned_alloc(64, (n + 63) / 64 * 64)) {}
+  ~Buffer() { free(data); }
+  size_t bytes;
+  void *data;
+};
+typedef std::shared_ptr<Buffer> Data;
+
+// One run of a case through one of the two ways. Buffers stay until the session ends, so those of
+// two sessions never share an address.
+class Session {
+ public:
+  explicit Session(const Api &api) : api_(api), random_(7) {}
+  ~Session() {
+    for (mkldnn_primitive_t p : primitives_) CHECK_OK(api_.primitive_destroy(p));
+    for (mkldnn_primitive_desc_t pd : pds_) CHECK_OK(api_.primitive_desc_destroy(pd));
+  }
+  const Api &api() const { return api_; }
+  mkldnn_status_t status() const { return status_; }
+
+  // Each of these returns nullptr once something is not implemented; the session's status says so.
+  mkldnn_primitive_desc_t operation(const void *op_desc,
+                                    const_mkldnn_primitive_desc_t hint = nullptr,
+                                    const_mkldnn_primitive_attr_t attr = nullptr) {
+    return keep([&](mkldnn_primitive_desc_t *pd) {
+      return api_.primitive_desc_create_v2(pd, op_desc, attr, engine(), hint);
+    });
+  }
+  mkldnn_primitive_desc_t memory(const mkldnn_memory_desc_t &md) {
+    return keep([&](mkldnn_primitive_desc_t *pd) {
+      return api_.memory_primitive_desc_create(pd, &md, engine());
+    });
+  }
+  mkldnn_primitive_desc_t keep(
+      const std::function<mkldnn_status_t(mkldnn_primitive_desc_t *)> &create) {
+    if (status_ != mkldnn_success) return nullptr;
+    mkldnn_primitive_desc_t pd = nullptr;
+    status_ = create(&pd);
+    if (status_ == mkldnn_success) pds_.push_back(pd);
+    return pd;
+  }
+
+  // Runs a primitive over random inputs, but for those given by index; returns its outputs.
+  std::vector<Data> run(const_mkldnn_primitive_desc_t pd, const std::map<int, Data> &given = {}) {
+    if (status_ != mkldnn_success) return {};
+    std::vector<Data> results;
+    std::vector<mkldnn_primitive_at_t> inputs;
+    std::vector<const_mkldnn_primitive_t> outputs;
+    const int n_inputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_inputs_s32, 0);
+    const int n_outputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_outputs_s32, 0);
+    for (int i = 0; i < n_inputs; ++i) {
+      const auto layout = api_.primitive_desc_query_pd(pd, mkldnn_query_input_pd, i);
+      const auto found = given.find(i);
+      const Data data = found != given.end() ? found->second : new_buffer(layout);
+      inputs.push_back(mkldnn_primitive_at(memory_object(layout, data), 0));
+    }
+    for (int i = 0; i < n_outputs; ++i) {
+      const auto layout = api_.primitive_desc_query_pd(pd, mkldnn_query_output_pd, i);
+      results.push_back(new_buffer(layout));
+      outputs.push_back(memory_object(layout, results.back()));
+    }
+    mkldnn_primitive_t p = nullptr;
+    CHECK_OK(api_.primitive_create(&p, pd, inputs.data(), outputs.data()));
+    REQUIRE(p != nullptr);
+    submit(p);
+    CHECK_OK(api_.primitive_destroy(p));
+    for (const Data &data : results) all_results_.push_back(data);
+    return results;
+  }
+
+  void submit(mkldnn_primitive_t p) {
+    mkldnn_stream_t stream = nullptr;
+    CHECK_OK(api_.stream_create(&stream, mkldnn_eager));
+    CHECK_OK(api_.stream_submit(stream, 1, &p, nullptr));
+    CHECK_OK(api_.stream_wait(stream, 1, nullptr));
+    CHECK_OK(api_.stream_destroy(stream));
+  }
+
+  Data new_buffer(const_mkldnn_primitive_desc_t layout) {
+    REQUIRE(layout != nullptr);
+    const Data data = std::make_shared<Buffer>(mkldnn_memory_primitive_desc_get_size(layout));
+    REQUIRE(data->bytes > 0);
+    if (mkldnn_primitive_desc_query_memory_d(layout)->data_type == mkldnn_f32) {
+      std::uniform_real_distribution<float> value(0.1f, 1.0f);
+      float *at = static_cast<float *>(data->data);
+      for (size_t i = 0; i < data->bytes / sizeof(float); ++i) {
+        at[i] = value(random_) * (random_() % 2 == 0 ? 1.0f : -1.0f);
+      }
+    } else {
+      memset(data->data, 0, data->bytes);
+    }
+    buffers_.push_back(data);
+    return data;
+  }
+  mkldnn_primitive_t memory_object(const_mkldnn_primitive_desc_t layout, const Data &data) {
+    mkldnn_primitive_t m = nullptr;
+    CHECK_OK(api_.primitive_create(&m, layout, nullptr, nullptr));
+    REQUIRE(m != nullptr);
+    CHECK_OK(mkldnn_memory_set_data_handle(m, data->data));
+    primitives_.push_back(m);
+    return m;
+  }
+  void own(mkldnn_primitive_t p) { primitives_.push_back(p); }
+  void add_result(const Data &data) { all_results_.push_back(data); }
+
+  // The bits of everything computed.
+  std::string bits() const {
+    std::string all;
+    for (const Data &data : all_results_) {
+      all.append(static_cast<const char *>(data->data), data->bytes);
+    }
+    return all;
+  }
+
+ private:
+  const Api &api_;
+  std::mt19937 random_;
+  mkldnn_status_t status_ = mkldnn_success;
+  std::vector<mkldnn_primitive_desc_t> pds_;
+  std::vector<mkldnn_primitive_t> primitives_;
+  std::vector<Data> buffers_, all_results_;
+};
+
+typedef std::function<void(Session *)> Case;
+
+// `op`: the name under which the second cached run must show hits. `prepare_thread` is called first
+// on every thread that compare starts.
+void compare(const char *op, const Case &run, const std::function<void()> &prepare_thread = [] {});
+
+}  // namespace real_session
+
+#endif  // OPCACHE_TESTS_REAL_SESSION_H_

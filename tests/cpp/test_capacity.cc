@@ -1,0 +1,216 @@
+// The bound: nothing beyond it is kept, the least recently used goes first, what is live stays.
+#include <memory>
+
+#include "workload.h"
+
+using namespace workload;
+
+#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
+#define CAPACITY(n) ASSUME, "MKLDNN_OPCACHE_CAPACITY=" #n
+
+TEST(capacity_0_is_off, CAPACITY(0)) {
+  mkldnn_engine_t engine = nullptr;
+  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  for (int round = 0; round < 3; ++round) {
+    for (int what = 0; what < kShuffle; ++what) {
+      const What w = static_cast<What>(what);
+      CHECK_TEXT(primitives_made_by([&] { call(engine, w, 4, 10 * round); }) == 1, name_of(w));
+      CHECK_EQ(fake_live(kFakePrimitive), 0);
+      CHECK_EQ(fake_live(kFakeDescriptor), 0);
+    }
+  }
+  CHECK_OK(mkldnn_engine_destroy(engine));
+  check_all_gone();
+  const Stats stats;
+  CHECK_EQ(stats["active"], 0);
+  CHECK_EQ(stats["recognised"], 1);
+  CHECK_EQ(stats["capacity"], 0);
+  CHECK_EQ(stats["totals/primitives_avoided"], 0);
+  CHECK_EQ(stats["totals/descriptors_avoided"], 0);
+  CHECK_EQ(stats["operators/_backward_Pooling/primitives_created"], 3);
+}
+
+TEST(capacity_1_keeps_one, CAPACITY(1), "MKLDNN_OPCACHE=activation") {
+  on_thread([] {
+    Engine engine;
+    const Described a(engine.handle, kReluBackward, 4), b(engine.handle, kReluBackward, 5);
+    const auto use = [&](const Described &d) {
+      return primitives_made_by([&] { Bound(engine.handle, d.pd, 0).run(); });
+    };
+    CHECK_EQ(use(a), 1);
+    CHECK_EQ(use(a), 0);
+    CHECK_EQ(use(b), 1);
+    CHECK_EQ(fake_live(kFakePrimitive), 1);
+    CHECK_EQ(use(b), 0);
+    CHECK_EQ(use(a), 1);
+  });
+  check_no_misuse();
+  CHECK_EQ(Stats()["operators/_backward_Activation/evictions"], 2);
+}
+
+TEST(least_recently_used_primitive_goes_first, CAPACITY(3), "MKLDNN_OPCACHE=activation") {
+  on_thread([] {
+    Engine engine;
+    std::vector<std::unique_ptr<Described>> all;
+    for (int n = 4; n < 8; ++n) {
+      all.push_back(std::make_unique<Described>(engine.handle, kReluBackward, n));
+    }
+    const auto use = [&](size_t i) {
+      return primitives_made_by([&] { Bound(engine.handle, all[i]->pd, 0).run(); });
+    };
+    for (size_t i : {0, 1, 2}) CHECK_EQ(use(i), 1);
+    CHECK_EQ(use(0), 0);  // 0 is now more recent than 1 and 2
+    CHECK_EQ(use(3), 1);  // 1 goes
+    CHECK_EQ(use(2), 0);
+    CHECK_EQ(use(0), 0);
+    CHECK_EQ(use(3), 0);
+    CHECK_EQ(use(1), 1);  // 2 goes
+    CHECK_EQ(use(0), 0);
+    CHECK_EQ(use(3), 0);
+    CHECK_EQ(use(1), 0);
+    CHECK_EQ(use(2), 1);
+    CHECK_EQ(fake_live(kFakePrimitive), 3);
+  });
+  check_no_misuse();
+  CHECK_EQ(fake_live(kFakePrimitive), 0);
+}
+
+TEST(least_recently_used_descriptor_goes_first, CAPACITY(4), "MKLDNN_OPCACHE=activation") {
+  on_thread([] {
+    Engine engine;
+    // One call keeps two descriptors: the operation's and its hint's.
+    const auto made = [&](int n) {
+      return descriptors_made_by([&] { const Described d(engine.handle, kReluBackward, n); });
+    };
+    CHECK_EQ(made(4), 2);
+    CHECK_EQ(made(5), 2);
+    CHECK_EQ(made(4), 0);
+    CHECK_EQ(made(6), 2);  // those of 5 go
+    CHECK_EQ(made(4), 0);
+    CHECK_EQ(made(6), 0);
+    CHECK_EQ(made(5), 2);  // those of 4 go
+    CHECK_EQ(made(6), 0);
+    CHECK_EQ(made(4), 2);
+    CHECK_EQ(fake_live(kFakeDescriptor), 4);
+  });
+  check_no_misuse();
+  CHECK_EQ(fake_live(kFakeDescriptor), 0);
+}
+
+TEST(live_ones_are_never_evicted, CAPACITY(1), "MKLDNN_OPCACHE=activation") {
+  on_thread([] {
+    Engine engine;
+    std::vector<std::unique_ptr<Described>> all;
+    std::vector<std::unique_ptr<Bound>> live;
+    for (int n = 4; n < 14; ++n) {
+      all.push_back(std::make_unique<Described>(engine.handle, kReluBackward, n));
+      live.push_back(std::make_unique<Bound>(engine.handle, all.back()->pd, 10 * n));
+    }
+    for (int round = 0; round < 2; ++round) {
+      for (size_t i = 0; i < live.size(); ++i) {
+        live[i]->run(content(engine.handle, kReluBackward, 4 + static_cast<int>(i)));
+      }
+      for (int n = 30; n < 40; ++n) call(engine.handle, kReluBackward, n);
+    }
+    CHECK(fake_live(kFakePrimitive) >= 10);
+    live.clear();
+    CHECK_EQ(fake_live(kFakePrimitive), 1);
+    all.clear();
+    call(engine.handle, kReluBackward, 50);
+    CHECK(fake_live(kFakeDescriptor) <= 2);  // the operation's and its hint's, at the same time
+  });
+  check_no_misuse();
+}
+
+// A descriptor whose handles are all gone but whose primitive lives is in use.
+TEST(descriptor_of_a_live_primitive_stays, CAPACITY(1)) {
+  mkldnn_engine_t engine = nullptr;
+  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  on_thread([&] {
+    auto pd = std::make_unique<Described>(engine, kReluBackward, 4);
+    Bound bound(engine, pd->pd, 0);
+    pd.reset();
+    for (int n = 5; n < 15; ++n) call(engine, kPoolingBackward, n);
+    const_mkldnn_primitive_desc_t behind = nullptr;
+    CHECK_OK(mkldnn_primitive_get_primitive_desc(bound.handle, &behind));
+    CHECK_EQ(fake_content(behind), content(engine, kReluBackward, 4));
+    bound.run(content(engine, kReluBackward, 4));
+  });
+  CHECK_OK(mkldnn_engine_destroy(engine));
+  check_all_gone();
+}
+
+static void stays_bounded(int capacity) {
+  mkldnn_engine_t engine = nullptr;
+  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  on_thread([&] {
+    long most_primitives = 0, most_descriptors = 0;
+    for (int n = 4; n < 104; ++n) {
+      for (int what = 0; what < kShuffle; ++what) {
+        const What w = static_cast<What>(what);
+        call(engine, w, n);
+        CHECK_EQ(fake_execution(fake_executions() - 1).content, content(engine, w, n));
+        most_primitives = std::max(most_primitives, fake_live(kFakePrimitive));
+        most_descriptors = std::max(most_descriptors,
+                                    fake_live(kFakeDescriptor) + fake_live(kFakeMemoryDescriptor));
+      }
+    }
+    CHECK_TEXT(most_primitives <= capacity, most_primitives);
+    // One call may hold a few handles of its own beyond that.
+    CHECK_TEXT(most_descriptors <= capacity + 8, most_descriptors);
+  });
+  CHECK_OK(mkldnn_engine_destroy(engine));
+  check_all_gone();
+}
+
+TEST(bounded_at_2, CAPACITY(2)) { stays_bounded(2); }
+TEST(bounded_at_17, CAPACITY(17)) { stays_bounded(17); }
+
+// A new primitive takes the place of an idle one before it is made, not after.
+TEST(room_is_made_first, CAPACITY(3), "MKLDNN_OPCACHE=activation,forward") {
+  on_thread([] {
+    Engine engine;
+    const Described a(engine.handle, kReluForward, 4), b(engine.handle, kReluForward, 5);
+    {
+      const Bound x(engine.handle, a.pd, 0), y(engine.handle, a.pd, 10), z(engine.handle, a.pd, 20);
+    }
+    CHECK_EQ(fake_live(kFakePrimitive), 3);
+    const Bound other(engine.handle, b.pd, 0);
+    CHECK_EQ(fake_live(kFakePrimitive), 3);
+  });
+  check_no_misuse();
+}
+
+TEST(idle_memory_objects_are_bounded, CAPACITY(5)) {
+  on_thread([] {
+    Engine engine;
+    for (int n = 4; n < 104; ++n) Memory(engine.handle, image(n), buffer(0));
+    CHECK(fake_live(kFakeMemory) <= 5);
+    {
+      std::vector<std::unique_ptr<Memory>> live;
+      for (int i = 0; i < 30; ++i) {
+        live.push_back(std::make_unique<Memory>(engine.handle, image(200), buffer(i)));
+      }
+      CHECK(fake_live(kFakeMemory) >= 30);
+    }
+    CHECK(fake_live(kFakeMemory) <= 5);
+  });
+  check_no_misuse();
+  CHECK_EQ(fake_live(kFakeMemory), 0);
+}
+
+// A thread that filled the cache and sleeps must not leave the others nothing.
+TEST(every_thread_has_its_share, CAPACITY(40), "MKLDNN_OPCACHE=activation") {
+  Engine engine;
+  for (int n = 4; n < 104; ++n) call(engine.handle, kReluBackward, n);
+  CHECK(fake_live(kFakePrimitive) <= 40);
+  on_thread([&] {
+    for (int round = 0; round < 3; ++round) {
+      for (int n = 4; n < 8; ++n) {
+        const long made = primitives_made_by([&] { call(engine.handle, kReluBackward, n); });
+        CHECK_EQ(made, round == 0 ? 1 : 0);
+      }
+    }
+  });
+  check_no_misuse();
+}

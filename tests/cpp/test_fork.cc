@@ -1,0 +1,193 @@
+// Fork: the child goes on with the one thread it has, whatever the others were doing.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "workload.h"
+
+using namespace workload;
+
+#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
+
+namespace {
+
+// Runs f in a forked child, which must pass its checks and not hang.
+void in_child(const std::function<void()> &f) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    alarm(20);
+    const int before = check::failures();
+    f();
+    _exit(check::failures() > before ? 1 : 0);
+  }
+  int status = 0;
+  REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+  CHECK_EQ(status, 0);
+}
+
+// ThreadSanitizer cannot start threads in a forked child.
+void on_thread_of_child(const std::function<void()> &f) {
+#ifdef __SANITIZE_THREAD__
+  f();
+#else
+  on_thread(f);
+#endif
+}
+
+void work(mkldnn_engine_t engine) {
+  for (int round = 0; round < 3; ++round) {
+    for (int what = 0; what < kShuffle; ++what) {
+      const What w = static_cast<What>(what);
+      const Described pd(engine, w, 4 + round % 2);
+      Bound bound(engine, pd.pd, 10 * round);
+      bound.run(content(engine, w, 4 + round % 2));
+    }
+  }
+  check_no_misuse();
+}
+
+// Several threads that hold live and idle primitives and wait.
+struct Crowd {
+  explicit Crowd(mkldnn_engine_t engine) : ready(0), stop(false) {
+    for (int i = 0; i < 3; ++i) {
+      threads.emplace_back([this, engine, i] {
+        work(engine);
+        const Described pd(engine, kReluBackward, 4);
+        Bound live(engine, pd.pd, 100 * i);
+        live.run();
+        ++ready;
+        while (!stop.load()) std::this_thread::yield();
+        live.run();
+      });
+    }
+    while (ready.load() < 3) std::this_thread::yield();
+  }
+  ~Crowd() {
+    stop = true;
+    for (std::thread &t : threads) t.join();
+  }
+  std::atomic<int> ready;
+  std::atomic<bool> stop;
+  std::vector<std::thread> threads;
+};
+
+}  // namespace
+
+TEST(child_works_on, ASSUME) {
+  Engine engine;
+  {
+    Crowd crowd(engine.handle);
+    work(engine.handle);
+    in_child([&] {
+      // What this thread had is still there.
+      CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 0);
+      work(engine.handle);
+      on_thread_of_child([&] { work(engine.handle); });
+      CHECK_EQ(Stats()["threads"], 1);
+    });
+    in_child([&] { in_child([&] { work(engine.handle); }); });
+    work(engine.handle);
+  }
+  work(engine.handle);
+  check_no_misuse();
+}
+
+// The forking thread may be one that never used MKL-DNN.
+TEST(fork_from_a_thread_without_a_cache, ASSUME) {
+  Engine engine;
+  Crowd crowd(engine.handle);
+  in_child([&] {
+    work(engine.handle);
+    CHECK_EQ(Stats()["threads"], 1);
+  });
+}
+
+// What other threads held when the process forked is the child's to release.
+TEST(child_releases_what_others_made, ASSUME) {
+  Engine engine;
+  std::unique_ptr<Described> pd;
+  std::unique_ptr<Bound> bound;
+  std::atomic<bool> made(false), stop(false);
+  std::thread other([&] {
+    pd = std::make_unique<Described>(engine.handle, kReluBackward, 4);
+    bound = std::make_unique<Bound>(engine.handle, pd->pd, 0);
+    made = true;
+    while (!stop.load()) std::this_thread::yield();
+  });
+  while (!made.load()) std::this_thread::yield();
+  in_child([&] {
+    bound->run(content(engine.handle, kReluBackward, 4));
+    Bound(engine.handle, pd->pd, 50).run(content(engine.handle, kReluBackward, 4));
+    bound.reset();
+    pd.reset();
+    work(engine.handle);
+  });
+  stop = true;
+  other.join();
+  bound->run(content(engine.handle, kReluBackward, 4));
+  bound.reset();
+  pd.reset();
+  check_no_misuse();
+}
+
+// A child of a parent that was full has room of its own.
+TEST(child_of_a_full_parent_caches, ASSUME, "MKLDNN_OPCACHE_CAPACITY=30") {
+  Engine engine;
+  std::atomic<bool> full(false), stop(false);
+  std::thread other([&] {
+    for (int n = 4; n < 60; ++n) call(engine.handle, kReluBackward, n);
+    full = true;
+    while (!stop.load()) std::this_thread::yield();
+  });
+  while (!full.load()) std::this_thread::yield();
+  in_child([&] {
+    for (int round = 0; round < 2; ++round) {
+      for (int n = 4; n < 8; ++n) {
+        CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, n); }),
+                 round == 0 ? 1 : 0);
+      }
+    }
+    const Stats stats;
+    CHECK_EQ(stats["totals/idle_primitives"], 4);
+    CHECK_EQ(stats["totals/live_primitives"], 0);
+  });
+  stop = true;
+  other.join();
+}
+
+// Forks at any moment of other threads' work: no lock may stay behind in the child.
+TEST(fork_beside_work, ASSUME, "MKLDNN_OPCACHE_CAPACITY=6") {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  printf("fork_beside_work: the sanitizer's own allocator does not survive it: skipped\n");
+  return;
+#endif
+  Engine engine;
+  work(engine.handle);  // what the tests make once is made before the first fork
+  std::atomic<bool> stop(false);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&, i] {
+      for (int n = 0; !stop.load(); ++n) {
+        on_thread([&] {
+          call(engine.handle, kReluBackward, 4 + (n + i) % 5);
+          call(engine.handle, kConvolutionBackwardWeights, 4 + n % 3);
+        });
+      }
+    });
+  }
+  for (int i = 0; i < 40; ++i) {
+    in_child([&] {
+      call(engine.handle, kReluBackward, 4);
+      call(engine.handle, kPoolingBackward, 4);
+      on_thread_of_child([&] { call(engine.handle, kReluBackward, 5); });
+      const Stats stats;
+    });
+  }
+  stop = true;
+  for (std::thread &t : threads) t.join();
+  check_no_misuse();
+}

@@ -1,0 +1,292 @@
+// The identity of what surrounds an operation (hint, engine, threads, attributes), and of those
+// that have no description of their own: memory, reorder, sum, concat.
+#include <utility>
+
+#include "key_fixture.h"
+
+using namespace key_fixture;
+
+// A hint that is not canonical is told by its content; one that is, by its serial.
+TEST(hint_fields) {
+  for (const Release &r : kReleases) {
+    const Abi &abi = abi_of(r);
+    const Real real = stub_real(abi);
+    const Bytes op = convolution(r, r.convolution, true);
+    Bytes hint_op = convolution(r, r.convolution);
+    Bytes layout = plain(r);
+    Descriptor hint;
+    hint.kind = r.convolution;
+    hint.op_query = r.convolution_query;
+    uint64_t serial = 0;
+    const_mkldnn_primitive_desc_t hint_handle = handle(hint);
+    const auto identify = [&] {
+      hint.op_desc.assign(static_cast<const unsigned char *>(hint_op.data()),
+                          static_cast<const unsigned char *>(hint_op.data()) + hint_op.size());
+      return identity([&](auto &v) {
+        return opcache::visit_operation(v, real, kAround, op.data(), nullptr, hint_handle, serial,
+                                        0);
+      });
+    };
+    flip_every_byte(&hint_op, std::string(r.version) + " hint", identify);
+
+    const Identity base = identify();
+    hint.implementation = "jit:avx512";
+    check_differs(base, identify(), "hint's implementation");
+    hint.implementation = "jit:avx2";
+    hint.attr.mask = 2;
+    check_differs(base, identify(), "hint's attributes");
+    hint.attr.mask = 0;
+    Descriptor role = memory(layout);
+    std::vector<Identity> seen = {base};
+    for (const Descriptor *&at : hint.roles) {
+      at = &role;
+      for (const Identity &other : seen) check_differs(other, identify(), "hint's layout");
+      seen.push_back(identify());
+      const Identity with = identify();
+      for (size_t i = 0; i < layout.size(); ++i) {
+        layout[i] ^= 1;
+        role = memory(layout);
+        if (layout.means(i)) {
+          check_differs(with, identify(), "hint's layout: " + layout.name(i));
+        } else {
+          check_same(with, identify(), "hint's layout, unused byte " + std::to_string(i));
+        }
+        layout[i] ^= 1;
+      }
+      role = memory(layout);
+      at = nullptr;
+    }
+    hint_handle = nullptr;
+    check_differs(base, identify(), "no hint");
+    const Identity none = identify();
+    hint_handle = handle(hint);
+    serial = 1;
+    const Identity one = identify();
+    check_differs(base, one, "canonical hint");
+    check_differs(none, one, "canonical hint");
+    serial = uint64_t(1) << 32;
+    check_differs(one, identify(), "another canonical hint");
+    // The content behind a serial is not looked at again.
+    serial = 1;
+    hint.implementation = "other";
+    check_same(one, identify(), "content of a canonical hint");
+    // Not something we can describe: do not cache.
+    serial = 0;
+    hint.kind = 16 + r.convolution;
+    CHECK(!identify().described);
+  }
+}
+
+TEST(surroundings) {
+  for (const Release &r : kReleases) {
+    const Real real = stub_real(abi_of(r));
+    const Bytes op = eltwise(r);
+    const auto identify = [&](const Surroundings &around, int implementation) {
+      return identity([&](auto &v) {
+        return opcache::visit_operation(v, real, around, op.data(), nullptr, nullptr, 0,
+                                        implementation);
+      });
+    };
+    const Identity base = identify(kAround, 0);
+    check_same(base, identify(kAround, 0), "nothing");
+    for (int bit = 0; bit < 64; ++bit) {
+      const Surroundings other = {engine(0x1000 ^ uintptr_t(1) << bit), 4};
+      check_differs(base, identify(other, 0), "engine");
+    }
+    check_differs(base, identify({engine(0x1000), 5}, 0), "OpenMP threads");
+    check_differs(base, identify(kAround, 1), "implementation");
+    // One of them does not make up for the other.
+    CHECK(!(identify({engine(0x1000), 5}, 0) == identify(kAround, 5)));
+  }
+}
+
+TEST(attributes) {
+  for (const Release &r : kReleases) {
+    const Real real = stub_real(abi_of(r));
+    const Bytes op = convolution(r, r.convolution);
+    Attr attr;
+    const auto identify = [&](bool given = true) {
+      return identity([&](auto &v) {
+        return opcache::visit_operation(v, real, kAround, op.data(), given ? handle(attr) : nullptr,
+                                        nullptr, 0, 0);
+      });
+    };
+    std::vector<std::pair<std::string, Identity>> all = {{"none", identify(false)},
+                                                         {"default", identify()}};
+    const auto add = [&](const std::string &what) { all.emplace_back(what, identify()); };
+    attr.round_mode = 2;
+    add("round mode");
+    attr = Attr();
+    attr.mask = 2;
+    add("mask");
+    attr.scales = {1.0f, 1.0f};
+    add("two scales");
+    attr.scales[0] = 0.5f;
+    add("first scale");
+    attr.scales = {1.0f, 0.5f};
+    add("second scale");
+    attr = Attr();
+    attr.scales = {-1.0f};
+    add("negative scale");
+    attr.scales = {0.0f};
+    add("zero");
+    attr.scales = {-0.0f};
+    add("negative zero");
+    attr.scales = {};
+    add("no scale");
+    attr = Attr();
+    attr.post_ops = {{r.sum, 1.0f, 0, 0, 0}};
+    add("sum");
+    attr.post_ops[0].scale = 2.0f;
+    add("sum's scale");
+    attr.post_ops.push_back(attr.post_ops[0]);
+    add("two sums");
+    attr.post_ops = {{r.eltwise, 1.0f, 8, 0.5f, 0.25f}};
+    add("eltwise");
+    attr.post_ops[0].scale = 2.0f;
+    add("eltwise's scale");
+    attr.post_ops[0] = {r.eltwise, 1.0f, 9, 0.5f, 0.25f};
+    add("eltwise's algorithm");
+    attr.post_ops[0] = {r.eltwise, 1.0f, 8, 0.75f, 0.25f};
+    add("eltwise's alpha");
+    attr.post_ops[0] = {r.eltwise, 1.0f, 8, 0.5f, 0.75f};
+    add("eltwise's beta");
+    attr.post_ops[0] = {r.eltwise, 1.0f, 0, 0, 0};
+    add("eltwise with the numbers of a sum");
+    attr.post_ops = {{r.sum, 1.0f, 0, 0, 0}, {r.eltwise, 1.0f, 8, 0.5f, 0.25f}};
+    add("sum, eltwise");
+    std::swap(attr.post_ops[0], attr.post_ops[1]);
+    add("eltwise, sum");
+    for (size_t i = 0; i < all.size(); ++i) {
+      CHECK_TEXT(all[i].second.described, all[i].first);
+      for (size_t j = 0; j < i; ++j) {
+        check_differs(all[i].second, all[j].second, all[i].first + " against " + all[j].first);
+      }
+    }
+    attr.post_ops = {{r.convolution, 1.0f, 0, 0, 0}};
+    CHECK(!identify().described);
+  }
+}
+
+namespace {
+
+// Memory descriptors that are canonical are told by their serials, others by their content.
+uint64_t g_serial;
+
+template <class Identify>
+void check_serials(const Identify &identify, opcache::SerialOf *serials) {
+  const Identity by_content = identify();
+  *serials = [](const_mkldnn_primitive_desc_t) { return g_serial; };
+  g_serial = 0;
+  check_same(by_content, identify(), "no canonical memory");
+  g_serial = 1;
+  const Identity one = identify();
+  check_differs(by_content, one, "canonical memory");
+  g_serial = uint64_t(1) << 32;
+  check_differs(one, identify(), "other canonical memory");
+  *serials = nullptr;
+}
+
+}  // namespace
+
+TEST(memory_fields) {
+  for (const Release &r : kReleases) {
+    const Real real = stub_real(abi_of(r));
+    Bytes bytes = plain(r);
+    mkldnn_engine_t on = engine(0x1000);
+    const auto identify = [&] {
+      return identity([&](auto &v) {
+        return opcache::visit_memory_object(
+            v, real, on, *static_cast<const mkldnn_memory_desc_t *>(bytes.data()));
+      });
+    };
+    flip_every_byte(&bytes, std::string(r.version) + " memory", identify);
+    const Identity base = identify();
+    on = engine(0x2000);
+    check_differs(base, identify(), "engine");
+  }
+}
+
+TEST(reorder_fields) {
+  for (const Release &r : kReleases) {
+    const Real real = stub_real(abi_of(r));
+    Bytes from = plain(r), to = plain(r);
+    Attr attr;
+    const Attr *given = nullptr;
+    opcache::SerialOf serials = nullptr;
+    int here = 0, there = 0;
+    void *output_engine = &here;
+    const auto identify = [&] {
+      const Descriptor input = memory(from, &here), output = memory(to, output_engine);
+      return identity([&](auto &v) {
+        return opcache::visit_reorder(v, real, kAround, handle(input), handle(output),
+                                      given != nullptr ? handle(*given) : nullptr, serials);
+      });
+    };
+    flip_every_byte(&from, std::string(r.version) + " reorder from", identify);
+    flip_every_byte(&to, std::string(r.version) + " reorder to", identify);
+    const Identity base = identify();
+    output_engine = &there;
+    check_differs(base, identify(), "output engine");
+    output_engine = &here;
+    given = &attr;
+    check_differs(base, identify(), "attributes given");
+    const Identity with = identify();
+    attr.scales[0] = 0.5f;
+    check_differs(with, identify(), "scale");
+    check_serials(identify, &serials);
+  }
+}
+
+TEST(sum_and_concat_fields) {
+  for (const Release &r : kReleases) {
+    const Real real = stub_real(abi_of(r));
+    Bytes first = plain(r), second = plain(r), output = plain(r);
+    std::vector<float> scales = {1.0f, 2.0f};
+    const mkldnn_memory_desc_t *given = nullptr;
+    int n = 2, dimension = 1;
+    bool missing = false, concat = false;
+    opcache::SerialOf serials = nullptr;
+    const auto identify = [&] {
+      const Descriptor a = memory(first), b = memory(second);
+      const const_mkldnn_primitive_desc_t inputs[] = {handle(a), missing ? nullptr : handle(b)};
+      const mkldnn_memory_desc_t *out =
+          given == nullptr ? nullptr : static_cast<const mkldnn_memory_desc_t *>(output.data());
+      return identity([&](auto &v) {
+        return concat
+                   ? opcache::visit_concat(v, real, kAround, out, n, dimension, inputs, serials)
+                   : opcache::visit_sum(v, real, kAround, out, n, scales.data(), inputs, serials);
+      });
+    };
+    for (const bool kind : {false, true}) {
+      concat = kind;
+      const std::string name = std::string(r.version) + (concat ? " concat" : " sum");
+      flip_every_byte(&first, name + " first", identify);
+      flip_every_byte(&second, name + " second", identify);
+      const Identity base = identify();
+      given = static_cast<const mkldnn_memory_desc_t *>(output.data());
+      check_differs(base, identify(), name + " output given");
+      flip_every_byte(&output, name + " output", identify);
+      given = nullptr;
+      n = 1;
+      check_differs(base, identify(), name + " n");
+      n = 2;
+      missing = true;
+      CHECK(!identify().described);
+      missing = false;
+      check_serials(identify, &serials);
+    }
+    concat = false;
+    const Identity sum = identify();
+    for (float &scale : scales) {
+      scale += 1.0f;
+      check_differs(sum, identify(), "scale");
+      scale -= 1.0f;
+    }
+    concat = true;
+    check_differs(sum, identify(), "concat instead of sum");
+    const Identity two = identify();
+    dimension = 2;
+    check_differs(two, identify(), "dimension");
+  }
+}

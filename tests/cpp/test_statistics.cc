@@ -1,0 +1,274 @@
+// The report: its numbers are the fake's, and it reaches the file, or stderr, or a line says why
+// not.
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "opcache.h"
+#include "workload.h"
+
+using namespace workload;
+
+#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
+
+namespace {
+
+// A folder that is gone when the test is.
+struct Folder {
+  Folder() {
+    char pattern[] = "opcache-test-XXXXXX";
+    const char *base = getenv("TMPDIR");
+    path = std::string(base != nullptr ? base : "/tmp") + "/" + pattern;
+    REQUIRE(mkdtemp(&path[0]) != nullptr);
+  }
+  ~Folder() {
+    for (const std::string &file : files) unlink((path + "/" + file).c_str());
+    CHECK_EQ(rmdir(path.c_str()), 0);  // nothing else was left in it
+  }
+  std::string path;
+  std::vector<std::string> files;
+};
+
+std::string read(const std::string &path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+}
+
+const char kCreated[] = "operators/_backward_Activation/primitives_created";
+
+void some_work() {
+  Engine engine;
+  for (int round = 0; round < 3; ++round) call(engine.handle, kReluBackward, 4);
+}
+
+}  // namespace
+
+SCENE(work) { some_work(); }
+
+SCENE(work_and_fork) {
+  some_work();
+  if (fork() == 0) exit(0);  // runs destructors
+  sleep(1);
+}
+
+SCENE(work_without_room) {
+  some_work();
+  signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit limit = {100, 100};
+  setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+SCENE(nothing) {}
+
+TEST(numbers_are_the_fakes, ASSUME, "MKLDNN_OPCACHE_CAPACITY=9") {
+  mkldnn_engine_t engine = nullptr;
+  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  on_thread([&] {
+    long calls = 0;
+    for (int round = 0; round < 4; ++round) {
+      for (int what = 0; what < kShuffle; ++what) {
+        call(engine, static_cast<What>(what), 4 + round % 2);
+        ++calls;
+      }
+    }
+    Described held(engine, kReluBackward, 4);
+    Bound live(engine, held.pd, 0);
+    ++calls;
+    const Stats stats;
+    long created = 0, avoided = 0, evicted = 0;
+    for (const auto &member : stats.document) {
+      const std::string &path = member.first;
+      if (path.compare(0, 10, "operators/") != 0 || path.find("/memory/") != std::string::npos) {
+        continue;
+      }
+      const long n = static_cast<long>(member.second.number);
+      if (path.find("/primitives_created") != std::string::npos) created += n;
+      if (path.find("/primitives_avoided") != std::string::npos) avoided += n;
+      if (path.find("/evictions") != std::string::npos) evicted += n;
+    }
+    CHECK_EQ(created, fake_created(kFakePrimitive));
+    CHECK_EQ(created + avoided, calls);
+    CHECK(evicted > 0);
+    CHECK_EQ(stats["totals/live_primitives"], 1);
+    CHECK_EQ(stats["totals/idle_primitives"], fake_live(kFakePrimitive) - 1);
+    CHECK_EQ(stats["totals/descriptors"],
+             fake_live(kFakeDescriptor) + fake_live(kFakeMemoryDescriptor));
+    CHECK_EQ(stats["schema"], 1);
+    CHECK_EQ(stats.text("mkldnn"), "v0.17.4");
+    CHECK_EQ(stats.text("scope"), "all");
+    CHECK_EQ(stats["recognised"], 1);
+    CHECK_EQ(stats["active"], 1);
+    CHECK_EQ(stats["capacity"], 9);
+    CHECK_EQ(stats.text("build_id").size(), 40);
+    CHECK(stats["totals/create_ns"] > 0);
+    CHECK(stats["totals/destroy_ns"] > 0);
+    CHECK(stats["totals/avoided_ns"] > 0);
+    CHECK(stats["totals/cache_ns"] > 0);
+    // The totals are sums.
+    for (const char *field : {"primitives_avoided", "primitives_created", "descriptors_avoided",
+                              "descriptors_created", "evictions"}) {
+      double sum = 0;
+      for (const auto &member : stats.document) {
+        const std::string ending = std::string("/") + field;
+        const size_t at = member.first.rfind(ending);
+        if (member.first.compare(0, 10, "operators/") == 0 && at != std::string::npos &&
+            at + ending.size() == member.first.size()) {
+          sum += member.second.number;
+        }
+      }
+      CHECK_EQ(stats[std::string("totals/") + field], sum);
+    }
+  });
+  CHECK_OK(mkldnn_engine_destroy(engine));
+  check_all_gone();
+}
+
+TEST(reset_counts_from_zero_and_keeps_the_cache, ASSUME) {
+  Engine engine;
+  call(engine.handle, kReluBackward, 4);
+  mkldnn_opcache_reset_stats();
+  CHECK_EQ(Stats()["totals/primitives_created"], 0);
+  CHECK_EQ(Stats()["totals/idle_primitives"], 1);
+  CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 0);
+  CHECK_EQ(Stats()["operators/_backward_Activation/primitives_avoided"], 1);
+  // What threads that ended did stays counted, and can be reset too.
+  on_thread([&] { call(engine.handle, kReluBackward, 4); });
+  CHECK_EQ(Stats()[kCreated], 1);
+  mkldnn_opcache_reset_stats();
+  CHECK_EQ(Stats()["totals/primitives_created"], 0);
+}
+
+TEST(any_buffer_size, ASSUME) {
+  some_work();
+  const size_t needed = mkldnn_opcache_stats_json(nullptr, 0);
+  CHECK(needed > 100);
+  for (const size_t size : {size_t(1), size_t(2), size_t(10), size_t(100), needed / 2, needed}) {
+    std::string text(size + 8, '#');
+    const size_t length = mkldnn_opcache_stats_json(&text[0], size);
+    // The times move on, so the length may by a few digits.
+    CHECK(length + 40 > needed && length < needed + 40);
+    CHECK_EQ(strlen(text.c_str()), std::min(length, size - 1));
+    CHECK_EQ(text.substr(size), "########");
+  }
+}
+
+TEST(file_at_exit, ASSUME) {
+  Folder folder;
+  folder.files = {"stats.json"};
+  const std::string path = folder.path + "/stats.json";
+  const check::Outcome outcome = check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
+  CHECK_EQ(outcome.exit_code, 0);
+  CHECK_EQ(outcome.err, "");
+  CHECK_EQ(outcome.out, "");
+  const Stats stats(read(path));
+  CHECK_EQ(stats[kCreated], 1);
+  CHECK_EQ(stats["operators/_backward_Activation/primitives_avoided"], 2);
+  // A second run replaces the first one's.
+  std::ofstream(path) << "old";
+  check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
+  CHECK_EQ(Stats(read(path))[kCreated], 1);
+}
+
+TEST(stderr_at_exit, ASSUME) {
+  const check::Outcome outcome = check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=stderr"});
+  CHECK_EQ(outcome.exit_code, 0);
+  CHECK_EQ(Stats(outcome.err)[kCreated], 1);
+}
+
+TEST(process_id_in_the_name, ASSUME) {
+  Folder folder;
+  const check::Outcome outcome = check::run_scene(
+      "work_and_fork", {ASSUME, "MKLDNN_OPCACHE_STATS=" + folder.path + "/a-%p.json"});
+  CHECK_EQ(outcome.err, "");
+  // One file of the parent's, one of the child's.
+  FILE *list = popen(("ls " + folder.path).c_str(), "r");
+  char name[256];
+  while (fgets(name, sizeof(name), list) != nullptr) {
+    folder.files.push_back(std::string(name, strcspn(name, "\n")));
+  }
+  pclose(list);
+  CHECK_EQ(folder.files.size(), 2);
+  for (const std::string &file : folder.files) {
+    CHECK_EQ(file.compare(0, 2, "a-"), 0);
+    CHECK_EQ(Stats(read(folder.path + "/" + file))[kCreated], 1);
+  }
+}
+
+// A child without a name of its own leaves the file to its parent.
+TEST(forked_child_does_not_write_its_parents_file, ASSUME) {
+  Folder folder;
+  folder.files = {"stats.json"};
+  const std::string path = folder.path + "/stats.json";
+  const check::Outcome outcome =
+      check::run_scene("work_and_fork", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
+  CHECK_EQ(outcome.err, "");
+  CHECK_EQ(Stats(read(path))[kCreated], 1);
+}
+
+TEST(unwritable_path_is_one_line, ASSUME) {
+  const check::Outcome outcome =
+      check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=/nonexistent/stats.json"});
+  CHECK_EQ(outcome.exit_code, 0);
+  CHECK_EQ(outcome.err,
+           "opcache: cannot write the statistics to /nonexistent/stats.json: No such file or "
+           "directory\n");
+}
+
+TEST(full_disk_is_one_line_and_leaves_the_old_file, ASSUME) {
+  Folder folder;
+  folder.files = {"stats.json"};
+  const std::string path = folder.path + "/stats.json";
+  std::ofstream(path) << "old";
+  const check::Outcome outcome =
+      check::run_scene("work_without_room", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
+  CHECK_EQ(outcome.exit_code, 0);
+  CHECK_EQ(outcome.err, "opcache: cannot write the statistics to " + path + ": File too large\n");
+  CHECK_EQ(read(path), "old");
+}
+
+// What is no regular file is written to, not replaced: /dev/null and the like belong to everybody.
+TEST(fifo_is_written_not_replaced, ASSUME) {
+  Folder folder;
+  folder.files = {"fifo"};
+  const std::string path = folder.path + "/fifo";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  const int fd = open(path.c_str(), O_RDWR | O_NONBLOCK);
+  REQUIRE(fd >= 0);
+  const check::Outcome outcome = check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
+  CHECK_EQ(outcome.err, "");
+  struct stat status;
+  CHECK(lstat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode));
+  std::string text(65536, '\0');
+  const ssize_t n = ::read(fd, &text[0], text.size());
+  close(fd);
+  CHECK(n > 0);
+  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  CHECK_EQ(Stats(text)[kCreated], 1);
+}
+
+TEST(link_is_followed_not_replaced, ASSUME) {
+  Folder folder;
+  folder.files = {"link", "target"};
+  const std::string path = folder.path + "/link";
+  REQUIRE(symlink("target", path.c_str()) == 0);
+  std::ofstream(folder.path + "/target") << "old";
+  check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
+  struct stat status;
+  CHECK(lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode));
+  CHECK_EQ(Stats(read(folder.path + "/target"))[kCreated], 1);
+}
+
+TEST(silent_by_default, ASSUME) {
+  for (const char *scene : {"work", "nothing"}) {
+    const check::Outcome outcome = check::run_scene(scene, {ASSUME});
+    CHECK_EQ(outcome.exit_code, 0);
+    CHECK_EQ(outcome.err, "");
+    CHECK_EQ(outcome.out, "");
+  }
+}

@@ -1,0 +1,375 @@
+// Threads: a primitive belongs to the thread that made it, finds its way home when it is released
+// elsewhere, and outlives its thread when somebody still holds it.
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "opcache.h"
+#include "workload.h"
+
+using namespace workload;
+
+#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
+
+namespace {
+
+// A thread that does what it is told, one thing after the other, and lives in between.
+class Worker {
+ public:
+  Worker() : stop_(false), thread_([this] { loop(); }) {}
+  ~Worker() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stop_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  // Runs f on the thread and waits until it is done.
+  void run(const std::function<void()> &f) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    job_ = f;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return job_ == nullptr; });
+  }
+
+ private:
+  void loop() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return job_ != nullptr || stop_; });
+      if (job_ == nullptr) return;
+      job_();
+      job_ = nullptr;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::function<void()> job_;
+  bool stop_;
+  std::thread thread_;
+};
+
+struct RealEngine {
+  RealEngine() { CHECK_OK(mkldnn_engine_create(&handle, mkldnn_cpu, 0)); }
+  ~RealEngine() { CHECK_OK(mkldnn_engine_destroy(handle)); }
+  mkldnn_engine_t handle = nullptr;
+};
+
+}  // namespace
+
+TEST(threads_do_not_share_primitives, ASSUME) {
+  RealEngine engine;
+  Worker a, b;
+  for (int round = 0; round < 2; ++round) {
+    for (Worker *worker : {&a, &b}) {
+      worker->run([&] {
+        const long made = primitives_made_by([&] { call(engine.handle, kReluBackward, 4); });
+        CHECK_EQ(made, round == 0 ? 1 : 0);
+      });
+    }
+  }
+  check_no_misuse();
+}
+
+TEST(released_elsewhere_it_goes_home, ASSUME) {
+  {
+    RealEngine engine;
+    Worker home, elsewhere;
+    std::unique_ptr<Described> pd;
+    std::unique_ptr<Bound> bound;
+    home.run([&] { pd = std::make_unique<Described>(engine.handle, kReluBackward, 4); });
+    for (int round = 0; round < 5; ++round) {
+      home.run([&] {
+        CHECK_EQ(primitives_made_by(
+                     [&] { bound = std::make_unique<Bound>(engine.handle, pd->pd, 10 * round); }),
+                 round == 0 ? 1 : 0);
+        bound->run(content(engine.handle, kReluBackward, 4));
+      });
+      elsewhere.run([&] { bound.reset(); });
+      // It is not there for the thread that released it.
+      elsewhere.run([&] {
+        CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }),
+                 round == 0 ? 1 : 0);
+      });
+    }
+    elsewhere.run([&] { pd.reset(); });
+  }
+  Engine();  // destroyed for real when nothing is cached any more
+  CHECK_EQ(fake_foreign_destroys(), 0);
+  check_no_misuse();
+  CHECK_EQ(fake_live(kFakePrimitive), 0);
+  CHECK_EQ(fake_live(kFakeDescriptor), 0);
+}
+
+TEST(executed_on_another_thread, ASSUME) {
+  RealEngine engine;
+  Worker home, elsewhere;
+  for (int round = 0; round < 3; ++round) {
+    std::unique_ptr<Described> pd;
+    std::unique_ptr<Bound> bound;
+    home.run([&] {
+      pd = std::make_unique<Described>(engine.handle, kReluBackward, 4);
+      bound = std::make_unique<Bound>(engine.handle, pd->pd, 10 * round);
+    });
+    elsewhere.run([&] { bound->run(content(engine.handle, kReluBackward, 4)); });
+    elsewhere.run([&] { bound->memories[0]->point_to(buffer(10 * round)); });
+    home.run([&] { bound->run(content(engine.handle, kReluBackward, 4)); });
+    home.run([&] {
+      bound.reset();
+      pd.reset();
+    });
+  }
+  check_no_misuse();
+}
+
+// A descriptor from one thread, primitives of it on another: those are the other's own.
+TEST(descriptor_used_on_another_thread, ASSUME) {
+  {
+    RealEngine engine;
+    std::unique_ptr<Described> pd;
+    Worker maker;
+    maker.run([&] { pd = std::make_unique<Described>(engine.handle, kConvolutionForward, 4); });
+    {
+      Worker user;
+      for (int round = 0; round < 3; ++round) {
+        user.run([&] {
+          CHECK_EQ(primitives_made_by([&] {
+                     Bound(engine.handle, pd->pd, 10 * round)
+                         .run(content(engine.handle, kConvolutionForward, 4));
+                   }),
+                   round == 0 ? 1 : 0);
+        });
+      }
+      // The user's own description finds the same.
+      user.run([&] {
+        CHECK_EQ(primitives_made_by([&] { call(engine.handle, kConvolutionForward, 4); }), 0);
+      });
+    }
+    // The maker's descriptor survived the user's end.
+    maker.run([&] { Bound(engine.handle, pd->pd, 0).run(); });
+    maker.run([&] { pd.reset(); });
+  }
+  Engine();
+  CHECK_EQ(fake_foreign_destroys(), 0);
+  check_no_misuse();
+  CHECK_EQ(fake_live(kFakePrimitive), 0);
+}
+
+TEST(live_primitives_outlive_their_thread, ASSUME) {
+  {
+    RealEngine engine;
+    std::vector<std::unique_ptr<Bound>> live;
+    std::unique_ptr<Described> pd;
+    on_thread([&] {
+      pd = std::make_unique<Described>(engine.handle, kReluBackward, 4);
+      for (int i = 0; i < 3; ++i) {
+        live.push_back(std::make_unique<Bound>(engine.handle, pd->pd, 10 * i));
+      }
+      call(engine.handle, kPoolingBackward, 4);
+    });
+    CHECK_EQ(fake_live(kFakePrimitive), 3);  // the idle ones are gone
+    for (int round = 0; round < 2; ++round) {
+      for (auto &bound : live) bound->run(content(engine.handle, kReluBackward, 4));
+    }
+    // Destroyed for real, here and elsewhere, once nobody holds them.
+    live.pop_back();
+    CHECK_EQ(fake_live(kFakePrimitive), 2);
+    on_thread([&] { live.pop_back(); });
+    CHECK_EQ(fake_live(kFakePrimitive), 1);
+    // The descriptor is still good for more, of this thread's own.
+    Bound(engine.handle, pd->pd, 50).run(content(engine.handle, kReluBackward, 4));
+    live.clear();
+    pd.reset();
+  }
+  on_thread([] { Engine(); });
+  check_no_misuse();
+}
+
+// The thread's memory may be given to the next one: what outlived the first must not be taken for
+// the second's.
+TEST(next_thread_at_the_same_address, ASSUME) {
+  {
+    RealEngine engine;
+    for (int round = 0; round < 30; ++round) {
+      std::unique_ptr<Described> pd;
+      on_thread([&] { pd = std::make_unique<Described>(engine.handle, kReluBackward, 4); });
+      on_thread([&] {
+        for (int i = 0; i < 3; ++i) {
+          Bound(engine.handle, pd->pd, 10 * i).run(content(engine.handle, kReluBackward, 4));
+        }
+        pd.reset();
+        for (int n = 4; n < 8; ++n) call(engine.handle, kReluBackward, n);
+      });
+      CHECK_EQ(fake_live(kFakePrimitive), 0);
+      CHECK_EQ(fake_live(kFakeDescriptor), 0);
+    }
+  }
+  check_all_gone();
+}
+
+TEST(a_thousand_threads_come_and_go, ASSUME) {
+  {
+    RealEngine engine;
+    std::unique_ptr<Bound> left;
+    std::unique_ptr<Described> left_pd;
+    for (int i = 0; i < 1000; ++i) {
+      on_thread([&] {
+        call(engine.handle, kReluBackward, 4 + i % 7);
+        call(engine.handle, kConvolutionBackwardWeights, 4);
+        // Each leaves something behind for the next to release.
+        left_pd = std::make_unique<Described>(engine.handle, kPoolingBackward, 4);
+        left = std::make_unique<Bound>(engine.handle, left_pd->pd, 0);
+      });
+      CHECK(fake_live(kFakePrimitive) <= 1);
+      CHECK(fake_live(kFakeDescriptor) <= 2);
+    }
+    left.reset();
+    left_pd.reset();
+    const Stats stats;
+    CHECK_EQ(stats["threads"], 1);
+    CHECK_EQ(stats["totals/live_primitives"], 0);
+    CHECK_EQ(stats["totals/idle_primitives"], 0);
+    CHECK_EQ(stats["totals/descriptors"], 0);
+    CHECK_EQ(stats["operators/_backward_Activation/primitives_created"], 1000);
+  }
+  check_all_gone();
+}
+
+// Many threads at once, with primitives, descriptors and memory objects released on whichever
+// thread comes by; addresses are reused at once. Everybody must find its own data and operation.
+static void hammer(int threads, int steps) {
+  fake_reuse_addresses(1);
+  {
+    RealEngine engine;
+    struct Held {
+      std::unique_ptr<Described> pd;
+      std::unique_ptr<Bound> bound;
+      uint64_t expected;
+    };
+    std::mutex mutex;
+    std::deque<Held> exchange;
+    std::vector<std::vector<uint64_t>> contents(kShuffle);
+    for (int what = 0; what < kShuffle; ++what) {
+      for (int n = 0; n < 4; ++n) {
+        contents[static_cast<size_t>(what)].push_back(
+            content(engine.handle, static_cast<What>(what), 4 + n));
+      }
+    }
+    const auto run = [&](unsigned seed) {
+      std::mt19937 random(seed);
+      std::vector<Held> own;
+      for (int step = 0; step < steps; ++step) {
+        switch (random() % 4) {
+          case 0: {
+            const unsigned what = random() % kShuffle, n = random() % 4;
+            Held held;
+            held.pd = std::make_unique<Described>(engine.handle, static_cast<What>(what),
+                                                  4 + static_cast<int>(n));
+            held.bound = std::make_unique<Bound>(engine.handle, held.pd->pd,
+                                                 static_cast<int>(random() % 1000));
+            held.expected = contents[what][n];
+            if (random() % 2 == 0) held.pd.reset();
+            own.push_back(std::move(held));
+            break;
+          }
+          case 1: {
+            for (const Held &held : own) held.bound->run(held.expected);
+            // One more of a descriptor that may come from another thread.
+            if (own.empty() || own.back().pd == nullptr) break;
+            Held another;
+            another.bound = std::make_unique<Bound>(engine.handle, own.back().pd->pd,
+                                                    static_cast<int>(random() % 1000));
+            another.expected = own.back().expected;
+            own.push_back(std::move(another));
+            break;
+          }
+          case 2:
+            if (!own.empty()) own.erase(own.begin() + static_cast<long>(random() % own.size()));
+            break;
+          default: {
+            std::lock_guard<std::mutex> lock(mutex);
+            if (!own.empty()) {
+              exchange.push_back(std::move(own.back()));
+              own.pop_back();
+            }
+            if (random() % 2 == 0 && !exchange.empty()) {
+              own.push_back(std::move(exchange.front()));
+              exchange.pop_front();
+            }
+          }
+        }
+        if (own.size() > 6) own.erase(own.begin());
+      }
+    };
+    // Two generations: the second meets what the first left behind.
+    for (unsigned generation = 0; generation < 2; ++generation) {
+      std::vector<std::thread> all;
+      for (int i = 0; i < threads; ++i) {
+        all.emplace_back(run, 100 * generation + static_cast<unsigned>(i));
+      }
+      for (std::thread &t : all) t.join();
+    }
+    on_thread([&] { exchange.clear(); });
+  }
+  check_all_gone();
+}
+
+TEST(many_threads, ASSUME) { hammer(4, 800); }
+TEST(many_threads_small_capacity, ASSUME, "MKLDNN_OPCACHE_CAPACITY=3") { hammer(4, 800); }
+TEST(many_threads_scope_backward, ASSUME, "MKLDNN_OPCACHE=backward") { hammer(4, 800); }
+TEST(many_threads_capacity_0, ASSUME, "MKLDNN_OPCACHE_CAPACITY=0") { hammer(4, 800); }
+
+// One thread describes what another makes primitives of, at the same time, both from the cache.
+TEST(descriptor_in_use_on_two_threads, ASSUME) {
+  for (const What what : {kConvolutionForward, kConvolutionBackwardWeights, kPoolingBackward}) {
+    RealEngine engine;
+    Worker maker;
+    std::unique_ptr<Described> pd;
+    maker.run([&] { pd = std::make_unique<Described>(engine.handle, what, 4); });
+    const uint64_t expected = content(engine.handle, what, 4);
+    std::thread user([&] {
+      for (int i = 0; i < 300; ++i) Bound(engine.handle, pd->pd, i % 100).run(expected);
+    });
+    maker.run([&] {
+      for (int i = 0; i < 300; ++i) {
+        const Described again(engine.handle, what, 4);
+        CHECK_EQ(again.pd, pd->pd);
+        mkldnn_primitive_desc_query_pd(again.pd, mkldnn_query_src_pd, 0);
+      }
+    });
+    user.join();
+    maker.run([&] { pd.reset(); });
+  }
+  check_no_misuse();
+}
+
+// Statistics while everybody works: never negative, never unparsable.
+TEST(statistics_beside_work, ASSUME, "MKLDNN_OPCACHE_CAPACITY=5") {
+  RealEngine engine;
+  std::atomic<bool> stop(false);
+  std::vector<std::thread> all;
+  for (int i = 0; i < 3; ++i) {
+    all.emplace_back([&, i] {
+      for (int n = 0; !stop.load(); ++n) call(engine.handle, kReluBackward, 4 + (n + i) % 9);
+    });
+  }
+  for (int i = 0; i < 200; ++i) {
+    const Stats stats;
+    for (const char *field : {"live_primitives", "idle_primitives", "descriptors"}) {
+      const std::string path = std::string("totals/") + field;
+      CHECK(stats.has(path));
+      CHECK_TEXT(stats[path] < 1000, path << " " << stats.text(path));
+    }
+    if (i % 50 == 0) mkldnn_opcache_reset_stats();
+  }
+  stop = true;
+  for (std::thread &t : all) t.join();
+  check_no_misuse();
+}
