@@ -97,6 +97,27 @@ TEST(least_recently_used_descriptor_goes_first, CAPACITY(4), "MKLDNN_OPCACHE=act
   CHECK_EQ(fake_live(kFakeDescriptor), 0);
 }
 
+// From a capacity of 64 on, the order is kept once half of the room is taken.
+TEST(order_near_the_bound, CAPACITY(64), "MKLDNN_OPCACHE=activation,forward") {
+  on_thread([] {
+    Engine engine;
+    const auto made = [&](int n) {
+      return descriptors_made_by([&] { const Described d(engine.handle, kReluForward, n); });
+    };
+    for (int n = 0; n < 40; ++n) CHECK_EQ(made(100 + n), 1);
+    CHECK_EQ(made(100), 0);  // more recent now than all the others
+    for (int n = 40; n < 65; ++n) CHECK_EQ(made(100 + n), 1);
+    CHECK_EQ(fake_live(kFakeDescriptor), 64);
+    CHECK_EQ(made(100), 0);
+    CHECK_EQ(made(102), 0);
+    CHECK_EQ(made(101), 1);  // it was the least recently used
+    CHECK_EQ(made(103), 1);  // and then this one
+    CHECK_EQ(made(100), 0);
+    CHECK_EQ(made(102), 0);
+  });
+  check_no_misuse();
+}
+
 TEST(live_ones_are_never_evicted, CAPACITY(1), "MKLDNN_OPCACHE=activation") {
   on_thread([] {
     Engine engine;

@@ -2,6 +2,7 @@
 // not.
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -24,7 +25,7 @@ struct Folder {
   Folder() {
     char pattern[] = "opcache-test-XXXXXX";
     const char *base = getenv("TMPDIR");
-    path = std::string(base != nullptr ? base : "/tmp") + "/" + pattern;
+    path = std::string(base != nullptr ? base : P_tmpdir) + "/" + pattern;
     REQUIRE(mkdtemp(&path[0]) != nullptr);
   }
   ~Folder() {
