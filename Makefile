@@ -14,7 +14,7 @@ all: build
 help:
 	@echo 'make build      .venv, build/ (stock and patched MXNets, the library) and dist/ (wheels)'
 	@echo 'make bench      training throughput, stock against patched; variables: MODELS BATCH'
-	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT'
+	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT RESUME CONFIG'
 	@echo 'make microbench single MKL-DNN calls, real against cached; variables: HOSTS ROUNDS'
 	@echo '                REPETITIONS OUT'
 	@echo 'make test       C++ tests and pytest; PYTEST_ARGS="-k name" runs some of pytest only'
@@ -43,7 +43,8 @@ bench: build
 	  $(if $(MODELS),--models '$(MODELS)') $(if $(BATCH),--batch-size '$(BATCH)') \
 	  $(if $(IMAGE),--image-size '$(IMAGE)') $(if $(HOSTS),--hosts '$(HOSTS)') \
 	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
-	  $(if $(OUT),--out '$(OUT)')
+	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)') \
+	  $(if $(CONFIG),--config '$(CONFIG)')
 
 microbench: build
 	@$(VENV_PYTHON) -m harness microbench \
