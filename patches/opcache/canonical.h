@@ -45,16 +45,12 @@ struct Operation {
   }
 };
 
-inline void trace_miss(const Printer &key, Op op) {
-  message("miss %s %s", op_name(op), key.str().c_str());
-}
-
 template <class Source>
 void trace(const Source &source, Op op) {
   try {
     Printer printer;
     source.visit(printer);
-    trace_miss(printer, op);
+    message("miss %s %s", op_name(op), printer.str().c_str());
   } catch (...) {
     // Out of memory for a message: say nothing.
   }
@@ -134,12 +130,12 @@ mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
 }
 
 // Tells Convolution and Deconvolution apart by the order of calls, after `found` was handed out for
-// the convolution `op_desc`.
-void tell_deconvolution(ThreadCache *cache, Descriptor *found, Descriptor *hint,
+// `op_desc`; does nothing for other kinds.
+void tell_deconvolution(const Real &r, ThreadCache *cache, Descriptor *found, Descriptor *hint,
                         const_mkldnn_op_desc_t op_desc);
 
-// The operator of an operation descriptor if it is to be cached; kOpCount if not. *op in any case.
-Op operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op);
+// Whether an operation descriptor is to be cached; *op is its operator in any case.
+bool operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op);
 
 }  // namespace opcache
 

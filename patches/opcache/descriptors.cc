@@ -8,8 +8,10 @@ namespace opcache {
 // data gradient), and a weight gradient with that descriptor as its hint; Convolution backward
 // makes no such primitive in between. This order is all that tells them apart here, and it decides
 // only which operator is counted and, in a scope that lists one of the two, what is cached.
-void tell_deconvolution(ThreadCache *cache, Descriptor *d, Descriptor *hint,
+void tell_deconvolution(const Real &r, ThreadCache *cache, Descriptor *d, Descriptor *hint,
                         const_mkldnn_op_desc_t op_desc) {
+  const OpDescHead *const head = static_cast<const OpDescHead *>(op_desc);
+  if (kind_of(*r.abi, head->primitive_kind) != Kind::kConvolution) return;
   const mkldnn_convolution_desc_t &desc = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
   if (desc.prop_kind == mkldnn_forward_training || desc.prop_kind == mkldnn_forward_scoring) {
     d->maybe_deconvolution.store(
@@ -25,15 +27,15 @@ void tell_deconvolution(ThreadCache *cache, Descriptor *d, Descriptor *hint,
   }
 }
 
-Op operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op) {
+bool operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op) {
   const OpDescHead *head = static_cast<const OpDescHead *>(op_desc);
   *op = op_of(kind_of(*r.abi, head->primitive_kind), head->prop_kind);
-  if (!caching() || cache->busy) return kOpCount;
+  if (!caching() || cache->busy) return false;
   if (*op == kOther || *op == kMemory) {
     count_bypass(cache, kUnknownKind);
-    return kOpCount;
+    return false;
   }
-  return descriptor_in_scope(*op) ? *op : kOpCount;
+  return descriptor_in_scope(*op);
 }
 
 namespace {
@@ -109,11 +111,7 @@ mkldnn_status_t operation(const Real &r, ThreadCache *cache, const_mkldnn_op_des
   Descriptor *const canonical_hint = hint != nullptr ? find_descriptor(hint) : nullptr;
   const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
   const mkldnn_status_t status = find_or_create(cache, op, source, result, found);
-  if (*found != nullptr &&
-      kind_of(*r.abi, static_cast<const OpDescHead *>(op_desc)->primitive_kind) ==
-          Kind::kConvolution) {
-    tell_deconvolution(cache, *found, canonical_hint, op_desc);
-  }
+  if (*found != nullptr) tell_deconvolution(r, cache, *found, canonical_hint, op_desc);
   return status;
 }
 
@@ -151,7 +149,7 @@ mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_o
   ThreadCache *const cache = r->abi != nullptr && arguments_ok ? ThreadCache::mine() : nullptr;
   if (cache == nullptr) return r->primitive_desc_create_v2(result, op_desc, attr, engine, hint);
   Op op;
-  if (operation_in_scope(*r, cache, op_desc, &op) != kOpCount) {
+  if (operation_in_scope(*r, cache, op_desc, &op)) {
     Descriptor *found;
     return operation(*r, cache, op_desc, op, attr, engine, hint, result, &found);
   }

@@ -59,8 +59,7 @@ mkldnn_status_t advance_real(const Real &r, ThreadCache *cache, Iterator *it, in
 // Points the iterator at its implementation number `position`.
 mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position) {
   CacheTime time(cache);
-  const Descriptor *const canonical_hint =
-      it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
+  Descriptor *const canonical_hint = it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
   const Operation source = {r,        it->op_desc,    it->attr, it->engine,
                             it->hint, canonical_hint, position};
   uint64_t hash = 0;
@@ -90,11 +89,7 @@ mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int posi
   if (it->current != nullptr) release(it->current);
   it->current = found;
   it->position = position;
-  if (found != nullptr &&
-      kind_of(*r.abi, static_cast<const OpDescHead *>(it->op_desc)->primitive_kind) ==
-          Kind::kConvolution) {
-    tell_deconvolution(cache, found, const_cast<Descriptor *>(canonical_hint), it->op_desc);
-  }
+  if (found != nullptr) tell_deconvolution(r, cache, found, canonical_hint, it->op_desc);
   return mkldnn_success;
 }
 
@@ -121,7 +116,7 @@ mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
   const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
   ThreadCache *const cache = r->abi != nullptr && arguments_ok ? ThreadCache::mine() : nullptr;
   Op op;
-  if (cache != nullptr && operation_in_scope(*r, cache, op_desc, &op) != kOpCount) {
+  if (cache != nullptr && operation_in_scope(*r, cache, op_desc, &op)) {
     Iterator *it =
         static_cast<Iterator *>(cache->take_spare(ThreadCache::kSpareIterator, sizeof(Iterator)));
     if (it != nullptr) memset(it, 0, sizeof(*it));

@@ -244,15 +244,9 @@ bool visit_desc(V &v, const Abi &abi, const mkldnn_softmax_desc_t &d) {
   return true;
 }
 
-// Any operation descriptor: they all open with primitive_kind and prop_kind.
-struct DescHead {
-  int primitive_kind;
-  int prop_kind;
-};
-
 template <class V>
 bool visit_op_desc(V &v, const Abi &abi, const void *op_desc) {
-  const DescHead *head = static_cast<const DescHead *>(op_desc);
+  const OpDescHead *head = static_cast<const OpDescHead *>(op_desc);
   v.section("op");
   v.number("primitive_kind", head->primitive_kind);
   v.number("prop_kind", head->prop_kind);

@@ -44,10 +44,6 @@ struct Abi {
   int query_lrn_d;
   int query_batch_norm_d;
   int query_inner_product_d;
-  // Since v0.18 a primitive may zero the padding of its output memory by that memory's own
-  // descriptor, so the outputs we make must describe the caller's memory, not a stand-in.
-  bool reads_output_memory_desc;
-  bool set_handle_zero_pads;  // mkldnn_memory_set_data_handle writes into the buffer (v0.15 on)
 };
 
 const Abi kAbis[] = {
@@ -67,9 +63,7 @@ const Abi kAbis[] = {
      70,
      71,
      72,
-     73,
-     false,
-     false},
+     73},
     {"v0.17.4",
      "70903626b916e9767d06429ff6fe6dce2723c90c",
      1,
@@ -86,12 +80,16 @@ const Abi kAbis[] = {
      72,
      73,
      74,
-     75,
-     false,
-     true},
+     75},
 };
 
 const size_t kAbiCount = sizeof(kAbis) / sizeof(kAbis[0]);
+
+// The opening words that every operation descriptor shares.
+struct OpDescHead {
+  int primitive_kind;
+  int prop_kind;
+};
 
 inline Kind kind_of(const Abi &abi, int primitive_kind) {
   switch (primitive_kind) {

@@ -11,12 +11,6 @@
 
 namespace opcache {
 
-// The opening words that every operation descriptor shares.
-struct OpDescHead {
-  int primitive_kind;
-  int prop_kind;
-};
-
 inline bool caching() { return options().scope != kNoOps && options().capacity > 0; }
 
 // Descriptors of an operator are canonical in both directions as soon as one direction is in
