@@ -8,6 +8,7 @@
 #include "message.h"
 #include "options.h"
 #include "real.h"
+#include "shadow.h"
 
 namespace opcache {
 
@@ -37,6 +38,10 @@ size_t population_of(const std::atomic<ptrdiff_t> &count) {
 
 const Real &lib() { return *real(); }
 
+#ifdef OPCACHE_FAULT_STALE_ENTRY
+bool g_evicted = false;
+#endif
+
 Op op_of(const Descriptor *d) { return static_cast<Op>(d->op.load(std::memory_order_relaxed)); }
 
 // Counts on the calling thread, which is not always the owner.
@@ -60,6 +65,7 @@ void drop_reference(Descriptor *d) {
   if (d->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   for (int i = 0; i < d->layout_count; ++i) drop_reference(d->layout_of[i]);
   g_descriptors.erase(d->real);
+  if (shadowing()) forget_descriptor(d->real);
   g_descriptor_count.fetch_sub(1, std::memory_order_relaxed);
   lib().primitive_desc_destroy(d->real);
   free(d);
@@ -135,10 +141,12 @@ class Registry {
     for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_lock(&c->mutex_);
     g_descriptors.lock();
     g_primitives.lock();
+    lock_shadows();
   }
 
   static void after_fork_in_parent() {
     Registry &r = get();
+    unlock_shadows();
     g_primitives.unlock();
     g_descriptors.unlock();
     for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_unlock(&c->mutex_);
@@ -247,6 +255,15 @@ Descriptor *ThreadCache::find(const Key &key, uint64_t hash) {
       return d;
     }
   }
+#ifdef OPCACHE_FAULT_STALE_ENTRY
+  // As if the slot of an evicted entry led to another of its kind.
+  for (Descriptor *d = descriptors_.first(); g_evicted && d != nullptr; d = d->recency.next) {
+    if (d->key_size != key.size() || memcmp(d->key, key.words(), 6 * sizeof(uint32_t)) != 0)
+      continue;
+    d->references.fetch_add(1, std::memory_order_relaxed);
+    return d;
+  }
+#endif
   return nullptr;
 }
 
@@ -456,6 +473,9 @@ void ThreadCache::evict_idle_descriptors() {
 
 // Takes a descriptor without live primitives out of the table, with its idle primitives.
 void ThreadCache::drop(Descriptor *d) {
+#ifdef OPCACHE_FAULT_STALE_ENTRY
+  g_evicted = true;
+#endif
   while (d->first_idle != nullptr) destroy_idle(d->first_idle);
   erase_slot(d);
   descriptors_.remove(d);
@@ -564,6 +584,7 @@ size_t stats_json(char *buffer, size_t size) {
   identity.active = identity.recognised && o.scope != kNoOps && o.capacity > 0;
   identity.scope = o.scope_text;
   identity.capacity = o.capacity;
+  identity.shadow_rate = o.shadow_rate;
   Counters now;
   Population population = {};
   Registry &registry = Registry::get();

@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "message.h"
 #include "policy.h"
+#include "shadow.h"
 
 namespace opcache {
 
@@ -98,6 +99,28 @@ bool make_key(ThreadCache *cache, const Source &source, uint64_t *hash) {
   return true;
 }
 
+// In shadow mode, after a hit: asks the real library for the same and has the two compared.
+template <class Source>
+void shadow_hit(ThreadCache *cache, Descriptor *d, const Source &source) {
+  if (!shadow_due()) {
+    shadow_descriptor(source.r, cache, d, mkldnn_success, nullptr, "");
+    return;
+  }
+  mkldnn_primitive_desc_t fresh = nullptr;
+  const bool was_busy = cache->busy;
+  cache->busy = true;
+  const mkldnn_status_t status = source.create(&fresh);
+  cache->busy = was_busy;
+  try {
+    Printer printer;
+    source.visit(printer);
+    shadow_descriptor(source.r, cache, d, status, fresh, printer.str().c_str());
+  } catch (...) {
+    // Out of memory for the text: this hit goes unchecked.
+    if (fresh != nullptr) source.r.primitive_desc_destroy(fresh);
+  }
+}
+
 // Returns a canonical descriptor of `source` with a reference for the caller in *found, or, when
 // it could not be kept, only the real one in *result and *found == nullptr.
 template <class Source>
@@ -111,6 +134,7 @@ mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
     *found = cache->find(cache->scratch_key(), hash);
     if (*found != nullptr) {
       count_avoided(cache, *found);
+      if (shadowing()) shadow_hit(cache, *found, source);
       *result = (*found)->real;
       return mkldnn_success;
     }

@@ -56,6 +56,23 @@ mkldnn_status_t advance_real(const Real &r, ThreadCache *cache, Iterator *it, in
       &cost_ticks);
 }
 
+// What an implementation is made by when nothing is cached: an iterator of its own.
+struct Implementation : Operation {
+  explicit Implementation(const Operation &operation) : Operation(operation) {}
+
+  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
+    mkldnn_primitive_desc_iterator_t it = nullptr;
+    mkldnn_status_t status = r.primitive_desc_iterator_create_v2(&it, op_desc, attr, engine, hint);
+    if (status != mkldnn_success) return status;
+    for (int i = 0; status == mkldnn_success && i < implementation; ++i) {
+      status = r.primitive_desc_iterator_next(it);
+    }
+    if (status == mkldnn_success) *pd = r.primitive_desc_iterator_fetch(it);
+    r.primitive_desc_iterator_destroy(it);
+    return status;
+  }
+};
+
 // Points the iterator at its implementation number `position`.
 mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position) {
   CacheTime time(cache);
@@ -67,6 +84,7 @@ mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int posi
   Descriptor *found = keyed ? cache->find(cache->scratch_key(), hash) : nullptr;
   if (found != nullptr) {
     count_avoided(cache, found);
+    if (shadowing()) shadow_hit(cache, found, Implementation(source));
   } else {
     if (keyed && options().trace) trace(source, it->op);
     const uint64_t start = ticks();

@@ -52,8 +52,8 @@ bool visit_memory(V &v, const Abi &abi, const char *name, const mkldnn_memory_de
 template <class V>
 bool visit_memory_pd(V &v, const Real &real, const char *name, const_mkldnn_primitive_desc_t pd,
                      SerialOf serials) {
+  v.section(name);
   if (pd == nullptr) {
-    v.section(name);
     v.text("absent", "");
     return true;
   }
@@ -61,7 +61,7 @@ bool visit_memory_pd(V &v, const Real &real, const char *name, const_mkldnn_prim
   v.value("serial", serial);
   if (serial != 0) return true;
   const mkldnn_memory_desc_t *md = real.primitive_desc_query_memory_d(pd);
-  return md != nullptr && visit_memory(v, *real.abi, name, *md);
+  return md != nullptr && visit_memory(v, *real.abi, "layout", *md);
 }
 
 // Rounding, output scales and post-ops: all that v0.14 to v0.17.4 keep in an attribute for the
@@ -349,6 +349,10 @@ bool visit_operation(V &v, const Real &real, const Surroundings &around, const v
 #ifdef OPCACHE_FAULT_NO_HINT
   return true;
 #endif
+#ifdef OPCACHE_FAULT_HINT_BY_POINTER
+  v.value("pointer", reinterpret_cast<uintptr_t>(hint));
+  return true;
+#endif
   v.value("serial", hint_serial);
   return hint == nullptr || hint_serial != 0 || visit_hint(v, real, hint);
 }
@@ -401,6 +405,7 @@ bool visit_sum(V &v, const Real &real, const Surroundings &around,
   visit_surroundings(v, around);
   v.text("kind", "sum");
   if (!visit_inputs(v, real, output, n, inputs, serials)) return false;
+  v.section("sum");
   for (int i = 0; i < n; ++i) v.real("scale", scales[i]);
   return true;
 }
@@ -411,6 +416,7 @@ bool visit_concat(V &v, const Real &real, const Surroundings &around,
                   const const_mkldnn_primitive_desc_t *inputs, SerialOf serials) {
   visit_surroundings(v, around);
   v.text("kind", "concat");
+  v.section("concat");
   v.number("dimension", concat_dimension);
   return visit_inputs(v, real, output, n, inputs, serials);
 }

@@ -41,15 +41,22 @@ class Key {
   }
 
   // The visitor interface.
-  void section(const char *) {}
-  void value(const char *, uint64_t v) {
+  void section(const char *name) { enter(name); }
+  void value(const char *name, uint64_t v) {
+    if (dropped(name)) return;
     const uint32_t pair[2] = {static_cast<uint32_t>(v), static_cast<uint32_t>(v >> 32)};
     append(pair, 2);
   }
-  void number(const char *, int v) { append(&v, 1); }
-  void real(const char *, float v) { append(&v, 1); }
-  void numbers(const char *, const int *v, int n) { append(v, n); }
-  void strides(const char *, const ptrdiff_t *v, int n) { append(v, 2 * n); }
+  void number(const char *name, int v) { numbers(name, &v, 1); }
+  void real(const char *name, float v) {
+    if (!dropped(name)) append(&v, 1);
+  }
+  void numbers(const char *name, const int *v, int n) {
+    if (!dropped(name)) append(v, n);
+  }
+  void strides(const char *name, const ptrdiff_t *v, int n) {
+    if (!dropped(name)) append(v, 2 * n);
+  }
   void text(const char *, const char *v) {
     // Length first, so that two texts in a row cannot be cut differently.
     const uint32_t length = static_cast<uint32_t>(strlen(v));
@@ -62,6 +69,19 @@ class Key {
   }
 
  private:
+#ifdef OPCACHE_FAULT_DROP
+  // Planted: every field whose section.name begins so is left out.
+  void enter(const char *section) { section_ = section; }
+  bool dropped(const char *name) const {
+    const std::string field = std::string(section_) + "." + name;
+    return field.compare(0, strlen(OPCACHE_FAULT_DROP), OPCACHE_FAULT_DROP) == 0;
+  }
+  const char *section_ = "";
+#else
+  void enter(const char *) {}
+  static bool dropped(const char *) { return false; }
+#endif
+
   void append(const void *from, uint32_t count) {
     if (count > kCapacity - size_) {
       complete_ = false;

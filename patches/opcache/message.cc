@@ -8,7 +8,7 @@
 namespace opcache {
 
 void message(const char *format, ...) {
-  char line[1024] = "opcache: ";
+  char line[8192] = "opcache: ";  // a key with all its layouts fits
   const size_t prefix = strlen(line);
   va_list args;
   va_start(args, format);

@@ -59,6 +59,19 @@ bool read_capacity(Options *o) {
   return true;
 }
 
+bool read_shadow_rate(Options *o) {
+  o->shadow_rate = 0;
+  const char *text = environment("MKLDNN_OPCACHE_SHADOW");
+  if (text == nullptr) return true;
+  char *end = nullptr;
+  o->shadow_rate = strtod(text, &end);
+  const bool is_number = text[0] >= '0' && text[0] <= '9' && *end == '\0';
+  if (is_number && o->shadow_rate >= 0 && o->shadow_rate <= 1) return true;
+  message("MKLDNN_OPCACHE_SHADOW=%s is not a share from 0 to 1; not caching", text);
+  o->shadow_rate = 0;
+  return false;
+}
+
 void read() {
   Options *o = &g_values;
   const char *stats = environment("MKLDNN_OPCACHE_STATS");
@@ -66,6 +79,7 @@ void read() {
             copy_text("MKLDNN_OPCACHE_STATS", stats, o->stats_path, sizeof(o->stats_path));
   ok = read_scope(o) && ok;
   ok = read_capacity(o) && ok;
+  ok = read_shadow_rate(o) && ok;
   o->trace = environment("MKLDNN_OPCACHE_TRACE") != nullptr;
   if (!ok) {
     o->scope = kNoOps;

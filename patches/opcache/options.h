@@ -16,6 +16,7 @@ struct Options {
   size_t capacity;        // most primitives kept, and most descriptors kept; 0 = off
   char stats_path[1024];  // empty = no report; "stderr"; or a file, where %p is the process id
   bool trace;             // a line on stderr for every miss, naming the key
+  double shadow_rate;     // share of the hits that are checked (shadow.h); 0 = none
 };
 
 extern std::atomic<const Options *> g_options;

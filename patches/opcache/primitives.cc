@@ -8,6 +8,7 @@
 
 #include "calls.h"
 #include "policy.h"
+#include "shadow.h"
 
 namespace opcache {
 
@@ -85,11 +86,11 @@ mkldnn_status_t make_memory_objects(const Real &r, Primitive *p) {
   return status;
 }
 
-mkldnn_status_t make_real(const Real &r, Primitive *p) {
-  if (p->bindings == 0) {
-    return r.primitive_create(&p->real, p->descriptor->real, nullptr, nullptr);
-  }
-  mkldnn_status_t status = make_memory_objects(r, p);
+// A primitive over one of the two memory objects of each of p's bindings.
+template <class Choose>
+mkldnn_status_t create_over(const Real &r, const Primitive *p,
+                            const_mkldnn_primitive_desc_t descriptor, const Choose &choose,
+                            mkldnn_primitive_t *result) {
   const size_t n_inputs = static_cast<size_t>(p->inputs);
   const size_t n_outputs = static_cast<size_t>(p->bindings - p->inputs);
   // One more than needed: malloc(0) may be nullptr.
@@ -97,18 +98,27 @@ mkldnn_status_t make_real(const Real &r, Primitive *p) {
       static_cast<mkldnn_primitive_at_t *>(malloc((n_inputs + 1) * sizeof(*inputs)));
   const_mkldnn_primitive_t *outputs =
       static_cast<const_mkldnn_primitive_t *>(malloc((n_outputs + 1) * sizeof(*outputs)));
-  if (inputs == nullptr || outputs == nullptr) status = mkldnn_out_of_memory;
-  if (status == mkldnn_success) {
+  mkldnn_status_t status = mkldnn_out_of_memory;
+  if (inputs != nullptr && outputs != nullptr) {
     for (size_t i = 0; i < n_inputs; ++i) {
-      inputs[i].primitive = p->binding[i].own;
+      inputs[i].primitive = choose(p->binding[i]);
       inputs[i].output_index = 0;
     }
-    for (size_t i = 0; i < n_outputs; ++i) outputs[i] = p->binding[n_inputs + i].own;
-    status = r.primitive_create(&p->real, p->descriptor->real, inputs, outputs);
+    for (size_t i = 0; i < n_outputs; ++i) outputs[i] = choose(p->binding[n_inputs + i]);
+    status = r.primitive_create(result, descriptor, inputs, outputs);
   }
   free(inputs);
   free(outputs);
   return status;
+}
+
+mkldnn_status_t make_real(const Real &r, Primitive *p) {
+  if (p->bindings == 0) {
+    return r.primitive_create(&p->real, p->descriptor->real, nullptr, nullptr);
+  }
+  const mkldnn_status_t status = make_memory_objects(r, p);
+  if (status != mkldnn_success) return status;
+  return create_over(r, p, p->descriptor->real, [](const Binding &b) { return b.own; }, &p->real);
 }
 
 void free_record(const Real &r, Primitive *p) {
@@ -181,6 +191,12 @@ mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
 
 }  // namespace
 
+mkldnn_status_t create_over_callers(const Real &r, const Primitive *p,
+                                    const_mkldnn_primitive_desc_t descriptor,
+                                    mkldnn_primitive_t *result) {
+  return create_over(r, p, descriptor, [](const Binding &b) { return b.caller; }, result);
+}
+
 mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
                                  const_mkldnn_primitive_desc_t descriptor,
                                  const mkldnn_primitive_at_t *inputs,
@@ -207,6 +223,7 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
         cache->counters().ops[d->op.load(std::memory_order_relaxed)];
     counters[kPrimitivesAvoided].add(1);
     counters[kAvoidedTicks].add(d->primitive_ticks);
+    if (shadowing()) shadow_primitive(*r, cache, p);
     *result = p->real;
     return mkldnn_success;
   }
@@ -237,6 +254,7 @@ mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
   Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
   if (p != nullptr) {
     CacheTime time(cache);
+    if (shadowing()) forget_primitive(primitive);
     release(p);
     return mkldnn_success;
   }

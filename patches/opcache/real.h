@@ -17,6 +17,8 @@ namespace opcache {
   X(memory_desc_init)                         \
   X(memory_get_data_handle)                   \
   X(memory_primitive_desc_create)             \
+  X(memory_primitive_desc_equal)              \
+  X(memory_primitive_desc_get_size)           \
   X(memory_set_data_handle)                   \
   X(concat_primitive_desc_create)             \
   X(post_ops_get_kind)                        \

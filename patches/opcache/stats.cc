@@ -58,6 +58,8 @@ class Writer {
 };
 
 // The report's names, in the order of OpField; ticks become nanoseconds on the way out.
+const char *const kShadowNames[kShadowFieldCount] = {"descriptors", "executions", "mismatches",
+                                                     "skipped"};
 const char *const kFieldNames[kOpFieldCount] = {
     "primitives_avoided", "primitives_created", "descriptors_avoided", "descriptors_created",
     "evictions",          "create_ns",          "destroy_ns",          "avoided_ns",
@@ -105,6 +107,7 @@ void Counters::add(const Counters &other) {
   }
   cache_ticks.add(other.cache_ticks.get());
   for (int i = 0; i < kBypassCount; ++i) bypasses[i].add(other.bypasses[i].get());
+  for (int i = 0; i < kShadowFieldCount; ++i) shadow[i].add(other.shadow[i].get());
 }
 
 void Counters::set(const Counters &other) {
@@ -113,6 +116,7 @@ void Counters::set(const Counters &other) {
   }
   cache_ticks.set(other.cache_ticks.get());
   for (int i = 0; i < kBypassCount; ++i) bypasses[i].set(other.bypasses[i].get());
+  for (int i = 0; i < kShadowFieldCount; ++i) shadow[i].set(other.shadow[i].get());
 }
 
 uint64_t g_clock_ticks = 0;
@@ -164,6 +168,11 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
     w.text("%s\"%s\": %llu", first ? "" : ", ", bypass_name(static_cast<Bypass>(i)),
            static_cast<unsigned long long>(n));
     first = false;
+  }
+  w.text("},\n \"shadow\": {\"rate\": %g", identity.shadow_rate);
+  for (int i = 0; i < kShadowFieldCount; ++i) {
+    w.text(", \"%s\": %llu", kShadowNames[i],
+           static_cast<unsigned long long>(now.shadow[i].get() - base.shadow[i].get()));
   }
   w.text("},\n \"totals\": {");
   write_op(&w, total);

@@ -53,10 +53,20 @@ enum OpField {
   kOpFieldCount,
 };
 
+// What shadow mode (shadow.h) found.
+enum ShadowField {
+  kShadowDescriptors,  // made anew and compared
+  kShadowExecutions,   // done twice and compared
+  kShadowMismatches,
+  kShadowSkipped,  // executions of a primitive with a shadow that could not be compared
+  kShadowFieldCount,
+};
+
 struct Counters {
   Counter ops[kOpCount][kOpFieldCount];
   Counter cache_ticks;  // in this library itself, real calls not included
   Counter bypasses[kBypassCount];
+  Counter shadow[kShadowFieldCount];
 
   // Caller makes sure nobody else writes this one.
   void add(const Counters &other);
@@ -78,6 +88,7 @@ struct Identity {
   bool active;
   const char *scope;
   size_t capacity;
+  double shadow_rate;
 };
 
 // Writes the JSON report of `now` minus `base` like snprintf: returns the length it needs without

@@ -8,6 +8,7 @@
 #include "calls.h"
 #include "policy.h"
 #include "primitives.h"
+#include "shadow.h"
 
 namespace opcache {
 
@@ -50,6 +51,15 @@ mkldnn_status_t rebind_all(const Real &r, Stream *s, size_t first) {
     if (status != mkldnn_success) return status;
   }
   return mkldnn_success;
+}
+
+// Before a lazy stream or a rerun executes all that was submitted.
+mkldnn_status_t rebind_for_replay(const Real &r, Stream *s) {
+  ThreadCache *const cache = ThreadCache::mine();
+  for (size_t i = 0; shadowing() && cache != nullptr && i < s->count; ++i) {
+    count_unshadowed(cache, s->cached[i]);
+  }
+  return rebind_all(r, s, 0);
 }
 
 // Remembers the cached ones among the primitives, and rebinds them where submit executes.
@@ -96,7 +106,10 @@ mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *pri
   const size_t first = s->count;
   mkldnn_status_t status = prepare(*r, s, n, primitives);
   if (status == mkldnn_success) {
-    status = r->stream_submit(s->real, n, primitives, error_primitive);
+    // Ours exist only on threads that have a cache.
+    status = shadowing() && !s->lazy
+                 ? submit_shadowed(*r, ThreadCache::mine(), s->real, n, primitives, error_primitive)
+                 : r->stream_submit(s->real, n, primitives, error_primitive);
   }
   // What was not submitted will not be executed, and its caller may destroy it.
   if (status != mkldnn_success) s->count = first;
@@ -109,7 +122,7 @@ mkldnn_status_t wait(mkldnn_stream_t stream, int block, mkldnn_primitive_t *erro
   Stream *const s = ours(stream);
   if (s == nullptr) return r->stream_wait(stream, block, error_primitive);
   if (s->lazy) {
-    const mkldnn_status_t status = rebind_all(*r, s, 0);
+    const mkldnn_status_t status = rebind_for_replay(*r, s);
     if (status != mkldnn_success) return status;
   }
   return r->stream_wait(s->real, block, error_primitive);
@@ -120,7 +133,7 @@ mkldnn_status_t rerun(mkldnn_stream_t stream, mkldnn_primitive_t *error_primitiv
   if (r == nullptr) return mkldnn_runtime_error;
   Stream *const s = ours(stream);
   if (s == nullptr) return r->stream_rerun(stream, error_primitive);
-  const mkldnn_status_t status = rebind_all(*r, s, 0);
+  const mkldnn_status_t status = rebind_for_replay(*r, s);
   if (status != mkldnn_success) return status;
   return r->stream_rerun(s->real, error_primitive);
 }

@@ -101,6 +101,15 @@ TEST(wrong_capacities_are_named) {
   }
 }
 
+TEST(wrong_shadow_rates_are_named) {
+  for (const char *wrong : {"-1", "x", "1x", "1.5", "+1", " 1", "0,5", "nan", "inf", ".5", "%"}) {
+    check_settings({std::string("MKLDNN_OPCACHE_SHADOW=") + wrong}, "off|false|miss|4096",
+                   std::string("opcache: MKLDNN_OPCACHE_SHADOW=") + wrong +
+                       " is not a share from 0 to 1; not caching\n");
+  }
+  check_settings({"MKLDNN_OPCACHE_SHADOW=0"}, "all|true|hit|4096", "");
+}
+
 TEST(too_long_values_are_named) {
   check_settings({"MKLDNN_OPCACHE=" + std::string(256, 'x')}, "off|false|miss|4096",
                  "opcache: MKLDNN_OPCACHE is longer than 255 characters; not caching\n");

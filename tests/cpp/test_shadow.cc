@@ -1,0 +1,109 @@
+// Shadow mode against a real libmkldnn.so.0 of each release: silent where the cache is right. That
+// it speaks where the cache is wrong, the libraries with a planted fault show (Makefile: FAULTS).
+#include "real_session.h"
+
+using namespace real_session;
+
+namespace {
+
+void lrn(Session *s, float beta) {
+  const mkldnn_memory_desc_t data = tensor({2, 16, 6, 6}, formats().nChw8c);
+  mkldnn_lrn_desc_t forward;
+  CHECK_OK(mkldnn_lrn_forward_desc_init(&forward, mkldnn_forward_scoring,
+                                        mkldnn_lrn_across_channels, &data, 5, 1e-1f, beta, 1.0f));
+  s->run(s->operation(&forward));
+}
+
+void relu_in_place(Session *s) {
+  const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
+  mkldnn_eltwise_desc_t relu;
+  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_scoring, mkldnn_eltwise_relu, &md,
+                                            0.5f, 0));
+  const auto pd = s->operation(&relu);
+  const auto layout = s->memory(md);
+  const Data data = s->new_buffer(layout);
+  const mkldnn_primitive_at_t input = mkldnn_primitive_at(s->memory_object(layout, data), 0);
+  const_mkldnn_primitive_t output = s->memory_object(layout, data);
+  mkldnn_primitive_t p = nullptr;
+  CHECK_OK(s->api().primitive_create(&p, pd, &input, &output));
+  s->submit(p);
+  CHECK_OK(s->api().primitive_destroy(p));
+  s->add_result(data);
+}
+
+double found(const char *field) { return number(stats(), std::string("shadow/") + field); }
+
+}  // namespace
+
+TEST(two_descriptions_that_differ_in_a_number, "MKLDNN_OPCACHE_SHADOW=1") {
+  for (int i = 0; i < 3; ++i) {
+    for (const float beta : {0.5f, 0.75f}) {
+      Session expected(direct()), cached(through());
+      lrn(&expected, beta);
+      lrn(&cached, beta);
+      CHECK(cached.bits() == expected.bits());
+    }
+  }
+  CHECK_EQ(found("mismatches"), 0);
+  CHECK_EQ(found("skipped"), 0);
+  CHECK_EQ(found("executions"), 4);  // two descriptions, three times each, the first is no hit
+  CHECK(found("descriptors") > 4);   // those of the layouts too
+}
+
+// The shadow runs first and must leave no trace in data that it shares with the cached primitive.
+TEST(in_place, "MKLDNN_OPCACHE_SHADOW=1") {
+  Session expected(direct()), first(through()), second(through()), third(through());
+  relu_in_place(&expected);
+  // All alive, so that no two share buffers.
+  for (Session *cached : {&first, &second, &third}) {
+    relu_in_place(cached);
+    CHECK(cached->bits() == expected.bits());
+  }
+  CHECK_EQ(found("mismatches"), 0);
+  CHECK_EQ(found("executions"), 2);
+}
+
+TEST(share_of_the_hits, "MKLDNN_OPCACHE_SHADOW=0.25") {
+  for (int i = 0; i < 101; ++i) {
+    Session cached(through());
+    relu_in_place(&cached);
+  }
+  const double hits = number(stats(), "operators/Activation/primitives_avoided");
+  CHECK_EQ(hits, 100);
+  CHECK_TEXT(found("executions") > 15 && found("executions") < 35, found("executions"));
+  CHECK_EQ(found("mismatches"), 0);
+}
+
+TEST(lazy_streams_are_not_compared, "MKLDNN_OPCACHE_SHADOW=1") {
+  for (int i = 0; i < 2; ++i) {
+    Session s(through());
+    const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
+    const auto from = s.memory(md), to = s.memory(tensor({2, 16, 5, 7}, formats().nhwc));
+    const auto pd = s.keep([&](mkldnn_primitive_desc_t *result) {
+      return s.api().reorder_primitive_desc_create_v2(result, from, to, nullptr);
+    });
+    const mkldnn_primitive_at_t input =
+        mkldnn_primitive_at(s.memory_object(from, s.new_buffer(from)), 0);
+    const_mkldnn_primitive_t output = s.memory_object(to, s.new_buffer(to));
+    mkldnn_primitive_t p = nullptr;
+    CHECK_OK(s.api().primitive_create(&p, pd, &input, &output));
+    s.own(p);
+    mkldnn_stream_t stream = nullptr;
+    CHECK_OK(s.api().stream_create(&stream, mkldnn_lazy));
+    CHECK_OK(s.api().stream_submit(stream, 1, &p, nullptr));
+    CHECK_OK(s.api().stream_wait(stream, 1, nullptr));
+    CHECK_OK(s.api().stream_destroy(stream));
+  }
+  CHECK_EQ(found("executions"), 0);
+  CHECK_EQ(found("skipped"), 1);  // of the second round
+}
+
+TEST(off_by_default) {
+  for (int i = 0; i < 3; ++i) {
+    Session cached(through());
+    relu_in_place(&cached);
+  }
+  for (const char *field : {"rate", "descriptors", "executions", "mismatches", "skipped"}) {
+    CHECK_EQ(found(field), 0);
+  }
+}
