@@ -8,6 +8,7 @@
 #include "message.h"
 #include "options.h"
 #include "real.h"
+#include "settings.h"
 #include "shadow.h"
 
 namespace opcache {
@@ -47,6 +48,11 @@ Op op_of(const Descriptor *d) { return static_cast<Op>(d->op.load(std::memory_or
 // Counts on the calling thread, which is not always the owner.
 void count(Op op, OpField field, uint64_t n) {
   if (t_cache != nullptr) t_cache->counters().ops[op][field].add(n);
+}
+
+// Held by its owner's table alone; to be asked by the owner.
+bool unused(const Descriptor *d) {
+  return d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1;
 }
 
 // Does not touch p->descriptor, which may be gone by now.
@@ -136,6 +142,7 @@ class Registry {
 
   static void before_fork() {
     Registry &r = get();
+    lock_settings();
     pthread_mutex_lock(&r.base_mutex);
     pthread_mutex_lock(&r.mutex_);
     for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_lock(&c->mutex_);
@@ -152,6 +159,7 @@ class Registry {
     for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_unlock(&c->mutex_);
     pthread_mutex_unlock(&r.mutex_);
     pthread_mutex_unlock(&r.base_mutex);
+    unlock_settings();
   }
 
   // The child has one thread. What the others owned can no longer go home: their idle primitives
@@ -187,6 +195,8 @@ ThreadCache::ThreadCache()
     : busy(false),
       last_convolution(nullptr),
       last_convolution_used(false),
+      followed_(g_settings.demands.load(std::memory_order_acquire)),
+      cleared_(g_settings.clears.load(std::memory_order_relaxed)),
       slots_(nullptr),
       mask_(0),
       idle_memory_(0),
@@ -219,7 +229,17 @@ void ThreadCache::give_spare(Spare kind, void *memory) {
 }
 
 ThreadCache *ThreadCache::mine() {
-  if (t_cache != nullptr) return t_cache;
+  ThreadCache *const cache = t_cache;
+  if (cache == nullptr) return make_mine();
+  if (cache->followed_ != g_settings.demands.load(std::memory_order_relaxed)) cache->follow();
+  return cache;
+}
+
+void ThreadCache::follow_settings() {
+  if (t_cache != nullptr) mine();
+}
+
+ThreadCache *ThreadCache::make_mine() {
   ThreadCache *cache = new (std::nothrow) ThreadCache;
   if (cache == nullptr) return nullptr;
   if (pthread_setspecific(Registry::get().key(), cache) != 0) {
@@ -299,7 +319,7 @@ void ThreadCache::erase_slot(Descriptor *d) {
 
 Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_desc_t real_pd,
                                 Op op, uint64_t cost_ticks) {
-  evict_idle_descriptors();
+  evict_idle_descriptors(1);
   const size_t bytes = sizeof(Descriptor) + key.size() * sizeof(uint32_t);
   Descriptor *d = grow() ? static_cast<Descriptor *>(allocate_record(bytes)) : nullptr;
   if (d == nullptr) return nullptr;
@@ -457,17 +477,58 @@ void ThreadCache::evict_last() {
   destroy_idle(idle_.last());
 }
 
-// Makes room for one more descriptor, oldest first; those in use are passed over.
-void ThreadCache::evict_idle_descriptors() {
+void ThreadCache::evict_idle_memory() {
+  Descriptor *d = descriptors_.last();
+  for (; d != nullptr && idle_memory_ > capacity(); d = d->recency.previous) {
+    while (op_of(d) == kMemory && d->first_idle != nullptr && idle_memory_ > capacity()) {
+      destroy_idle(d->first_idle);
+    }
+  }
+}
+
+// Makes room for so many more descriptors, oldest first; those in use are passed over.
+void ThreadCache::evict_idle_descriptors(size_t room) {
   const size_t share = own_share();
   Descriptor *d = descriptors_.last();
-  while (d != nullptr && descriptors_.size() >= share && reached(g_descriptor_count, capacity())) {
+  while (d != nullptr && descriptors_.size() + room > share &&
+         reached(g_descriptor_count, capacity() + 1 - room)) {
     Descriptor *const newer = d->recency.previous;
-    if (d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1) {
+    if (unused(d)) {
       count(op_of(d), kEvictions, 1);
       drop(d);
     }
     d = newer;
+  }
+}
+
+// Does what the settings demand since this was last called.
+void ThreadCache::follow() {
+  // In the middle of a creation, called back by the real library: later.
+  if (busy) return;
+  followed_ = g_settings.demands.load(std::memory_order_acquire);
+  drain_returned();
+  const uint32_t clears = g_settings.clears.load(std::memory_order_relaxed);
+  if (clears != cleared_) drop_idle();
+  cleared_ = clears;
+  evict_idle_primitives();
+  evict_idle_memory();
+  // A descriptor holds those of its layouts, which are free once it has gone: go around again.
+  for (size_t before = 0; before != descriptors_.size();) {
+    before = descriptors_.size();
+    evict_idle_descriptors(0);
+  }
+}
+
+void ThreadCache::drop_idle() {
+  // Again, as in follow().
+  for (size_t before = 0; before != descriptors_.size();) {
+    before = descriptors_.size();
+    for (Descriptor *d = descriptors_.last(); d != nullptr;) {
+      Descriptor *const newer = d->recency.previous;
+      while (d->first_idle != nullptr) destroy_idle(d->first_idle);
+      if (unused(d)) drop(d);
+      d = newer;
+    }
   }
 }
 
@@ -560,8 +621,6 @@ bool anything_cached() {
          g_primitive_count.load(std::memory_order_relaxed) != 0;
 }
 
-size_t capacity() { return options().capacity; }
-
 void count_bypass(ThreadCache *cache, Bypass reason) {
   static std::atomic<bool> said[kBypassCount];
   if (cache != nullptr) cache->counters().bypasses[reason].add(1);
@@ -576,15 +635,16 @@ void make_shared_state() { Registry::get(); }
 
 size_t stats_json(char *buffer, size_t size) {
   const Real *r = real();
-  const Options &o = options();
+  char scope[sizeof(Options::scope_text)];
+  scope_text(scope, sizeof(scope));
   Identity identity = {};
   identity.recognised = r != nullptr && r->abi != nullptr;
   identity.mkldnn = identity.recognised ? r->abi->version : "unknown";
   identity.build_id = r != nullptr ? r->build_id : "";
-  identity.active = identity.recognised && o.scope != kNoOps && o.capacity > 0;
-  identity.scope = o.scope_text;
-  identity.capacity = o.capacity;
-  identity.shadow_rate = o.shadow_rate;
+  identity.active = identity.recognised && scope_in_force() != kNoOps;
+  identity.scope = scope;
+  identity.capacity = capacity();
+  identity.shadow_rate = options().shadow_rate;
   Counters now;
   Population population = {};
   Registry &registry = Registry::get();

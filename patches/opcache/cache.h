@@ -88,6 +88,9 @@ class ThreadCache {
  public:
   // The calling thread's; made on first use. nullptr when memory is short.
   static ThreadCache *mine();
+  // Does at once what the settings demand of the calling thread, if it has a cache; the others find
+  // out in mine().
+  static void follow_settings();
 
   Counters &counters() { return counters_; }
   // Short-lived records of one kind (streams, iterators): the last one given back is kept for the
@@ -139,12 +142,16 @@ class ThreadCache {
 
   ThreadCache();
   ~ThreadCache();
+  static ThreadCache *make_mine();
   static void end_of_thread(void *cache);
   void shut_down();
   void take_back(Primitive *primitive);
   void drain_returned();
+  void follow();
+  void drop_idle();
   void evict_idle_primitives();
-  void evict_idle_descriptors();
+  void evict_idle_memory();
+  void evict_idle_descriptors(size_t room);
   void forget_idle(Primitive *primitive);
   void destroy_idle(Primitive *primitive);
   void evict_last();
@@ -155,6 +162,8 @@ class ThreadCache {
   bool grow();
   void erase_slot(Descriptor *descriptor);
 
+  uint32_t followed_;  // how far of the settings' demands
+  uint32_t cleared_;   // and of its clears
   Slot *slots_;
   size_t mask_;
   List<Descriptor, &Descriptor::recency> descriptors_;
@@ -186,9 +195,6 @@ void release(Primitive *primitive);
 
 // True when some descriptor or primitive is cached anywhere (an engine must then stay).
 bool anything_cached();
-
-// Most primitives and most descriptors kept, over all threads; 0 = off.
-size_t capacity();
 
 void count_bypass(ThreadCache *cache, Bypass reason);
 

@@ -6,6 +6,7 @@
 
 #include "cache.h"
 #include "message.h"
+#include "options.h"
 #include "policy.h"
 #include "shadow.h"
 

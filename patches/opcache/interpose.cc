@@ -5,6 +5,7 @@
 #include "cache.h"
 #include "calls.h"
 #include "opcache.h"
+#include "settings.h"
 
 using namespace opcache;
 
@@ -159,3 +160,28 @@ OPCACHE_EXPORT size_t mkldnn_opcache_stats_json(char *buffer, size_t size) {
 }
 
 OPCACHE_EXPORT void mkldnn_opcache_reset_stats(void) { reset_stats(); }
+
+OPCACHE_EXPORT void mkldnn_opcache_clear(void) {
+  demand_clear();
+  ThreadCache::follow_settings();
+}
+
+OPCACHE_EXPORT size_t mkldnn_opcache_get_scope(char *buffer, size_t size) {
+  return scope_text(buffer, size);
+}
+
+OPCACHE_EXPORT int mkldnn_opcache_set_scope(const char *scope, char *bad_word, size_t size) {
+  return change_scope(scope, bad_word, size);
+}
+
+OPCACHE_EXPORT size_t mkldnn_opcache_get_capacity(void) { return capacity(); }
+
+OPCACHE_EXPORT int mkldnn_opcache_set_capacity(size_t capacity) {
+  if (!change_capacity(capacity)) return 1;
+  ThreadCache::follow_settings();
+  return 0;
+}
+
+OPCACHE_EXPORT void mkldnn_opcache_pause(void) { pause(); }
+
+OPCACHE_EXPORT int mkldnn_opcache_resume(void) { return resume() ? 0 : 1; }

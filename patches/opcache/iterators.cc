@@ -73,14 +73,15 @@ struct Implementation : Operation {
   }
 };
 
-// Points the iterator at its implementation number `position`.
-mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position) {
+// Points the iterator at its implementation number `position`, a cached one if that is in scope.
+mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position,
+                       bool in_scope) {
   CacheTime time(cache);
   Descriptor *const canonical_hint = it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
   const Operation source = {r,        it->op_desc,    it->attr, it->engine,
                             it->hint, canonical_hint, position};
   uint64_t hash = 0;
-  const bool keyed = make_key(cache, source, &hash);
+  const bool keyed = in_scope && make_key(cache, source, &hash);
   Descriptor *found = keyed ? cache->find(cache->scratch_key(), hash) : nullptr;
   if (found != nullptr) {
     count_avoided(cache, found);
@@ -149,7 +150,7 @@ mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
       it->op_desc = op_desc;
       it->engine = engine;
       it->hint = hint;
-      const mkldnn_status_t status = settle(*r, cache, it, 0);
+      const mkldnn_status_t status = settle(*r, cache, it, 0, true);
       if (status != mkldnn_success) {
         free_iterator(*r, it);
         return status;
@@ -177,7 +178,9 @@ mkldnn_status_t next_implementation(mkldnn_primitive_desc_iterator_t iterator) {
   ThreadCache *const cache = ThreadCache::mine();
   if (cache == nullptr) return mkldnn_out_of_memory;
   if (it->ended) return mkldnn_iterator_ends;
-  const mkldnn_status_t status = settle(*r, cache, it, it->position + 1);
+  // The scope may have changed since the iterator was created.
+  const mkldnn_status_t status =
+      settle(*r, cache, it, it->position + 1, descriptor_in_scope(it->op));
   if (status != mkldnn_success) it->ended = true;
   return status;
 }

@@ -13,7 +13,6 @@ namespace opcache {
 namespace {
 
 const size_t kDefaultCapacity = 4096;
-const size_t kMaxCapacity = 1u << 30;
 
 Options g_values;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;

@@ -1,4 +1,5 @@
-// What the user asked for through the environment; read once, before the first primitive.
+// What the user asked for through the environment; read once, before the first primitive. Scope
+// and capacity are where it starts: settings.h has what they are now.
 #ifndef OPCACHE_OPTIONS_H_
 #define OPCACHE_OPTIONS_H_
 
@@ -9,6 +10,8 @@
 #include "op.h"
 
 namespace opcache {
+
+const size_t kMaxCapacity = 1u << 30;
 
 struct Options {
   OpSet scope;            // which operators' primitives are cached; empty = off

@@ -5,13 +5,13 @@
 #include <mkldnn.h>
 
 #include "cache.h"
-#include "options.h"
 #include "real.h"
+#include "settings.h"
 #include "stats.h"
 
 namespace opcache {
 
-inline bool caching() { return options().scope != kNoOps && options().capacity > 0; }
+inline bool caching() { return scope_in_force() != kNoOps; }
 
 // Descriptors of an operator are canonical in both directions as soon as one direction is in
 // scope: a forward descriptor is the hint of the backward one, and the backward operator makes it
@@ -25,14 +25,14 @@ inline bool descriptor_in_scope(Op op) {
       wanted |= set_of(kDeconvolution) | set_of(backward(kDeconvolution));
     }
   }
-  return (options().scope & wanted) != 0;
+  return (scope_in_force() & wanted) != 0;
 }
 
 inline bool primitive_in_scope(const Descriptor *d) {
   OpSet serves = set_of(static_cast<Op>(d->op.load(std::memory_order_relaxed)));
   if (d->maybe_deconvolution.load(std::memory_order_relaxed))
     serves |= set_of(backward(kDeconvolution));
-  return (options().scope & serves) != 0;
+  return (scope_in_force() & serves) != 0;
 }
 
 // The operator of a handle of the real library; a few queries, so only beside a real call.

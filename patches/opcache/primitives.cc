@@ -176,7 +176,11 @@ mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
   Descriptor *const d = p->descriptor;
   if (p->bindings > 0) cache->make_room();
   const uint64_t start = ticks();
+  // The caller's descriptor may be held by the table alone: nothing is dropped meanwhile.
+  const bool was_busy = cache->busy;
+  cache->busy = true;
   mkldnn_status_t status = make_real(r, p);
+  cache->busy = was_busy;
   if (status == mkldnn_success && !cache->adopt(p)) {
     r.primitive_destroy(p->real);
     status = mkldnn_out_of_memory;

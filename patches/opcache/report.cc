@@ -10,6 +10,7 @@
 #include "cache.h"
 #include "message.h"
 #include "options.h"
+#include "settings.h"
 #include "stats.h"
 
 namespace opcache {
@@ -71,7 +72,7 @@ __attribute__((constructor)) void start() {
   g_process = getpid();
   start_clock();
   make_shared_state();
-  options();  // a bad word is reported even when MKL-DNN is never called
+  start_settings();  // a bad word is reported even when MKL-DNN is never called
 }
 
 __attribute__((destructor)) void finish() {

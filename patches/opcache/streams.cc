@@ -78,7 +78,11 @@ mkldnn_status_t prepare(const Real &r, Stream *s, size_t n, const mkldnn_primiti
 mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
-  if (r->abi == nullptr || !caching() || result == nullptr) return r->stream_create(result, kind);
+#ifdef OPCACHE_FAULT_STREAM_UNWRAPPED
+  if (!caching()) return r->stream_create(result, kind);
+#endif
+  // Whether or not anything is cached now: the stream may outlive a change of scope.
+  if (r->abi == nullptr || result == nullptr) return r->stream_create(result, kind);
   ThreadCache *const cache = ThreadCache::mine();
   if (cache == nullptr) return mkldnn_out_of_memory;
   Stream *s = static_cast<Stream *>(cache->take_spare(ThreadCache::kSpareStream, sizeof(Stream)));

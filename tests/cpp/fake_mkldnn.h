@@ -48,6 +48,8 @@ long fake_failures(void);
 void fake_reuse_addresses(int on);
 // Creating a deconvolution's descriptor calls other exported functions.
 void fake_call_back(int on);
+// Called at the start of every creation of a primitive; nullptr: nothing is.
+void fake_on_primitive_create(void (*hook)(void));
 // What the fake's omp_get_max_threads says.
 void fake_set_max_threads(int n);
 // How many implementations an operation has; 3 unless set.

@@ -12,6 +12,8 @@ mkldnn_status_t mkldnn_primitive_create(mkldnn_primitive_t *result,
                                         const_mkldnn_primitive_desc_t descriptor,
                                         const mkldnn_primitive_at_t *inputs,
                                         const_mkldnn_primitive_t *outputs) {
+  void (*const hook)() = State::get().on_primitive_create;
+  if (hook != nullptr) hook();
   FAKE_ENTER(primitive_create, injected);
   if (result == nullptr || descriptor == nullptr) return mkldnn_invalid_arguments;
   const Descriptor *d = FAKE_CHECK(Descriptor, descriptor, kFakeDescriptor, kFakeMemoryDescriptor);

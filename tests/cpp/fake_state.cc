@@ -179,6 +179,8 @@ void fake_set_max_threads(int n) {
 
 void fake_call_back(int on) { State::get().calls_back = on != 0; }
 
+void fake_on_primitive_create(void (*hook)(void)) { State::get().on_primitive_create = hook; }
+
 void fake_set_implementations(int n) {
   Lock lock(State::get().mutex);
   State::get().implementations = n;

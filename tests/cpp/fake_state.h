@@ -138,6 +138,7 @@ class State {
   int implementations = 3;
   bool reuse = false;
   std::atomic<bool> calls_back{false};
+  std::atomic<void (*)()> on_primitive_create{nullptr};
   long foreign_destroys = 0;
   long zero_paddings = 0;
   long created[kFakeTypes + 1] = {};

@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 
+#include "opcache.h"
 #include "workload.h"
 
 using namespace workload;
@@ -15,7 +16,8 @@ namespace {
 
 class Walk {
  public:
-  Walk(mkldnn_engine_t engine, unsigned seed) : engine_(engine), random_(seed) {
+  Walk(mkldnn_engine_t engine, unsigned seed, bool unsteady)
+      : engine_(engine), random_(seed), unsteady_(unsteady) {
     for (int what = 0; what < kShuffle; ++what) {
       for (int n = 0; n < kSizes; ++n) {
         contents_[static_cast<size_t>(what)][static_cast<size_t>(n)] =
@@ -29,9 +31,11 @@ class Walk {
     primitives_.clear();
     for (const Handle &h : handles_) CHECK_OK(mkldnn_primitive_desc_destroy(h.pd));
     for (mkldnn_primitive_desc_t pd : layouts_) CHECK_OK(mkldnn_primitive_desc_destroy(pd));
+    while (mkldnn_opcache_resume() == 0) continue;
   }
 
   void step() {
+    if (unsteady_ && pick(4) == 0) change_settings();
     switch (pick(12)) {
       case 0:
       case 1:
@@ -147,6 +151,28 @@ class Walk {
     live.bound.memories[i]->point_to(live.data[i]);
   }
 
+  void change_settings() {
+    static const char *const kScopes[] = {"off", "backward", "all", "reorder,pooling",
+                                          "deconvolution,activation,forward"};
+    static const size_t kCapacities[] = {0, 1, 5, 50, 4096};
+    switch (pick(5)) {
+      case 0:
+        CHECK_EQ(mkldnn_opcache_set_scope(kScopes[pick(5)], nullptr, 0), 0);
+        break;
+      case 1:
+        CHECK_EQ(mkldnn_opcache_set_capacity(kCapacities[pick(5)]), 0);
+        break;
+      case 2:
+        mkldnn_opcache_pause();
+        break;
+      case 3:
+        mkldnn_opcache_resume();
+        break;
+      default:
+        mkldnn_opcache_clear();
+    }
+  }
+
   void submit_many() {
     if (primitives_.empty()) return;
     if (streams_.empty() || streams_.back()->waited) {
@@ -204,6 +230,7 @@ class Walk {
 
   mkldnn_engine_t engine_;
   std::mt19937 random_;
+  bool unsteady_;
   std::array<std::array<uint64_t, kSizes>, kShuffle> contents_;
   std::vector<Handle> handles_;
   std::vector<mkldnn_primitive_desc_t> layouts_;
@@ -211,13 +238,13 @@ class Walk {
   std::vector<std::unique_ptr<Running>> streams_;
 };
 
-void walk(unsigned first_seed) {
+void walk(unsigned first_seed, bool unsteady = false) {
   fake_reuse_addresses(1);
   mkldnn_engine_t engine = nullptr;
   CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
   for (unsigned seed = first_seed; seed < first_seed + 4; ++seed) {
     on_thread([&] {
-      Walk w(engine, seed);
+      Walk w(engine, seed, unsteady);
       for (int step = 0; step < 3000; ++step) {
         w.step();
         if (check::failures() > 0 || fake_misuses() > 0) {
@@ -242,3 +269,5 @@ TEST(capacity_50, ASSUME, "MKLDNN_OPCACHE_CAPACITY=50") { walk(500); }
 TEST(scope_backward, ASSUME, "MKLDNN_OPCACHE=backward", "MKLDNN_OPCACHE_CAPACITY=10") { walk(600); }
 TEST(scope_list, ASSUME, "MKLDNN_OPCACHE=deconvolution,reorder,pooling") { walk(700); }
 TEST(scope_off, ASSUME, "MKLDNN_OPCACHE=off") { walk(800); }
+TEST(changing_settings, ASSUME) { walk(900, true); }
+TEST(changing_settings_from_off, ASSUME, "MKLDNN_OPCACHE=off") { walk(1000, true); }

@@ -1,7 +1,6 @@
 // Threads: a primitive belongs to the thread that made it, finds its way home when it is released
 // elsewhere, and outlives its thread when somebody still holds it.
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include <thread>
 
 #include "opcache.h"
+#include "worker.h"
 #include "workload.h"
 
 using namespace workload;
@@ -16,45 +16,6 @@ using namespace workload;
 #define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
 
 namespace {
-
-// A thread that does what it is told, one thing after the other, and lives in between.
-class Worker {
- public:
-  Worker() : stop_(false), thread_([this] { loop(); }) {}
-  ~Worker() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stop_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-  // Runs f on the thread and waits until it is done.
-  void run(const std::function<void()> &f) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    job_ = f;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return job_ == nullptr; });
-  }
-
- private:
-  void loop() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    for (;;) {
-      changed_.wait(lock, [&] { return job_ != nullptr || stop_; });
-      if (job_ == nullptr) return;
-      job_();
-      job_ = nullptr;
-      changed_.notify_all();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::function<void()> job_;
-  bool stop_;
-  std::thread thread_;
-};
 
 struct RealEngine {
   RealEngine() { CHECK_OK(mkldnn_engine_create(&handle, mkldnn_cpu, 0)); }
