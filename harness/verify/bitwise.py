@@ -1,0 +1,107 @@
+"""Bit for bit: training with the cache leaves the same arrays as training without.
+
+Stock is run against itself first, several times: only where it has one outcome is there one to
+compare with. docs/determinism.md tells where it has several, and why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, List, Mapping
+
+import numpy
+
+from harness.job import HashJob
+from harness.verify.context import Check, Context, Task, check
+
+
+def differing(stock: Mapping[str, Any], other: Mapping[str, Any]) -> List[str]:
+    """Return the names of the arrays whose bits differ, in the order of the network."""
+    names = list(stock["hashes"]) + [n for n in other["hashes"] if n not in stock["hashes"]]
+    return [n for n in names if stock["hashes"].get(n) != other["hashes"].get(n)]
+
+
+def run(context: Context, task: Task) -> List[Check]:
+    """Train a network on stock several times, and once on every scope of the host."""
+    settings = context.settings
+    case = settings.case(task.subject)
+    job = HashJob(**case.model_dump(), seed=settings.seed, steps=settings.steps)
+    runs = [context.run(job, task.host, "stock") for _ in range(settings.stock_runs)]
+    outcomes = Counter(result["digest"] for result in runs)
+    one = len(outcomes) == 1
+    summary = f"{len(runs)} runs, {len(outcomes)} outcome{'' if one else 's'}"
+    checks = [check(task, "stock", "pass" if one else "stock", summary, outcomes=dict(outcomes))]
+    if not runs[0]["finite"]:
+        return [check(task, "stock", "fail", "not finite: an oracle of NaNs compares nothing")]
+    for scope in context.scopes(task.host):
+        result = context.run(job, task.host, scope)
+        names = differing(runs[0], result)
+        detail = {"arrays": len(result["hashes"]), "digest": result["digest"]}
+        if result["digest"] in outcomes:
+            equal = f"equal, {detail['arrays']} arrays"
+            checks.append(check(task, scope, "pass", equal, **detail))
+        else:
+            lines = explain(context, job, task.host, scope) or [
+                "a second pair of runs did not differ: not every run shows it"
+            ]
+            summary = f"{len(names)} of {detail['arrays']} arrays differ"
+            checks.append(check(task, scope, "fail", summary, lines, **detail))
+    return checks
+
+
+def explain(context: Context, job: HashJob, host: str, scope: str) -> List[str]:
+    """Find the first step in which a scope differs from stock, and say where and by how much."""
+    for steps in range(1, job.steps + 1):
+        with tempfile.TemporaryDirectory(prefix="opcache-") as folder:
+            dumps, results = {}, {}
+            for variant in ("stock", scope):
+                dumps[variant] = str(Path(folder, f"{variant}.npz"))
+                shorter = dataclasses.replace(job, steps=steps, dump=dumps[variant])
+                results[variant] = context.run(shorter, host, variant)
+            names = differing(results["stock"], results[scope])
+            if not names:
+                continue
+            with numpy.load(dumps["stock"]) as stock, numpy.load(dumps[scope]) as other:
+                name = first_computed(names)
+                lines = [
+                    f"after step {steps}: {len(names)} arrays differ; the first that is computed:",
+                    describe(name, stock[name], other[name]),
+                ]
+            operator = results["stock"]["operators"].get(variable(name))
+            return lines + ([f"it belongs to {operator}"] if operator else [])
+    return []
+
+
+def variable(name: str) -> str:
+    """Return the parameter or state that an array is about."""
+    return name[len("gradient-") :] if name.startswith("gradient-") else name
+
+
+def first_computed(names: List[str]) -> str:
+    """Return which of the differing arrays, in the order of the network, was computed first.
+
+    The forward pass comes first, and shows in the output; then the gradients, last layer first.
+    """
+    if "output" in names:
+        return "output"
+    gradients = [name for name in names if name.startswith("gradient-")]
+    return gradients[-1] if gradients else names[0]
+
+
+def describe(name: str, stock: numpy.ndarray, other: numpy.ndarray) -> str:
+    """Say where two arrays differ most, and by how much."""
+    if stock.shape != other.shape:
+        return f"{name}: shape {stock.shape} on stock, {other.shape} here"
+    with numpy.errstate(invalid="ignore"):
+        distance = numpy.abs(stock.astype(numpy.float64) - other.astype(numpy.float64))
+    distance = numpy.where(numpy.isnan(distance), numpy.inf, distance)
+    unequal = int((stock.view(numpy.uint32) != other.view(numpy.uint32)).sum())
+    index = numpy.unravel_index(int(distance.argmax()), distance.shape)
+    place = [int(i) for i in index]
+    return (
+        f"{name}: {unequal} of {stock.size} values, most at {place}: "
+        f"stock {stock[index]:.9g}, here {other[index]:.9g}, difference {distance[index]:.3g}"
+    )

@@ -1,0 +1,151 @@
+"""The command line of the verification: plans, runs what the record lacks, shows, and judges.
+
+Every finished task is in the record on disk before the next result is; a killed run loses the
+tasks that were under way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Callable, Dict, List
+
+from tqdm import tqdm
+
+from harness import machine
+from harness.bench import digest
+from harness.config import load, load_toolchain, project_version
+from harness.console import shown
+from harness.errors import HarnessError
+from harness.layout import Layout, here
+from harness.record import check_compatible, load_as, save, utc
+from harness.run import NotProven, WorkerFailed
+from harness.verify import bitwise, debug, faults, operators, plan, shadow, table, upstream
+from harness.verify.context import Context, Task, check
+from harness.verify.record import KIND, SCHEMA_VERSION, Check, Settings, VerifyRecord
+
+_RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
+    "operators": operators.run,
+    "bitwise": bitwise.run,
+    "debug": debug.run,
+    "shadow": shadow.run,
+    "faults": faults.run,
+    "upstream": upstream.run,
+}
+_EXAMPLES = """examples:
+  python -m harness verify --quick
+  python -m harness verify --stages bitwise,shadow --models resnet-50 --hosts 1.3.1
+  python -m harness verify --out results/raw/verify.json
+  python -m harness verify --resume results/raw/verify.json
+
+exit code: 0 when every check passed or failed on stock alike, 1 when one failed.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``verify``; lists are separated by commas."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    parser.add_argument("--quick", action="store_true", help="configs/verify-quick.toml")
+    parser.add_argument("--config", type=Path, help="default: configs/verify-full.toml")
+    parser.add_argument("--stages", help=f"of {', '.join(plan.STAGES)}")
+    parser.add_argument("--models", help="networks, such as alexnet,resnet-50")
+    parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
+    parser.add_argument("--scopes", help="for every host: backward, all, operators joined by +")
+    parser.add_argument("--operators", help="operators, such as convolution,pooling")
+    parser.add_argument("--faults", help="planted faults, such as NO_HINT,DROP-lrn.beta")
+    parser.add_argument(
+        "--mxnet-tests", type=Path, metavar="DIR", help="a checkout of MXNet at a host's tag"
+    )
+    parser.add_argument("--test-files", help="of MXNet's tests, such as mkl/test_mkldnn.py")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
+    target.add_argument("--resume", type=Path, help="record of an unfinished run to complete")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
+    layout = here()
+    name = "verify-quick.toml" if args.quick else "verify-full.toml"
+    config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
+    settings = plan.resolve(
+        config,
+        load_toolchain(layout.toolchain),
+        args.stages,
+        args.models,
+        args.hosts,
+        args.scopes,
+        args.operators,
+        args.faults,
+        args.mxnet_tests,
+        args.test_files,
+    )
+    run = _new_run(layout, settings)
+    path = args.resume or args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
+    if args.resume:
+        recorded = load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
+        check_compatible(recorded, run)
+        run = recorded
+    elif path.exists():
+        raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
+    context = Context(layout, settings, config.timeout_s, args.mxnet_tests)
+    run = make_checks(context, run, path, config.workers)
+    print(table.render(run))
+    for line in table.explanations(run):
+        print(line, file=sys.stderr)
+    print(f"record: {shown(path, layout.root)}")
+    return 1 if run.failures else 0
+
+
+def _new_run(layout: Layout, settings: Settings) -> VerifyRecord:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return VerifyRecord(
+        kind=KIND,
+        schema_version=SCHEMA_VERSION,
+        run_id=f"verify-{now:%Y%m%dT%H%M%SZ}",
+        started_utc=utc(now),
+        machine=machine.describe(),
+        versions={
+            "opcache": project_version(layout.pyproject),
+            "python": platform.python_version(),
+            layout.library.name: digest(layout.library),
+        },
+        settings=settings,
+        checks=[],
+    )
+
+
+def _run_task(context: Context, task: Task) -> List[Check]:
+    try:
+        return _RUN[task.stage](context, task)
+    except (WorkerFailed, NotProven) as error:
+        first, *rest = str(error).splitlines()
+        return [check(task, "run", "fail", "did not run to its end", [first, *rest])]
+
+
+def make_checks(context: Context, run: VerifyRecord, path: Path, workers: int) -> VerifyRecord:
+    """Run the tasks that the record lacks, ``workers`` at a time; findings stand in task order."""
+    order = {task: i for i, task in enumerate(plan.tasks(context.settings))}
+    done = {check.key for check in run.checks}
+    todo = [task for task in order if task not in done]
+    with ThreadPoolExecutor(workers) as pool, tqdm(
+        total=len(order), initial=len(order) - len(todo), unit="task", dynamic_ncols=True
+    ) as progress:
+        started = {pool.submit(_run_task, context, task): task for task in todo}
+        try:
+            for future in as_completed(started):
+                task = started[future]
+                checks = sorted([*run.checks, *future.result()], key=lambda c: order[Task(*c.key)])
+                run = run.model_copy(update={"checks": checks})
+                save(run, path)
+                progress.set_description(f"{task.stage} {task.subject} {task.host}")
+                progress.update()
+        except BaseException:
+            for future in started:
+                future.cancel()
+            raise
+    return run

@@ -1,0 +1,102 @@
+"""What every kind of check needs: the settings, the builds, and a way to run a worker on them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+
+from harness.job import Job
+from harness.layout import Layout
+from harness.record import Threads
+from harness.run import parse_variant, run_worker
+from harness.verify.record import Check, Settings, Status
+
+
+class Task(NamedTuple):
+    """One subject of one stage on one host; its checks are made one after the other."""
+
+    stage: str
+    subject: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """A verification that is under way.
+
+    ``layout`` has the library under test, ``mxnet_tests`` is a checkout of MXNet.
+    """
+
+    layout: Layout
+    settings: Settings
+    timeout_s: float
+    mxnet_tests: Optional[Path] = None
+
+    def run(
+        self,
+        job: Job,
+        host: str,
+        variant: str,
+        overrides: Optional[Mapping[str, str]] = None,
+        layout: Optional[Layout] = None,
+    ) -> Dict[str, Any]:
+        """Run a job in a fresh process on a variant; its result has what it said on ``stderr``.
+
+        Raises what run_worker raises. ``layout`` replaces that of the verification.
+        """
+        threads = Threads(
+            omp_num_threads=self.settings.omp_num_threads, kmp_affinity=None, kmp_blocktime=None
+        )
+        return run_worker(
+            job,
+            layout or self.layout,
+            host,
+            parse_variant(variant),
+            threads,
+            self.timeout_s,
+            overrides,
+            expect_hits=False,
+        )
+
+    def scopes(self, host: str) -> List[str]:
+        """Return the scopes that are verified on a host."""
+        return self.settings.scopes[host]
+
+
+def check(
+    task: Task,
+    variant: str,
+    status: Status,
+    summary: str,
+    lines: Optional[List[str]] = None,
+    **detail: Any,
+) -> Check:
+    """Return a finding of ``task``; of one that is not a pass, with how to see it again."""
+    lines = list(lines or [])
+    if status == "fail":
+        lines.append(f"see it again with: {command_for(task)}")
+    return Check(
+        **task._asdict(),
+        variant=variant,
+        status=status,
+        summary=summary,
+        lines=lines,
+        detail=detail,
+    )
+
+
+def command_for(task: Task) -> str:
+    """Return the command that runs one task again."""
+    selection = {
+        "debug": "--models",
+        "bitwise": "--models",
+        "shadow": "--models",
+        "operators": "--operators",
+        "faults": "--faults",
+    }.get(task.stage, "")
+    words = [".venv/bin/python", "-m", "harness", "verify", "--stages", task.stage]
+    words += ["--hosts", task.host]
+    words += [selection, task.subject] if selection else []
+    return shlex.join(words)

@@ -1,0 +1,125 @@
+"""MXNet's own checker: with MXNET_MKLDNN_DEBUG=1 it computes every MKL-DNN operator again.
+
+MXNet runs its plain CPU kernel beside each operator that went to MKL-DNN, compares with
+rtol = atol = 1e-2 and logs ``test <operator>`` for each check (OpCheck in
+src/operator/nn/mkldnn/mkldnn_base.cc); a mismatch ends the process. Stock runs first: it is the
+control, for MXNet fails its own check on some networks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from harness.job import DescribeJob, HashJob
+from harness.run import WorkerFailed
+from harness.verify.context import Check, Context, Task, check
+
+_TEST = re.compile(r": test (\S+)$", re.MULTILINE)
+_FAILS = re.compile(r": (\S+) fails$", re.MULTILINE)
+_EXCLUDED = re.compile(r": (\S+) not checked\.", re.MULTILINE)
+STEPS = 2
+# MXNet 1.3 to 1.5 send fully connected backward passes to BLAS, where there is nothing to check.
+BACKWARD = ("Activation", "BatchNorm", "Convolution", "Deconvolution", "LRN", "Pooling")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What MXNet's checker said: the number of checks by operator, the operator that failed.
+
+    ``excluded`` are operators that MXNet itself leaves unchecked, and says so.
+    """
+
+    counts: Dict[str, int]
+    failed: Optional[str]
+    excluded: Tuple[str, ...]
+    crash: Optional[str] = None
+
+    @property
+    def total(self) -> int:
+        """The number of checks."""
+        return sum(self.counts.values())
+
+
+def parse(stderr: str) -> Report:
+    """Read the checker's report from what a process wrote on stderr."""
+    failed = _FAILS.search(stderr)
+    return Report(
+        counts=dict(sorted(Counter(_TEST.findall(stderr)).items())),
+        failed=failed.group(1) if failed else None,
+        excluded=tuple(sorted(set(_EXCLUDED.findall(stderr)))),
+    )
+
+
+def unchecked(operators: Mapping[str, int], report: Report) -> List[str]:
+    """Return the backward operators of a network that were checked zero times.
+
+    ``operators`` counts the network's operators by MXNet's name.
+    """
+    expected = [f"_backward_{name}" for name in BACKWARD if operators.get(name, 0) > 0]
+    return [
+        name for name in expected if not report.counts.get(name) and name not in report.excluded
+    ]
+
+
+def run(context: Context, task: Task) -> List[Check]:
+    """Train a network under MXNet's checker, on stock and on every scope of the host."""
+    case = context.settings.case(task.subject)
+    described = context.run(
+        DescribeJob(case.model, case.batch_size, case.image_size), task.host, "stock"
+    )
+    job = HashJob(**case.model_dump(), seed=context.settings.seed, steps=STEPS)
+    stock = _report(context, job, task.host, "stock")
+    checks = [judge(task, "stock", stock, stock, described["operators"])]
+    for scope in context.scopes(task.host):
+        report = _report(context, job, task.host, scope)
+        checks.append(judge(task, scope, report, stock, described["operators"]))
+    return checks
+
+
+def _report(context: Context, job: HashJob, host: str, variant: str) -> Report:
+    try:
+        return parse(context.run(job, host, variant, {"MXNET_MKLDNN_DEBUG": "1"})["stderr"])
+    except WorkerFailed as error:
+        found = parse(error.stderr)
+        if found.failed is None:
+            return Report(found.counts, None, found.excluded, crash=str(error))
+        return found
+
+
+def judge(
+    task: Task, variant: str, report: Report, stock: Report, operators: Mapping[str, int]
+) -> Check:
+    detail: Dict[str, Any] = {"checks": report.counts, "excluded": list(report.excluded)}
+
+    def found(status: Any, summary: str, *lines: str) -> Check:
+        return check(task, variant, status, summary, list(lines), **detail)
+
+    if report.crash is not None:
+        return found("fail", "crashed", report.crash)
+    if report.failed is not None:
+        where = f"{report.failed} after {report.total} checks"
+        if variant == "stock" or (report.failed, report.counts) == (stock.failed, stock.counts):
+            return found("stock", f"{report.failed} fails, on stock too ({report.total} checks)")
+        return found("fail", f"{report.failed} fails", f"stock: {_outcome(stock)}, here: {where}")
+    missing = unchecked(operators, report)
+    if missing:
+        return found("fail", f"{', '.join(missing)} never checked")
+    if stock.failed is None and stock.crash is None and report.counts != stock.counts:
+        return found(
+            "fail",
+            "other checks than on stock",
+            f"stock: {stock.counts}, here: {report.counts}",
+        )
+    left_out = f", MXNet leaves out {', '.join(report.excluded)}" if report.excluded else ""
+    return found("pass", f"pass, {report.total} checks{left_out}")
+
+
+def _outcome(report: Report) -> str:
+    if report.crash is not None:
+        return "crashed"
+    if report.failed is not None:
+        return f"{report.failed} fails after {report.total} checks"
+    return f"passes {report.total} checks"

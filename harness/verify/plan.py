@@ -1,0 +1,147 @@
+"""What a verification checks: a TOML file's values, with the command line's in their place.
+
+Every name is checked here, before the first process starts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import pydantic
+from typing_extensions import Annotated
+
+from harness.bench_config import words
+from harness.config import Toolchain
+from harness.errors import HarnessError
+from harness.operator_cases import OPERATOR_CASES
+from harness.record import Case
+from harness.run import parse_variant
+from harness.verify import upstream
+from harness.verify.context import Task
+from harness.verify.faults import FAULTS
+from harness.verify.record import Settings
+from models.registry import check_image_size, find_network
+
+_Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
+# In the order in which they run; the last one needs a checkout of MXNet.
+STAGES = ("operators", "bitwise", "debug", "shadow", "faults", "upstream")
+
+
+class TrainedNetwork(pydantic.BaseModel):
+    """How a network is trained; an image size left out is that of its paper."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    batch_size: _Positive
+    image_size: Optional[_Positive] = None
+
+
+class VerifyConfig(pydantic.BaseModel):
+    """A verification's configuration file; ``scopes`` are by host."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    scopes: Dict[str, Tuple[str, ...]] = pydantic.Field(min_length=1)
+    networks: Tuple[TrainedNetwork, ...]
+    operators: Tuple[str, ...]
+    quick_operators: bool
+    faults: Tuple[str, ...]
+    seed: int
+    steps: _Positive
+    stock_runs: _Positive
+    omp_num_threads: _Positive
+    workers: _Positive
+    timeout_s: float = pydantic.Field(gt=0, le=86400)
+
+
+def resolve(
+    config: VerifyConfig,
+    toolchain: Toolchain,
+    stages: Optional[str] = None,
+    models: Optional[str] = None,
+    hosts: Optional[str] = None,
+    scopes: Optional[str] = None,
+    operators: Optional[str] = None,
+    faults: Optional[str] = None,
+    mxnet_tests: Optional[Path] = None,
+    test_files: Optional[str] = None,
+) -> Settings:
+    """Return the settings of a run; HarnessError names a word that is not known and the allowed.
+
+    The options are the command line's, lists separated by commas, None where not given.
+    """
+    chosen_scopes = None if scopes is None else words("--scopes", scopes)
+    by_host = {}
+    for host in _chosen("--hosts", hosts, list(config.scopes)):
+        toolchain.host(host)
+        if host not in config.scopes and chosen_scopes is None:
+            raise HarnessError(f"no scopes are configured for host {host}: give --scopes")
+        by_host[host] = list(chosen_scopes or config.scopes[host])
+        for scope in by_host[host]:
+            if parse_variant(scope).scope is None:
+                raise HarnessError("--scopes: stock is what the others are compared with")
+    networks = {network.model: network for network in config.networks}
+    cases = []
+    for model in _chosen("--models", models, list(networks)):
+        network = find_network(model)
+        trained = networks.get(model) or TrainedNetwork(model=model, batch_size=2)
+        side = trained.image_size or network.image_size
+        check_image_size(network, side)
+        cases.append(Case(model=model, batch_size=trained.batch_size, image_size=side))
+    if mxnet_tests is None and (test_files is not None or "upstream" in (stages or "").split(",")):
+        raise HarnessError("MXNet's own tests need --mxnet-tests, a checkout of MXNet")
+    files = {}
+    if mxnet_tests is not None:
+        there = upstream.test_files(mxnet_tests)
+        host = upstream.host_of(mxnet_tests, toolchain)
+        if host not in by_host:
+            raise HarnessError(f"{mxnet_tests}: is MXNet {host}: expected {', '.join(by_host)}")
+        files[host] = _listed("--test-files", test_files, there, there)
+    default_stages = [stage for stage in STAGES if stage != "upstream" or files]
+    return Settings(
+        stages=_listed("--stages", stages, default_stages, STAGES),
+        scopes=by_host,
+        networks=cases,
+        operators=_listed("--operators", operators, config.operators, OPERATOR_CASES),
+        quick=config.quick_operators,
+        faults=_listed("--faults", faults, config.faults, FAULTS),
+        mxnet_tests=files,
+        seed=config.seed,
+        steps=config.steps,
+        stock_runs=config.stock_runs,
+        omp_num_threads=config.omp_num_threads,
+    )
+
+
+def _chosen(option: str, text: Optional[str], configured: Sequence[str]) -> List[str]:
+    return list(configured if text is None else words(option, text))
+
+
+def _listed(option: str, text: Optional[str], configured: Sequence[str], known: Any) -> List[str]:
+    chosen = _chosen(option, text, configured)
+    for word in chosen:
+        if word not in known:
+            raise HarnessError(f"{option}: unknown '{word}': expected {', '.join(known)}")
+    return chosen
+
+
+def tasks(settings: Settings) -> List[Task]:
+    """Return everything there is to do, in order."""
+    networks = [(case.model, host) for case in settings.networks for host in settings.scopes]
+    pairs = {
+        "operators": [(name, host) for name in settings.operators for host in settings.scopes],
+        "bitwise": networks,
+        "debug": networks,
+        "shadow": networks,
+        # A fault says on which hosts it can show.
+        "faults": [
+            (name, host)
+            for name in settings.faults
+            for host in FAULTS[name].hosts
+            if host in settings.scopes
+        ],
+        "upstream": [(f, host) for host, files in settings.mxnet_tests.items() for f in files],
+    }
+    return [Task(stage, *pair) for stage in settings.stages for pair in pairs[stage]]

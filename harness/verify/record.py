@@ -1,0 +1,72 @@
+"""The record of a verification: what was asked for, and what each check found.
+
+A check is one kind of evidence for one subject on one host in one variant.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple
+
+import pydantic
+from typing_extensions import Literal
+
+from harness.record import Case, RecordModel, RunRecord
+
+KIND = "opcache-verify"
+SCHEMA_VERSION = 1
+
+# stock: stock MXNet itself fails this check, and the patched one fails it in the same way.
+Status = Literal["pass", "fail", "stock"]
+CheckKey = Tuple[str, str, str]
+
+
+class Settings(RecordModel):
+    """What was verified; a run is only resumed with equal settings."""
+
+    stages: List[str] = pydantic.Field(min_length=1)
+    scopes: Dict[str, List[str]] = pydantic.Field(min_length=1, description="by host")
+    networks: List[Case]
+    operators: List[str]
+    quick: bool
+    faults: List[str]
+    mxnet_tests: Dict[str, List[str]] = pydantic.Field(description="files, by host")
+    seed: int
+    steps: int = pydantic.Field(gt=0)
+    stock_runs: int = pydantic.Field(gt=0)
+    omp_num_threads: int = pydantic.Field(gt=0)
+
+    def case(self, model: str) -> Case:
+        """Return how the network ``model`` is trained here."""
+        return next(case for case in self.networks if case.model == model)
+
+
+class Check(RecordModel):
+    """One finding; ``summary`` fits into a table's cell, ``lines`` explain a failure."""
+
+    stage: str
+    subject: str
+    host: str
+    variant: str
+    status: Status
+    summary: str
+    lines: List[str] = []
+    detail: Dict[str, Any] = {}
+
+    @property
+    def key(self) -> CheckKey:
+        """The task that made this check; a task makes all its checks at once."""
+        return (self.stage, self.subject, self.host)
+
+
+class VerifyRecord(RunRecord):
+    """A verification, finished or not; ``seconds`` is what its tasks took, by task."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    settings: Settings
+    checks: List[Check]
+
+    @property
+    def failures(self) -> List[Check]:
+        """The checks that failed."""
+        return [check for check in self.checks if check.status == "fail"]

@@ -1,0 +1,57 @@
+"""Turns a verification's record into the tables and the lines that people read."""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+from harness.table import markdown
+from harness.verify.record import Check, VerifyRecord
+
+TITLES = {
+    "operators": "Operators: against NumPy and against stock, bit for bit",
+    "bitwise": "Training: parameters, gradients, states and outputs against stock, bit for bit",
+    "debug": "Training under MXNET_MKLDNN_DEBUG=1: MXNet's own checker",
+    "shadow": "Shadow mode: every hit against a primitive made anew",
+    "faults": "Planted faults: what catches them",
+    "upstream": "MXNet's own unit tests: outcomes on stock and patched",
+}
+_SIGNS = {"pass": "", "fail": "FAIL: ", "stock": "stock: "}
+
+
+def render(record: VerifyRecord) -> str:
+    """Return a Markdown table per kind of check, and a line that counts."""
+    lines: List[str] = []
+    for stage in TITLES:
+        checks = [check for check in record.checks if check.stage == stage]
+        if checks:
+            lines += [f"**{TITLES[stage]}**", "", *_table(checks), ""]
+    return "\n".join([*lines, summary(record)]) + "\n"
+
+
+def summary(record: VerifyRecord) -> str:
+    """Return one line: how many checks passed and failed."""
+    count = {status: 0 for status in _SIGNS}
+    for check in record.checks:
+        count[check.status] += 1
+    as_stock = f", {count['stock']} as stock fails" if count["stock"] else ""
+    return f"{count['pass']} passed{as_stock}, {count['fail']} failed"
+
+
+def _table(checks: List[Check]) -> List[str]:
+    variants = list(dict.fromkeys(check.variant for check in checks))
+    rows: Dict[tuple, Dict[str, str]] = {}
+    for check in checks:
+        cells = rows.setdefault((check.subject, check.host), {})
+        cells[check.variant] = _SIGNS[check.status] + check.summary
+    titles = ["subject", "host", *variants]
+    cells = [[*row, *(found.get(v, "-") for v in variants)] for row, found in rows.items()]
+    return markdown(titles, titles, cells)
+
+
+def explanations(record: VerifyRecord) -> List[str]:
+    """Return what is known about each failure, in lines."""
+    lines = []
+    for check in record.failures:
+        lines.append(f"{check.stage} {check.subject} {check.host} {check.variant}: {check.summary}")
+        lines += [f"  {line}" for line in check.lines]
+    return lines
