@@ -555,7 +555,8 @@ void count_bypass(ThreadCache *cache, Bypass reason) {
 void make_shared_state() { Registry::get(); }
 
 size_t stats_json(char *buffer, size_t size) {
-  const Real *r = real();
+  // A program that asks before it loads MXNet must not settle that there is no MKL-DNN.
+  const Real *r = real_is_loaded() ? real() : nullptr;
   const Options &o = options();
   Identity identity = {};
   identity.recognised = r != nullptr && r->abi != nullptr;
