@@ -166,6 +166,8 @@ class Registry {
       }
       c = next;
     }
+    // The parent reports its work: what the processes of a job report can be added up.
+    reset_stats();
   }
 
   pthread_mutex_t mutex_;
