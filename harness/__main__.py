@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import types
 from typing import Sequence
 
 from harness.console import say
 from harness.errors import HarnessError
+from harness.layout import here
 
 # (command, module, what it does)
 COMMANDS = (
     ("build", "harness.build", "build the library, the patched MXNets and their wheels"),
     ("bench", "harness.bench", "measure training throughput, stock against patched"),
+    ("run", "harness.launcher", "run any command with the cache under its MXNet"),
+    (
+        "doctor",
+        "harness.doctor",
+        "say what an interpreter's MXNet gains, and what stands in its way",
+    ),
     ("microbench", "harness.microbench", "measure single MKL-DNN calls, real against cached"),
 )
 
@@ -63,5 +71,13 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
+def _forget_pythonpath() -> None:
+    """Leave PYTHONPATH to the commands that are run or examined: it may hold another Python's."""
+    named = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
+    own = str(here().root)
+    sys.path[:] = [p for p in sys.path if os.path.abspath(p) == own or p not in named]
+
+
 if __name__ == "__main__":
+    _forget_pythonpath()
     sys.exit(main(sys.argv[1:]))

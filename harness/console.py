@@ -5,13 +5,16 @@ Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
 
 def say(message: str) -> None:
-    """Print one line to stderr at once."""
-    print(f"opcache: {message}", file=sys.stderr, flush=True)
+    """Print one line to stderr at once; without a stderr, or when nobody reads it, to nowhere."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"opcache: {message}", file=sys.stderr, flush=True)
 
 
 def shown(path: Path, root: Path) -> Path:

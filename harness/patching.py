@@ -18,6 +18,7 @@ from harness.config import Host
 from harness.errors import HarnessError
 
 LIBRARY = "libmkldnn_opcache.so"
+MKLDNN = "libmkldnn.so.0"
 PLATFORM_TAG = "linux_x86_64"  # not manylinux: the library is compiled on this machine
 
 
@@ -58,18 +59,20 @@ def patch_libraries(tree: Path, library: Path) -> None:
     ours = mxnet / LIBRARY
     shutil.copyfile(library, ours)
     ours.chmod(0o755)
-    _patchelf("--add-needed", "libmkldnn.so.0", "--set-rpath", "$ORIGIN", ours)
+    _patchelf("--add-needed", MKLDNN, "--set-rpath", "$ORIGIN", ours)
 
     released = mxnet / "libmxnet.so"
     copy = mxnet / ".libmxnet.so.copy"
     shutil.copy2(released, copy)
-    _patchelf("--replace-needed", "libmkldnn.so.0", LIBRARY, copy)
+    # In front of libmkldnn.so.0, which stays needed: a preloaded copy of ours, which needs no
+    # libmkldnn.so.0, is taken for the one beside it.
+    _patchelf("--add-needed", LIBRARY, copy)
     os.replace(copy, released)
     needed = _patchelf("--print-needed", released).split()
-    # patchelf succeeds silently when there is nothing to replace.
-    if LIBRARY not in needed:
+    if needed[0] != LIBRARY or MKLDNN not in needed:
         raise HarnessError(
-            f"{released.name}: expected it to need {LIBRARY}, found {', '.join(needed)}"
+            f"{released.name}: expected it to need {LIBRARY}, then {MKLDNN}, "
+            f"found {', '.join(needed)}"
         )
 
 

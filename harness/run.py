@@ -22,12 +22,9 @@ from harness.errors import HarnessError
 from harness.job import Job, to_json
 from harness.layout import Layout
 from harness.library import CACHE_LIBRARY
-from harness.operator_cases import OPERATOR_CASES
 from harness.record import Threads
+from harness.variables import LIST_WORDS, SCOPES, is_scope
 
-SCOPES = ("off", "backward", "all")
-# What a list in MKLDNN_OPCACHE may hold (patches/opcache/op.cc).
-_LIST_WORDS = (*OPERATOR_CASES, "softmax", "reorder", "sum", "concat", "forward")
 _PRELOAD = "preload:"
 _STDERR_LINES = 20
 
@@ -59,10 +56,10 @@ def parse_variant(word: str) -> Variant:
     preload = word.startswith(_PRELOAD)
     scope = word[len(_PRELOAD) :] if preload else word
     operators = scope.split("+")
-    if scope not in SCOPES and not all(name in _LIST_WORDS for name in operators):
+    if not is_scope(operators):
         raise HarnessError(
             f"unknown scope '{word}': expected stock, {', '.join(SCOPES)}, operators joined by + "
-            f"({', '.join(_LIST_WORDS)}), or {_PRELOAD} before one of these"
+            f"({', '.join(LIST_WORDS)}), or {_PRELOAD} before one of these"
         )
     return Variant(word, ",".join(operators), preload)
 

@@ -182,6 +182,8 @@ class Registry {
       }
       c = next;
     }
+    // The parent reports its work: what the processes of a job report can be added up.
+    reset_stats();
   }
 
   pthread_mutex_t mutex_;
@@ -634,7 +636,8 @@ void count_bypass(ThreadCache *cache, Bypass reason) {
 void make_shared_state() { Registry::get(); }
 
 size_t stats_json(char *buffer, size_t size) {
-  const Real *r = real();
+  // A program that asks before it loads MXNet must not settle that there is no MKL-DNN.
+  const Real *r = real_is_loaded() ? real() : nullptr;
   char scope[sizeof(Options::scope_text)];
   scope_text(scope, sizeof(scope));
   Identity identity = {};

@@ -122,4 +122,10 @@ const Real *resolve_real() {
   return g_real.load(std::memory_order_acquire);
 }
 
+bool real_is_loaded() {
+  void *const handle = dlopen(kLibrary, RTLD_NOLOAD | RTLD_LAZY);
+  if (handle != nullptr) dlclose(handle);
+  return handle != nullptr;
+}
+
 }  // namespace opcache

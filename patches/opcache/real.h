@@ -68,11 +68,15 @@ extern std::atomic<const Real *> g_real;
 const Real *resolve_real();
 
 // Resolves on the first call; thread-safe. nullptr when no libmkldnn.so.0 is loaded in this
-// process, or when it lacks a function we forward to (one line on stderr says which).
+// process, or when it lacks a function we forward to (one line on stderr says which), and for good:
+// ask real_is_loaded() first where MKL-DNN may not be there yet.
 inline const Real *real() {
   const Real *const known = g_real.load(std::memory_order_acquire);
   return known != nullptr ? known : resolve_real();
 }
+
+// Tells whether this process has loaded a libmkldnn.so.0. Says nothing and decides nothing.
+bool real_is_loaded();
 
 }  // namespace opcache
 

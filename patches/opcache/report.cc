@@ -10,6 +10,7 @@
 #include "cache.h"
 #include "message.h"
 #include "options.h"
+#include "real.h"
 #include "settings.h"
 #include "stats.h"
 
@@ -79,8 +80,12 @@ __attribute__((destructor)) void finish() {
   const char *pattern = options().stats_path;
   if (pattern[0] == '\0') return;
   char path[1100];
-  // A forked child that shares its parent's file leaves it to the parent.
-  if (!expand(pattern, path, sizeof(path)) && getpid() != g_process) return;
+  if (expand(pattern, path, sizeof(path))) {
+    // A job's shells and tools leave no files.
+    if (!real_is_loaded()) return;
+  } else if (getpid() != g_process) {
+    return;  // a forked child that shares its parent's file leaves it to the parent
+  }
   // Other threads may go on, and the report grow, until all operators are in it.
   const size_t room = stats_json(nullptr, 0) + kOpCount * 512;
   char *text = static_cast<char *>(malloc(room));

@@ -1,0 +1,66 @@
+"""The library's variables as people set them: what each may hold, and what is wrong with a value.
+
+The library reads them for itself (patches/opcache/options.cc); this is for those who want to know
+before anything starts. Pure, except that a statistics file's folder is looked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from harness.operator_cases import OPERATOR_CASES
+
+SCOPE = "MKLDNN_OPCACHE"
+CAPACITY = "MKLDNN_OPCACHE_CAPACITY"
+STATS = "MKLDNN_OPCACHE_STATS"
+ASSUME = "MKLDNN_OPCACHE_ASSUME"
+TRACE = "MKLDNN_OPCACHE_TRACE"
+ALL = (SCOPE, CAPACITY, STATS, ASSUME, TRACE)
+
+SCOPES = ("off", "backward", "all")
+# What a list in MKLDNN_OPCACHE may hold (patches/opcache/op.cc).
+LIST_WORDS = (*OPERATOR_CASES, "softmax", "reorder", "sum", "concat", "forward")
+_CAPACITY_MOST = 2**30
+
+
+def is_scope(words: Sequence[str]) -> bool:
+    """Tell whether the words, separated by commas, are a scope."""
+    return list(words) in [[scope] for scope in SCOPES] or all(w in LIST_WORDS for w in words)
+
+
+def scope_fault(text: str) -> Optional[str]:
+    """Return what is wrong with a scope such as ``all`` or ``convolution,reorder``, or None."""
+    if is_scope(text.split(",")):
+        return None
+    return (
+        f"unknown scope '{text}': expected {', '.join(SCOPES)}, or a comma list of "
+        f"{', '.join(LIST_WORDS)}"
+    )
+
+
+def capacity_fault(text: str) -> Optional[str]:
+    """Return what is wrong with a capacity, a number of primitives, or None."""
+    if text.isascii() and text.isdigit() and int(text) <= _CAPACITY_MOST:
+        return None
+    return f"capacity: expected a number from 0 to {_CAPACITY_MOST}, found '{text}'"
+
+
+def faults(environment: Mapping[str, str], releases: Sequence[str]) -> List[Tuple[str, str]]:
+    """Return (variable, what is wrong with its value) for each that the library would not take.
+
+    ``releases`` are the MKL-DNN releases that MKLDNN_OPCACHE_ASSUME may name. Unset and empty
+    variables have their defaults, as in the library.
+    """
+    given: Dict[str, str] = {name: environment[name] for name in ALL if environment.get(name)}
+    found: List[Tuple[str, Optional[str]]] = []
+    if SCOPE in given:
+        found.append((SCOPE, scope_fault(given[SCOPE])))
+    if CAPACITY in given:
+        found.append((CAPACITY, capacity_fault(given[CAPACITY])))
+    if given.get(STATS, "stderr") != "stderr" and not Path(given[STATS]).parent.is_dir():
+        found.append((STATS, f"{Path(given[STATS]).parent} is not a folder"))
+    if ASSUME in given and given[ASSUME] not in releases:
+        expected = ", ".join(releases)
+        found.append((ASSUME, f"expected one of {expected}, found '{given[ASSUME]}'"))
+    return [(name, fault) for name, fault in found if fault is not None]

@@ -1,0 +1,84 @@
+#include "route.h"
+
+#include <dlfcn.h>
+
+#include <atomic>
+
+#include "message.h"
+#include "real.h"
+
+namespace opcache {
+
+namespace {
+
+// Names are looked up in the program and what it was started with first, then in the library that
+// calls and what that one needs: the order of the dynamic loader, without ourselves.
+void *definition(const char *name, const void *caller) {
+  if (void *const next = dlsym(RTLD_NEXT, name)) return next;
+  Dl_info calling = {};
+  if (dladdr(caller, &calling) == 0) return nullptr;
+  void *const handle = dlopen(calling.dli_fname, RTLD_NOLOAD | RTLD_LAZY);
+  return handle != nullptr ? dlsym(handle, name) : nullptr;
+}
+
+const char *file_of(const void *address) {
+  Dl_info info = {};
+  return dladdr(address, &info) != 0 ? info.dli_fname : "another library";
+}
+
+}  // namespace
+
+}  // namespace opcache
+
+using namespace opcache;
+
+// Settles where a route goes, and returns it. `caller` is an address in the code that called.
+extern "C" __attribute__((visibility("hidden"), used)) const void *opcache_choose(
+    Route *route, const void *caller) {
+  const void *target = route->ours;
+  const bool served = real_is_loaded() && real() != nullptr;
+  const void *const other = served ? nullptr : definition(route->name, caller);
+  if (other != nullptr) {
+    static std::atomic<bool> said(false);
+    if (!said.exchange(true)) {
+      message("MKL-DNN is in %s here, not in a libmkldnn.so.0 of MXNet 1.3 to 1.5; not caching",
+              file_of(other));
+    }
+    target = other;
+  }
+  __atomic_store_n(&route->target, target, __ATOMIC_RELEASE);
+  return target;
+}
+
+// The first call through a route, which is in rax: keeps the registers that hold arguments (none
+// of these functions takes floating-point ones), chooses, and jumps there.
+asm(R"(
+  .pushsection .text
+  .globl opcache_first_call
+  .hidden opcache_first_call
+opcache_first_call:
+  .cfi_startproc
+  pushq %rdi
+  pushq %rsi
+  pushq %rdx
+  pushq %rcx
+  pushq %r8
+  pushq %r9
+  pushq %rax
+  .cfi_adjust_cfa_offset 56
+  movq %rax, %rdi
+  movq 56(%rsp), %rsi
+  call opcache_choose
+  movq %rax, %r11
+  popq %rax
+  popq %r9
+  popq %r8
+  popq %rcx
+  popq %rdx
+  popq %rsi
+  popq %rdi
+  .cfi_adjust_cfa_offset -56
+  jmp *%r11
+  .cfi_endproc
+  .popsection
+)");
