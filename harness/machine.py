@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from typing import FrozenSet
 
 import pydantic
 
@@ -54,6 +55,11 @@ def physical_cores(sys_cpu: Path = _SYS_CPU) -> int:
             package, core = "unknown", str(cpu)
         cores.add((package.strip(), core.strip()))
     return len(cores)
+
+
+def cpu_flags() -> FrozenSet[str]:
+    """Return what the processor can do, in the words of /proc/cpuinfo."""
+    return frozenset(_field(Path("/proc/cpuinfo"), "flags").split())
 
 
 def _field(path: Path, name: str) -> str:

@@ -374,9 +374,9 @@ def test_evictions_are_told() -> None:
         ([], {"MKLDNN_OPCACHE_CAPACITY": "1e3"}, "MKLDNN_OPCACHE_CAPACITY: capacity: expected"),
         ([], {"MKLDNN_OPCACHE_ASSUME": "0.14"}, "MKLDNN_OPCACHE_ASSUME: expected one of v0.14, "),
         ([], {"MKLDNN_OPCACHE_STATS": "stderr"}, "MKLDNN_OPCACHE_STATS is set to 'stderr'"),
-        (["--stats", "/no/such/folder/x"], {}, "--stats /no/such/folder/x: /no/such/folder is not"),
+        (["--stats", "/dev/null/x"], {}, "--stats /dev/null/x: /dev/null is not a folder"),
         (["--stats", "/etc"], {}, "--stats /etc: cannot be written"),
-        (["--chdir", "/no/such/folder"], {}, "--chdir /no/such/folder: No such file or directory"),
+        (["--chdir", "/dev/null/x"], {}, "--chdir /dev/null/x: Not a directory"),
     ],
 )
 def test_misuse(

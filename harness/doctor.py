@@ -1,0 +1,191 @@
+"""The doctor command: what an interpreter's MXNet gains from the cache, and what stands in its way.
+
+Gathers facts, by running the interpreter where it has to, and prints what findings.py makes of
+them. Changes nothing on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import pydantic
+import rich.console
+import rich.table
+import rich.text
+
+from harness import findings, launcher, library, machine, record, step_probe, variables
+from harness.config import Toolchain, load_toolchain, project_version
+from harness.console import say, shown
+from harness.errors import HarnessError
+from harness.findings import Finding, warning
+from harness.layout import Layout, here
+from harness.run import exit_reason
+from harness.step_probe import ProbeSample
+
+KIND = "opcache-doctor"
+SCHEMA_VERSION = 1
+
+EPILOG = """\
+examples:
+  python -m harness doctor
+  python -m harness doctor --python ~/venv/bin/python --json doctor.json
+  PYTHONPATH=build/1.3.1-stock python -m harness doctor --no-probe
+
+Exit code: 1 when a line says problem, 2 when doctor itself was misused, else 0.
+"""
+_TIMEOUT_S = 60
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+class DoctorRecord(record.RunRecord):
+    """What --json keeps: the findings, and the facts and samples that they were made of."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    findings: List[Finding]
+    interpreter: Dict[str, Any]
+    imported: Dict[str, Any]
+    probe: List[ProbeSample]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``doctor``."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--python", default="python3", metavar="PATH", help="interpreter (default: %(default)s)"
+    )
+    parser.add_argument("--no-probe", action="store_true", help="train nothing; takes seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep what was found")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the findings; return 1 when one of them is a problem, else 0."""
+    layout = here()
+    started = datetime.datetime.now(datetime.timezone.utc)
+    toolchain = load_toolchain(layout.toolchain)
+    python = shutil.which(args.python)
+    if python is None:
+        raise HarnessError(f"--python {args.python}: no such program")
+    look, loaded = gather(python, os.environ)
+    found = judge(look, loaded, layout, toolchain, os.environ)
+    samples: List[ProbeSample] = []
+    if may_probe(look, loaded, found) and not args.no_probe:
+        say(f"training a small network for about {step_probe.BUDGET_S:.0f} seconds")
+        try:
+            samples = step_probe.run(python, _probe_environment(layout, toolchain))
+            found += step_probe.findings(samples)
+        except HarnessError as error:
+            found.append(warning("probe", str(error)))
+    show(found)
+    if args.json is not None:
+        kept = DoctorRecord(
+            kind=KIND,
+            schema_version=SCHEMA_VERSION,
+            run_id=f"doctor-{started:%Y%m%dT%H%M%SZ}",
+            started_utc=record.utc(started),
+            machine=machine.describe(),
+            versions={"opcache": project_version(layout.pyproject)},
+            findings=found,
+            interpreter=look,
+            imported=loaded,
+            probe=samples,
+        )
+        record.save(kept, args.json)
+        print(f"record: {shown(args.json, layout.root)}")
+    return 1 if findings.worst(found) == "problem" else 0
+
+
+def gather(python: str, environment: Mapping[str, str]) -> List[Dict[str, Any]]:
+    """Return what probe_inspect.py told of MXNet before it was imported, and after."""
+    look = _ask(python, "look", environment)
+    if "error" in look:
+        raise HarnessError(f"{python}: expected a Python, found a program that {look['error']}")
+    return [look, _ask(python, "import", environment) if look["mxnet"] is not None else {}]
+
+
+def _ask(python: str, what: str, environment: Mapping[str, str]) -> Dict[str, Any]:
+    script = Path(__file__).with_name("probe_inspect.py").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
+        out = Path(name, "out.json")
+        try:
+            done = subprocess.run(
+                [python, "-c", script, what, str(out)],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired:
+            return {"error": f"took longer than {_TIMEOUT_S} s"}
+        except OSError as error:
+            return {"error": f"cannot be started: {error.strerror}"}
+        if done.returncode != 0 or not out.is_file():
+            return {"error": exit_reason(done.returncode)}
+        told: Dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        return told
+
+
+def judge(
+    look: Dict[str, Any],
+    loaded: Dict[str, Any],
+    layout: Layout,
+    toolchain: Toolchain,
+    environment: Mapping[str, str],
+) -> List[Finding]:
+    """Return the findings but the probe's."""
+    hosts, cores = toolchain.hosts, machine.physical_cores()
+    found = [findings.interpreter(look), *findings.mxnet(look, loaded, hosts)]
+    if look["mxnet"] is not None:
+        path = findings.mkldnn_library(look, loaded)
+        build_id = library.build_id(path) if path is not None else None
+        found.append(findings.mkldnn(look, loaded, build_id, environment, hosts))
+        if findings.is_needed(look, loaded) and found[-1].status == "ok":
+            found.append(findings.cache(look, loaded, layout.library.is_file()))
+    found.append(findings.cpu(machine.cpu_flags()))
+    found += findings.threads(loaded, environment, cores)
+    found += findings.engine(environment, loaded.get("omp_max_threads"), cores)
+    found += findings.debugging(environment)
+    return found + findings.options(environment, hosts)
+
+
+def may_probe(look: Dict[str, Any], loaded: Dict[str, Any], found: Sequence[Finding]) -> bool:
+    """Tell whether the cache could be active in that interpreter's MXNet."""
+    if look["mxnet"] is None or not findings.is_needed(look, loaded):
+        return False
+    broken = {finding.subject for finding in found if finding.status == "problem"}
+    return not broken & {"python", "mxnet", "mkl-dnn", "cache"}
+
+
+def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
+    # As it is outside, except for what would change what the probe measures.
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(variables.SCOPE) or name == variables.ASSUME
+    }
+    return launcher.preloaded(layout, toolchain, outer, None, None)
+
+
+def show(found: Sequence[Finding], console: Optional[rich.console.Console] = None) -> None:
+    """Print a line for each finding; to a terminal in colours and columns."""
+    console = console or rich.console.Console()
+    if not console.is_terminal:
+        width = max(len(finding.subject) for finding in found)
+        for finding in found:
+            print(f"{finding.status:7}  {finding.subject:{width}}  {finding.text}")
+        return
+    table = rich.table.Table.grid(padding=(0, 2))
+    for finding in found:
+        status = rich.text.Text(finding.status, style=_STYLES[finding.status])
+        table.add_row(status, finding.subject, rich.text.Text(finding.text))
+    console.print(table)
