@@ -7,7 +7,7 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench microbench check format clean distclean
+.PHONY: all help venv build test bench microbench source-patch check format clean distclean
 
 all: build
 
@@ -17,6 +17,8 @@ help:
 	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT RESUME CONFIG'
 	@echo 'make microbench single MKL-DNN calls, real against cached; variables: HOSTS ROUNDS'
 	@echo '                REPETITIONS OUT'
+	@echo 'make source-patch'
+	@echo '                the cache as a patch for MXNet'"'"'s own source tree, in dist/'
 	@echo 'make test       C++ tests and pytest; PYTEST_ARGS="-k name" runs some of pytest only'
 	@echo 'make check      formatters (without changing anything), linter, type checker'
 	@echo 'make format     formatters'
@@ -50,6 +52,9 @@ microbench: build
 	@$(VENV_PYTHON) -m harness microbench \
 	  $(if $(HOSTS),--hosts '$(HOSTS)') $(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	  $(if $(REPETITIONS),--repetitions '$(REPETITIONS)') $(if $(OUT),--out '$(OUT)')
+
+source-patch: venv
+	@$(VENV_PYTHON) -m harness source-patch
 
 check: venv
 	$(VENV_PYTHON) -m ruff check .

@@ -20,6 +20,7 @@ COMMANDS = (
     ("build", "harness.build", "build the library, the patched MXNets and their wheels"),
     ("bench", "harness.bench", "measure training throughput, stock against patched"),
     ("microbench", "harness.microbench", "measure single MKL-DNN calls, real against cached"),
+    ("source-patch", "harness.source_patch", "write the cache as a patch for MXNet's sources"),
 )
 
 
