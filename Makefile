@@ -7,7 +7,8 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench microbench doctor check format clean distclean
+.PHONY: all help venv build test bench microbench verify doctor source-patch check format clean \
+	distclean
 
 all: build
 
@@ -17,7 +18,11 @@ help:
 	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT RESUME CONFIG'
 	@echo 'make microbench single MKL-DNN calls, real against cached; variables: HOSTS ROUNDS'
 	@echo '                REPETITIONS OUT'
+	@echo 'make verify     the proof that results stay the same bits; variables: QUICK MODELS HOSTS'
+	@echo '                SCOPES STAGES OPERATORS FAULTS MXNET_TESTS OUT RESUME'
 	@echo 'make doctor     what an MXNet gains and what stands in its way; variable: PYTHON_TO_CHECK'
+	@echo 'make source-patch'
+	@echo '                the cache as a patch for MXNet'"'"'s own source tree, in dist/'
 	@echo 'make test       C++ tests and pytest; PYTEST_ARGS="-k name" runs some of pytest only'
 	@echo 'make check      formatters (without changing anything), linter, type checker'
 	@echo 'make format     formatters'
@@ -52,8 +57,19 @@ microbench: build
 	  $(if $(HOSTS),--hosts '$(HOSTS)') $(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	  $(if $(REPETITIONS),--repetitions '$(REPETITIONS)') $(if $(OUT),--out '$(OUT)')
 
+verify: build
+	@$(VENV_PYTHON) -m harness verify $(if $(QUICK),--quick) \
+	  $(if $(MODELS),--models '$(MODELS)') $(if $(HOSTS),--hosts '$(HOSTS)') \
+	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(STAGES),--stages '$(STAGES)') \
+	  $(if $(OPERATORS),--operators '$(OPERATORS)') $(if $(FAULTS),--faults '$(FAULTS)') \
+	  $(if $(MXNET_TESTS),--mxnet-tests '$(MXNET_TESTS)') \
+	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)')
+
 doctor: build
 	@$(VENV_PYTHON) -m harness doctor $(if $(PYTHON_TO_CHECK),--python '$(PYTHON_TO_CHECK)')
+
+source-patch: venv
+	@$(VENV_PYTHON) -m harness source-patch
 
 check: venv
 	$(VENV_PYTHON) -m ruff check .

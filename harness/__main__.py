@@ -28,6 +28,7 @@ COMMANDS = (
         "say what an interpreter's MXNet gains, and what stands in its way",
     ),
     ("microbench", "harness.microbench", "measure single MKL-DNN calls, real against cached"),
+    ("source-patch", "harness.source_patch", "write the cache as a patch for MXNet's sources"),
 )
 
 

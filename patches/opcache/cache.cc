@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "in_tree.h"
 #include "message.h"
 #include "options.h"
 #include "real.h"
@@ -15,8 +16,7 @@ namespace opcache {
 
 namespace {
 
-// Initial-exec: one instruction to reach, and it needs no allocation that could fail.
-__thread ThreadCache *t_cache __attribute__((tls_model("initial-exec"))) = nullptr;
+__thread ThreadCache *t_cache OPCACHE_TLS_MODEL = nullptr;
 
 PointerMap<Descriptor> g_descriptors;
 PointerMap<Primitive> g_primitives;

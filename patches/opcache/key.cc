@@ -176,7 +176,11 @@ bool visit_desc(V &v, const Abi &abi, const mkldnn_eltwise_desc_t &d) {
   v.section("eltwise");
   v.real("alpha", d.alpha);
   v.real("beta", d.beta);
-  if (abi.eltwise_has_slope) v.real("negative_slope", d.negative_slope);
+  if (abi.eltwise_has_slope) {
+    float slope;  // v0.19's headers do not name it
+    memcpy(&slope, &d.beta + 1, sizeof(slope));
+    v.real("negative_slope", slope);
+  }
   return true;
 }
 
@@ -230,15 +234,12 @@ bool visit_desc(V &v, const Abi &abi, const mkldnn_inner_product_desc_t &d) {
 
 template <class V>
 bool visit_desc(V &v, const Abi &abi, const mkldnn_softmax_desc_t &d) {
-  if (!visit_memory(v, abi, "data", d.data_desc)) return false;
-  // In v0.14 the axis stands where later headers have diff_desc.
+  const mkldnn_memory_desc_t *last = &d.data_desc;
+  if (!visit_memory(v, abi, "data", *last)) return false;
+  // v0.14's headers do not name diff_desc.
+  if (abi.softmax_has_diff && !visit_memory(v, abi, "diff", *++last)) return false;
   int axis;
-  if (abi.softmax_has_diff) {
-    if (!visit_memory(v, abi, "diff", d.diff_desc)) return false;
-    axis = d.softmax_axis;
-  } else {
-    memcpy(&axis, &d.diff_desc, sizeof(axis));
-  }
+  memcpy(&axis, last + 1, sizeof(axis));
   v.section("softmax");
   v.number("axis", axis);
   return true;

@@ -85,6 +85,24 @@ const Abi kAbis[] = {
 
 const size_t kAbiCount = sizeof(kAbis) / sizeof(kAbis[0]);
 
+// Whether the headers that this is compiled with are that release's, or a neighbour's with the same
+// interface (v0.17 to v0.17.4 share theirs). The count of formats tells releases apart; the rest,
+// what lies between them.
+inline bool headers_are(const Abi &abi) {
+  return abi.kind_shift == mkldnn_concat - 4 && abi.format_last == mkldnn_format_last &&
+         abi.wino_format == mkldnn_wino_fmt &&
+         abi.wino_words * sizeof(int) + sizeof(size_t) == sizeof(mkldnn_wino_desc_t) &&
+         abi.eltwise_has_slope == (sizeof(mkldnn_eltwise_desc_t) > 840) &&
+         abi.softmax_has_diff == (sizeof(mkldnn_softmax_desc_t) > 424) &&
+         abi.query_convolution_d == mkldnn_query_convolution_d &&
+         abi.query_deconvolution_d == mkldnn_query_deconvolution_d &&
+         abi.query_eltwise_d == mkldnn_query_eltwise_d &&
+         abi.query_softmax_d == mkldnn_query_softmax_d &&
+         abi.query_pooling_d == mkldnn_query_pooling_d && abi.query_lrn_d == mkldnn_query_lrn_d &&
+         abi.query_batch_norm_d == mkldnn_query_batch_normalization_d &&
+         abi.query_inner_product_d == mkldnn_query_inner_product_d;
+}
+
 // The opening words that every operation descriptor shares.
 struct OpDescHead {
   int primitive_kind;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "in_tree.h"
 #include "message.h"
 
 namespace opcache {
@@ -54,7 +55,8 @@ int find_build_id(struct dl_phdr_info *info, size_t, void *data) {
   return 1;
 }
 
-// By build-id; for people who built MXNet and MKL-DNN themselves, by their word.
+// By build-id; for people who built MXNet and MKL-DNN themselves, by their word; inside MXNet's
+// tree by the headers, which are those of the libmkldnn.so.0 that libmxnet.so links.
 const Abi *recognise(const char *build_id) {
   for (size_t i = 0; i < kAbiCount; ++i) {
     if (strcmp(kAbis[i].build_id, build_id) == 0) return &kAbis[i];
@@ -62,6 +64,9 @@ const Abi *recognise(const char *build_id) {
   const char *assumed = getenv("MKLDNN_OPCACHE_ASSUME");
   for (size_t i = 0; assumed != nullptr && i < kAbiCount; ++i) {
     if (strcmp(kAbis[i].version, assumed) == 0) return &kAbis[i];
+  }
+  for (size_t i = 0; kInTree && assumed == nullptr && i < kAbiCount; ++i) {
+    if (headers_are(kAbis[i])) return &kAbis[i];
   }
   char known[64] = "";
   for (size_t i = 0; i < kAbiCount; ++i) {
@@ -80,7 +85,15 @@ const Abi *recognise(const char *build_id) {
   return nullptr;
 }
 
+// Threads hold state of ours until they end, so our code must stay as long. A library of our own is
+// linked with -z nodelete; libmxnet.so is not.
+void stay_loaded() {
+  Dl_info self;
+  if (dladdr(&g_once, &self) != 0) dlopen(self.dli_fname, RTLD_NOLOAD | RTLD_NODELETE | RTLD_LAZY);
+}
+
 void resolve() {
+  if (kInTree) stay_loaded();
   // NOLOAD: MXNet loads its libraries RTLD_LOCAL, so RTLD_NEXT would not see them, and a second
   // copy must never be loaded. The handle is kept, so the library stays until the process ends.
   void *handle = dlopen(kLibrary, RTLD_NOLOAD | RTLD_LAZY);

@@ -7,6 +7,10 @@
 
 #include <atomic>
 
+#if defined(MKLDNN_VERSION_MAJOR) && MKLDNN_VERSION_MAJOR > 0
+#error "expected MKL-DNN 0.14 to 0.19 (MXNet 1.3 to 1.5); 1.0 has another interface"
+#endif
+
 #include "mkldnn_abi.h"
 
 namespace opcache {

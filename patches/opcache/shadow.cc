@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "in_tree.h"
 #include "message.h"
 #include "primitives.h"
 
@@ -190,7 +191,7 @@ class Comparison {
 }  // namespace
 
 bool shadow_due() {
-  static __thread uint64_t state __attribute__((tls_model("initial-exec"))) = 0;
+  static __thread uint64_t state OPCACHE_TLS_MODEL = 0;
   state = state * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX generator
   return static_cast<double>(state >> 32) < options().shadow_rate * 4294967296.0;
 }
