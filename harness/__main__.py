@@ -19,6 +19,7 @@ from harness.errors import HarnessError
 COMMANDS = (
     ("build", "harness.build", "build the library, the patched MXNets and their wheels"),
     ("bench", "harness.bench", "measure training throughput, stock against patched"),
+    ("bench-dist", "harness.bench_dist", "measure distributed training on this machine"),
     ("microbench", "harness.microbench", "measure single MKL-DNN calls, real against cached"),
 )
 
