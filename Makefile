@@ -7,8 +7,8 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench microbench verify doctor source-patch check format clean \
-	distclean
+.PHONY: all help venv build test bench bench-dist microbench verify doctor source-patch check \
+	format clean distclean
 
 all: build
 
@@ -16,6 +16,8 @@ help:
 	@echo 'make build      .venv, build/ (stock and patched MXNets, the library) and dist/ (wheels)'
 	@echo 'make bench      training throughput, stock against patched; variables: MODELS BATCH'
 	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT RESUME CONFIG'
+	@echo 'make bench-dist distributed training on this machine, stock against patched; variables:'
+	@echo '                WORKERS SERVERS MODEL BATCH IMAGE HOST SCOPES STEPS ROUNDS PORT OUT'
 	@echo 'make microbench single MKL-DNN calls, real against cached; variables: HOSTS ROUNDS'
 	@echo '                REPETITIONS OUT'
 	@echo 'make verify     the proof that results stay the same bits; variables: QUICK MODELS HOSTS'
@@ -51,6 +53,15 @@ bench: build
 	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
 	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)') \
 	  $(if $(CONFIG),--config '$(CONFIG)')
+
+bench-dist: build
+	@$(VENV_PYTHON) -m harness bench-dist \
+	  $(if $(WORKERS),--workers '$(WORKERS)') $(if $(SERVERS),--servers '$(SERVERS)') \
+	  $(if $(MODEL),--model '$(MODEL)') $(if $(BATCH),--batch-size '$(BATCH)') \
+	  $(if $(IMAGE),--image-size '$(IMAGE)') $(if $(HOST),--host '$(HOST)') \
+	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(STEPS),--steps '$(STEPS)') \
+	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(PORT),--port '$(PORT)') \
+	  $(if $(OUT),--out '$(OUT)')
 
 microbench: build
 	@$(VENV_PYTHON) -m harness microbench \

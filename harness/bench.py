@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import os
 import platform
 import sys
@@ -24,8 +23,7 @@ from harness.console import shown
 from harness.errors import HarnessError
 from harness.job import TrainJob
 from harness.layout import Layout, here
-from harness.library import CACHE_LIBRARY
-from harness.run import build_folder, parse_variant, run_worker
+from harness.run import build_folder, library_versions, parse_variant, run_worker
 
 _EXAMPLES = """examples:
   python -m harness bench
@@ -140,10 +138,7 @@ def _new_run(layout: Layout, settings: record.Settings) -> record.BenchRecord:
             folder = build_folder(layout, host, variant)
             _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
             # The library's own hash: a run must not go on with another build of it.
-            if variant.preload:
-                versions[f"preloaded {CACHE_LIBRARY}"] = _digest(layout.library)
-            elif variant.scope is not None:
-                versions[f"{host} {CACHE_LIBRARY}"] = _digest(folder / "mxnet" / CACHE_LIBRARY)
+            versions.update(library_versions(layout, host, variant))
     now = datetime.datetime.now(datetime.timezone.utc)
     return record.BenchRecord(
         kind=record.KIND,
@@ -216,7 +211,3 @@ def _sample(
     return record.Sample.model_validate(
         {**planned._asdict(), "started_utc": record.utc(started), **result}
     )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -69,12 +69,31 @@ class ScenarioJob:
     steps: int = 4
 
 
-Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob]
+@dataclass(frozen=True)
+class DistTrainJob:
+    """Be one worker of a distributed training: time its steps, then hash what it ends with.
+
+    Every worker runs the same number of steps, or the others would wait for it forever: the
+    warm-up has a fixed length. Batches differ by worker and by step.
+    """
+
+    model: str
+    batch_size: int
+    image_size: int
+    seed: int = 1
+    warm_up_steps: int = 3
+    timed_steps: int = 20
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+
+
+Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob]
 _KINDS = {
     "train": TrainJob,
     "hash": HashJob,
     "operators": OperatorsJob,
     "scenario": ScenarioJob,
+    "dist-train": DistTrainJob,
 }
 
 

@@ -61,6 +61,11 @@ def read_stats(cache: ctypes.CDLL) -> Dict[str, Any]:
         size = needed + 1
 
 
+def counters(cache: Optional[ctypes.CDLL]) -> Optional[Dict[str, Any]]:
+    """Return what ``read_stats`` does, None for a process without the cache."""
+    return None if cache is None else read_stats(cache)
+
+
 def still_missing(before: Dict[str, Any], after: Dict[str, Any]) -> bool:
     """Tell from the counters around one step whether the cache had to create anything in it.
 

@@ -24,6 +24,7 @@ from harness.layout import Layout
 from harness.library import CACHE_LIBRARY
 from harness.record import Threads
 from harness.variables import LIST_WORDS, SCOPES, is_scope
+from harness.wheels import sha256_of
 
 _PRELOAD = "preload:"
 _STDERR_LINES = 20
@@ -75,6 +76,16 @@ def build_folder(layout: Layout, host: str, variant: Variant) -> Path:
     return folder
 
 
+def library_versions(layout: Layout, host: str, variant: Variant) -> Dict[str, str]:
+    """Return the sha256 of the cache library that a variant runs on, by its name in a record."""
+    if variant.preload:
+        return {f"preloaded {CACHE_LIBRARY}": sha256_of(layout.library)}
+    if variant.scope is None:
+        return {}
+    path = build_folder(layout, host, variant) / "mxnet" / CACHE_LIBRARY
+    return {f"{host} {CACHE_LIBRARY}": sha256_of(path)}
+
+
 def settings(variant: Variant, threads: Threads, overrides: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables that change what a worker measures, to be recorded with it.
 
@@ -93,6 +104,22 @@ def settings(variant: Variant, threads: Threads, overrides: Mapping[str, str]) -
     return environment
 
 
+def whole_environment(
+    layout: Layout, host: str, variant: Variant, chosen: Mapping[str, str]
+) -> Dict[str, str]:
+    """Return all variables of a Python process that runs on a variant's build: these, no others."""
+    environment = {
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPATH": str(build_folder(layout, host, variant)),
+        **chosen,
+    }
+    if variant.preload:
+        environment["LD_PRELOAD"] = str(layout.library)
+    return environment
+
+
 def run_worker(
     job: Job,
     layout: Layout,
@@ -108,17 +135,8 @@ def run_worker(
     Raises WorkerFailed, or NotProven if it did not run on what ``variant`` asks for; with
     ``expect_hits`` a cache that avoided nothing is not proven either.
     """
-    folder = build_folder(layout, host, variant)
     chosen = settings(variant, threads, overrides or {})
-    environment = {
-        "LC_ALL": "C.UTF-8",
-        "PYTHONHASHSEED": "0",
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONPATH": str(folder),
-        **chosen,
-    }
-    if variant.preload:
-        environment["LD_PRELOAD"] = str(layout.library)
+    environment = whole_environment(layout, host, variant, chosen)
     what = f"worker ({_describe(job)}, host {host}, {variant.name})"
     result = _spawn(job, layout, environment, timeout_s, what)
     check_proof(variant, result, expect_hits, what)

@@ -1,4 +1,4 @@
-"""One job in one fresh process: with harness/scenarios.py, the only files that import mxnet.
+"""One job in one fresh process: with scenarios, training and dist_worker all that imports mxnet.
 
 Run as ``python -m harness.worker JOB.json OUT.json`` (``-`` for OUT prints the result) with
 PYTHONPATH naming the MXNet to use; the parent chooses it, this file never does. The result is
@@ -12,20 +12,24 @@ import hashlib
 import json
 import platform
 import sys
-import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import mxnet as mx
 import numpy
 
-from harness import atomic, initial, library, operator_cases, scenarios
+from harness import atomic, dist_worker, initial, library, operator_cases, scenarios, training
 from harness.errors import HarnessError
-from harness.job import HashJob, Job, OperatorsJob, ScenarioJob, TrainJob, job_from_json
+from harness.job import (
+    DistTrainJob,
+    HashJob,
+    Job,
+    OperatorsJob,
+    ScenarioJob,
+    TrainJob,
+    job_from_json,
+)
 from models.registry import Network, find_network
-
-# The same in every process, so that parameters have the same names everywhere.
-PREFIX = "net_"
 
 Cache = Optional[ctypes.CDLL]
 
@@ -57,6 +61,8 @@ def run(job: Job) -> Dict[str, Any]:
         result = hash_training(job, cache)
     elif isinstance(job, ScenarioJob):
         result = hash_scenario(job, cache)
+    elif isinstance(job, DistTrainJob):
+        result = dist_worker.train(job, cache)
     else:
         result = hash_operator(job, cache)
     return {
@@ -82,28 +88,23 @@ def peak_resident_bytes() -> int:
 def train(job: TrainJob, cache: Cache) -> Dict[str, Any]:
     """Time training steps, each from an idle MXNet to an idle MXNet; see TrainJob."""
     network = find_network(job.model)
-    module = _module(network, job)
-    batch = _batch(network, job, step=0)
+    module = training.module(network, job)
+    batch = training.batch(network, job, step=0)
 
     def timed_step() -> int:
-        mx.nd.waitall()
-        start_ns = time.perf_counter_ns()
-        module.forward_backward(batch)
-        module.update()
-        mx.nd.waitall()
-        return time.perf_counter_ns() - start_ns
+        return training.timed_step(module, batch)
 
     warm_up_ns, missing = _warm_up(job, timed_step, cache)
     if cache is not None:
         cache.mkldnn_opcache_reset_stats()
-    stats_before = _counters(cache)
+    stats_before = library.counters(cache)
     step_ns = [timed_step() for _ in range(job.timed_steps)]
     return {
         "warm_up_ns": warm_up_ns,
         "step_ns": step_ns,
         "still_missing": missing,
         "stats_before": stats_before,
-        "stats": _counters(cache),
+        "stats": library.counters(cache),
         "finite": bool(numpy.isfinite(module.get_outputs()[0].asnumpy()).all()),
     }
 
@@ -126,10 +127,6 @@ def _warm_up(
     return elapsed_ns, missing
 
 
-def _counters(cache: Cache) -> Optional[Dict[str, Any]]:
-    return None if cache is None else library.read_stats(cache)
-
-
 def hash_training(job: HashJob, cache: Cache) -> Dict[str, Any]:
     """Train and hash every parameter, auxiliary state and the last outputs; see HashJob."""
     network = find_network(job.model)
@@ -142,7 +139,7 @@ def hash_training(job: HashJob, cache: Cache) -> Dict[str, Any]:
         "hashes": hashes,
         "digest": _combined(hashes),
         "finite": all(bool(numpy.isfinite(array).all()) for array in arrays.values()),
-        "stats": _counters(cache),
+        "stats": library.counters(cache),
     }
 
 
@@ -161,13 +158,13 @@ def hash_operator(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
                 running.setdefault(name, hashlib.sha256()).update(value.tobytes())
         for name in sorted(running):
             hashes[f"{case.name}/{name}"] = running[name].hexdigest()
-    return {"hashes": hashes, "digest": _combined(hashes), "stats": _counters(cache)}
+    return {"hashes": hashes, "digest": _combined(hashes), "stats": library.counters(cache)}
 
 
 def hash_scenario(job: ScenarioJob, cache: Cache) -> Dict[str, Any]:
     """Run a scenario and hash every array of every step."""
     found = scenarios.run_scenario(job)
-    return {**found, "digest": _combined(found["hashes"]), "stats": _counters(cache)}
+    return {**found, "digest": _combined(found["hashes"]), "stats": library.counters(cache)}
 
 
 def _operator_step(
@@ -215,44 +212,10 @@ def _combined(hashes: Dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
-def _data_shape(job: Any) -> tuple:
-    return (job.batch_size, 3, job.image_size, job.image_size)
-
-
-def _batch(network: Network, job: Any, step: int) -> Any:
-    data = initial.uniform(job.seed, f"data/{step}", _data_shape(job))
-    labels = initial.labels(job.seed, f"label/{step}", job.batch_size, network.classes)
-    return mx.io.DataBatch([mx.nd.array(data)], [mx.nd.array(labels)])
-
-
-def _initial_parameters(job: Any, symbol: Any) -> Dict[str, numpy.ndarray]:
-    argument_shapes, _, state_shapes = symbol.infer_shape(data=_data_shape(job))
-    names = symbol.list_arguments() + symbol.list_auxiliary_states()
-    shapes = dict(zip(names, argument_shapes + state_shapes))
-    parameters = (name for name in names if name.startswith(PREFIX))
-    return {name: initial.parameter(job.seed, name, shapes[name]) for name in parameters}
-
-
-def _module(network: Network, job: Any) -> Any:
-    scores = network.build(network.classes, PREFIX)(mx.sym.var("data"))
-    symbol = mx.sym.SoftmaxOutput(scores, mx.sym.var("softmax_label"), name="softmax")
-    module = mx.mod.Module(symbol, context=mx.cpu())
-    module.bind([("data", _data_shape(job))], [("softmax_label", (job.batch_size,))])
-    values = _initial_parameters(job, symbol)
-    states = set(symbol.list_auxiliary_states())
-    parameters: Dict[bool, Dict[str, Any]] = {True: {}, False: {}}
-    for name, value in values.items():
-        parameters[name in states][name] = mx.nd.array(value)
-    module.init_params(arg_params=parameters[False], aux_params=parameters[True])
-    optimizer = {"learning_rate": job.learning_rate, "momentum": job.momentum}
-    module.init_optimizer(kvstore=None, optimizer="sgd", optimizer_params=optimizer)
-    return module
-
-
 def _learn_with_module(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
-    module = _module(network, job)
+    module = training.module(network, job)
     for step in range(job.steps):
-        module.forward_backward(_batch(network, job, step))
+        module.forward_backward(training.batch(network, job, step))
         module.update()
     _wait_for_moving_statistics()
     parameters, states = module.get_params()
@@ -262,8 +225,8 @@ def _learn_with_module(network: Network, job: HashJob) -> Dict[str, numpy.ndarra
 
 
 def _learn_with_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
-    net = network.build(network.classes, PREFIX)
-    values = _initial_parameters(job, net(mx.sym.var("data")))
+    net = network.build(network.classes, training.PREFIX)
+    values = training.initial_parameters(job, net(mx.sym.var("data")))
     net.initialize()
     if job.api == "hybrid":
         net.hybridize()
@@ -275,7 +238,7 @@ def _learn_with_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray
     loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
     output: Any = None
     for step in range(job.steps):
-        batch = _batch(network, job, step)
+        batch = training.batch(network, job, step)
         with mx.autograd.record():
             output = net(batch.data[0])
             errors = loss(output, batch.label[0])

@@ -1,0 +1,66 @@
+"""A network made ready to train on dummy data, for the files that run in a worker process.
+
+Owns initial values, batches, the Module around a network and the step that is timed. Knows only
+the fields that the jobs have in common; what is done with a trained network is not decided here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict
+
+import mxnet as mx
+import numpy
+
+from harness import initial
+from models.registry import Network
+
+# The same in every process, so that parameters have the same names everywhere.
+PREFIX = "net_"
+
+
+def _data_shape(job: Any) -> tuple:
+    return (job.batch_size, 3, job.image_size, job.image_size)
+
+
+def batch(network: Network, job: Any, step: int) -> Any:
+    """Return the DataBatch of a step: images (batch, 3, side, side) in [-1, 1), random labels."""
+    data = initial.uniform(job.seed, f"data/{step}", _data_shape(job))
+    labels = initial.labels(job.seed, f"label/{step}", job.batch_size, network.classes)
+    return mx.io.DataBatch([mx.nd.array(data)], [mx.nd.array(labels)])
+
+
+def initial_parameters(job: Any, symbol: Any) -> Dict[str, numpy.ndarray]:
+    """Return the initial value of each of the network's parameters and auxiliary states."""
+    argument_shapes, _, state_shapes = symbol.infer_shape(data=_data_shape(job))
+    names = symbol.list_arguments() + symbol.list_auxiliary_states()
+    shapes = dict(zip(names, argument_shapes + state_shapes))
+    parameters = (name for name in names if name.startswith(PREFIX))
+    return {name: initial.parameter(job.seed, name, shapes[name]) for name in parameters}
+
+
+def module(network: Network, job: Any, kvstore: Any = None) -> Any:
+    """Return a Module that is ready to train by SGD: here, or at the servers of ``kvstore``."""
+    scores = network.build(network.classes, PREFIX)(mx.sym.var("data"))
+    symbol = mx.sym.SoftmaxOutput(scores, mx.sym.var("softmax_label"), name="softmax")
+    found = mx.mod.Module(symbol, context=mx.cpu())
+    found.bind([("data", _data_shape(job))], [("softmax_label", (job.batch_size,))])
+    values = initial_parameters(job, symbol)
+    states = set(symbol.list_auxiliary_states())
+    parameters: Dict[bool, Dict[str, Any]] = {True: {}, False: {}}
+    for name, value in values.items():
+        parameters[name in states][name] = mx.nd.array(value)
+    found.init_params(arg_params=parameters[False], aux_params=parameters[True])
+    optimizer = {"learning_rate": job.learning_rate, "momentum": job.momentum}
+    found.init_optimizer(kvstore=kvstore, optimizer="sgd", optimizer_params=optimizer)
+    return found
+
+
+def timed_step(module: Any, batch: Any) -> int:
+    """Train one step, from an idle MXNet to an idle MXNet, and return its nanoseconds."""
+    mx.nd.waitall()
+    start_ns = time.perf_counter_ns()
+    module.forward_backward(batch)
+    module.update()
+    mx.nd.waitall()
+    return time.perf_counter_ns() - start_ns
