@@ -238,16 +238,44 @@ def imperative(seed: int, steps: int) -> Steps:
     return _train_gluon(net, seed, steps)
 
 
+def fused(seed: int, steps: int) -> Steps:
+    """Run a net whose convolutions were fused with what follows them, which MXNet 1.5 can do."""
+    symbol = small.fusible(PREFIX)(mx.sym.var("data"))
+    values = _initial(symbol, seed, SHAPE)
+    states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}
+    symbol = symbol.get_backend_symbol("MKLDNN")
+    module = mx.mod.Module(symbol, label_names=None, context=mx.cpu())
+    module.bind([("data", SHAPE)], for_training=False)
+    module.set_params(values, states)
+    for step in range(steps):
+        data = _uniform(seed, f"data/{step}", SHAPE)
+        module.forward(mx.io.DataBatch([data]), is_train=False)
+        yield _values({"output": module.get_outputs()[0]})
+
+
+def recurrent(seed: int, steps: int) -> Steps:
+    """Run LSTM layers on sequences of two lengths in turn."""
+    layers = mx.gluon.rnn.LSTM(16, num_layers=2, input_size=8, prefix=PREFIX)
+    layers.initialize()
+    for name, parameter in layers.collect_params().items():
+        parameter.set_data(mx.nd.array(initial.parameter(seed, name, parameter.shape)))
+    for step, length in zip(range(steps), itertools.cycle((5, 7))):
+        yield _values({"output": layers(_uniform(seed, f"data/{step}", (length, 3, 8)))})
+
+
 def int8(seed: int, steps: int) -> Steps:
     """Run a net whose convolutions and pooling were quantized, scales found in every batch."""
     net = small.quantizable(PREFIX)
     shape = (2, 8, 32, 32)
     symbol = net(mx.sym.var("data"))
+    activations = [n for n in symbol.get_internals().list_outputs() if "relu" in n]
     symbol, values, states = mx.contrib.quantization.quantize_model(
         symbol,
         _initial(symbol, seed, shape),
         {},
         ctx=mx.cpu(),
+        # MXNet 1.5 quantizes them too, but to signed numbers, which the next convolution refuses.
+        excluded_sym_names=[name[: -len("_output")] for name in activations],
         calib_mode="none",
         quantized_dtype="uint8",
     )
@@ -283,6 +311,8 @@ SCENARIOS: Dict[str, Callable[[int, int], Steps]] = {
     "batch-changes": batch_changes,
     "odd-channels": odd_channels,
     "imperative": imperative,
+    "fused": fused,
+    "recurrent": recurrent,
     "int8": int8,
     "threads-python": threads_python,
 }

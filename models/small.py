@@ -117,6 +117,31 @@ def branches(prefix: str) -> Any:
     return net
 
 
+def fusible(prefix: str) -> Any:
+    """Build what MXNet 1.5 can fuse: convolutions with normalisation, sums and activations."""
+    from mxnet.gluon import nn
+
+    class Residual(nn.HybridBlock):
+        def __init__(self) -> None:
+            super().__init__()
+            with self.name_scope():
+                self.a = nn.Conv2D(16, kernel_size=3, padding=1)
+                self.b = nn.Conv2D(16, kernel_size=3, padding=1)
+                self.norm = nn.BatchNorm()
+
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            x = F.Activation(self.a(x), act_type="relu")
+            return F.Activation(self.norm(self.b(x)) + x, act_type="relu")
+
+    net = nn.HybridSequential(prefix=prefix)
+    with net.name_scope():
+        net.add(Residual())
+        for channels, activation in ((11, "sigmoid"), (5, "tanh"), (8, "softrelu")):
+            net.add(nn.Conv2D(channels, kernel_size=3), nn.Activation(activation))
+        net.add(nn.Dense(10))
+    return net
+
+
 def quantizable(prefix: str) -> Any:
     """Build convolutions and a pooling that MXNet can quantize.
 

@@ -7,7 +7,7 @@ import pytest
 from harness.layout import Layout, here
 from harness.record import Threads
 
-HOSTS = ("1.3.1", "1.4.1")
+HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
 
 
 @pytest.fixture(scope="session")

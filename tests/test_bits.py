@@ -23,8 +23,10 @@ SCOPES = ("off", "backward", "all")
 # at batch 2, 64x64, the gradient of a batch normalisation's gamma, and what follows from it, differ
 # after the first step, while every other array is equal. Networks with batch normalisation are
 # compared on one thread, where stock has one outcome; the others on two.
+# Not mobilenet-1.0 at 64x64: MKL-DNN v0.19 (1.5.1.post0) reads beyond the data of a depthwise
+# convolution's weight gradient when the output is two rows high.
 NETWORKS = (
-    ("mobilenet-1.0", 1, 64, 1),
+    ("mobilenet-1.0", 1, 96, 1),
     ("resnet-18", 2, 64, 1),
     ("alexnet", 1, 63, 2),
     ("vgg-11-bn", 2, 32, 1),
@@ -32,7 +34,7 @@ NETWORKS = (
     ("seven-ops", 4, 32, 1),
 )
 # MXNet's name of the backward operator whose creations must be avoided. FullyConnected is absent:
-# MXNet 1.3 and 1.4 send its backward pass to BLAS (tests/cpp/test_real.cc proves it at the C API).
+# MXNet 1.3 to 1.5 send its backward pass to BLAS (tests/cpp/test_real.cc proves it at the C API).
 BACKWARD = {
     "activation": "_backward_Activation",
     "batch_norm": "_backward_BatchNorm",

@@ -1,5 +1,5 @@
-// Iterators over the implementations of an operation; MXNet 1.4 makes all its descriptors with
-// them.
+// Iterators over the implementations of an operation; from 1.4 on MXNet makes all its
+// descriptors with them.
 #include <stdlib.h>
 #include <string.h>
 

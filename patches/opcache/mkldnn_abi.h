@@ -33,9 +33,11 @@ struct Abi {
   int format_last;       // formats at or above are not known to this release
   int wino_format;
   int packed_formats[2];    // RNN layouts we do not describe: never cached
+  int rnn_data_formats[2];  // of reorders whose attributes hold what no function returns; -1: none
   int wino_words;           // ints (and one float) that open mkldnn_wino_desc_t, before its size
   bool eltwise_has_slope;   // eltwise_desc ends with negative_slope
   bool softmax_has_diff;    // softmax_desc has diff_desc before softmax_axis
+  bool pads_outputs;        // a kernel may pad its output by the layout of its memory object
   int query_convolution_d;  // the other op-desc queries follow in the order below
   int query_deconvolution_d;
   int query_eltwise_d;
@@ -53,8 +55,10 @@ const Abi kAbis[] = {
      67,
      66,
      {62, 64},
+     {-1, -1},
      8,
      true,
+     false,
      false,
      66,
      67,
@@ -70,7 +74,28 @@ const Abi kAbis[] = {
      112,
      109,
      {110, 111},
+     {-1, -1},
      10,
+     true,
+     true,
+     false,
+     67,
+     68,
+     70,
+     71,
+     72,
+     73,
+     74,
+     75},
+    {"v0.19",
+     "fe478f273f5ec5d5cbab438f90265448ba47dab5",
+     1,
+     145,
+     143,
+     {144, 144},
+     {28, 29},
+     10,
+     false,
      true,
      true,
      67,

@@ -64,10 +64,38 @@ Primitive *new_record(Descriptor *d) {
   return p;
 }
 
-// Memory objects to stand for the caller's. Before v0.18 a kernel reads nothing of a memory object
-// but its data handle (src/cpu/cpu_primitive.hpp), so one float will do; and its layout has no
-// padding, so that pointing it somewhere writes nothing there (from v0.15 on
-// mkldnn_memory_set_data_handle zeroes padding, which the caller's own object has seen to).
+// True where memory objects of ours cannot stand for the caller's. A convolution that ends in an
+// eltwise post-op may, from v0.18 on, zero the padding of its output afterwards, and it finds that
+// padding by the layout of the memory object (wants_zero_pad_dst in
+// src/cpu/cpu_convolution_pd.hpp), which need not be the one that the descriptor has.
+bool pads_output(const Real &r, const Descriptor *d) {
+#ifdef OPCACHE_FAULT_ONE_FLOAT_OUTPUT
+  return false;
+#endif
+  const_mkldnn_primitive_attr_t attr = nullptr;
+  const_mkldnn_post_ops_t post_ops = nullptr;
+  if (!r.abi->pads_outputs || is_memory(d)) return false;
+  if (r.primitive_desc_get_attr(d->real, &attr) != mkldnn_success ||
+      r.primitive_attr_get_post_ops(attr, &post_ops) != mkldnn_success) {
+    return true;
+  }
+  bool eltwise = false;
+  for (int i = 0; i < r.post_ops_len(post_ops); ++i) {
+    eltwise = eltwise || kind_of(*r.abi, r.post_ops_get_kind(post_ops, i)) == Kind::kEltwise;
+  }
+  if (!eltwise) return false;
+  const const_mkldnn_primitive_desc_t output =
+      r.primitive_desc_query_pd(d->real, mkldnn_query_output_pd, 0);
+  const mkldnn_memory_desc_t *md = r.primitive_desc_query_memory_d(output);
+  return md == nullptr || memcmp(md->dims, md->layout_desc.blocking.padding_dims,
+                                 sizeof(int) * static_cast<size_t>(md->ndims)) != 0;
+}
+
+// Memory objects to stand for the caller's. But for what pads_output() is about, the kernels of
+// v0.14 to v0.19 read nothing of a memory object but its data handle (src/cpu/cpu_primitive.hpp),
+// so one float will do; and its layout has no padding, so that pointing it somewhere writes nothing
+// there (from v0.15 on mkldnn_memory_set_data_handle zeroes padding, which the caller's own object
+// has seen to).
 mkldnn_status_t make_memory_objects(const Real &r, Primitive *p) {
   mkldnn_engine_t engine = nullptr;
   mkldnn_memory_desc_t one_float;
@@ -218,7 +246,14 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
   d = cache->localize(d);
   Primitive *p = d != nullptr ? cache->acquire(d) : nullptr;
   const bool hit = p != nullptr;
-  if (!hit && d != nullptr) p = new_record(d);
+  Bypass reason = kOutOfMemory;
+  if (!hit && d != nullptr) {
+    if (pads_output(*r, d)) {
+      reason = kPaddedOutput;
+    } else {
+      p = new_record(d);
+    }
+  }
   const bool bound = p != nullptr && bind(*r, p, inputs, outputs);
   if (bound && hit) {
     // A new memory object points nowhere.
@@ -239,7 +274,8 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
   }
   if (status != mkldnn_success) {
     // Over the caller's own objects instead: its status is the one to return.
-    count_bypass(cache, p == nullptr || bound ? kOutOfMemory : kInputNotMemory);
+    if (p != nullptr && !bound) reason = kInputNotMemory;
+    count_bypass(cache, reason);
     if (hit) {
       release(p);
     } else if (p != nullptr) {

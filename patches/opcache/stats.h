@@ -36,6 +36,7 @@ enum Bypass {
   kUnknownDescription,  // a memory format or attribute this library does not describe
   kKeyTooLarge,
   kInputNotMemory,  // an input that leads to no memory object
+  kPaddedOutput,    // a primitive that reads the layout of its output's memory object
   kOutOfMemory,     // ours, not MKL-DNN's
   kBypassCount,
 };

@@ -30,8 +30,12 @@ mkldnn_status_t query(const_mkldnn_primitive_desc_t pd, mkldnn_query_t what, int
 }  // namespace
 
 const std::vector<Release> kReleases = {
-    {"v0.14", 7, 8, 9, 10, 11, 12, 13, 14, 6, 5, 66, 67, {62, 64}, 40, 424, 416, false, 66},
-    {"v0.17.4", 8, 9, 10, 11, 12, 13, 14, 15, 7, 7, 109, 112, {110, 111}, 48, 832, 824, true, 67},
+    {"v0.14", 7,  8,        9,  10, 11,  12,  13,  14,    6, 5,
+     66,      67, {62, 64}, {}, 40, 848, 424, 416, false, 66},
+    {"v0.17.4", 8,   9,          10, 11, 12,  13,  14,  15,   7, 7,
+     109,       112, {110, 111}, {}, 48, 848, 832, 824, true, 67},
+    {"v0.19", 8,   9,     10,       11, 12,  13,  14,  15,   7, 7,
+     143,     145, {144}, {28, 29}, 48, 840, 832, 824, true, 67},
 };
 
 const Abi &abi_of(const Release &release) {
@@ -239,8 +243,7 @@ Bytes pooling(const Release &r) {
 
 Bytes eltwise(const Release &r) {
   typedef mkldnn_eltwise_desc_t D;
-  CHECK_EQ(sizeof(D), 848);
-  Bytes b(sizeof(D));
+  Bytes b(r.eltwise_bytes);
   b.put(AT(D, primitive_kind), "primitive_kind", r.eltwise);
   b.put(AT(D, prop_kind), "prop_kind", 160);
   b.put(AT(D, alg_kind), "alg_kind", 8);
@@ -248,7 +251,7 @@ Bytes eltwise(const Release &r) {
   b.put_memory(AT(D, diff_data_desc), "diff_data", r);
   b.put(AT(D, alpha), "alpha", 0.25f);
   b.put(AT(D, beta), "beta", 0.0f);
-  b.put(AT(D, negative_slope), "negative_slope", 0.25f);
+  if (r.eltwise_bytes == sizeof(D)) b.put(AT(D, negative_slope), "negative_slope", 0.25f);
   return b;
 }
 

@@ -29,9 +29,9 @@ struct Release {
   const char *version;
   int convolution, deconvolution, eltwise, softmax, pooling, lrn, batch_norm, inner_product, sum;
   int nchw, wino, format_last;
-  std::vector<int> packed;
+  std::vector<int> packed, rnn_data;
   size_t wino_bytes;  // of mkldnn_wino_desc_t
-  size_t softmax_bytes, softmax_axis;
+  size_t eltwise_bytes, softmax_bytes, softmax_axis;
   bool softmax_diff;
   int convolution_query;
 };
@@ -184,10 +184,10 @@ Identity identity_of_operation(const Abi &abi, const void *op_desc);
 Bytes convolution(const Release &r, int kind, bool backward_data = false);
 Bytes inner_product(const Release &r);
 Bytes pooling(const Release &r);
-Bytes eltwise(const Release &r);
 Bytes lrn(const Release &r);
 Bytes batch_norm(const Release &r);
-// The struct of each release has its own size; beyond it nothing may even be read.
+// Of these the struct of each release has its own size; beyond it nothing may even be read.
+Bytes eltwise(const Release &r);
 Bytes softmax(const Release &r);
 
 // A memory's description, and a descriptor of it.

@@ -39,13 +39,41 @@ json::Document stats() {
   return document;
 }
 
-const Formats &formats() {
-  static const Formats kV014 = {5, 6, 8, 13, 15, 36};
-  static const Formats kLater = {mkldnn_nchw, mkldnn_nhwc, mkldnn_nChw8c,
-                                 mkldnn_oi,   mkldnn_oihw, mkldnn_goihw};
-  static const bool is_v014 = stats()["mkldnn"].text == "v0.14";
-  return is_v014 ? kV014 : kLater;
+namespace {
+
+constexpr mkldnn_alg_kind_t alg(int number) { return static_cast<mkldnn_alg_kind_t>(number); }
+
+struct Release {
+  const char *version;
+  Formats formats;
+  Algorithms algorithms;
+};
+
+const Algorithms kUpToV017 = {alg(8), alg(9), alg(17), alg(34), alg(40), alg(41), alg(65), alg(71)};
+const Algorithms kFromV018 = {alg(31),  alg(47),   alg(175),  alg(511),
+                              alg(767), alg(1023), alg(2815), alg(10)};
+const Release kReleases[] = {
+    {"v0.14", {5, 6, 8, 13, 15, 36}, kUpToV017},
+    {"v0.17.4", {7, 8, 33, 12, 16, 22}, kUpToV017},
+    {"v0.19", {7, 8, 37, 12, 16, 23}, kFromV018},
+};
+
+const Release &release() {
+  static const Release &found = []() -> const Release & {
+    const std::string version = stats()["mkldnn"].text;
+    for (const Release &r : kReleases) {
+      if (version == r.version) return r;
+    }
+    check::fail(__FILE__, __LINE__, version + " has no numbers here");
+    check::give_up();
+  }();
+  return found;
 }
+
+}  // namespace
+
+const Formats &formats() { return release().formats; }
+const Algorithms &algorithms() { return release().algorithms; }
 
 mkldnn_memory_desc_t tensor(const Dims &dims, int format, mkldnn_data_type_t type) {
   mkldnn_memory_desc_t md;

@@ -53,11 +53,18 @@ const Api &direct();
 json::Document stats();
 double number(const json::Document &document, const std::string &path);
 
-// The memory formats that the tests use have other numbers in v0.14.
+// What the tests use of the enumerations that have other numbers in another release than that of
+// the headers.
 struct Formats {
   int nchw, nhwc, nChw8c, oi, oihw, goihw;
 };
+struct Algorithms {
+  mkldnn_alg_kind_t relu, tanh, logistic;
+  mkldnn_alg_kind_t pooling_max, pooling_avg_include_padding, pooling_avg_exclude_padding;
+  mkldnn_alg_kind_t lrn_across_channels, deconvolution_direct;
+};
 const Formats &formats();
+const Algorithms &algorithms();
 
 typedef std::vector<int> Dims;
 mkldnn_memory_desc_t tensor(const Dims &dims, int format, mkldnn_data_type_t type = mkldnn_f32);

@@ -238,6 +238,29 @@ TEST(reorder_fields) {
   }
 }
 
+// The attributes of these say more than any function returns.
+TEST(reorder_of_rnn_data_with_attributes_is_not_described) {
+  for (const Release &r : kReleases) {
+    const Real real = stub_real(abi_of(r));
+    const Attr attr;
+    const auto described = [&](int format, const_mkldnn_primitive_attr_t given) {
+      Bytes bytes = plain(r);
+      bytes.put(offsetof(mkldnn_memory_desc_t, format), "", format);
+      const Descriptor m = memory(bytes);
+      return identity([&](auto &v) {
+               return opcache::visit_reorder(v, real, kAround, handle(m), handle(m), given,
+                                             nullptr);
+             })
+          .described;
+    };
+    CHECK(described(r.nchw, handle(attr)));
+    for (const int format : r.rnn_data) {
+      CHECK(described(format, nullptr));
+      CHECK(!described(format, handle(attr)));
+    }
+  }
+}
+
 TEST(sum_and_concat_fields) {
   for (const Release &r : kReleases) {
     const Real real = stub_real(abi_of(r));

@@ -11,9 +11,20 @@ namespace {
 typedef std::shared_ptr<mkldnn_primitive_desc> Descriptor;
 typedef mkldnn_memory_desc_t Layout;
 
+constexpr Release release(const char *name, int nchw, int relu, int pooling_max,
+                          int lrn_across_channels, bool iterates) {
+  return {name,
+          static_cast<mkldnn_memory_format_t>(nchw),
+          static_cast<mkldnn_alg_kind_t>(relu),
+          static_cast<mkldnn_alg_kind_t>(pooling_max),
+          static_cast<mkldnn_alg_kind_t>(lrn_across_channels),
+          iterates};
+}
+
 const Release kReleases[] = {
-    {"v0.14", static_cast<mkldnn_memory_format_t>(5), false},
-    {"v0.17.4", static_cast<mkldnn_memory_format_t>(7), true},
+    release("v0.14", 5, 8, 34, 65, false),
+    release("v0.17.4", 7, 8, 34, 65, true),
+    release("v0.19", 7, 31, 511, 2815, true),
 };
 
 const int kBatchSize = 8;
@@ -150,27 +161,27 @@ void add_batch_norm(const Host &host, const Layout &data, std::vector<Case> *cas
 void add_pooling(const Host &host, const Layout &data, std::vector<Case> *cases) {
   const Layout any = layout({kBatchSize, kChannels, kSide / 2, kSide / 2}, mkldnn_any);
   mkldnn_pooling_desc_t desc;
-  ok(mkldnn_pooling_forward_desc_init(&desc, mkldnn_forward_training, mkldnn_pooling_max, &data,
-                                      &any, kTwo, kThree, kOne, kNone, mkldnn_padding_zero),
+  ok(mkldnn_pooling_forward_desc_init(&desc, mkldnn_forward_training, host.release.pooling_max,
+                                      &data, &any, kTwo, kThree, kOne, kNone, mkldnn_padding_zero),
      "mkldnn_pooling_forward_desc_init");
   const Describe forward = operation(host, desc);
   const Descriptor hint = made(forward);
   const Layout pooled = layout_of(hint, mkldnn_query_dst_pd);
   cases->emplace_back("pooling_forward", forward);
-  ok(mkldnn_pooling_backward_desc_init(&desc, mkldnn_pooling_max, &data, &pooled, kTwo, kThree,
-                                       kOne, kNone, mkldnn_padding_zero),
+  ok(mkldnn_pooling_backward_desc_init(&desc, host.release.pooling_max, &data, &pooled, kTwo,
+                                       kThree, kOne, kNone, mkldnn_padding_zero),
      "mkldnn_pooling_backward_desc_init");
   cases->emplace_back("pooling_backward", operation(host, desc, hint));
 }
 
 void add_lrn(const Host &host, const Layout &data, std::vector<Case> *cases) {
   mkldnn_lrn_desc_t desc;
-  ok(mkldnn_lrn_forward_desc_init(&desc, mkldnn_forward_training, mkldnn_lrn_across_channels, &data,
-                                  kLrnSize, kLrnAlpha, kLrnBeta, kLrnK),
+  ok(mkldnn_lrn_forward_desc_init(&desc, mkldnn_forward_training, host.release.lrn_across_channels,
+                                  &data, kLrnSize, kLrnAlpha, kLrnBeta, kLrnK),
      "mkldnn_lrn_forward_desc_init");
   const Describe forward = operation(host, desc);
   cases->emplace_back("lrn_forward", forward);
-  ok(mkldnn_lrn_backward_desc_init(&desc, mkldnn_lrn_across_channels, &data, &data, kLrnSize,
+  ok(mkldnn_lrn_backward_desc_init(&desc, host.release.lrn_across_channels, &data, &data, kLrnSize,
                                    kLrnAlpha, kLrnBeta, kLrnK),
      "mkldnn_lrn_backward_desc_init");
   cases->emplace_back("lrn_backward", operation(host, desc, made(forward)));
@@ -178,7 +189,7 @@ void add_lrn(const Host &host, const Layout &data, std::vector<Case> *cases) {
 
 Describe relu(const Host &host, const Layout &data) {
   mkldnn_eltwise_desc_t desc;
-  ok(mkldnn_eltwise_forward_desc_init(&desc, mkldnn_forward_training, mkldnn_eltwise_relu, &data, 0,
+  ok(mkldnn_eltwise_forward_desc_init(&desc, mkldnn_forward_training, host.release.relu, &data, 0,
                                       0),
      "mkldnn_eltwise_forward_desc_init");
   return operation(host, desc);
@@ -188,7 +199,7 @@ void add_eltwise(const Host &host, const Layout &data, std::vector<Case> *cases)
   const Describe forward = relu(host, data);
   cases->emplace_back("eltwise_forward", forward);
   mkldnn_eltwise_desc_t desc;
-  ok(mkldnn_eltwise_backward_desc_init(&desc, mkldnn_eltwise_relu, &data, &data, 0, 0),
+  ok(mkldnn_eltwise_backward_desc_init(&desc, host.release.relu, &data, &data, 0, 0),
      "mkldnn_eltwise_backward_desc_init");
   cases->emplace_back("eltwise_backward", operation(host, desc, made(forward)));
 }

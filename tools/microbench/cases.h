@@ -17,6 +17,7 @@ namespace microbench {
 struct Release {
   const char *name;
   mkldnn_memory_format_t nchw;
+  mkldnn_alg_kind_t relu, pooling_max, lrn_across_channels;
   bool iterates;  // its C++ interface, so MXNet too, makes descriptors through an iterator
 };
 const Release *find_release(const char *name);

@@ -167,7 +167,7 @@ int main(int argc, char **argv) {
   const std::string variant = argc == 4 ? argv[2] : "";
   const bool known = variant == "stock" || variant == "off" || variant == "all";
   if (release == nullptr || !known || repetitions < 1) {
-    fprintf(stderr, "usage: %s v0.14|v0.17.4 stock|off|all REPETITIONS\n", argv[0]);
+    fprintf(stderr, "usage: %s v0.14|v0.17.4|v0.19 stock|off|all REPETITIONS\n", argv[0]);
     return 2;
   }
   mkldnn_engine_t engine;
