@@ -120,7 +120,7 @@ def test_no_mxnet(layout: Layout, tmp_path: Path) -> None:
     done = examine(layout, tmp_path)
     assert done.returncode == 1
     assert line_of(done.stdout, "mxnet").startswith(
-        "problem mxnet none in this interpreter: pip install mxnet-mkl==1.3.1 or"
+        "problem mxnet none in this interpreter: pip install a wheel of dist/, or mxnet-mkl==1.3.1"
     )
 
 
