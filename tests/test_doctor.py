@@ -164,6 +164,19 @@ def test_mxnet_that_cannot_be_imported(
     assert text in line
 
 
+def test_damaged_mkldnn(layout: Layout, tmp_path: Path) -> None:
+    (package(tmp_path, "raise OSError('file too short')") / "mxnet" / "libmkldnn.so.0").touch()
+    done = examine(layout, tmp_path)
+    assert done.returncode == 1
+    assert line_of(done.stdout, "mkl-dnn").startswith("problem mkl-dnn build-id None is not one")
+
+
+def test_record_that_cannot_be_written(layout: Layout, tmp_path: Path) -> None:
+    done = examine(layout, package(tmp_path, "", "1.6.0"), "--json", "/dev/null/x")
+    assert done.returncode == 2
+    assert done.stderr == "opcache: error: --json /dev/null/x: File exists\n"
+
+
 @pytest.mark.parametrize(
     ("python", "message"),
     [
