@@ -20,6 +20,7 @@ import pydantic
 import rich.console
 import rich.table
 import rich.text
+from elftools.common.exceptions import ELFError
 
 from harness import findings, launcher, library, machine, record, step_probe, variables
 from harness.config import Toolchain, load_toolchain, project_version
@@ -99,7 +100,10 @@ def main(args: argparse.Namespace) -> int:
             imported=loaded,
             probe=samples,
         )
-        record.save(kept, args.json)
+        try:
+            record.save(kept, args.json)
+        except OSError as error:
+            raise HarnessError(f"--json {args.json}: {error.strerror}") from error
         print(f"record: {shown(args.json, layout.root)}")
     return 1 if findings.worst(found) == "problem" else 0
 
@@ -147,7 +151,7 @@ def judge(
     found = [findings.interpreter(look), *findings.mxnet(look, loaded, hosts)]
     if look["mxnet"] is not None:
         path = findings.mkldnn_library(look, loaded)
-        build_id = library.build_id(path) if path is not None else None
+        build_id = _build_id(path) if path is not None else None
         found.append(findings.mkldnn(look, loaded, build_id, environment, hosts))
         if findings.is_needed(look, loaded) and found[-1].status == "ok":
             found.append(findings.cache(look, loaded, layout.library.is_file()))
@@ -156,6 +160,13 @@ def judge(
     found += findings.engine(environment, loaded.get("omp_max_threads"), cores)
     found += findings.debugging(environment)
     return found + findings.options(environment, hosts)
+
+
+def _build_id(path: Path) -> Optional[str]:
+    try:
+        return library.build_id(path)
+    except (OSError, ELFError):  # a damaged file: MXNet cannot be imported either
+        return None
 
 
 def may_probe(look: Dict[str, Any], loaded: Dict[str, Any], found: Sequence[Finding]) -> bool:

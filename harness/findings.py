@@ -75,7 +75,8 @@ def mxnet(look: Facts, loaded: Facts, hosts: Sequence[Host]) -> List[Finding]:
     found = look["mxnet"]
     if found is None:
         packages = " or ".join(f"{host.package}=={host.version}" for host in hosts)
-        return [problem("mxnet", f"none in this interpreter: pip install {packages}")]
+        text = f"none in this interpreter: pip install a wheel of dist/, or {packages}"
+        return [problem("mxnet", f"{text} (Python before 3.8)")]
     name = f"MXNet {version_of(look, loaded) or 'of an unknown version'}, {found['folder']}"
     if "error" not in loaded:
         return [ok("mxnet", f"{name}, NumPy {loaded['numpy']}")]

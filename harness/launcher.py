@@ -13,7 +13,6 @@ import os
 import resource
 import shutil
 import signal
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
@@ -221,7 +220,6 @@ def _keep(stats: Path, command: Sequence[str], status: int, processes: List[Proc
 
 def _die_of(number: int) -> int:
     """End as the command did, so that a shell sees the same; without a second core file."""
-    sys.stdout.flush()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if number not in (signal.SIGKILL, signal.SIGSTOP):
         signal.signal(number, signal.SIG_DFL)

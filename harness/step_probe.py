@@ -124,6 +124,8 @@ def findings(samples: Sequence[ProbeSample]) -> List[Finding]:
 
 
 def _spread(values: Sequence[float], form: str, what: str) -> str:
+    if len(values) == 1:
+        return f"spread unknown, {what}: 1"
     low, high = spread_of(values)
     return f"{low:{form}} to {high:{form}}, {what}: {len(values)}"
 

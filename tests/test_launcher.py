@@ -24,7 +24,6 @@ from harness.layout import Layout
 from tests import synthetic
 
 HARNESS = [sys.executable, "-m", "harness", "run"]
-HOSTS = ("1.3.1", "1.4.1")
 # Three steps of a convolution; prints the gradient's bytes.
 TRAIN = """
 import mxnet as mx
@@ -63,7 +62,6 @@ def said(stderr: str) -> List[str]:
 # What a command gets, and what it gives back.
 
 
-@pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("patched", [False, True])
 def test_training_with_the_cache(built: Layout, tmp_path: Path, host: str, patched: bool) -> None:
     tree = built.patched(host) if patched else built.stock(host)

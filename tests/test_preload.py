@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Dict, List
 
 import pytest
 
+from harness import variables
 from harness.layout import Layout
 
 # Seven arguments, as in MKL-DNN 1.0; the library's own function of this name takes five.
@@ -48,9 +50,9 @@ def compiled(folder: Path, name: str, source: str, *options: str) -> Path:
     return folder / name
 
 
-def run(library: Path, command: List[str], **variables: str) -> subprocess.CompletedProcess:
+def run(library: Path, command: List[str], **settings: str) -> subprocess.CompletedProcess:
     outer = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
-    environment: Dict[str, str] = {**outer, "LD_PRELOAD": str(library), **variables}
+    environment: Dict[str, str] = {**outer, "LD_PRELOAD": str(library), **settings}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -91,14 +93,24 @@ def test_asking_before_mxnet_is_loaded_settles_nothing(built: Layout, first_host
     assert '"active": true' in done.stderr and "opcache:" not in done.stderr
 
 
+def test_the_harness_knows_the_librarys_variables_and_words(built: Layout) -> None:
+    found = set(re.findall(rb"MKLDNN_OPCACHE[A-Z_]*", built.library.read_bytes()))
+    assert {name.decode() for name in found} == set(variables.ALL)
+    words = ",".join(variables.LIST_WORDS)
+    assert run(built.library, ["true"], MKLDNN_OPCACHE=words).stderr == ""
+    refused = run(built.library, ["true"], MKLDNN_OPCACHE="everything").stderr
+    allowed = refused.partition("(allowed: ")[2].partition(" to include")[0]
+    expected = {*variables.SCOPES, *variables.LIST_WORDS}
+    assert set(re.findall(r"\w+", allowed)) - set("or a comma list of and".split()) == expected
+
+
 def test_tools_leave_no_statistics(built: Layout, tmp_path: Path) -> None:
-    variables = {"MKLDNN_OPCACHE_STATS": f"{tmp_path}/%p.json"}
-    done = run(built.library, ["sh", "-c", "true; /bin/true"], **variables)
+    pattern = f"{tmp_path}/%p.json"
+    done = run(built.library, ["sh", "-c", "true; /bin/true"], MKLDNN_OPCACHE_STATS=pattern)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("host", ["1.3.1", "1.4.1"])
 def test_a_patched_mxnet_takes_the_preloaded_library_for_its_own(built: Layout, host: str) -> None:
     program = (
         "import mxnet; assert mxnet.nd.ones((2, 3)).sum().asscalar() == 6; "
