@@ -614,7 +614,7 @@ void count_bypass(ThreadCache *cache, Bypass reason) {
 void make_shared_state() { Registry::get(); }
 
 size_t stats_json(char *buffer, size_t size) {
-  const Real *r = real();
+  const Real *r = real_if_loaded();
   char scope[sizeof(Options::scope_text)];
   scope_text(scope, sizeof(scope));
   Identity identity = {};

@@ -122,4 +122,11 @@ const Real *resolve_real() {
   return g_real.load(std::memory_order_acquire);
 }
 
+const Real *real_if_loaded() {
+  void *const handle = dlopen(kLibrary, RTLD_NOLOAD | RTLD_LAZY);
+  if (handle == nullptr) return nullptr;
+  dlclose(handle);
+  return real();
+}
+
 }  // namespace opcache

@@ -72,6 +72,10 @@ inline const Real *real() {
   return known != nullptr ? known : resolve_real();
 }
 
+// The same for who only asks: while no libmkldnn.so.0 is loaded, nothing is said, and nothing
+// decided, for it may be loaded later.
+const Real *real_if_loaded();
+
 }  // namespace opcache
 
 #endif  // OPCACHE_REAL_H_
