@@ -241,7 +241,9 @@ const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t des
   const int room = sizeof(d->layouts) / sizeof(d->layouts[0]);
   const bool fits =
       static_cast<unsigned>(what) <= UINT16_MAX && static_cast<unsigned>(index) <= UINT16_MAX;
-  if (answer == nullptr || d->layout_count == room || !fits) return answer;
+  // A memory descriptor is its own layout: a reference on itself would never be dropped.
+  const bool itself = answer == descriptor;
+  if (answer == nullptr || itself || d->layout_count == room || !fits) return answer;
   Descriptor *const memory = canonical_memory(*r, cache, answer);
   if (memory == nullptr) return answer;
   const Layout layout = {static_cast<uint16_t>(what), static_cast<uint16_t>(index), memory->real};

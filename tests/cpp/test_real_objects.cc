@@ -1,4 +1,6 @@
-// Against a real libmkldnn.so.0 of any release: views, data that moves, chains of primitives.
+// Against a real libmkldnn.so.0 of any release: views, data that moves, chains of primitives, and
+// what is left when the cache is cleared.
+#include "opcache.h"
 #include "real_session.h"
 
 using namespace real_session;
@@ -159,4 +161,23 @@ TEST(output_is_padded_by_its_memory_object) {
   if (pads) CHECK_EQ(number(stats(), "bypasses/padded_output"), 4);
   CHECK_OK(mkldnn_primitive_attr_destroy(attr));
   CHECK_OK(mkldnn_post_ops_destroy(post_ops));
+}
+
+// Descriptors hold their layouts, and a memory descriptor is a layout of its own.
+TEST(nothing_is_left_after_a_clear) {
+  const mkldnn_memory_desc_t md = tensor({2, 16, 5, 5}, formats().nchw);
+  mkldnn_eltwise_desc_t relu;
+  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_training, mkldnn_eltwise_relu,
+                                            &md, 0, 0));
+  {
+    Session s(through());
+    const auto layout = s.memory(md);
+    const auto own = s.api().primitive_desc_query_pd(layout, mkldnn_query_output_pd, 0);
+    CHECK_EQ(own, layout);
+    s.run(s.operation(&relu));
+  }
+  CHECK(number(stats(), "totals/idle_primitives") > 0);
+  mkldnn_opcache_clear();
+  CHECK_EQ(number(stats(), "totals/idle_primitives"), 0);
+  CHECK_EQ(number(stats(), "totals/descriptors"), 0);
 }
