@@ -167,8 +167,8 @@ TEST(output_is_padded_by_its_memory_object) {
 TEST(nothing_is_left_after_a_clear) {
   const mkldnn_memory_desc_t md = tensor({2, 16, 5, 5}, formats().nchw);
   mkldnn_eltwise_desc_t relu;
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_training, mkldnn_eltwise_relu,
-                                            &md, 0, 0));
+  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_training, algorithms().relu, &md,
+                                            0, 0));
   {
     Session s(through());
     const auto layout = s.memory(md);

@@ -10,14 +10,15 @@ void lrn(Session *s, float beta) {
   const mkldnn_memory_desc_t data = tensor({2, 16, 6, 6}, formats().nChw8c);
   mkldnn_lrn_desc_t forward;
   CHECK_OK(mkldnn_lrn_forward_desc_init(&forward, mkldnn_forward_scoring,
-                                        mkldnn_lrn_across_channels, &data, 5, 1e-1f, beta, 1.0f));
+                                        algorithms().lrn_across_channels, &data, 5, 1e-1f, beta,
+                                        1.0f));
   s->run(s->operation(&forward));
 }
 
 void relu_in_place(Session *s) {
   const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
   mkldnn_eltwise_desc_t relu;
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_scoring, mkldnn_eltwise_relu, &md,
+  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_scoring, algorithms().relu, &md,
                                             0.5f, 0));
   const auto pd = s->operation(&relu);
   const auto layout = s->memory(md);
