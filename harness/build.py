@@ -75,13 +75,21 @@ def make_library(paths: Layout, toolchain: Toolchain) -> None:
     _compile(paths.sources, paths.library, HEADERS=paths.headers(toolchain.headers))
 
 
+def make_faulty(paths: Layout, toolchain: Toolchain, fault: str, library: Path) -> None:
+    """Compile the library with a planted fault (patches/README.md) to ``library``."""
+    headers = paths.headers(toolchain.headers)
+    made = library.parent / f"libmkldnn_opcache-{fault}.so"
+    _compile(paths.sources, made, HEADERS=headers, FAULT=fault)
+    atomic.write_bytes(library, made.read_bytes())
+
+
 def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
     """Compile the micro-benchmark, for all hosts."""
     mxnet = paths.stock(toolchain.headers) / "mxnet"
     _compile(paths.microbench_sources, paths.microbench, MXNET=mxnet)
 
 
-def _compile(sources: Path, product: Path, **variables: Path) -> None:
+def _compile(sources: Path, product: Path, **variables: object) -> None:
     """Run the Makefile in ``sources``, which knows what is out of date."""
     command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(sources)]
     command += [f"{name}={value}" for name, value in variables.items()]

@@ -34,7 +34,9 @@ class TrainJob:
 
 @dataclass(frozen=True)
 class HashJob:
-    """Train ``steps`` steps from a fixed seed and hash everything that was learned.
+    """Train ``steps`` steps from a fixed seed and hash everything that was computed.
+
+    That is every parameter and auxiliary state, and the last step's gradients and outputs.
 
     ``api`` is ``module`` (Module API on symbols), ``gluon`` (imperative) or ``hybrid`` (hybridized
     Gluon). ``dump`` names an .npz file for the hashed arrays, or is None.

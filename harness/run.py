@@ -15,7 +15,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from harness import atomic
 from harness.errors import HarnessError
@@ -31,7 +31,14 @@ _STDERR_LINES = 20
 
 
 class WorkerFailed(HarnessError):
-    """A worker that crashed or took too long: its last lines, and how to run it again."""
+    """A worker that crashed or took too long: its last lines, and how to run it again.
+
+    ``stderr`` is all that it said.
+    """
+
+    def __init__(self, message: str, stderr: str) -> None:
+        super().__init__(message)
+        self.stderr = stderr
 
 
 class NotProven(HarnessError):
@@ -129,18 +136,21 @@ def run_worker(
     timeout_s: float,
     overrides: Optional[Mapping[str, str]] = None,
     expect_hits: bool = True,
+    keep_stderr: bool = False,
 ) -> Dict[str, Any]:
     """Run a job in a fresh process and return its result with the ``environment`` it ran in.
 
     Raises WorkerFailed, or NotProven if it did not run on what ``variant`` asks for; with
-    ``expect_hits`` a cache that avoided nothing is not proven either.
+    ``expect_hits`` a cache that avoided nothing is not proven either. With ``keep_stderr`` the
+    result has what the worker said, as ``stderr``.
     """
     chosen = settings(variant, threads, overrides or {})
     environment = whole_environment(layout, host, variant, chosen)
     what = f"worker ({_describe(job)}, host {host}, {variant.name})"
-    result = _spawn(job, layout, environment, timeout_s, what)
+    result, stderr = _spawn(job, layout, environment, timeout_s, what)
     check_proof(variant, result, expect_hits, what)
-    return {**result, "environment": chosen}
+    said = {"stderr": stderr} if keep_stderr else {}
+    return {**result, "environment": chosen, **said}
 
 
 def check_proof(variant: Variant, result: Mapping[str, Any], expect_hits: bool, what: str) -> None:
@@ -186,7 +196,7 @@ def _describe(job: Job) -> str:
 
 def _spawn(
     job: Job, layout: Layout, environment: Dict[str, str], timeout_s: float, what: str
-) -> Dict[str, Any]:
+) -> Tuple[Dict[str, Any], str]:
     text = json.dumps(to_json(job), indent=1) + "\n"
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         job_file, result_file = Path(name, "job.json"), Path(name, "result.json")
@@ -208,7 +218,8 @@ def _spawn(
         if done.returncode != 0:
             reason = exit_reason(done.returncode)
             raise _failure(what, reason, done.stderr, text, layout, environment)
-        return json.loads(result_file.read_text(encoding="utf-8"))
+        result = json.loads(result_file.read_text(encoding="utf-8"))
+        return result, done.stderr.decode(errors="replace")
 
 
 def exit_reason(returncode: int) -> str:
@@ -230,9 +241,10 @@ def _failure(
     digest = hashlib.sha256(job_text.encode()).hexdigest()[:12]
     job_file = layout.build / "failed" / f"{digest}.json"
     atomic.write_text(job_file, job_text)
-    lines = stderr.decode(errors="replace").splitlines()[-_STDERR_LINES:]
+    said = stderr.decode(errors="replace")
+    lines = said.splitlines()[-_STDERR_LINES:]
     variables = [f"{name}={value}" for name, value in sorted(environment.items())]
     again = ["env", "-i", *variables, sys.executable, "-m", "harness.worker"]
     again += [str(job_file.relative_to(layout.root)), "-"]
     shown = [f"{what} {reason}; its last lines:", *(f"  {line}" for line in lines)]
-    return WorkerFailed("\n".join([*shown, f"run it again with: {shlex.join(again)}"]))
+    return WorkerFailed("\n".join([*shown, f"run it again with: {shlex.join(again)}"]), said)

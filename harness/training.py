@@ -6,6 +6,7 @@ the fields that the jobs have in common; what is done with a trained network is 
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, Dict
 
@@ -37,6 +38,21 @@ def initial_parameters(job: Any, symbol: Any) -> Dict[str, numpy.ndarray]:
     shapes = dict(zip(names, argument_shapes + state_shapes))
     parameters = (name for name in names if name.startswith(PREFIX))
     return {name: initial.parameter(job.seed, name, shapes[name]) for name in parameters}
+
+
+def operators(network: Network) -> Dict[str, str]:
+    """Return MXNet's operator, with its layer's name, that uses each parameter and state first.
+
+    In the order of the network.
+    """
+    nodes = json.loads(network.build(network.classes, PREFIX)(mx.sym.var("data")).tojson())["nodes"]
+    found: Dict[str, str] = {}
+    for node in nodes:
+        for name in (nodes[entry[0]]["name"] for entry in node["inputs"]):
+            if name.startswith(PREFIX) and node["op"] != "null":
+                found.setdefault(name, f"{node['op']} {node['name']}")
+    variables = {node["name"] for node in nodes if node["op"] == "null"}
+    return {name: operator for name, operator in found.items() if name in variables}
 
 
 def module(network: Network, job: Any, kvstore: Any = None) -> Any:

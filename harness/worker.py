@@ -128,15 +128,20 @@ def _warm_up(
 
 
 def hash_training(job: HashJob, cache: Cache) -> Dict[str, Any]:
-    """Train and hash every parameter, auxiliary state and the last outputs; see HashJob."""
+    """Train and hash what was learned and what the last step computed; see HashJob.
+
+    ``operators`` names the layer and MXNet's operator that each parameter and state belongs to.
+    """
     network = find_network(job.model)
     learn = _learn_with_module if job.api == "module" else _learn_with_gluon
     arrays = learn(network, job)
-    hashes = {name: hashlib.sha256(arrays[name].tobytes()).hexdigest() for name in sorted(arrays)}
+    # In the order of the network.
+    hashes = {name: hashlib.sha256(arrays[name].tobytes()).hexdigest() for name in arrays}
     if job.dump is not None:
         numpy.savez(job.dump, **arrays)
     return {
         "hashes": hashes,
+        "operators": training.operators(network),
         "digest": _combined(hashes),
         "finite": all(bool(numpy.isfinite(array).all()) for array in arrays.values()),
         "stats": library.counters(cache),
@@ -219,8 +224,12 @@ def _learn_with_module(network: Network, job: HashJob) -> Dict[str, numpy.ndarra
         module.update()
     _wait_for_moving_statistics()
     parameters, states = module.get_params()
-    arrays = {name: value.asnumpy() for name, value in {**parameters, **states}.items()}
-    arrays["output"] = module.get_outputs()[0].asnumpy()
+    gradients = module._exec_group.execs[0].grad_dict
+    arrays = {"output": module.get_outputs()[0].asnumpy()}
+    for name in training.operators(network):
+        arrays[name] = (parameters[name] if name in parameters else states[name]).asnumpy()
+        if name in parameters:
+            arrays[f"gradient-{name}"] = gradients[name].asnumpy()
     return arrays
 
 
@@ -245,8 +254,11 @@ def _learn_with_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray
         errors.backward()
         trainer.step(job.batch_size)
     _wait_for_moving_statistics()
-    arrays = {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
-    arrays["output"] = output.asnumpy()
+    arrays = {"output": output.asnumpy()}
+    for name, parameter in parameters.items():
+        arrays[name] = parameter.data().asnumpy()
+        if parameter.grad_req != "null":
+            arrays[f"gradient-{name}"] = parameter.grad().asnumpy()
     return arrays
 
 

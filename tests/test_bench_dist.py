@@ -20,7 +20,7 @@ from harness.job import HashJob
 from harness.layout import Layout
 from harness.together import Member
 from tests.bits import result_of
-from tests.faults import faulty
+from harness.verify.faults import faulty
 from tests.test_bench_dist_bits import made_up
 from tests.test_together import alive, wait_until
 

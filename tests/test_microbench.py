@@ -18,7 +18,7 @@ from harness.layout import Layout
 from harness.library import CACHE_LIBRARY
 from harness.run import NotProven
 from tests import synthetic
-from tests.faults import faulty
+from harness.verify.faults import faulty
 
 # Nanoseconds of a cycle by variant and operation, the same in every round.
 CYCLE_NS = {

@@ -58,6 +58,7 @@ class Context:
             self.timeout_s,
             overrides,
             expect_hits=False,
+            keep_stderr=True,
         )
 
     def scopes(self, host: str) -> List[str]:
