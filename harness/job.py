@@ -69,12 +69,20 @@ class ScenarioJob:
     steps: int = 4
 
 
-Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob]
+@dataclass(frozen=True)
+class DescribeJob:
+    """Describe every network of the registry for one image of its paper's size; runs none."""
+
+    seed: int = 1
+
+
+Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob, DescribeJob]
 _KINDS = {
     "train": TrainJob,
     "hash": HashJob,
     "operators": OperatorsJob,
     "scenario": ScenarioJob,
+    "describe": DescribeJob,
 }
 
 

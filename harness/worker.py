@@ -20,9 +20,18 @@ import mxnet as mx
 import numpy
 
 from harness import atomic, initial, library, operator_cases, scenarios
+from harness.describe import describe
 from harness.errors import HarnessError
-from harness.job import HashJob, Job, OperatorsJob, ScenarioJob, TrainJob, job_from_json
-from models.registry import Network, find_network
+from harness.job import (
+    DescribeJob,
+    HashJob,
+    Job,
+    OperatorsJob,
+    ScenarioJob,
+    TrainJob,
+    job_from_json,
+)
+from models.registry import NETWORKS, Network, find_network
 
 # The same in every process, so that parameters have the same names everywhere.
 PREFIX = "net_"
@@ -57,6 +66,8 @@ def run(job: Job) -> Dict[str, Any]:
         result = hash_training(job, cache)
     elif isinstance(job, ScenarioJob):
         result = hash_scenario(job, cache)
+    elif isinstance(job, DescribeJob):
+        result = describe_networks(cache)
     else:
         result = hash_operator(job, cache)
     return {
@@ -168,6 +179,15 @@ def hash_scenario(job: ScenarioJob, cache: Cache) -> Dict[str, Any]:
     """Run a scenario and hash every array of every step."""
     found = scenarios.run_scenario(job)
     return {**found, "digest": _combined(found["hashes"]), "stats": _counters(cache)}
+
+
+def describe_networks(cache: Cache) -> Dict[str, Any]:
+    """Describe every network for one image of its paper's size."""
+    networks = {}
+    for name, network in NETWORKS.items():
+        symbol = network.build(network.classes, PREFIX)(mx.sym.var("data"))
+        networks[name] = describe(symbol, (1, 3, network.image_size, network.image_size))
+    return {"networks": networks, "stats": _counters(cache)}
 
 
 def _operator_step(
