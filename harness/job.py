@@ -89,13 +89,21 @@ class DistTrainJob:
     momentum: float = 0.9
 
 
-Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob]
+@dataclass(frozen=True)
+class DescribeJob:
+    """Describe every network of the registry for one image of its paper's size; runs none."""
+
+    seed: int = 1
+
+
+Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob, DescribeJob]
 _KINDS = {
     "train": TrainJob,
     "hash": HashJob,
     "operators": OperatorsJob,
     "scenario": ScenarioJob,
     "dist-train": DistTrainJob,
+    "describe": DescribeJob,
 }
 
 

@@ -190,7 +190,7 @@ def _unordered(claim: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _describe(job: Job) -> str:
     fields = to_json(job)
-    subject = fields.get("model") or fields.get("operator") or fields.get("name")
+    subject = fields.get("model") or fields.get("operator") or fields.get("name") or "networks"
     return f"{fields['kind']} {subject}"
 
 

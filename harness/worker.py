@@ -19,8 +19,10 @@ import mxnet as mx
 import numpy
 
 from harness import atomic, dist_worker, initial, library, operator_cases, scenarios, training
+from harness.describe import describe
 from harness.errors import HarnessError
 from harness.job import (
+    DescribeJob,
     DistTrainJob,
     HashJob,
     Job,
@@ -29,7 +31,7 @@ from harness.job import (
     TrainJob,
     job_from_json,
 )
-from models.registry import Network, find_network
+from models.registry import NETWORKS, Network, find_network
 
 Cache = Optional[ctypes.CDLL]
 
@@ -63,6 +65,8 @@ def run(job: Job) -> Dict[str, Any]:
         result = hash_scenario(job, cache)
     elif isinstance(job, DistTrainJob):
         result = dist_worker.train(job, cache)
+    elif isinstance(job, DescribeJob):
+        result = describe_networks(cache)
     else:
         result = hash_operator(job, cache)
     return {
@@ -170,6 +174,15 @@ def hash_scenario(job: ScenarioJob, cache: Cache) -> Dict[str, Any]:
     """Run a scenario and hash every array of every step."""
     found = scenarios.run_scenario(job)
     return {**found, "digest": _combined(found["hashes"]), "stats": library.counters(cache)}
+
+
+def describe_networks(cache: Cache) -> Dict[str, Any]:
+    """Describe every network for one image of its paper's size."""
+    networks = {}
+    for name, network in NETWORKS.items():
+        symbol = network.build(network.classes, training.PREFIX)(mx.sym.var("data"))
+        networks[name] = describe(symbol, (1, 3, network.image_size, network.image_size))
+    return {"networks": networks, "stats": library.counters(cache)}
 
 
 def _operator_step(

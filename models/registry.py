@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from harness.errors import HarnessError
-from models import small
+from models import alexnet, cifar, dcgan, fcn, googlenet, inception_bn, inception_v4, small
 
 Builder = Callable[[int, str], Any]
 
@@ -20,19 +20,23 @@ Builder = Callable[[int, str], Any]
 class Network:
     """A network by name.
 
-    ``image_size`` is the side in pixels that its paper trains on; below ``smallest_image_size`` one
-    of its layers has nothing left to work on. ``build(classes, prefix)`` returns a Gluon
-    HybridBlock from images (batch, 3, side, side) to scores (batch, classes).
+    ``paper`` is where its architecture was published. ``parameters`` is how many it learns, without
+    running statistics, for ``classes`` and images of ``image_size``: the side in pixels that its
+    paper trains on. Below ``smallest_image_size`` one of its layers has nothing left to work on.
+    ``build(classes, prefix)`` returns a Gluon HybridBlock from images (batch, 3, side, side) to
+    scores (batch, classes).
     """
 
     name: str
+    paper: str
+    parameters: int
     image_size: int
     smallest_image_size: int
     classes: int
     build: Builder
 
 
-def _from_mxnet_zoo(zoo_name: str) -> Builder:
+def _zoo(zoo_name: str) -> Builder:
     def build(classes: int, prefix: str) -> Any:
         from mxnet.gluon.model_zoo import vision
 
@@ -41,26 +45,50 @@ def _from_mxnet_zoo(zoo_name: str) -> Builder:
     return build
 
 
-def _zoo(name: str, zoo_name: str, image_size: int, smallest_image_size: int) -> Network:
-    return Network(name, image_size, smallest_image_size, 1000, _from_mxnet_zoo(zoo_name))
+_RESNET = "arXiv:1512.03385"
 
-
-# A network with a definition of its own names its builder here, as seven-ops does.
+# Name, paper, parameters, image size, smallest image size, classes, builder.
+# The numbers of parameters are published ones: each own network's file names the source, those of
+# the zoo are torchvision's, unless it says otherwise here.
 _NETWORKS = (
-    _zoo("alexnet", "alexnet", 224, 63),
-    _zoo("vgg-11-bn", "vgg11_bn", 224, 32),
-    _zoo("vgg-16", "vgg16", 224, 32),
-    _zoo("vgg-19", "vgg19", 224, 32),
-    _zoo("inception-v3", "inceptionv3", 299, 299),
-    _zoo("resnet-18", "resnet18_v1", 224, 16),
-    _zoo("resnet-50", "resnet50_v1", 224, 16),
-    _zoo("resnet-152", "resnet152_v1", 224, 16),
-    _zoo("mobilenet-1.0", "mobilenet1.0", 224, 16),
-    _zoo("squeezenet-1.0", "squeezenet1.0", 224, 213),
-    _zoo("densenet-121", "densenet121", 224, 221),
-    Network("seven-ops", 32, 16, 10, small.seven_ops),
+    Network("alexnet", "Krizhevsky 2012, NIPS 25", 60_965_224, 224, 63, 1000, alexnet.build),
+    Network("googlenet", "arXiv:1409.4842", 6_998_552, 224, 32, 1000, googlenet.build),
+    Network("vgg-16", "arXiv:1409.1556", 138_357_544, 224, 32, 1000, _zoo("vgg16")),
+    Network("vgg-19", "arXiv:1409.1556", 143_667_240, 224, 32, 1000, _zoo("vgg19")),
+    Network("inception-bn", "arXiv:1502.03167", 11_295_240, 224, 32, 1000, inception_bn.build),
+    # Without the auxiliary classifier, which has 3,326,696 more in torchvision.
+    Network("inception-v3", "arXiv:1512.00567", 23_834_568, 299, 299, 1000, _zoo("inceptionv3")),
+    # MXNet adds biases to the first and last convolution of every bottleneck: 18,880 and 59,840.
+    Network("resnet-50", _RESNET, 25_557_032 + 18_880, 224, 16, 1000, _zoo("resnet50_v1")),
+    Network("resnet-152", _RESNET, 60_192_808 + 59_840, 224, 16, 1000, _zoo("resnet152_v1")),
+    Network("inception-v4", "arXiv:1602.07261", 42_679_816, 299, 75, 1000, inception_v4.build),
+    Network("vgg-11-bn", "arXiv:1409.1556", 132_868_840, 224, 32, 1000, _zoo("vgg11_bn")),
+    Network("resnet-18", _RESNET, 11_689_512, 224, 16, 1000, _zoo("resnet18_v1")),
+    # TensorFlow-Slim's; Keras adds the running statistics.
+    Network("mobilenet-1.0", "arXiv:1704.04861", 4_231_976, 224, 16, 1000, _zoo("mobilenet1.0")),
+    Network("squeezenet-1.0", "arXiv:1602.07360", 1_248_424, 224, 213, 1000, _zoo("squeezenet1.0")),
+    Network("densenet-121", "arXiv:1608.06993", 7_978_856, 224, 221, 1000, _zoo("densenet121")),
+    Network("cifar-resnet-50", _RESNET, 755_802, 32, 4, 10, cifar.resnet_50),
+    Network("cifar-vgg-16", "arXiv:1409.1556", 14_728_266, 32, 32, 10, cifar.vgg_16),
+    Network("dcgan", "arXiv:1511.06434", 9_927_040, 64, 64, 2, dcgan.build),
+    # The paper trains on whole images, of about 500x375 pixels.
+    Network("fcn", "arXiv:1411.4038", 378_815, 224, 32, 21, fcn.build),
+    # Counted by hand: 448 + 32 + 4,096 + 2,304 + 10,250.
+    Network("seven-ops", "none", 17_130, 32, 16, 10, small.seven_ops),
 )
 NETWORKS = {network.name: network for network in _NETWORKS}
+# In the order of the tables of github.com/apache/mxnet/pull/11301.
+REFERENCE_NETWORKS = (
+    "alexnet",
+    "googlenet",
+    "vgg-16",
+    "vgg-19",
+    "inception-bn",
+    "inception-v3",
+    "resnet-50",
+    "resnet-152",
+    "inception-v4",
+)
 
 
 def find_network(name: str) -> Network:

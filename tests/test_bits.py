@@ -31,6 +31,7 @@ NETWORKS = (
     ("alexnet", 1, 63, 2),
     ("vgg-11-bn", 2, 32, 1),
     ("squeezenet-1.0", 1, 213, 2),
+    ("fcn", 2, 45, 2),
     ("seven-ops", 4, 32, 1),
 )
 # MXNet's name of the backward operator whose creations must be avoided. FullyConnected is absent:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import initial, library
 from harness.errors import HarnessError
-from harness.job import HashJob, Job, OperatorsJob, TrainJob, job_from_json, to_json
+from harness.job import DescribeJob, HashJob, Job, OperatorsJob, TrainJob, job_from_json, to_json
 from harness.layout import Layout
 from harness.operator_cases import OPERATOR_CASES, find_cases
 from harness.record import Threads
@@ -42,6 +42,7 @@ def test_image_size_is_checked() -> None:
         TrainJob(model="alexnet", batch_size=1, image_size=224),
         HashJob(model="alexnet", batch_size=1, image_size=224, api="hybrid"),
         OperatorsJob(operator="lrn"),
+        DescribeJob(),
     ],
 )
 def test_jobs_cross_the_process_boundary(job: Job) -> None:
