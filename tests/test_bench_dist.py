@@ -19,8 +19,8 @@ from harness import record as bench_record
 from harness.job import HashJob
 from harness.layout import Layout
 from harness.together import Member
-from tests.bits import result_of
 from harness.verify.faults import faulty
+from tests.bits import result_of
 from tests.test_bench_dist_bits import made_up
 from tests.test_together import alive, wait_until
 

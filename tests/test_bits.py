@@ -15,8 +15,8 @@ from harness.job import HashJob, OperatorsJob
 from harness.layout import Layout
 from harness.record import Threads
 from harness.run import WorkerFailed, parse_variant, run_worker
-from tests.bits import TIMEOUT_S, avoided, differences, result_of
 from harness.verify.faults import faulty
+from tests.bits import TIMEOUT_S, avoided, differences, result_of
 
 SCOPES = ("off", "backward", "all")
 # On more than one thread stock 1.3.1 does not always repeat its own bits: in some runs of resnet-18

@@ -17,8 +17,8 @@ from harness.errors import HarnessError
 from harness.layout import Layout
 from harness.library import CACHE_LIBRARY
 from harness.run import NotProven
-from tests import synthetic
 from harness.verify.faults import faulty
+from tests import synthetic
 
 # Nanoseconds of a cycle by variant and operation, the same in every round.
 CYCLE_NS = {

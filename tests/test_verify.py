@@ -15,7 +15,7 @@ from harness.job import HashJob
 from harness.layout import Layout
 from harness.machine import describe as describe_machine
 from harness.record import Case
-from harness.verify import bitwise, debug, faults, plan, shadow, table, upstream
+from harness.verify import bitwise, debug, plan, shadow, table, upstream
 from harness.verify.command import make_checks
 from harness.verify.context import Check, Context, Task
 from harness.verify.faults import FAULTS, faulty
@@ -66,7 +66,9 @@ def test_report_of_mxnets_checker_is_read() -> None:
     assert report.counts == {"Convolution": 1, "LRN": 1, "_backward_Convolution": 2}
     assert report.excluded == ("_backward_LRN",)
     assert report.failed is None
-    failed = debug.parse(LOG + "[1] src/operator/nn/mkldnn/mkldnn_base.cc:528: _backward_LRN fails\n")
+    failed = debug.parse(
+        LOG + "[1] src/operator/nn/mkldnn/mkldnn_base.cc:528: _backward_LRN fails\n"
+    )
     assert failed.failed == "_backward_LRN"
 
 

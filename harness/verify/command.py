@@ -17,7 +17,6 @@ from typing import Callable, Dict, List
 from tqdm import tqdm
 
 from harness import machine
-from harness.bench import digest
 from harness.config import load, load_toolchain, project_version
 from harness.console import shown
 from harness.errors import HarnessError
@@ -27,6 +26,7 @@ from harness.run import NotProven, WorkerFailed
 from harness.verify import bitwise, debug, faults, operators, plan, shadow, table, upstream
 from harness.verify.context import Context, Task, check
 from harness.verify.record import KIND, SCHEMA_VERSION, Check, Settings, VerifyRecord
+from harness.wheels import sha256_of
 
 _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
     "operators": operators.run,
@@ -112,7 +112,7 @@ def _new_run(layout: Layout, settings: Settings) -> VerifyRecord:
         versions={
             "opcache": project_version(layout.pyproject),
             "python": platform.python_version(),
-            layout.library.name: digest(layout.library),
+            layout.library.name: sha256_of(layout.library),
         },
         settings=settings,
         checks=[],

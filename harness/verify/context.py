@@ -22,7 +22,7 @@ class Task(NamedTuple):
     host: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Context:
     """A verification that is under way.
 

@@ -8,6 +8,7 @@ control, for MXNet fails its own check on some networks.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -67,16 +68,19 @@ def unchecked(operators: Mapping[str, int], report: Report) -> List[str]:
 def run(context: Context, task: Task) -> List[Check]:
     """Train a network under MXNet's checker, on stock and on every scope of the host."""
     case = context.settings.case(task.subject)
-    described = context.run(
-        DescribeJob(case.model, case.batch_size, case.image_size), task.host, "stock"
-    )
+    operators = _operators(context, task.host)[case.model]["operators"]
     job = HashJob(**case.model_dump(), seed=context.settings.seed, steps=STEPS)
     stock = _report(context, job, task.host, "stock")
-    checks = [judge(task, "stock", stock, stock, described["operators"])]
+    checks = [judge(task, "stock", stock, stock, operators)]
     for scope in context.scopes(task.host):
         report = _report(context, job, task.host, scope)
-        checks.append(judge(task, scope, report, stock, described["operators"]))
+        checks.append(judge(task, scope, report, stock, operators))
     return checks
+
+
+@functools.lru_cache(maxsize=None)
+def _operators(context: Context, host: str) -> Any:
+    return context.run(DescribeJob(), host, "stock")["networks"]
 
 
 def _report(context: Context, job: HashJob, host: str, variant: str) -> Report:

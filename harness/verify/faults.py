@@ -7,15 +7,19 @@ bug either. patches/README.md tells what each fault is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-from harness.build import compile_faulty
+from harness.build import make_faulty
+from harness.config import load_toolchain
 from harness.job import OperatorsJob
 from harness.layout import Layout
-from harness.verify import shadow
+from harness.library import CACHE_LIBRARY
+from harness.operator_check import judge
+from harness.run import WorkerFailed
+from harness.verify import debug, shadow
 from harness.verify.bitwise import differing
 from harness.verify.context import Check, Context, Task, check
-from harness.verify.operators import failures
 
 _FIRST_HOST = "1.3.1"  # makes the primitives of all seven operators anew in every step
 VARIANT = "preload:all"
@@ -57,39 +61,57 @@ FAULTS: Dict[str, Fault] = {
 
 
 class FaultyLayout(Layout):
-    """A work tree whose library was built with the fault of the name in ``fault``."""
+    """A work tree whose library was built with a planted fault."""
 
     fault = ""
 
     @property
-    def library(self):  # type: ignore[no-untyped-def]
-        return self.build / "faults" / self.fault / "libmkldnn_opcache.so"
+    def library(self) -> Path:
+        """The library with the fault, to be preloaded."""
+        return self.build / "faults" / self.fault / CACHE_LIBRARY
 
 
 def faulty(layout: Layout, fault: str) -> Layout:
     """Return a work tree like ``layout`` whose library has a fault; builds it."""
     found = type(f"Faulty{fault}", (FaultyLayout,), {"fault": fault})(layout.root)
-    compile_faulty(layout, fault, found.library)
+    make_faulty(layout, load_toolchain(layout.toolchain), fault, found.library)
     return found
 
 
 def run(context: Context, task: Task) -> List[Check]:
-    """Run a fault's cases on the faulty library, under each kind of check."""
+    """Run a fault's cases on the faulty library under each kind of check."""
     fault = FAULTS[task.subject]
     layout = faulty(context.layout, task.subject)
-    job = OperatorsJob(fault.operator, seed=context.settings.seed, quick=context.settings.quick)
+    job = OperatorsJob(fault.operator, seed=context.settings.seed)
     stock = context.run(job, task.host, "stock")
-    plain = _outcome(context, job, task.host, fault, layout)
-    shadowed = _outcome(context, job, task.host, fault, layout, MKLDNN_OPCACHE_SHADOW=shadow.RATE)
-    debugged = _outcome(context, job, task.host, fault, layout, MXNET_MKLDNN_DEBUG="1")
-    caught = {
-        "operators": _caught(plain, lambda result: failures(result)),
-        "bitwise": _caught(plain, lambda result: differing(stock, result)),
-        "debug": _caught(debugged, lambda result: []),
-        "shadow": _caught(shadowed, lambda result: shadow.reports(result["stderr"])),
+
+    def outcome(judge: Callable[[Mapping[str, Any]], List[str]], **variables: str) -> List[str]:
+        """Return what a kind of check finds; a process that does not end well was caught too."""
+        overrides = {**fault.environment, **variables}
+        try:
+            return judge(context.run(job, task.host, VARIANT, overrides, layout))
+        except WorkerFailed as error:
+            report = debug.parse(error.stderr)
+            return [f"{report.failed} fails" if report.failed else "crash"]
+
+    found = {
+        "operators": outcome(wrong_values),
+        "bitwise": outcome(lambda result: differing(stock, result)),
+        "debug": outcome(lambda result: [], MXNET_MKLDNN_DEBUG="1"),
+        "shadow": outcome(lambda r: shadow.reports(r["stderr"]), MKLDNN_OPCACHE_SHADOW=shadow.RATE),
     }
-    status: Any = "pass" if any(caught.values()) else "fail"
     return [
-        check(task, method, status, found or "-", shown=found or "")
-        for method, found in caught.items()
+        check(task, kind, "pass" if any(found.values()) else "fail", _summary(lines), lines[:1])
+        for kind, lines in found.items()
     ]
+
+
+def wrong_values(result: Mapping[str, Any]) -> List[str]:
+    """Return the arrays that are too far from the reference."""
+    return [line for line in judge(result) if ": error " in line]
+
+
+def _summary(lines: List[str]) -> str:
+    if not lines:
+        return "-"
+    return lines[0] if lines[0] == "crash" or lines[0].endswith(" fails") else "caught"

@@ -1,0 +1,47 @@
+"""Single operators: against the NumPy reference, and against stock bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping
+
+from harness.job import OperatorsJob
+from harness.operator_check import judge
+from harness.verify.bitwise import differing
+from harness.verify.context import Check, Context, Task, check
+
+_SHOWN = 5
+
+
+def run(context: Context, task: Task) -> List[Check]:
+    """Run an operator's cases on stock and on every scope of the host."""
+    settings = context.settings
+    job = OperatorsJob(task.subject, seed=settings.seed, quick=settings.quick)
+    stock = context.run(job, task.host, "stock")
+    checks = [_check(task, "stock", stock, stock)]
+    for scope in context.scopes(task.host):
+        checks.append(_check(task, scope, context.run(job, task.host, scope), stock))
+    return checks
+
+
+def _check(task: Task, variant: str, result: Mapping[str, Any], stock: Mapping[str, Any]) -> Check:
+    wrong = judge(result)
+    unequal = differing(stock, result)
+    lines = [*wrong[:_SHOWN], *(f"{name}: differs from stock" for name in unequal[:_SHOWN])]
+    detail = {"arrays": len(result["hashes"]), "worst": worst(result)}
+    if wrong or unequal:
+        summary = f"{len(wrong)} wrong, {len(unequal)} of {detail['arrays']} arrays differ"
+        return check(task, variant, "fail", summary, lines, **detail)
+    used = f"{detail['worst']['share']:.0%} of tolerance" if detail["worst"] else "no reference"
+    equal = "" if variant == "stock" else "equal, "
+    return check(task, variant, "pass", f"{equal}{detail['arrays']} arrays, {used}", **detail)
+
+
+def worst(result: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the array that comes closest to its tolerance, and what share of that it takes."""
+    shares = {
+        name: found["error"] / found["tolerance"]
+        for name, found in result["errors"].items()
+        if found["error"] is not None
+    }
+    name = max(shares, key=lambda n: shares[n], default=None)
+    return {} if name is None else {"array": name, "share": shares[name]}
