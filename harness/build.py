@@ -110,6 +110,7 @@ def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) 
     inputs = {
         "stock": wheels.sha256_of(paths.stock(host.version) / _STAMP),
         "library": wheels.sha256_of(paths.library),
+        "package": ", ".join(map(wheels.sha256_of, patching.package_files(paths.package))),
         "patching.py": wheels.sha256_of(Path(patching.__file__)),
         "version": version,
         "requires": ", ".join(toolchain.requires),
@@ -120,7 +121,8 @@ def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) 
     with atomic.folder(tree) as folder:
         patching.link_tree(paths.stock(host.version), folder)
         patching.patch_libraries(folder, paths.library)
-        patching.rewrite_dist_info(folder, host, version, toolchain.requires)
+        patching.add_package(folder, paths.package)
+        patching.rewrite_dist_info(folder, host, version, toolchain.requires, paths.package.name)
         _stamp(folder / _STAMP, inputs)
 
 

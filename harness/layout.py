@@ -31,6 +31,11 @@ class Layout:
         return self.root / "patches" / "opcache"
 
     @property
+    def package(self) -> Path:
+        """The Python package that goes into a patched MXNet, beside mxnet."""
+        return self.root / "patches" / "python" / "mkldnn_opcache"
+
+    @property
     def build(self) -> Path:
         """Everything built, except the wheels."""
         return self.root / "build"

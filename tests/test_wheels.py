@@ -126,6 +126,7 @@ def test_an_installed_wheel_brings_the_library_by_itself(host: config.Host, tmp_
     subprocess.run([*install, "--target", str(target), str(wheel_of(host))], check=True)
     program = (
         "import mxnet; assert mxnet.nd.ones((2, 3)).sum().asscalar() == 6; "
+        "import mkldnn_opcache; assert mkldnn_opcache.active(); "
         "print(mxnet.__version__); print(open('/proc/self/maps').read())"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}

@@ -42,8 +42,9 @@ size_t mkldnn_opcache_get_capacity(void);
  * capacity is evicted, by each thread its own, at the same times as with mkldnn_opcache_clear. */
 int mkldnn_opcache_set_capacity(size_t capacity);
 
-/* Between the two nothing new comes from the cache, on any thread, and what is in it stays. Pauses
- * add up: as many have to end as were begun. resume returns 1 when there is none to end, else 0. */
+/* Between the two nothing new comes from the cache, on any thread, and what is in it stays; a copy
+ * of a descriptor that a caller holds from before is still a reference on that one. Pauses add up:
+ * as many have to end as were begun. resume returns 1 when there is none to end, else 0. */
 void mkldnn_opcache_pause(void);
 int mkldnn_opcache_resume(void);
 

@@ -1,0 +1,61 @@
+"""A line in the log per epoch: what the cache saved in it.
+
+For MXNet's Module as ``epoch_end_callback``, for Gluon as a plain call at the end of an epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Dict, Optional
+
+from .library import loaded, read_stats
+
+_LOGGER = logging.getLogger("mkldnn_opcache")
+_FIELDS = (
+    *("primitives_avoided", "descriptors_avoided", "primitives_created", "descriptors_created"),
+    *("avoided_ns", "evictions"),
+)
+
+
+class EpochLogger:
+    """Logs, with level INFO, what the counters rose by since its last line, or since it was made::
+
+        Epoch[3] opcache: 13375 creations avoided (532.1 ms not spent), 528 made, 0 evicted
+
+    Creations are those of primitives and of descriptors. MXNet may still be executing the end of
+    an epoch when it is called: that then counts in the next one.
+    Making one raises NotLoaded when no cache library is loaded in this process.
+    """
+
+    def __init__(self, logger: logging.Logger = _LOGGER) -> None:
+        self._logger = logger
+        self._library = loaded()
+        self._before = self._totals()
+
+    def __call__(
+        self,
+        epoch: int,
+        symbol: Optional[Any] = None,
+        arg_params: Optional[Any] = None,
+        aux_params: Optional[Any] = None,
+    ) -> None:
+        """Log the line of ``epoch``; what else Module.fit gives is not looked at."""
+        now, before = self._totals(), self._before
+        self._before = now
+        # Lower than before: somebody has reset the counters since.
+        rise = {
+            name: value - before[name] if value >= before[name] else value
+            for name, value in now.items()
+        }
+        self._logger.info(
+            "Epoch[%d] opcache: %d creations avoided (%.1f ms not spent), %d made, %d evicted",
+            epoch,
+            rise["primitives_avoided"] + rise["descriptors_avoided"],
+            rise["avoided_ns"] / 1e6,
+            rise["primitives_created"] + rise["descriptors_created"],
+            rise["evictions"],
+        )
+
+    def _totals(self) -> Dict[str, int]:
+        totals = read_stats(self._library)["totals"]
+        return {name: totals[name] for name in _FIELDS}
