@@ -170,8 +170,8 @@ def load_as(model: Type[_Record], kind: str, schema_version: int, path: Path) ->
         ) from error
 
 
-def check_compatible(recorded: BenchRecord, asked: BenchRecord) -> None:
-    """Raise IncompatibleRuns unless samples of both may stand in one record."""
+def check_compatible(recorded: RunRecord, asked: RunRecord) -> None:
+    """Raise IncompatibleRuns unless results of both, of one kind, may stand in one record."""
     differences: List[str] = []
     for part in ("machine", "versions", "settings"):
         old, new = recorded.model_dump()[part], asked.model_dump()[part]

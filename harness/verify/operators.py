@@ -27,11 +27,12 @@ def _check(task: Task, variant: str, result: Mapping[str, Any], stock: Mapping[s
     wrong = judge(result)
     unequal = differing(stock, result)
     lines = [*wrong[:_SHOWN], *(f"{name}: differs from stock" for name in unequal[:_SHOWN])]
-    detail = {"arrays": len(result["hashes"]), "worst": worst(result)}
+    closest = worst(result)
+    detail: Dict[str, Any] = {"arrays": len(result["hashes"]), "worst": closest}
     if wrong or unequal:
         summary = f"{len(wrong)} wrong, {len(unequal)} of {detail['arrays']} arrays differ"
         return check(task, variant, "fail", summary, lines, **detail)
-    used = f"{detail['worst']['share']:.0%} of tolerance" if detail["worst"] else "no reference"
+    used = f"{closest['share']:.0%} of tolerance" if closest else "no reference"
     equal = "" if variant == "stock" else "equal, "
     return check(task, variant, "pass", f"{equal}{detail['arrays']} arrays, {used}", **detail)
 

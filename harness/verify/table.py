@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from harness.table import markdown
 from harness.verify.record import Check, VerifyRecord
@@ -39,12 +39,12 @@ def summary(record: VerifyRecord) -> str:
 
 def _table(checks: List[Check]) -> List[str]:
     variants = list(dict.fromkeys(check.variant for check in checks))
-    rows: Dict[tuple, Dict[str, str]] = {}
+    rows: Dict[Tuple[str, str], Dict[str, str]] = {}
     for check in checks:
-        cells = rows.setdefault((check.subject, check.host), {})
-        cells[check.variant] = _SIGNS[check.status] + check.summary
+        row = rows.setdefault((check.subject, check.host), {})
+        row[check.variant] = _SIGNS[check.status] + check.summary
     titles = ["subject", "host", *variants]
-    cells = [[*row, *(found.get(v, "-") for v in variants)] for row, found in rows.items()]
+    cells = [[*key, *(row.get(v, "-") for v in variants)] for key, row in rows.items()]
     return markdown(titles, titles, cells)
 
 

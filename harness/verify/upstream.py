@@ -24,6 +24,7 @@ from harness.errors import HarnessError
 from harness.record import Threads
 from harness.run import parse_variant, settings, whole_environment
 from harness.verify.context import Check, Context, Task, check
+from harness.verify.record import Status
 
 FOLDERS = ("mkl", "unittest")
 # Seconds for one test; MXNet's longest takes a few minutes on one thread.
@@ -81,7 +82,7 @@ def run(context: Context, task: Task) -> List[Check]:
             found = _outcomes(context, root, task, scope)
             differences = _differences(stock, found)
             lines = [f"{name}: {differences[name]}" for name in differences if name not in unsteady]
-            status = "fail" if lines else "pass"
+            status: Status = "fail" if lines else "pass"
             checks.append(
                 check(task, scope, status, _summary(found), lines[:_SHOWN], outcomes=found)
             )
