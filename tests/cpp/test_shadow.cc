@@ -1,5 +1,6 @@
 // Shadow mode against a real libmkldnn.so.0 of each release: silent where the cache is right. That
 // it speaks where the cache is wrong, the libraries with a planted fault show (Makefile: FAULTS).
+#include "opcache.h"
 #include "real_session.h"
 
 using namespace real_session;
@@ -107,4 +108,47 @@ TEST(off_by_default) {
   for (const char *field : {"rate", "descriptors", "executions", "mismatches", "skipped"}) {
     CHECK_EQ(found(field), 0);
   }
+}
+
+// A hint that is gone leaves its address to another, of another layout, which the backward one
+// depends on: descriptions that look alike, but for the content of the hint.
+TEST(hint_at_an_address_that_was_used_before, "MKLDNN_OPCACHE_SHADOW=1") {
+  const Api &api = through();
+  const auto forward = [&](int format) {
+    const mkldnn_memory_desc_t src = tensor({2, 16, 8, 8}, format),
+                               dst = tensor({2, 16, 4, 4}, format);
+    const int kernel[] = {2, 2}, padding[] = {0, 0};
+    mkldnn_pooling_desc_t d;
+    CHECK_OK(mkldnn_pooling_forward_desc_init(&d, mkldnn_forward_training, algorithms().pooling_max,
+                                              &src, &dst, kernel, kernel, padding, padding,
+                                              mkldnn_padding_zero));
+    mkldnn_primitive_desc_t pd = nullptr;
+    CHECK_OK(api.primitive_desc_create_v2(&pd, &d, nullptr, engine(), nullptr));
+    return pd;
+  };
+  const auto backward = [&](mkldnn_primitive_desc_t hint) {
+    const mkldnn_memory_desc_t src = any({2, 16, 8, 8}),
+                               dst = tensor({2, 16, 4, 4}, formats().nchw);
+    const int kernel[] = {2, 2}, padding[] = {0, 0};
+    mkldnn_pooling_desc_t d;
+    CHECK_OK(mkldnn_pooling_backward_desc_init(&d, algorithms().pooling_max, &src, &dst, kernel,
+                                               kernel, padding, padding, mkldnn_padding_zero));
+    mkldnn_primitive_desc_t pd = nullptr;
+    CHECK_OK(api.primitive_desc_create_v2(&pd, &d, nullptr, engine(), hint));
+    return pd;
+  };
+  std::vector<mkldnn_primitive_desc_t> held;
+  int reused = 0;
+  const void *last = nullptr;
+  for (int i = 0; i < 40; ++i) {
+    const mkldnn_primitive_desc_t hint = forward(i % 2 == 0 ? formats().nChw8c : formats().nchw);
+    reused += hint == last;
+    last = hint;
+    held.push_back(backward(hint));
+    CHECK_OK(api.primitive_desc_destroy(hint));
+    mkldnn_opcache_clear();  // of what nobody holds: the hint
+  }
+  CHECK(reused > 0);  // else nothing was tried
+  for (const mkldnn_primitive_desc_t pd : held) CHECK_OK(api.primitive_desc_destroy(pd));
+  CHECK_EQ(found("mismatches"), 0);
 }
