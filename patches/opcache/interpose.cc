@@ -182,6 +182,6 @@ OPCACHE_EXPORT int mkldnn_opcache_set_capacity(size_t capacity) {
   return 0;
 }
 
-OPCACHE_EXPORT void mkldnn_opcache_pause(void) { pause(); }
+OPCACHE_EXPORT void mkldnn_opcache_pause(void) { begin_pause(); }
 
-OPCACHE_EXPORT int mkldnn_opcache_resume(void) { return resume() ? 0 : 1; }
+OPCACHE_EXPORT int mkldnn_opcache_resume(void) { return end_pause() ? 0 : 1; }
