@@ -83,6 +83,14 @@ def make_faulty(paths: Layout, toolchain: Toolchain, fault: str, library: Path) 
     atomic.write_bytes(library, made.read_bytes())
 
 
+def make_cpp_test(paths: Layout, toolchain: Toolchain, name: str) -> Path:
+    """Compile one of the C++ tests and return it; it finds its libraries by LD_LIBRARY_PATH."""
+    program = paths.build / "tests-cpp" / name
+    headers = paths.headers(toolchain.headers)
+    _make(paths.cpp_tests, program, str(program), f"HEADERS={headers}", f"BUILD={paths.build}")
+    return program
+
+
 def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
     """Compile the micro-benchmark, for all hosts."""
     mxnet = paths.stock(toolchain.headers) / "mxnet"
@@ -90,10 +98,14 @@ def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
 
 
 def _compile(sources: Path, product: Path, **variables: object) -> None:
+    """Compile ``product`` by the Makefile in ``sources``."""
+    words = [f"{name}={value}" for name, value in variables.items()]
+    _make(sources, product, *words, f"OUT={product.parent}")
+
+
+def _make(sources: Path, product: Path, *words: str) -> None:
     """Run the Makefile in ``sources``, which knows what is out of date."""
-    command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(sources)]
-    command += [f"{name}={value}" for name, value in variables.items()]
-    command.append(f"OUT={product.parent}")
+    command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(sources), *words]
     # The variables and jobs of a make that called us are not meant for this one.
     outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
     environment = {name: value for name, value in os.environ.items() if name not in outer}

@@ -36,6 +36,11 @@ class Layout:
         return self.root / "patches" / "python" / "mkldnn_opcache"
 
     @property
+    def cpp_tests(self) -> Path:
+        """The C++ tests, with their own Makefile."""
+        return self.root / "tests" / "cpp"
+
+    @property
     def build(self) -> Path:
         """Everything built, except the wheels."""
         return self.root / "build"

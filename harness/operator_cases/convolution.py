@@ -81,6 +81,18 @@ CONVOLUTION = (
         for blocked in (PLAIN, BLOCKED)
     ),
     _convolution("no-bias", _IMAGE, 16, _THREE, _PAD, bias=False, quick=True),
+    # Pairs whose tensors have the same shapes, so that only what the names say tells them apart.
+    *(
+        _convolution(f"pair-{name}", (2, 16, side, side), 16, _THREE, attributes, quick=True)
+        for name, side, attributes in (
+            ("stride-2", 6, {"stride": _TWO}),
+            ("stride-3", 6, {"stride": _THREE}),
+            ("pad-0", 8, {"stride": (4, 4)}),
+            ("pad-1", 8, {"stride": (4, 4), "pad": _ONE}),
+            ("dilate-1", 9, {"stride": _THREE, "pad": _ONE}),
+            ("dilate-2", 9, {"stride": _THREE, "pad": _ONE, "dilate": _TWO}),
+        )
+    ),
     *(
         _convolution(name, data, filters, kernel, attributes, quick="11" not in name)
         for name, data, filters, kernel, attributes in (

@@ -41,10 +41,12 @@ class Context:
         variant: str,
         overrides: Optional[Mapping[str, str]] = None,
         layout: Optional[Layout] = None,
+        timeout_s: Optional[float] = None,
     ) -> Dict[str, Any]:
         """Run a job in a fresh process on a variant; its result has what it said on ``stderr``.
 
-        Raises what run_worker raises. ``layout`` replaces that of the verification.
+        Raises what run_worker raises. ``layout`` and ``timeout_s`` replace those of the
+        verification.
         """
         threads = Threads(
             omp_num_threads=self.settings.omp_num_threads, kmp_affinity=None, kmp_blocktime=None
@@ -55,7 +57,7 @@ class Context:
             host,
             parse_variant(variant),
             threads,
-            self.timeout_s,
+            timeout_s or self.timeout_s,
             overrides,
             expect_hits=False,
             keep_stderr=True,

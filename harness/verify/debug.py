@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from harness.job import DescribeJob, HashJob
+from harness.job import DescribeJob, HashJob, Job
+from harness.layout import Layout
 from harness.run import WorkerFailed
 from harness.verify.context import Check, Context, Task, check
 
@@ -70,11 +71,11 @@ def run(context: Context, task: Task) -> List[Check]:
     case = context.settings.case(task.subject)
     operators = _operators(context, task.host)[case.model]["operators"]
     job = HashJob(**case.model_dump(), seed=context.settings.seed, steps=STEPS)
-    stock = _report(context, job, task.host, "stock")
+    stock = report(context, job, task.host, "stock")
     checks = [judge(task, "stock", stock, stock, operators)]
     for scope in context.scopes(task.host):
-        report = _report(context, job, task.host, scope)
-        checks.append(judge(task, scope, report, stock, operators))
+        found = report(context, job, task.host, scope)
+        checks.append(judge(task, scope, found, stock, operators))
     return checks
 
 
@@ -83,14 +84,22 @@ def _operators(context: Context, host: str) -> Any:
     return context.run(DescribeJob(), host, "stock")["networks"]
 
 
-def _report(context: Context, job: HashJob, host: str, variant: str) -> Report:
+def report(
+    context: Context,
+    job: Job,
+    host: str,
+    variant: str,
+    overrides: Optional[Mapping[str, str]] = None,
+    layout: Optional[Layout] = None,
+    timeout_s: Optional[float] = None,
+) -> Report:
+    """Run a job under MXNet's checker; the arguments are those of Context.run."""
+    variables = {**(overrides or {}), "MXNET_MKLDNN_DEBUG": "1"}
     try:
-        return parse(context.run(job, host, variant, {"MXNET_MKLDNN_DEBUG": "1"})["stderr"])
+        return parse(context.run(job, host, variant, variables, layout, timeout_s)["stderr"])
     except WorkerFailed as error:
         found = parse(error.stderr)
-        if found.failed is None:
-            return Report(found.counts, None, found.excluded, crash=str(error))
-        return found
+        return found if found.failed else replace(found, crash=str(error))
 
 
 def judge(
@@ -107,7 +116,7 @@ def judge(
         where = f"{report.failed} after {report.total} checks"
         if variant == "stock" or (report.failed, report.counts) == (stock.failed, stock.counts):
             return found("stock", f"{report.failed} fails, on stock too ({report.total} checks)")
-        return found("fail", f"{report.failed} fails", f"stock: {_outcome(stock)}, here: {where}")
+        return found("fail", f"{report.failed} fails", f"stock: {outcome(stock)}, here: {where}")
     missing = unchecked(operators, report)
     if missing:
         return found("fail", f"{', '.join(missing)} never checked")
@@ -121,7 +130,8 @@ def judge(
     return found("pass", f"pass, {report.total} checks{left_out}")
 
 
-def _outcome(report: Report) -> str:
+def outcome(report: Report) -> str:
+    """Say in a few words what the checker found."""
     if report.crash is not None:
         return "crashed"
     if report.failed is not None:

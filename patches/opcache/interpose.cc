@@ -212,6 +212,6 @@ OPCACHE_API int mkldnn_opcache_set_capacity(size_t capacity) {
   return 0;
 }
 
-OPCACHE_API void mkldnn_opcache_pause(void) { pause(); }
+OPCACHE_API void mkldnn_opcache_pause(void) { begin_pause(); }
 
-OPCACHE_API int mkldnn_opcache_resume(void) { return resume() ? 0 : 1; }
+OPCACHE_API int mkldnn_opcache_resume(void) { return end_pause() ? 0 : 1; }

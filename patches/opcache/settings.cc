@@ -75,13 +75,13 @@ bool change_capacity(size_t capacity) {
   return true;
 }
 
-void pause() {
+void begin_pause() {
   Lock lock;
   ++g_pauses;
   put_in_force();
 }
 
-bool resume() {
+bool end_pause() {
   Lock lock;
   if (g_pauses == 0) return false;
   --g_pauses;

@@ -39,8 +39,8 @@ ScopeChange change_scope(const char *text, char *bad, size_t bad_size);
 // False, and nothing changes, when it is more than the environment may ask for.
 bool change_capacity(size_t capacity);
 // Pauses are counted: the scope is in force when as many were ended. False: there is none to end.
-void pause();
-bool resume();
+void begin_pause();
+bool end_pause();
 // Asks every thread to drop what it has idle.
 void demand_clear();
 

@@ -24,6 +24,8 @@ from .library import LIBRARY, Error, NotLoaded, loaded, mapped, read_stats
 __all__ = [
     "Error",
     "NotLoaded",
+    "OPERATORS",
+    "SCOPES",
     "active",
     "callback",
     "capacity",
