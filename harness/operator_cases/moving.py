@@ -45,6 +45,9 @@ CONCAT = (
     _concat("odd", _channels(3, 5), quick=True),
     *(_concat("rows", _ROWS, *blocked, dim=2) for blocked in (PLAIN, _TWO, (*_TWO, "head"))),
     *(_concat("columns", _COLUMNS, *blocked, dim=3) for blocked in (PLAIN, _TWO)),
+    # With the first case, inputs of the same shapes that are joined along another axis.
+    _concat("pair-rows", _channels(16, 16), dim=2, quick=True),
+    _concat("pair-columns", _channels(16, 16), dim=3, quick=True),
     _concat("matrix", ((4, 10), (4, 6))),
     _concat("matrix-3", ((4, 16), (4, 16), (4, 16))),
     # MXNet joins along the first axis, and arrays of three dimensions, itself.

@@ -136,7 +136,7 @@ def _by_cpp_test(task: Task, layout: Layout) -> Dict[str, List[str]]:
     test = make_cpp_test(layout, load_toolchain(layout.toolchain), program)
     folders = [layout.library.parent, layout.stock(task.host) / "mxnet"]
     done = subprocess.run(
-        [str(test), case],
+        [str(test), "--here", case],  # in this environment
         env={
             "LD_LIBRARY_PATH": ":".join(map(str, folders)),
             "MKLDNN_OPCACHE_SHADOW": shadow.RATE,
