@@ -53,11 +53,27 @@ class HashJob:
 
 @dataclass(frozen=True)
 class OperatorsJob:
-    """Run every case of one operator ``steps`` times forward and backward; hash the results."""
+    """Run every case of operators (of harness/operator_cases, joined by ``+``) for some steps.
+
+    The result holds, by ``operator/case/array``:
+
+    - ``hashes``: SHA-256 over the array's bytes in all steps;
+    - ``errors``: the worst step's comparison with the reference: ``error`` (the largest difference
+      over the largest expected value, None if not finite), ``tolerance``, ``index``, ``found``
+      and ``expected``, the last two as text;
+
+    and by ``operator/case``, or None for the whole where no cache is loaded:
+
+    - ``calls``: for the ``first`` step and the sum of the ``later`` ones, by the counters' names
+      of operators, how many primitives MXNet had ``created`` and how many were ``avoided``.
+
+    harness/operator_check.judge tells what is wrong with it. ``quick`` runs a part of the cases.
+    """
 
     operator: str
     seed: int = 1
     steps: int = 4
+    quick: bool = False
 
 
 @dataclass(frozen=True)

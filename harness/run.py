@@ -27,7 +27,7 @@ from harness.record import Threads
 
 SCOPES = ("off", "backward", "all")
 # What a list in MKLDNN_OPCACHE may hold (patches/opcache/op.cc).
-_LIST_WORDS = (*OPERATOR_CASES, "softmax", "reorder", "sum", "concat", "forward")
+_LIST_WORDS = (*OPERATOR_CASES, "forward")
 _PRELOAD = "preload:"
 _STDERR_LINES = 20
 

@@ -1,9 +1,9 @@
 """Ways to use MXNet that plain training does not exercise, each small and run for a few steps.
 
-With harness/worker.py, its only importer, one of the two files that import mxnet at their top. A
-scenario yields, for every step, every array that MXNet computed in it, on data that is new in
-every step: a cached primitive that still pointed at an earlier step's buffers would give the
-right answer on equal data.
+With harness/worker.py, its only importer, and harness/operator_run.py, the only files that import
+mxnet at their top. A scenario yields, for every step, every array that MXNet computed in it, on
+data that is new in every step: a cached primitive that still pointed at an earlier step's buffers
+would give the right answer on equal data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One job in one fresh process: with harness/scenarios.py, the only files that import mxnet.
+"""One job in one fresh process; imports mxnet at its top, as do scenarios.py and operator_run.py.
 
 Run as ``python -m harness.worker JOB.json OUT.json`` (``-`` for OUT prints the result) with
 PYTHONPATH naming the MXNet to use; the parent chooses it, this file never does. The result is
@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import mxnet as mx
 import numpy
 
-from harness import atomic, initial, library, operator_cases, scenarios
+from harness import atomic, initial, library, operator_run, scenarios
 from harness.errors import HarnessError
 from harness.job import HashJob, Job, OperatorsJob, ScenarioJob, TrainJob, job_from_json
 from models.registry import Network, find_network
@@ -58,7 +58,7 @@ def run(job: Job) -> Dict[str, Any]:
     elif isinstance(job, ScenarioJob):
         result = hash_scenario(job, cache)
     else:
-        result = hash_operator(job, cache)
+        result = check_operators(job, cache)
     return {
         **result,
         "versions": {
@@ -146,54 +146,16 @@ def hash_training(job: HashJob, cache: Cache) -> Dict[str, Any]:
     }
 
 
-def hash_operator(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
-    """Run an operator's cases on new data in every step and hash outputs and gradients.
-
-    New data, because a cached primitive that still pointed at an earlier step's buffers would
-    give the right answer on equal data.
-    """
-    hashes = {}
-    for case in operator_cases.find_cases(job.operator):
-        operator = getattr(mx.nd, case.op)
-        running: Dict[str, Any] = {}
-        for step in range(job.steps):
-            for name, value in _operator_step(job, case, operator, step).items():
-                running.setdefault(name, hashlib.sha256()).update(value.tobytes())
-        for name in sorted(running):
-            hashes[f"{case.name}/{name}"] = running[name].hexdigest()
-    return {"hashes": hashes, "digest": _combined(hashes), "stats": _counters(cache)}
+def check_operators(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
+    """Run operators' cases, hash every array and compare it with the reference."""
+    found = operator_run.run_operators(job, cache)
+    return {**found, "digest": _combined(found["hashes"]), "stats": _counters(cache)}
 
 
 def hash_scenario(job: ScenarioJob, cache: Cache) -> Dict[str, Any]:
     """Run a scenario and hash every array of every step."""
     found = scenarios.run_scenario(job)
     return {**found, "digest": _combined(found["hashes"]), "stats": _counters(cache)}
-
-
-def _operator_step(
-    job: OperatorsJob, case: operator_cases.Case, operator: Any, step: int
-) -> Dict[str, numpy.ndarray]:
-    inputs = {}
-    for name, shape in case.inputs.items():
-        value = initial.uniform(job.seed, f"{case.name}/{name}/{step}", shape)
-        # A variance must be positive.
-        inputs[name] = mx.nd.array(value + 2.0 if name == "moving_var" else value)
-    learned = [name for name in inputs if not name.startswith("moving_")]
-    for name in learned:
-        inputs[name].attach_grad()
-    with mx.autograd.record():
-        data = _blocked(job, inputs["data"]) if case.blocked else inputs["data"]
-        output = operator(data, *list(inputs.values())[1:], **case.attributes)
-    head = initial.uniform(job.seed, f"{case.name}/head/{step}", output.shape)
-    output.backward(mx.nd.array(head))
-    _wait_for_moving_statistics()
-    arrays = {"output": output.asnumpy()}
-    for name, array in inputs.items():
-        if name in learned:
-            arrays[f"gradient-{name}"] = array.grad.asnumpy()
-        else:
-            arrays[f"state-{name}"] = array.asnumpy()
-    return arrays
 
 
 def _wait_for_moving_statistics() -> None:
@@ -203,12 +165,6 @@ def _wait_for_moving_statistics() -> None:
     MXNet's engine: who reads them at once gets values from before the update, or torn ones.
     """
     mx.nd.waitall()
-
-
-def _blocked(job: OperatorsJob, data: Any) -> Any:
-    channels = data.shape[1]
-    weight = mx.nd.array(initial.uniform(job.seed, "blocked", (channels, channels, 1, 1)))
-    return mx.nd.Convolution(data, weight, kernel=(1, 1), num_filter=channels, no_bias=True)
 
 
 def _combined(hashes: Dict[str, str]) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Dict, List, Mapping, Tuple
 
-from harness.job import Job
+from harness.job import Job, OperatorsJob
 from harness.layout import Layout
+from harness.operator_cases import OPERATOR_CASES
 from harness.record import Threads
 from harness.run import parse_variant, run_worker
 
 TIMEOUT_S = 300
+# In one process, because starting MXNet takes longer than the quick cases of an operator.
+EVERY_OPERATOR = OperatorsJob("+".join(OPERATOR_CASES), quick=True)
 
 
 @lru_cache(maxsize=None)

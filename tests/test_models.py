@@ -12,7 +12,6 @@ from harness import initial, library
 from harness.errors import HarnessError
 from harness.job import HashJob, Job, OperatorsJob, TrainJob, job_from_json, to_json
 from harness.layout import Layout
-from harness.operator_cases import OPERATOR_CASES, find_cases
 from harness.record import Threads
 from harness.run import parse_variant, run_worker
 from models.registry import NETWORKS, check_image_size, find_network
@@ -57,14 +56,6 @@ def test_foreign_jobs_are_refused(value: Any) -> None:
 def test_unknown_fields_of_jobs_are_refused() -> None:
     with pytest.raises(HarnessError, match="job of kind hash: .*'colour'"):
         job_from_json({**to_json(HashJob("alexnet", 1, 224)), "colour": 1})
-
-
-def test_operator_cases_have_different_names() -> None:
-    for operator in OPERATOR_CASES:
-        names = [case.name for case in find_cases(operator)]
-        assert len(set(names)) == len(names)
-    with pytest.raises(HarnessError, match="unknown operator 'relu': expected one of activation"):
-        find_cases("relu")
 
 
 def test_initial_values_depend_on_seed_and_name() -> None:
@@ -147,11 +138,3 @@ def test_arrays_can_be_dumped(
     with numpy.load(dump) as arrays:
         assert set(arrays) == set(done["hashes"])
         assert sum(arrays[name].size for name in arrays if name != "output") < 10_000
-
-
-@pytest.mark.parametrize("operator", sorted(OPERATOR_CASES))
-def test_operator_cases_run(layout: Layout, host: str, threads: Threads, operator: str) -> None:
-    job = OperatorsJob(operator=operator, steps=2)
-    done = run_worker(job, layout, host, parse_variant("stock"), threads, 60)
-    names = {case.name for case in find_cases(operator)}
-    assert {name.split("/")[0] for name in done["hashes"]} == names
