@@ -89,8 +89,8 @@ def test_operators_give_the_same_bits(built: Layout, host: str, scope: str) -> N
 
 
 def test_operators_give_the_same_bits_on_two_threads(built: Layout, host: str) -> None:
-    names = EVERY_OPERATOR.operator.replace("batch_norm+", "")
-    job = OperatorsJob(names, quick=True)
+    """All but batch normalisation, some of whose shapes race on 1.3.1 (docs/determinism.md)."""
+    job = OperatorsJob(EVERY_OPERATOR.operator.replace("batch_norm+", ""), quick=True)
     stock = result_of(job, built, host, "stock", 2)
     assert differences(stock, result_of(job, built, host, "all", 2)) == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from harness.operator_cases.case import BLOCKED, LAYOUTS, Case, Shape, StockFault, make_case
+from harness.operator_cases.case import BLOCKED, LAYOUTS, PLAIN, Case, Shape, StockFault, make_case
 
 _IMAGE, _SMALL = (2, 16, 8, 8), (3, 16, 6, 6)
 
@@ -96,7 +96,7 @@ BATCH_NORM = (
             stock_fault=_writes(name),
         )
         for name in ("data", "gamma", "beta")
-        for blocked in (LAYOUTS[0], BLOCKED)
+        for blocked in (PLAIN, BLOCKED)
     ),
 )
 
@@ -131,7 +131,10 @@ LRN = (
     ),
     *(_lrn(f"odd-{nsize}", (1, 7, 5, 6), {"nsize": nsize}) for nsize in (3, 5)),
     *(_lrn(f"size-{nsize}", _IMAGE, {"nsize": nsize}) for nsize in (1, 11)),
-    *(_lrn("add", _SMALL, {"nsize": 5}, *blocked, grad_req={"data": "add"}) for blocked in LAYOUTS),
+    *(
+        _lrn("add", _SMALL, {"nsize": 5}, *b, grad_req={"data": "add"}, quick=b == PLAIN)
+        for b in LAYOUTS
+    ),
     *(
         _lrn("predict", _SMALL, {"nsize": 5}, *blocked, train=False, backward=False)
         for blocked in LAYOUTS[:2]

@@ -31,7 +31,10 @@ def _activations(act_type: str) -> Tuple[Case, ...]:
         # MXNet computes arrays of three and of five dimensions itself.
         _activation(act_type, (2, 3, 8), reaches=()),
         _activation(act_type, (1, 2, 3, 4, 5), reaches=()),
-        *(_activation(act_type, _SMALL, *b, name="-add", grad_req=_ADD) for b in LAYOUTS),
+        *(
+            _activation(act_type, _SMALL, *b, name="-add", grad_req=_ADD, quick=b == PLAIN)
+            for b in LAYOUTS
+        ),
         *(
             _activation(act_type, _SMALL, *b, name="-predict", train=False, backward=False)
             for b in LAYOUTS[:2]

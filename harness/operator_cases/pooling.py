@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from harness.operator_cases.case import LAYOUTS, Case, Shape, make_case
+from harness.operator_cases.case import LAYOUTS, PLAIN, Case, Shape, make_case
 
 _ONE, _TWO, _THREE = (1, 1), (2, 2), (3, 3)
 _IMAGE, _SMALL = (2, 16, 8, 8), (2, 16, 6, 6)
@@ -83,7 +83,9 @@ POOLING = (
         )
     ),
     *(
-        _pooling(kind, "add", _SMALL, _HALVE, *blocked, grad_req={"data": "add"})
+        _pooling(
+            kind, "add", _SMALL, _HALVE, *blocked, grad_req={"data": "add"}, quick=blocked == PLAIN
+        )
         for kind in _KINDS
         for blocked in LAYOUTS
     ),
