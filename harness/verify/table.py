@@ -15,6 +15,7 @@ TITLES = {
     "faults": "Planted faults: what catches them",
     "upstream": "MXNet's own unit tests: outcomes on stock and patched",
 }
+_ORDER = ("stock", "backward", "all", "operators", "bitwise", "debug", "shadow")
 _SIGNS = {"pass": "", "fail": "FAIL: ", "stock": "stock: "}
 
 
@@ -38,7 +39,8 @@ def summary(record: VerifyRecord) -> str:
 
 
 def _table(checks: List[Check]) -> List[str]:
-    variants = list(dict.fromkeys(check.variant for check in checks))
+    found = {check.variant for check in checks}
+    variants = [v for v in _ORDER if v in found] + sorted(found.difference(_ORDER))
     rows: Dict[Tuple[str, str], Dict[str, str]] = {}
     for check in checks:
         row = rows.setdefault((check.subject, check.host), {})
