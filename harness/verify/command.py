@@ -41,6 +41,7 @@ _EXAMPLES = """examples:
   python -m harness verify --stages bitwise,shadow --models resnet-50 --hosts 1.3.1
   python -m harness verify --out results/raw/verify.json
   python -m harness verify --resume results/raw/verify.json
+  python -m harness verify --show results/raw/verify.json > results/verify.md
 
 exit code: 0 when every check passed or failed on stock alike, 1 when one failed.
 """
@@ -64,12 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-files", help="of MXNet's tests, such as mkl/test_mkldnn.py")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
+    target.add_argument("--show", type=Path, help="print the tables of a record, and check nothing")
     target.add_argument("--resume", type=Path, help="record of an unfinished run to complete")
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
+    if args.show:
+        return _report(load_as(VerifyRecord, KIND, SCHEMA_VERSION, args.show))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
     settings = plan.resolve(
@@ -94,10 +98,15 @@ def main(args: argparse.Namespace) -> int:
         raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
     context = Context(layout, settings, config.timeout_s, args.mxnet_tests)
     run = make_checks(context, run, path, config.workers)
-    print(table.render(run))
+    code = _report(run)
+    print(f"\nrecord: {shown(path, layout.root)}")
+    return code
+
+
+def _report(run: VerifyRecord) -> int:
+    print(table.render(run), end="")
     for line in table.explanations(run):
         print(line, file=sys.stderr)
-    print(f"record: {shown(path, layout.root)}")
     return 1 if run.failures else 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
 from harness.table import markdown
 from harness.verify.record import Check, VerifyRecord
@@ -20,13 +20,40 @@ _SIGNS = {"pass": "", "fail": "FAIL: ", "stock": "stock: "}
 
 
 def render(record: VerifyRecord) -> str:
-    """Return a Markdown table per kind of check, and a line that counts."""
+    """Return a Markdown table per kind of check, an overview, and a line that counts."""
     lines: List[str] = []
     for stage in TITLES:
         checks = [check for check in record.checks if check.stage == stage]
         if checks:
             lines += [f"**{TITLES[stage]}**", "", *_table(checks), ""]
+    if record.settings.networks:
+        lines += ["**Networks: all hosts and scopes together**", "", *overview(record), ""]
     return "\n".join([*lines, summary(record)]) + "\n"
+
+
+def overview(record: VerifyRecord) -> List[str]:
+    """Return a table with a row per network: what the patched builds of all hosts passed."""
+    kinds: Dict[str, Tuple[str, Callable[[Check], int], str]] = {
+        "debug": ("MXNET_MKLDNN_DEBUG=1", lambda c: sum(c.detail["checks"].values()), "checks"),
+        "bitwise": ("bits against stock", lambda c: int(c.detail["arrays"]), "arrays"),
+        "shadow": ("shadow mode", lambda c: int(c.detail["shadow"]["executions"]), "executions"),
+    }
+    rows = []
+    for case in record.settings.networks:
+        row = [case.model, str(case.batch_size), str(case.image_size)]
+        for stage, (_, count, what) in kinds.items():
+            checks = [
+                check
+                for check in record.checks
+                if (check.stage, check.subject) == (stage, case.model) and check.variant != "stock"
+            ]
+            passed = [check for check in checks if check.status == "pass"]
+            others = sorted({check.status for check in checks} - {"pass"})
+            cell = f"pass, {sum(map(count, passed)):,} {what}" if passed else ""
+            row.append(", ".join(filter(None, [cell, *others])) or "-")
+        rows.append(row)
+    titles = ["network", "batch", "image", *(title for title, _, _ in kinds.values())]
+    return markdown(titles, [titles[0], *titles[3:]], rows)
 
 
 def summary(record: VerifyRecord) -> str:
