@@ -45,3 +45,10 @@ def test_an_unknown_host_is_named_with_the_known_ones() -> None:
         HarnessError, match=r"unknown host '1\.2': expected one of 1\.3\.1, 1\.4\.1"
     ):
         toolchain.host("1.2")
+
+
+def test_the_library_has_the_projects_version() -> None:
+    paths = layout.here()
+    version = config.project_version(paths.pyproject)
+    text = (paths.sources / "version.h").read_text(encoding="utf-8")
+    assert f'kVersion[] = "{version}"' in text

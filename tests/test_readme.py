@@ -8,6 +8,9 @@ import pytest
 
 from harness import record, table
 from harness.layout import Layout
+from harness.verify.record import KIND, SCHEMA_VERSION, VerifyRecord
+from harness.verify.table import overview, render, summary
+from models.registry import REFERENCE_NETWORKS
 
 # Which document shows which record's whole table.
 SHOWN = (
@@ -41,3 +44,14 @@ def test_every_measured_row_of_the_readme_is_in_a_record(layout: Layout) -> None
     for name in records:
         known |= table_rows(table.render(record.load(layout.root / "results" / "raw" / name)))
     assert measured and set(measured) <= known
+
+
+def test_the_verification_is_shown_as_it_was_recorded(layout: Layout) -> None:
+    path = layout.root / "results" / "raw" / "verify.json"
+    run = record.load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
+    assert (layout.root / "results" / "verify.md").read_text(encoding="utf-8") == render(run)
+    readme = (layout.root / "README.md").read_text(encoding="utf-8")
+    assert set(overview(run)) <= table_rows(readme)
+    assert summary(run) in readme
+    # The networks that the change of 2018 was tried on are all there.
+    assert {case.model for case in run.settings.networks} >= set(REFERENCE_NETWORKS)
