@@ -41,6 +41,8 @@ _SERVED = {
     "pooling": ("Pooling", "_backward_Pooling"),
 }
 _SINGLE = {"concat": "Concat", "reorder": "reorder", "softmax": "softmax", "sum": "sum"}
+# The hosts of which Case.reaches holds: MXNet 1.5 sends more to MKL-DNN, and keeps more itself.
+_PATHS_KNOWN = ("1.3.1", "1.4.1")
 # Any operator may make these around itself; deconvolution is made of convolution's primitives.
 _HELPERS = {"memory", "reorder", "sum"}
 _PARTS_OF_DECONVOLUTION = {"Convolution", "_backward_Convolution", "_backward_Deconvolution"}
@@ -122,7 +124,8 @@ def judge(result: Mapping[str, Any]) -> List[str]:
         if _excuse(name, result) is None:
             failures += _judge_error(name, comparison)
     if result["calls"] is not None:
-        failures += _judge_calls(result["calls"], result["stats"]["scope"])
+        paths_known = result["versions"]["mxnet"] in _PATHS_KNOWN
+        failures += _judge_calls(result["calls"], result["stats"]["scope"], paths_known)
     return failures
 
 
@@ -174,13 +177,13 @@ def _judge_error(name: str, comparison: Mapping[str, Any]) -> List[str]:
     ]
 
 
-def _judge_calls(calls: Mapping[str, Any], scope: str) -> List[str]:
+def _judge_calls(calls: Mapping[str, Any], scope: str, paths_known: bool) -> List[str]:
     failures = []
     covered = _covered(scope)
     reached = _reached(calls)
     for name, parts in calls.items():
         case = _case(*name.split("/"))
-        if case.reaches is not None:
+        if case.reaches is not None and paths_known:
             missing = set(case.reaches) - reached[_kept_as(case)]
             failures += [
                 f"{name}: expected primitives of {op}, found none" for op in sorted(missing)

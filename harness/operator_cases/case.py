@@ -39,7 +39,7 @@ class Case:
     # MXNet's training mode; without it batch normalisation uses its moving statistics.
     train: bool = True
     backward: bool = True
-    # The operators, in the names of the cache's counters, whose primitives MXNet makes for it.
+    # The operators, in the names of the cache's counters, whose primitives MXNet 1.3 and 1.4 make.
     # None where that depends on the host.
     reaches: Optional[Tuple[str, ...]] = ()
     stock_fault: Optional[StockFault] = None

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
     target.add_argument("--show", type=Path, help="print the tables of a record, and check nothing")
-    target.add_argument("--resume", type=Path, help="record of an unfinished run to complete")
+    target.add_argument("--resume", type=Path, help="record to complete: what it lacks or failed")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -93,7 +93,10 @@ def main(args: argparse.Namespace) -> int:
     if args.resume:
         recorded = load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
         check_compatible(recorded, run)
-        run = recorded
+        # A task that failed may have been mended since: it is done again.
+        failed = {check.key for check in recorded.failures}
+        kept = [check for check in recorded.checks if check.key not in failed]
+        run = recorded.model_copy(update={"checks": kept})
     elif path.exists():
         raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
     context = Context(layout, settings, config.timeout_s, args.mxnet_tests)
