@@ -75,7 +75,12 @@ def test_report_of_mxnets_checker_is_read() -> None:
 def test_backward_operator_that_was_never_checked_is_named() -> None:
     report = debug.parse(LOG)
     assert debug.unchecked({"Convolution": 3, "LRN": 1, "FullyConnected": 1}, report) == []
-    assert debug.unchecked({"Convolution": 3, "Pooling": 1}, report) == ["_backward_Pooling"]
+    # Not sent to MKL-DNN in either direction: MXNet's choice, and said.
+    assert debug.unchecked({"Convolution": 3, "Pooling": 1}, report) == []
+    assert debug.left_to_mxnet({"Convolution": 3, "Pooling": 1}, report) == ["Pooling"]
+    forward_only = debug.parse(LOG + "[1] x.cc:511: test Pooling\n")
+    assert debug.unchecked({"Pooling": 1}, forward_only) == ["_backward_Pooling"]
+    assert debug.left_to_mxnet({"Pooling": 1}, forward_only) == []
 
 
 def test_silent_checker_fails() -> None:

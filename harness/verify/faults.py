@@ -7,6 +7,7 @@ bug either. patches/README.md tells what each fault is.
 from __future__ import annotations
 
 import subprocess
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
@@ -26,6 +27,8 @@ _FIRST_HOST = "1.3.1"  # makes the primitives of all seven operators anew in eve
 # Preloaded, because only the library differs; a wrong primitive may never end.
 VARIANT = "preload:all"
 _TIMEOUT_S = 180.0
+# Two hosts may want the same library at the same time.
+_COMPILING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class FaultyLayout(Layout):
 def faulty(layout: Layout, fault: str) -> Layout:
     """Return a work tree like ``layout`` whose library has a fault; builds it."""
     found = type(f"Faulty{fault}", (FaultyLayout,), {"fault": fault})(layout.root)
-    make_faulty(layout, load_toolchain(layout.toolchain), fault, found.library)
+    with _COMPILING:
+        make_faulty(layout, load_toolchain(layout.toolchain), fault, found.library)
     return found
 
 
@@ -133,7 +137,8 @@ def _wrong_values(result: Mapping[str, Any]) -> List[str]:
 
 def _by_cpp_test(task: Task, layout: Layout) -> Dict[str, List[str]]:
     program, case = FAULTS[task.subject].cpp_test
-    test = make_cpp_test(layout, load_toolchain(layout.toolchain), program)
+    with _COMPILING:
+        test = make_cpp_test(layout, load_toolchain(layout.toolchain), program)
     folders = [layout.library.parent, layout.stock(task.host) / "mxnet"]
     done = subprocess.run(
         [str(test), "--here", case],  # in this environment
