@@ -415,6 +415,7 @@ void ThreadCache::make_room() {
 
 // A released primitive of this thread becomes idle; beyond the bound the least recently used goes.
 void ThreadCache::take_back(Primitive *p) {
+  if (shadowing()) forget_primitive(p->real);  // here, where it was made
   Descriptor *d = p->descriptor;
   --d->live_primitives;
   add_live(-1);
@@ -613,6 +614,7 @@ void release(Primitive *p) {
   const bool last_of_descriptor = --d->live_primitives == 0;
   const uint64_t live = owner->add_live(-1);
   pthread_mutex_unlock(&owner->mutex_);
+  if (shadowing()) forget_primitive(p->real);
   destroy_primitive(p, op);
   if (last_of_descriptor) drop_reference(d);
   if (live == 0) delete owner;

@@ -184,6 +184,19 @@ class ThreadCache {
   Key key_;
 };
 
+// Around what the real library creates: what it calls back through the exported functions meanwhile
+// is its own business.
+class Busy {
+ public:
+  explicit Busy(ThreadCache *cache) : cache_(cache), was_(cache->busy) { cache->busy = true; }
+  ~Busy() { cache_->busy = was_; }
+  bool was() const { return was_; }
+
+ private:
+  ThreadCache *cache_;
+  bool was_;
+};
+
 // Ours or not? Lock-free; nullptr for handles of the real library.
 Descriptor *find_descriptor(const_mkldnn_primitive_desc_t handle);
 Primitive *find_primitive(const_mkldnn_primitive_t handle);

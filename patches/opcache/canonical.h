@@ -63,13 +63,11 @@ template <class Create>
 mkldnn_status_t create_timed(ThreadCache *cache, Op op, const Create &create,
                              uint64_t *cost_ticks) {
   const uint64_t start = ticks();
-  const bool was_busy = cache->busy;
-  cache->busy = true;
+  Busy busy(cache);
   const mkldnn_status_t status = create();
-  cache->busy = was_busy;
   *cost_ticks = ticks() - start;
   // What the real library makes for itself is part of the creation that asked for it.
-  if (status == mkldnn_success && !was_busy) {
+  if (status == mkldnn_success && !busy.was()) {
     Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
     counters[kDescriptorsCreated].add(1);
     counters[kCreateTicks].add(*cost_ticks);
@@ -108,10 +106,11 @@ void shadow_hit(ThreadCache *cache, Descriptor *d, const Source &source) {
     return;
   }
   mkldnn_primitive_desc_t fresh = nullptr;
-  const bool was_busy = cache->busy;
-  cache->busy = true;
-  const mkldnn_status_t status = source.create(&fresh);
-  cache->busy = was_busy;
+  mkldnn_status_t status;
+  {
+    Busy busy(cache);
+    status = source.create(&fresh);
+  }
   try {
     Printer printer;
     source.visit(printer);

@@ -39,7 +39,8 @@ int mkldnn_opcache_set_scope(const char *scope, char *bad_word, size_t size);
 size_t mkldnn_opcache_get_capacity(void);
 
 /* 0 on success; 1, and nothing has changed, for more than 2^30. What is idle beyond a lower
- * capacity is evicted, by each thread its own, at the same times as with mkldnn_opcache_clear. */
+ * capacity is evicted, by each thread its own, at the same times as with mkldnn_opcache_clear; at
+ * 0, descriptors that callers held then stay until the next clear. */
 int mkldnn_opcache_set_capacity(size_t capacity);
 
 /* Between the two nothing new comes from the cache, on any thread, and what is in it stays; a copy

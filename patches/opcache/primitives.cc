@@ -205,10 +205,11 @@ mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
   if (p->bindings > 0) cache->make_room();
   const uint64_t start = ticks();
   // The caller's descriptor may be held by the table alone: nothing is dropped meanwhile.
-  const bool was_busy = cache->busy;
-  cache->busy = true;
-  mkldnn_status_t status = make_real(r, p);
-  cache->busy = was_busy;
+  mkldnn_status_t status;
+  {
+    Busy busy(cache);
+    status = make_real(r, p);
+  }
   if (status == mkldnn_success && !cache->adopt(p)) {
     r.primitive_destroy(p->real);
     status = mkldnn_out_of_memory;
@@ -294,7 +295,6 @@ mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
   Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
   if (p != nullptr) {
     CacheTime time(cache);
-    if (shadowing()) forget_primitive(primitive);
     release(p);
     return mkldnn_success;
   }

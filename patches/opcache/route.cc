@@ -13,12 +13,18 @@ namespace {
 
 // Names are looked up in the program and what it was started with first, then in the library that
 // calls and what that one needs: the order of the dynamic loader, without ourselves.
+// nullptr when that leads back here: preloaded, we are taken for the copy in a patched MXNet.
 void *definition(const char *name, const void *caller) {
   if (void *const next = dlsym(RTLD_NEXT, name)) return next;
   Dl_info calling = {};
   if (dladdr(caller, &calling) == 0) return nullptr;
   void *const handle = dlopen(calling.dli_fname, RTLD_NOLOAD | RTLD_LAZY);
-  return handle != nullptr ? dlsym(handle, name) : nullptr;
+  void *const found = handle != nullptr ? dlsym(handle, name) : nullptr;
+  Dl_info there = {}, here = {};
+  const bool ours = found != nullptr && dladdr(found, &there) != 0 &&
+                    dladdr(reinterpret_cast<const void *>(&definition), &here) != 0 &&
+                    there.dli_fbase == here.dli_fbase;
+  return ours ? nullptr : found;
 }
 
 const char *file_of(const void *address) {

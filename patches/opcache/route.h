@@ -17,8 +17,8 @@ struct Route {
 #define OPCACHE_ROUTE(symbol, function)                                               \
   extern "C" __attribute__((visibility("hidden"))) const char opcache_first_##symbol; \
   extern "C" __attribute__((visibility("hidden"))) Route opcache_route_##symbol;      \
-  Route opcache_route_##symbol = {&opcache_first_##symbol, #symbol,                   \
-                                  reinterpret_cast<const void *>(&function)};         \
+  Route opcache_route_##symbol __attribute__((used)) = {                              \
+      &opcache_first_##symbol, #symbol, reinterpret_cast<const void *>(&function)};   \
   asm("opcache_route " #symbol)
 
 // A jump leaves registers and stack as the caller made them, which no function in C++ can promise
@@ -30,14 +30,14 @@ asm(R"(
     .type \symbol, @function
   \symbol:
     .cfi_startproc
-    endbr64
+    .byte 0xf3, 0x0f, 0x1e, 0xfa  # endbr64, by name unknown to assemblers before 2.29
     jmp *opcache_route_\symbol(%rip)
     .cfi_endproc
     .size \symbol, .-\symbol
     .hidden opcache_first_\symbol
   opcache_first_\symbol:
     .cfi_startproc
-    endbr64
+    .byte 0xf3, 0x0f, 0x1e, 0xfa  # endbr64, by name unknown to assemblers before 2.29
     leaq opcache_route_\symbol(%rip), %rax
     jmp opcache_first_call
     .cfi_endproc

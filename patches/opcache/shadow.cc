@@ -32,17 +32,6 @@ PointerMap<Fresh> g_fresh;     // by the canonical descriptor
 PointerMap<Shadow> g_shadows;  // by the cached primitive
 std::atomic<uint64_t> g_reported(0);
 
-// What the real library calls back through the exported functions meanwhile is its own business.
-class Busy {
- public:
-  explicit Busy(ThreadCache *cache) : cache_(cache), was_(cache->busy) { cache->busy = true; }
-  ~Busy() { cache_->busy = was_; }
-
- private:
-  ThreadCache *cache_;
-  bool was_;
-};
-
 Fresh *new_fresh(mkldnn_primitive_desc_t pd, const char *text) {
   Fresh *f = static_cast<Fresh *>(malloc(sizeof(Fresh) + strlen(text)));
   if (f == nullptr) return nullptr;
@@ -175,6 +164,7 @@ class Comparison {
         return false;
       }
       o.bytes = r.memory_primitive_desc_get_size(layout);
+      if (o.bytes == 0) return false;  // a view: MKL-DNN does not say how large it is
       o.before = static_cast<char *>(malloc(o.bytes + 1));
       o.fresh = static_cast<char *>(malloc(o.bytes + 1));
       outputs_[count_++] = o;
@@ -257,6 +247,10 @@ void forget_primitive(mkldnn_primitive_t primitive) {
 mkldnn_status_t submit_shadowed(const Real &r, ThreadCache *cache, mkldnn_stream_t stream, size_t n,
                                 mkldnn_primitive_t *primitives,
                                 mkldnn_primitive_t *error_primitive) {
+  // What the real library refuses, it refuses as a whole, before any of them runs.
+  bool refused = primitives == nullptr || n == 0;
+  for (size_t i = 0; !refused && i < n; ++i) refused = primitives[i] == nullptr;
+  if (refused) return r.stream_submit(stream, n, primitives, error_primitive);
   for (size_t i = 0; i < n; ++i) {
     const Shadow *const s = g_shadows.find(primitives[i]);
     const Primitive *const p = s != nullptr ? find_primitive(primitives[i]) : nullptr;

@@ -110,10 +110,9 @@ mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *pri
   const size_t first = s->count;
   mkldnn_status_t status = prepare(*r, s, n, primitives);
   if (status == mkldnn_success) {
-    // Ours exist only on threads that have a cache.
-    status = shadowing() && !s->lazy
-                 ? submit_shadowed(*r, ThreadCache::mine(), s->real, n, primitives, error_primitive)
-                 : r->stream_submit(s->real, n, primitives, error_primitive);
+    ThreadCache *const cache = shadowing() && !s->lazy ? ThreadCache::mine() : nullptr;
+    status = cache != nullptr ? submit_shadowed(*r, cache, s->real, n, primitives, error_primitive)
+                              : r->stream_submit(s->real, n, primitives, error_primitive);
   }
   // What was not submitted will not be executed, and its caller may destroy it.
   if (status != mkldnn_success) s->count = first;

@@ -1,5 +1,7 @@
 // Shadow mode against a real libmkldnn.so.0 of each release: silent where the cache is right. That
 // it speaks where the cache is wrong, the libraries with a planted fault show (Makefile: FAULTS).
+#include <thread>
+
 #include "opcache.h"
 #include "real_session.h"
 
@@ -32,6 +34,24 @@ void relu_in_place(Session *s) {
   CHECK_OK(s->api().primitive_destroy(p));
   s->add_result(data);
 }
+
+// A reorder over memory objects of its own; the handle is the caller's to destroy.
+struct Reorder {
+  explicit Reorder(Session *s) : handle(nullptr) {
+    const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
+    const auto from = s->memory(md), to = s->memory(tensor({2, 16, 5, 7}, formats().nhwc));
+    const auto pd = s->keep([&](mkldnn_primitive_desc_t *result) {
+      return s->api().reorder_primitive_desc_create_v2(result, from, to, nullptr);
+    });
+    out = s->new_buffer(to);
+    const mkldnn_primitive_at_t input =
+        mkldnn_primitive_at(s->memory_object(from, s->new_buffer(from)), 0);
+    const_mkldnn_primitive_t output = s->memory_object(to, out);
+    CHECK_OK(s->api().primitive_create(&handle, pd, &input, &output));
+  }
+  Data out;
+  mkldnn_primitive_t handle;
+};
 
 double found(const char *field) { return number(stats(), std::string("shadow/") + field); }
 
@@ -79,22 +99,13 @@ TEST(share_of_the_hits, "MKLDNN_OPCACHE_SHADOW=0.25") {
 TEST(lazy_streams_are_not_compared, "MKLDNN_OPCACHE_SHADOW=1") {
   for (int i = 0; i < 2; ++i) {
     Session s(through());
-    const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
-    const auto from = s.memory(md), to = s.memory(tensor({2, 16, 5, 7}, formats().nhwc));
-    const auto pd = s.keep([&](mkldnn_primitive_desc_t *result) {
-      return s.api().reorder_primitive_desc_create_v2(result, from, to, nullptr);
-    });
-    const mkldnn_primitive_at_t input =
-        mkldnn_primitive_at(s.memory_object(from, s.new_buffer(from)), 0);
-    const_mkldnn_primitive_t output = s.memory_object(to, s.new_buffer(to));
-    mkldnn_primitive_t p = nullptr;
-    CHECK_OK(s.api().primitive_create(&p, pd, &input, &output));
-    s.own(p);
+    Reorder r(&s);
     mkldnn_stream_t stream = nullptr;
     CHECK_OK(s.api().stream_create(&stream, mkldnn_lazy));
-    CHECK_OK(s.api().stream_submit(stream, 1, &p, nullptr));
+    CHECK_OK(s.api().stream_submit(stream, 1, &r.handle, nullptr));
     CHECK_OK(s.api().stream_wait(stream, 1, nullptr));
     CHECK_OK(s.api().stream_destroy(stream));
+    s.own(r.handle);
   }
   CHECK_EQ(found("executions"), 0);
   CHECK_EQ(found("skipped"), 1);  // of the second round
@@ -151,4 +162,33 @@ TEST(hint_at_an_address_that_was_used_before, "MKLDNN_OPCACHE_SHADOW=1") {
   CHECK(reused > 0);  // else nothing was tried
   for (const mkldnn_primitive_desc_t pd : held) CHECK_OK(api.primitive_desc_destroy(pd));
   CHECK_EQ(found("mismatches"), 0);
+}
+
+// Refused as by the real library: as a whole, and nothing is executed.
+TEST(batches_that_are_refused, "MKLDNN_OPCACHE_SHADOW=1") {
+  for (const Api *api : {&direct(), &through()}) {
+    Session s(*api);
+    const Reorder r(&s);
+    mkldnn_stream_t stream = nullptr;
+    CHECK_OK(api->stream_create(&stream, mkldnn_eager));
+    const float before = *static_cast<float *>(r.out->data);
+    mkldnn_primitive_t half[] = {r.handle, nullptr};
+    CHECK_EQ(api->stream_submit(stream, 1, nullptr, nullptr), mkldnn_invalid_arguments);
+    CHECK_EQ(api->stream_submit(stream, 2, half, nullptr), mkldnn_invalid_arguments);
+    CHECK_EQ(*static_cast<float *>(r.out->data), before);
+    CHECK_OK(api->stream_destroy(stream));
+    CHECK_OK(api->primitive_destroy(r.handle));
+  }
+}
+
+// A primitive goes home when another thread lets go of it, and its shadow with it.
+TEST(released_on_another_thread, "MKLDNN_OPCACHE_SHADOW=1") {
+  for (int i = 0; i < 3; ++i) {
+    Session s(through());
+    const Reorder r(&s);
+    s.submit(r.handle);
+    std::thread([&] { CHECK_OK(s.api().primitive_destroy(r.handle)); }).join();
+  }
+  CHECK_EQ(found("mismatches"), 0);
+  CHECK_EQ(found("executions"), 2);
 }
