@@ -149,12 +149,14 @@ TEST(hint_at_an_address_that_was_used_before, "MKLDNN_OPCACHE_SHADOW=1") {
     return pd;
   };
   std::vector<mkldnn_primitive_desc_t> held;
-  int reused = 0;
-  const void *last = nullptr;
-  for (int i = 0; i < 40; ++i) {
-    const mkldnn_primitive_desc_t hint = forward(i % 2 == 0 ? formats().nChw8c : formats().nchw);
-    reused += hint == last;
-    last = hint;
+  std::map<const void *, int> format_at;
+  std::mt19937 random(7);
+  int reused = 0;  // addresses that had a hint of the other layout
+  for (int i = 0; i < 200; ++i) {
+    const int format = random() % 2 == 0 ? formats().nChw8c : formats().nchw;
+    const mkldnn_primitive_desc_t hint = forward(format);
+    const auto before = format_at.emplace(hint, format).first;
+    reused += before->second != format;
     held.push_back(backward(hint));
     CHECK_OK(api.primitive_desc_destroy(hint));
     mkldnn_opcache_clear();  // of what nobody holds: the hint
