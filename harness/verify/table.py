@@ -26,7 +26,7 @@ def render(record: VerifyRecord) -> str:
         checks = [check for check in record.checks if check.stage == stage]
         if checks:
             lines += [f"**{TITLES[stage]}**", "", *_table(checks), ""]
-    if record.settings.networks:
+    if any(check.stage in ("bitwise", "debug", "shadow") for check in record.checks):
         lines += ["**Networks: all hosts and scopes together**", "", *overview(record), ""]
     return "\n".join([*lines, summary(record)]) + "\n"
 
