@@ -25,9 +25,17 @@ from harness.layout import Layout
 _STAMP = ".opcache-stamp.json"
 
 
+_EXAMPLES = """examples:
+  python -m harness build
+  PYTHONPATH=build/1.4.1-opcache python train.py
+  pip install dist/mxnet_mkl-1.4.1+opcache.*.whl
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The build takes no options: configs/toolchain.toml says what is built."""
-    del parser
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
 
 
 def main(args: argparse.Namespace) -> int:
