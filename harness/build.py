@@ -117,7 +117,7 @@ def _make(sources: Path, product: Path, *words: str) -> None:
     # The variables and jobs of a make that called us are not meant for this one.
     outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
     environment = {name: value for name, value in os.environ.items() if name not in outer}
-    result = subprocess.run(command, env=environment, stdout=sys.stderr)
+    result = subprocess.run(command, env=environment, stdout=2)  # to stderr
     if result.returncode != 0:
         raise HarnessError(f"compiling {sources} failed: make exit {result.returncode}")
     if not product.is_file():

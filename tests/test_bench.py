@@ -59,7 +59,7 @@ def test_plan_is_interleaved_and_rotates() -> None:
             ("--scopes", "stock,bakward"),
             "unknown scope 'bakward': expected stock, off, backward, all, operators joined by + "
             "(activation, batch_norm, convolution, deconvolution, fully_connected, lrn, pooling, "
-            "softmax, reorder, sum, concat, forward), or preload: before one of these",
+            "concat, reorder, softmax, sum, forward), or preload: before one of these",
         ),
         (("--hosts", "1.9.9"), "unknown host '1.9.9': expected one of 1.3.1, 1.4.1, 1.5.1.post0"),
         (
