@@ -28,6 +28,7 @@ _DEBUGGING = {
     "MKLDNN_JIT_DUMP": "MKL-DNN writes a file for each primitive that it creates",
     "MXNET_MKLDNN_DEBUG": "MXNet computes every result a second time to compare them",
     "MKLDNN_OPCACHE_TRACE": "the cache prints a line for each creation",
+    "MKLDNN_OPCACHE_SHADOW": "hits are made anew and run twice, to be compared",
 }
 _REMEDIES = (
     ("module 'numpy' has no attribute", "this MXNet needs NumPy before 1.24"),

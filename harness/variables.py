@@ -6,6 +6,7 @@ before anything starts. Pure, except that a statistics file's folder is looked f
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -16,7 +17,8 @@ CAPACITY = "MKLDNN_OPCACHE_CAPACITY"
 STATS = "MKLDNN_OPCACHE_STATS"
 ASSUME = "MKLDNN_OPCACHE_ASSUME"
 TRACE = "MKLDNN_OPCACHE_TRACE"
-ALL = (SCOPE, CAPACITY, STATS, ASSUME, TRACE)
+SHADOW = "MKLDNN_OPCACHE_SHADOW"
+ALL = (SCOPE, CAPACITY, STATS, ASSUME, TRACE, SHADOW)
 
 SCOPES = ("off", "backward", "all")
 # What a list in MKLDNN_OPCACHE may hold (patches/opcache/op.cc).
@@ -46,6 +48,14 @@ def capacity_fault(text: str) -> Optional[str]:
     return f"capacity: expected a number from 0 to {_CAPACITY_MOST}, found '{text}'"
 
 
+def shadow_fault(text: str) -> Optional[str]:
+    """Return what is wrong with a share of hits to be checked, or None."""
+    is_number = re.fullmatch(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", text, re.ASCII)
+    if is_number and float(text) <= 1:
+        return None
+    return f"expected a share from 0 to 1, found '{text}'"
+
+
 def faults(environment: Mapping[str, str], releases: Sequence[str]) -> List[Tuple[str, str]]:
     """Return (variable, what is wrong with its value) for each that the library would not take.
 
@@ -58,6 +68,8 @@ def faults(environment: Mapping[str, str], releases: Sequence[str]) -> List[Tupl
         found.append((SCOPE, scope_fault(given[SCOPE])))
     if CAPACITY in given:
         found.append((CAPACITY, capacity_fault(given[CAPACITY])))
+    if SHADOW in given:
+        found.append((SHADOW, shadow_fault(given[SHADOW])))
     if given.get(STATS, "stderr") != "stderr" and not Path(given[STATS]).parent.is_dir():
         found.append((STATS, f"{Path(given[STATS]).parent} is not a folder"))
     if ASSUME in given and given[ASSUME] not in releases:
