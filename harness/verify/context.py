@@ -48,19 +48,23 @@ class Context:
         Raises what run_worker raises. ``layout`` and ``timeout_s`` replace those of the
         verification.
         """
-        threads = Threads(
-            omp_num_threads=self.settings.omp_num_threads, kmp_affinity=None, kmp_blocktime=None
-        )
         return run_worker(
             job,
             layout or self.layout,
             host,
             parse_variant(variant),
-            threads,
+            self.threads,
             timeout_s or self.timeout_s,
             overrides,
             expect_hits=False,
             keep_stderr=True,
+        )
+
+    @property
+    def threads(self) -> Threads:
+        """The OpenMP settings of every process."""
+        return Threads(
+            omp_num_threads=self.settings.omp_num_threads, kmp_affinity=None, kmp_blocktime=None
         )
 
     def scopes(self, host: str) -> List[str]:

@@ -21,7 +21,6 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from harness.config import Toolchain
 from harness.errors import HarnessError
-from harness.record import Threads
 from harness.run import parse_variant, settings, whole_environment
 from harness.verify.context import Check, Context, Task, check
 from harness.verify.record import Status
@@ -103,11 +102,8 @@ def _copy_of(checkout: Optional[Path]) -> Iterator[Path]:
 def _outcomes(context: Context, root: Path, task: Task, word: str) -> Outcomes:
     """Return the outcome of every test of a file on a variant, by name."""
     variant = parse_variant(word)
-    threads = Threads(
-        omp_num_threads=context.settings.omp_num_threads, kmp_affinity=None, kmp_blocktime=None
-    )
     fixed = {"MXNET_TEST_SEED": "1", "MXNET_MODULE_SEED": "1"}
-    chosen = settings(variant, threads, fixed)
+    chosen = settings(variant, context.threads, fixed)
     environment = {
         **whole_environment(context.layout, task.host, variant, chosen),
         "PATH": os.environ.get("PATH", os.defpath),
