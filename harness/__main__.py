@@ -22,6 +22,7 @@ COMMANDS = (
     ("build", "harness.build", "build the library, the patched MXNets and their wheels"),
     ("bench", "harness.bench", "measure training throughput, stock against patched"),
     ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
+    ("converge", "harness.converge.command", "train on CIFAR-10, stock and patched on one curve"),
     ("bench-dist", "harness.bench_dist", "measure distributed training on this machine"),
     ("run", "harness.launcher", "run any command with the cache under its MXNet"),
     (

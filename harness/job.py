@@ -106,19 +106,45 @@ class DistTrainJob:
 
 
 @dataclass(frozen=True)
+class ConvergeJob:
+    """Train a network to its end on images that harness/converge prepared, and keep checkpoints.
+
+    ``data`` is a file of prepared images whose digest is ``data_sha256``; ``folder`` keeps the
+    checkpoint, and training goes on from the one that is there. The learning rate reaches
+    ``learning_rate`` after ``warm_up_epochs`` and would be 0 after ``epochs``; training stops
+    after ``last_epoch``.
+    """
+
+    model: str
+    batch_size: int
+    data: str
+    data_sha256: str
+    folder: str
+    epochs: int
+    last_epoch: int
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    warm_up_epochs: float
+    image_size: int = 32
+    seed: int = 1
+
+
+@dataclass(frozen=True)
 class DescribeJob:
     """Describe every network of the registry for one image of its paper's size; runs none."""
 
     seed: int = 1
 
 
-Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob, DescribeJob]
+Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob, ConvergeJob, DescribeJob]
 _KINDS = {
     "train": TrainJob,
     "hash": HashJob,
     "operators": OperatorsJob,
     "scenario": ScenarioJob,
     "dist-train": DistTrainJob,
+    "converge": ConvergeJob,
     "describe": DescribeJob,
 }
 

@@ -55,8 +55,11 @@ def operators(network: Network) -> Dict[str, str]:
     return {name: operator for name, operator in found.items() if name in variables}
 
 
-def module(network: Network, job: Any, kvstore: Any = None) -> Any:
-    """Return a Module that is ready to train by SGD: here, or at the servers of ``kvstore``."""
+def module(network: Network, job: Any, kvstore: Any = None, weight_decay: float = 0.0) -> Any:
+    """Return a Module that is ready to train by SGD: here, or at the servers of ``kvstore``.
+
+    MXNet spares biases and the shifts of batch normalisation from ``weight_decay``.
+    """
     scores = network.build(network.classes, PREFIX)(mx.sym.var("data"))
     symbol = mx.sym.SoftmaxOutput(scores, mx.sym.var("softmax_label"), name="softmax")
     found = mx.mod.Module(symbol, context=mx.cpu())
@@ -67,7 +70,11 @@ def module(network: Network, job: Any, kvstore: Any = None) -> Any:
     for name, value in values.items():
         parameters[name in states][name] = mx.nd.array(value)
     found.init_params(arg_params=parameters[False], aux_params=parameters[True])
-    optimizer = {"learning_rate": job.learning_rate, "momentum": job.momentum}
+    optimizer = {
+        "learning_rate": job.learning_rate,
+        "momentum": job.momentum,
+        "wd": weight_decay,
+    }
     found.init_optimizer(kvstore=kvstore, optimizer="sgd", optimizer_params=optimizer)
     return found
 

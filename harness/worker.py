@@ -19,9 +19,11 @@ import mxnet as mx
 import numpy
 
 from harness import atomic, dist_worker, library, operator_run, scenarios, training
+from harness.converge import train as converge_train
 from harness.describe import describe
 from harness.errors import HarnessError
 from harness.job import (
+    ConvergeJob,
     DescribeJob,
     DistTrainJob,
     HashJob,
@@ -65,6 +67,8 @@ def run(job: Job) -> Dict[str, Any]:
         result = hash_scenario(job, cache)
     elif isinstance(job, DistTrainJob):
         result = dist_worker.train(job, cache)
+    elif isinstance(job, ConvergeJob):
+        result = converge_train.train(job, cache)
     elif isinstance(job, DescribeJob):
         result = describe_networks(cache)
     else:

@@ -1,0 +1,82 @@
+"""A training on disk after an epoch: one file, whole or absent.
+
+Holds every parameter, auxiliary state and momentum, the epochs' results so far and what was being
+trained, so that a training of other settings is never gone on with. The random numbers of an
+epoch follow from the seed and its number, and checkpoints are made between epochs: there is no
+further state of a generator or a place in the data to keep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy
+
+from harness import atomic
+from harness.errors import HarnessError
+
+FILE = "checkpoint.npz"
+_STATE = "state.json"
+
+Arrays = Dict[str, numpy.ndarray]
+
+
+def digest(arrays: Mapping[str, numpy.ndarray]) -> str:
+    """Return one SHA-256 over all arrays' names, shapes and bits."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        found.update(numpy.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def save(folder: Path, arrays: Arrays, trained: Mapping[str, Any], epochs: List[Any]) -> None:
+    """Write the arrays, by name, with what is ``trained`` and its ``epochs``' results."""
+    state = json.dumps({"trained": dict(trained), "epochs": epochs}, allow_nan=False)
+    buffer = io.BytesIO()
+    numpy.savez(buffer, **{_STATE: numpy.frombuffer(state.encode(), numpy.uint8)}, **arrays)
+    atomic.write_bytes(folder / FILE, buffer.getvalue())
+
+
+def epochs(folder: Path) -> List[Dict[str, Any]]:
+    """Return the results of the epochs that are finished."""
+    path = folder / FILE
+    if not path.is_file():
+        return []
+    return list(_read(path, arrays=False)[0]["epochs"])
+
+
+def load(folder: Path, trained: Mapping[str, Any]) -> Optional[Tuple[Arrays, List[Any]]]:
+    """Return the arrays and the epochs' results, or None where there is no checkpoint.
+
+    Raises HarnessError for a damaged file, or one of another training than ``trained``.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    state, arrays = _read(path, arrays=True)
+    for name in sorted({*trained, *state["trained"]}):
+        kept, asked = state["trained"].get(name), trained.get(name)
+        if kept != asked:
+            raise HarnessError(f"{path}: {name}: checkpoint={kept}, asked={asked}")
+    return arrays, state["epochs"]
+
+
+def _read(path: Path, arrays: bool) -> Tuple[Dict[str, Any], Arrays]:
+    try:
+        with numpy.load(path, allow_pickle=False) as file:
+            state = json.loads(file[_STATE].tobytes())
+            names = [name for name in file.files if name != _STATE] if arrays else []
+            return {"trained": state["trained"], "epochs": state["epochs"]}, {
+                name: file[name] for name in names
+            }
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise HarnessError(
+            f"{path}: expected a checkpoint, found damage ({error}): delete it to train anew"
+        ) from error

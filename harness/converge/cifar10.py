@@ -1,0 +1,169 @@
+"""CIFAR-10 in its official binary version: found, downloaded or made up, and checked in any case.
+
+A file of the data set holds records of one label byte and 3,072 bytes of a 32x32 image (red, green
+and blue planes, row by row). Source: Krizhevsky 2009, "Learning Multiple Layers of Features from
+Tiny Images", and https://www.cs.toronto.edu/~kriz/cifar.html. Reads archives member by member:
+nothing of a download is unpacked to disk, let alone run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import tarfile
+import zlib
+from pathlib import Path
+from typing import IO, List, Optional, Tuple
+
+import numpy
+import requests
+from tqdm import tqdm
+
+from harness import atomic
+from harness.console import say
+from harness.converge.dataset import CLASSES, SIDE, DataSet, Images
+from harness.errors import HarnessError
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # published beside the link
+TRAINING_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+TEST_FILE = "test_batch.bin"
+RECORDS = 10_000  # per file
+_IMAGE_BYTES = 3 * SIDE * SIDE
+_RECORD_BYTES = 1 + _IMAGE_BYTES
+_FILE_BYTES = RECORDS * _RECORD_BYTES
+_ARCHIVE = "cifar-10-binary.tar.gz"
+_TIMEOUT_S = 20
+
+
+def load(folder: Optional[Path], cache: Path) -> DataSet:
+    """Return the data set in ``folder``, else in ``$CIFAR10_DIR``, else downloaded to ``cache``.
+
+    ``folder`` holds the six .bin files, each possibly as .bin.xz, or the official archive, or is
+    that archive. Without any data and without network the data set is made up. Raises
+    HarnessError, naming the file, for one that is missing, truncated or not CIFAR-10.
+    """
+    chosen = folder or _from_environment()
+    if chosen is not None:
+        return _read(chosen)
+    archive = cache / _ARCHIVE
+    if not archive.is_file():
+        try:
+            _download(archive)
+        except requests.RequestException as error:
+            say(
+                f"CIFAR-10 cannot be downloaded ({type(error).__name__}): training on synthetic "
+                "data; name a folder with --data-dir or CIFAR10_DIR to train on the real one"
+            )
+            return synthetic()
+    return _read(archive)
+
+
+def _from_environment() -> Optional[Path]:
+    named = os.environ.get("CIFAR10_DIR")
+    return Path(named) if named else None
+
+
+def _download(archive: Path) -> None:
+    with requests.get(URL, stream=True, timeout=_TIMEOUT_S) as response:
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length", 0)) or None
+        digest, chunks = hashlib.md5(), []
+        with tqdm(total=total, unit="B", unit_scale=True, desc=_ARCHIVE) as progress:
+            for chunk in response.iter_content(1 << 16):
+                digest.update(chunk)
+                chunks.append(chunk)
+                progress.update(len(chunk))
+    if digest.hexdigest() != MD5:
+        raise HarnessError(f"{URL}: expected md5 {MD5}, found {digest.hexdigest()}; not kept")
+    atomic.write_bytes(archive, b"".join(chunks))
+
+
+def _read(path: Path) -> DataSet:
+    if path.is_dir() and (path / _ARCHIVE).is_file():
+        path = path / _ARCHIVE
+    if path.is_dir():
+        parts = [_images(*_from_folder(path, name)) for name in (*TRAINING_FILES, TEST_FILE)]
+    elif path.is_file():
+        parts = _from_archive(path)
+    else:
+        raise HarnessError(f"{path}: expected a folder of CIFAR-10 or its archive, found none")
+    training = Images(
+        numpy.concatenate([part.pixels for part in parts[:-1]]),
+        numpy.concatenate([part.labels for part in parts[:-1]]),
+    )
+    return DataSet(training, parts[-1], "CIFAR-10")
+
+
+def _from_folder(folder: Path, name: str) -> Tuple[Path, bytes]:
+    plain, packed = folder / name, folder / f"{name}.xz"
+    path = plain if plain.is_file() or not packed.is_file() else packed
+    try:
+        with path.open("rb") if path is plain else lzma.open(path) as file:
+            return path, _at_most(file)
+    except OSError as error:
+        raise HarnessError(
+            f"{path}: {error.strerror or error}: expected a file of CIFAR-10"
+        ) from error
+    except (EOFError, lzma.LZMAError) as error:
+        raise HarnessError(f"{path}: expected an xz file, found damage: {error}") from error
+
+
+def _from_archive(path: Path) -> List[Images]:
+    found = {}
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                name = member.name.rsplit("/", 1)[-1]
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None and name in (*TRAINING_FILES, TEST_FILE):
+                    found[name] = _images(Path(f"{path}:{member.name}"), _at_most(file))
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        raise HarnessError(
+            f"{path}: expected the archive of CIFAR-10, found damage: {error}"
+        ) from error
+    missing = [name for name in (*TRAINING_FILES, TEST_FILE) if name not in found]
+    if missing:
+        raise HarnessError(f"{path}: expected {missing[0]} in it, found none")
+    return [found[name] for name in (*TRAINING_FILES, TEST_FILE)]
+
+
+def _at_most(file: IO[bytes]) -> bytes:
+    # One byte more than there may be tells a longer file, without reading all of a hostile one.
+    return file.read(_FILE_BYTES + 1)
+
+
+def _images(path: Path, content: bytes) -> Images:
+    if len(content) != _FILE_BYTES:
+        more = "more" if len(content) > _FILE_BYTES else str(len(content))
+        raise HarnessError(f"{path}: expected {_FILE_BYTES} bytes, found {more}")
+    records = numpy.frombuffer(content, dtype=numpy.uint8).reshape(RECORDS, _RECORD_BYTES)
+    labels = records[:, 0]
+    if labels.max() >= CLASSES:
+        wrong = int(numpy.argmax(labels >= CLASSES))
+        raise HarnessError(
+            f"{path}: record {wrong}: expected a label below {CLASSES}, found {labels[wrong]}"
+        )
+    return Images(records[:, 1:].reshape(RECORDS, 3, SIDE, SIDE), labels)
+
+
+def synthetic(training: int = 5000, validation: int = 1000, seed: int = 1) -> DataSet:
+    """Return a data set of the same form that a network can learn.
+
+    A class is a smooth pattern of its own, shown shifted, at some contrast, under noise.
+    """
+    random = numpy.random.default_rng(seed)
+    coarse = random.normal(size=(CLASSES, 3, 4, 4))
+    patterns = numpy.kron(coarse, numpy.ones((1, 1, SIDE // 4, SIDE // 4)))
+
+    def images(count: int) -> Images:
+        labels = random.integers(CLASSES, size=count).astype(numpy.uint8)
+        pixels = numpy.empty((count, 3, SIDE, SIDE), dtype=numpy.uint8)
+        for i, label in enumerate(labels):
+            shifted = numpy.roll(patterns[label], random.integers(SIDE, size=2), axis=(1, 2))
+            value = 128 + random.uniform(15, 40) * shifted + random.normal(0, 25, shifted.shape)
+            pixels[i] = numpy.clip(value, 0, 255).astype(numpy.uint8)
+        return Images(pixels, labels)
+
+    return DataSet(images(training), images(validation), "synthetic")

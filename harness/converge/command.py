@@ -1,0 +1,328 @@
+"""The command line of convergence runs: trains what the record lacks, shows, and judges.
+
+A finished epoch is in a checkpoint before the next one starts and in the record within seconds;
+a killed run loses the epochs that were under way. The first bit that parts ends the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple
+
+from tqdm import tqdm
+
+from harness import machine
+from harness.bench_config import number, words
+from harness.config import load, load_toolchain, project_version
+from harness.console import say, shown
+from harness.converge import checkpoint, cifar10, follow, prepared, table
+from harness.converge.config import ConvergeConfig, resolve
+from harness.converge.dataset import DataSet
+from harness.converge.record import (
+    KIND,
+    SCHEMA_VERSION,
+    ConvergeRecord,
+    Curve,
+    Data,
+    Evidence,
+    Settings,
+    Training,
+    partings,
+)
+from harness.errors import HarnessError
+from harness.job import ConvergeJob
+from harness.layout import Layout, here
+from harness.record import Threads, check_compatible, load_as, save, utc
+from harness.run import library_versions, parse_variant, run_worker
+
+_EXAMPLES = """examples:
+  python -m harness converge
+  python -m harness converge --model cifar-vgg-16 --scopes stock,backward,all --subset 10000
+  python -m harness converge --config configs/converge-full.toml --out results/raw/converge.json
+  python -m harness converge --config configs/converge-full.toml --resume results/raw/converge.json
+  python -m harness converge --show results/raw/converge.json
+
+data: --data-dir, else CIFAR10_DIR, else the official download, else made up and called synthetic.
+exit code: 0 when all that was trained to its end has equal bits, 1 when bits part.
+"""
+_POLL_S = 1.0
+
+
+class Task(NamedTuple):
+    """One curve to train: a training's number in the settings, and a scope."""
+
+    training: int
+    scope: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run that is under way: its folders, and the data file of each size of training."""
+
+    layout: Layout
+    settings: Settings
+    checkpoints: Path
+    data: List[Path]
+    digests: List[str]
+    timeout_s: float
+
+    def folder(self, task: Task) -> Path:
+        """Return the folder of a curve's checkpoint."""
+        return self.checkpoints / f"{task.training}-{task.scope.replace(':', '-')}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``converge``; lists are separated by commas."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    default = here().root / "configs" / "converge-quick.toml"
+    parser.add_argument("--config", type=Path, default=default, help="TOML file with defaults")
+    parser.add_argument("--model", help="cifar-resnet-50 or cifar-vgg-16")
+    parser.add_argument("--host", help="an MXNet release, such as 1.4.1")
+    parser.add_argument("--scopes", help="stock, and what is compared with it, such as stock,all")
+    parser.add_argument("--epochs", help="length of the schedule")
+    parser.add_argument("--stock-epochs", help="stop stock after so many epochs of the schedule")
+    parser.add_argument("--batch-size", help="images per step")
+    parser.add_argument("--subset", help="train on the first so many images only")
+    parser.add_argument("--threads", help="OpenMP threads of each training")
+    parser.add_argument("--side-by-side", help="trainings at a time")
+    parser.add_argument("--data-dir", type=Path, help="folder of CIFAR-10's binary version")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
+    target.add_argument("--show", type=Path, help="print the tables of a record, and train nothing")
+    target.add_argument("--resume", type=Path, help="record of an unfinished run to complete")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train what the record lacks, print the tables, and return 0, or 1 when bits part."""
+    layout = here()
+    if args.show:
+        return _report(load_as(ConvergeRecord, KIND, SCHEMA_VERSION, args.show))
+    config = load(args.config, ConvergeConfig)
+    trainings = _asked(args, config, layout)
+    data = cifar10.load(args.data_dir, layout.build / "cifar10")
+    record = _new_record(layout, args, config, trainings, data)
+    path = args.resume or args.out or layout.root / "results" / "raw" / f"{record.run_id}.json"
+    if args.resume:
+        recorded = load_as(ConvergeRecord, KIND, SCHEMA_VERSION, path)
+        check_compatible(recorded, record)
+        record = recorded
+    elif path.exists():
+        raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
+    save(record, path)
+    record = _train(_prepare(layout, record, data, config.timeout_s), record, path)
+    code = _report(record)
+    print(f"\nrecord: {shown(path, layout.root)}")
+    return code
+
+
+def _asked(args: argparse.Namespace, config: ConvergeConfig, layout: Layout) -> List[Training]:
+    def count(option: str, text: Any) -> Any:
+        return None if text is None else number(option, text)
+
+    changes = {
+        "scopes": None if args.scopes is None else words("--scopes", args.scopes),
+        "epochs": count("--epochs", args.epochs),
+        "stock_epochs": count("--stock-epochs", args.stock_epochs),
+        "batch_size": count("--batch-size", args.batch_size),
+        "subset": count("--subset", args.subset),
+    }
+    return resolve(config, load_toolchain(layout.toolchain), args.model, args.host, changes)
+
+
+def _new_record(
+    layout: Layout,
+    args: argparse.Namespace,
+    config: ConvergeConfig,
+    trainings: List[Training],
+    data: DataSet,
+) -> ConvergeRecord:
+    versions = {"opcache": project_version(layout.pyproject), "python": platform.python_version()}
+    for training in trainings:
+        for scope in training.scopes:
+            versions.update(library_versions(layout, training.host, parse_variant(scope)))
+    threads = config.omp_num_threads
+    if args.threads is not None:
+        threads = number("--threads", args.threads)
+    side_by_side = config.side_by_side
+    if args.side_by_side is not None:
+        side_by_side = number("--side-by-side", args.side_by_side)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return ConvergeRecord(
+        kind=KIND,
+        schema_version=SCHEMA_VERSION,
+        run_id=f"converge-{now:%Y%m%dT%H%M%SZ}",
+        started_utc=utc(now),
+        machine=machine.describe(),
+        versions=versions,
+        settings=Settings(
+            trainings=trainings,
+            data=Data(
+                source=data.source,
+                sha256=prepared.digest(data),
+                training=len(data.training.labels),
+                validation=len(data.validation.labels),
+            ),
+            seed=config.seed,
+            threads=Threads(omp_num_threads=threads, kmp_affinity=None, kmp_blocktime=None),
+            side_by_side=side_by_side,
+        ),
+        curves=[],
+    )
+
+
+def _prepare(layout: Layout, record: ConvergeRecord, data: DataSet, timeout_s: float) -> Run:
+    folder, files, digests = layout.build / "converge" / record.run_id, [], []
+    for training in record.settings.trainings:
+        part = DataSet(
+            data.training.first(training.subset),
+            data.validation.first(training.validation),
+            data.source,
+        )
+        files.append(prepared.save(layout.build / "converge" / "data", part))
+        digests.append(prepared.digest(part))
+    return Run(layout, record.settings, folder, files, digests, timeout_s)
+
+
+def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
+    """Train every curve that is not finished, some side by side; stop when bits part."""
+    tasks = [
+        Task(number, scope)
+        for number, training in enumerate(run.settings.trainings)
+        for scope in training.scopes
+    ]
+    for task in tasks:
+        follow.clear(run.folder(task))
+    todo = [task for task in tasks if record.curve(*task).evidence is None]
+    bar = _Progress(run, tasks)
+    with ThreadPoolExecutor(run.settings.side_by_side) as pool:
+        waiting = {pool.submit(_train_curve, run, task): task for task in todo}
+        try:
+            while waiting:
+                done, _ = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                for task in todo:
+                    record = _take_epochs(run, record, task, path, bar)
+                for future in done:
+                    record = _finish(record, waiting.pop(future), future, path)
+                bar.update()
+                if partings(record):
+                    break
+        finally:
+            for future, task in waiting.items():
+                future.cancel()
+                follow.ask_to_stop(run.folder(task))
+            bar.close()
+    return record
+
+
+def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
+    training = run.settings.trainings[task.training]
+    job = ConvergeJob(
+        model=training.model,
+        batch_size=training.batch_size,
+        data=str(run.data[task.training]),
+        data_sha256=run.digests[task.training],
+        folder=str(run.folder(task)),
+        epochs=training.epochs,
+        last_epoch=training.last_epoch(task.scope),
+        learning_rate=training.learning_rate,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        warm_up_epochs=training.warm_up_epochs,
+        seed=run.settings.seed,
+    )
+    variant = parse_variant(task.scope)
+    return run_worker(
+        job,
+        run.layout,
+        training.host,
+        variant,
+        run.settings.threads,
+        run.timeout_s,
+        # A training that was at its end when it was resumed has nothing to avoid.
+        expect_hits=len(checkpoint.epochs(run.folder(task))) < job.last_epoch,
+    )
+
+
+def _take_epochs(
+    run: Run, record: ConvergeRecord, task: Task, path: Path, bar: _Progress
+) -> ConvergeRecord:
+    """Copy epochs that a training has finished since from its checkpoint into the record."""
+    old = record.curve(*task)
+    if follow.progress(run.folder(task)).epochs <= len(old.epochs):
+        return record
+    epochs = checkpoint.epochs(run.folder(task))
+    curve = Curve.model_validate({**old.model_dump(), "epochs": epochs})
+    record = record.with_curve(curve)
+    save(record, path)
+    for epoch in curve.epochs[len(old.epochs) :]:
+        bar.tell(table.epoch_line(run.settings, task.training, task.scope, epoch))
+    return record
+
+
+def _finish(record: ConvergeRecord, task: Task, future: Future[Any], path: Path) -> ConvergeRecord:
+    result = future.result()
+    evidence = Evidence(**{name: result[name] for name in Evidence.model_fields})
+    curve = Curve(
+        training=task.training, scope=task.scope, epochs=result["epochs"], evidence=evidence
+    )
+    record = record.with_curve(curve)
+    save(record, path)
+    return record
+
+
+class _Progress:
+    """One bar over the images of all curves, with the time left."""
+
+    def __init__(self, run: Run, tasks: List[Task]) -> None:
+        self._run = run
+        self._tasks = tasks
+        total = 0
+        for task in tasks:
+            training = run.settings.trainings[task.training]
+            total += training.last_epoch(task.scope) * self._epoch_images(task)
+        self._bar = tqdm(
+            total=total,
+            initial=self._images(),
+            unit="img",
+            dynamic_ncols=True,
+            mininterval=_POLL_S,
+            smoothing=0.05,
+        )
+
+    def update(self) -> None:
+        """Move the bar to where the trainings are."""
+        self._bar.update(self._images() - self._bar.n)
+
+    def tell(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._bar.write(line)
+
+    def close(self) -> None:
+        """End the bar."""
+        self.update()
+        self._bar.close()
+
+    def _epoch_images(self, task: Task) -> int:
+        training = self._run.settings.trainings[task.training]
+        images = training.subset or self._run.settings.data.training
+        return images // training.batch_size * training.batch_size
+
+    def _images(self) -> int:
+        return sum(
+            follow.progress(self._run.folder(task)).steps
+            * self._run.settings.trainings[task.training].batch_size
+            for task in self._tasks
+        )
+
+
+def _report(record: ConvergeRecord) -> int:
+    print(table.render(record), end="")
+    for line in partings(record):
+        say(f"error: {line}")
+    return 1 if partings(record) else 0

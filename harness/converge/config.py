@@ -1,0 +1,109 @@
+"""What a convergence run trains: a TOML file's values, with the command line's in their place.
+
+Every name is checked here, before data is loaded or a process started.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+import pydantic
+from typing_extensions import Annotated
+
+from harness.config import Toolchain
+from harness.converge.dataset import CLASSES, SIDE
+from harness.converge.record import STOCK, Training
+from harness.errors import HarnessError
+from harness.run import parse_variant
+from models.registry import NETWORKS, find_network
+
+_Count = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
+
+
+class TrainingConfig(pydantic.BaseModel):
+    """One training; what it leaves out is all images, or for stock all epochs."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    host: str
+    scopes: Tuple[str, ...] = pydantic.Field(min_length=1)
+    epochs: _Count
+    stock_epochs: Optional[_Count] = None
+    batch_size: _Count
+    subset: Optional[_Count] = None
+    validation: Optional[_Count] = None
+    learning_rate: pydantic.PositiveFloat
+    momentum: float = pydantic.Field(ge=0, lt=1)
+    weight_decay: pydantic.NonNegativeFloat
+    warm_up_epochs: pydantic.NonNegativeFloat
+
+
+class ConvergeConfig(pydantic.BaseModel):
+    """A convergence run's configuration file."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    trainings: Tuple[TrainingConfig, ...] = pydantic.Field(min_length=1)
+    seed: int
+    omp_num_threads: _Count
+    side_by_side: _Count
+    timeout_s: float = pydantic.Field(gt=0, le=604800)
+
+
+def resolve(
+    config: ConvergeConfig,
+    toolchain: Toolchain,
+    model: Optional[str],
+    host: Optional[str],
+    changes: Dict[str, Any],
+) -> List[Training]:
+    """Return what to train; HarnessError names a word that is not known and the allowed ones.
+
+    ``model`` and ``host`` choose among the configured trainings; when none is of them, the first
+    one is trained with them instead. ``changes`` replace fields of every training, None nothing.
+    """
+    chosen = [
+        training
+        for training in config.trainings
+        if model in (None, training.model) and host in (None, training.host)
+    ]
+    named = {k: v for k, v in (("model", model), ("host", host)) if v is not None}
+    chosen = chosen or [config.trainings[0].model_copy(update=named)]
+    asked = {name: value for name, value in changes.items() if value is not None}
+    trainings = []
+    for training in chosen:
+        fields = {**training.model_dump(), **asked}
+        fields["stock_epochs"] = fields["stock_epochs"] or fields["epochs"]
+        trainings.append(_checked(Training.model_validate(fields), toolchain))
+    return trainings
+
+
+def _checked(training: Training, toolchain: Toolchain) -> Training:
+    network = find_network(training.model)
+    if network.classes != CLASSES or network.smallest_image_size > SIDE:
+        fitting = [
+            n.name
+            for n in NETWORKS.values()
+            if n.classes == CLASSES and n.smallest_image_size <= SIDE
+        ]
+        raise HarnessError(
+            f"model '{training.model}' is not one for CIFAR-10: expected {', '.join(fitting)}"
+        )
+    toolchain.host(training.host)
+    for scope in training.scopes:
+        parse_variant(scope)
+    if len(training.scopes) > 1 and training.scopes[0] != STOCK and STOCK in training.scopes:
+        # Everything is compared with the first.
+        others = [scope for scope in training.scopes if scope != STOCK]
+        training = training.model_copy(update={"scopes": [STOCK, *others]})
+    if training.warm_up_epochs >= training.epochs:
+        raise HarnessError(
+            f"warm_up_epochs: expected fewer than epochs ({training.epochs}), "
+            f"found {training.warm_up_epochs:g}"
+        )
+    if training.subset is not None and training.subset < training.batch_size:
+        raise HarnessError(
+            f"subset: expected at least a batch ({training.batch_size}), found {training.subset}"
+        )
+    return training
