@@ -7,7 +7,7 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench bench-dist microbench verify doctor source-patch check \
+.PHONY: all help venv build test bench bench-dist microbench verify converge doctor source-patch check \
 	format clean distclean
 
 all: build
@@ -22,6 +22,8 @@ help:
 	@echo '                REPETITIONS OUT'
 	@echo 'make verify     the proof that results stay the same bits; variables: QUICK MODELS HOSTS'
 	@echo '                SCOPES STAGES OPERATORS FAULTS MXNET_TESTS OUT RESUME'
+	@echo 'make converge   CIFAR-10 trained on stock and patched, bit for bit the same curve; variables:'
+	@echo '                MODEL HOST SCOPES EPOCHS BATCH SUBSET DATA_DIR CONFIG OUT RESUME'
 	@echo 'make doctor     what an MXNet gains and what stands in its way; variable: PYTHON_TO_CHECK'
 	@echo 'make source-patch'
 	@echo '                the cache as a patch for MXNet'"'"'s own source tree, in dist/'
@@ -74,6 +76,14 @@ verify: build
 	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(STAGES),--stages '$(STAGES)') \
 	  $(if $(OPERATORS),--operators '$(OPERATORS)') $(if $(FAULTS),--faults '$(FAULTS)') \
 	  $(if $(MXNET_TESTS),--mxnet-tests '$(MXNET_TESTS)') \
+	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)')
+
+converge: build
+	@$(VENV_PYTHON) -m harness converge \
+	  $(if $(MODEL),--model '$(MODEL)') $(if $(HOST),--host '$(HOST)') \
+	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(EPOCHS),--epochs '$(EPOCHS)') \
+	  $(if $(BATCH),--batch-size '$(BATCH)') $(if $(SUBSET),--subset '$(SUBSET)') \
+	  $(if $(DATA_DIR),--data-dir '$(DATA_DIR)') $(if $(CONFIG),--config '$(CONFIG)') \
 	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)')
 
 doctor: build

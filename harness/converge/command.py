@@ -115,7 +115,14 @@ def main(args: argparse.Namespace) -> int:
     elif path.exists():
         raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
     save(record, path)
-    record = _train(_prepare(layout, record, data, config.timeout_s), record, path)
+    try:
+        record = _train(_prepare(layout, record, data, config.timeout_s), record, path)
+    except BaseException:
+        say(
+            f"what was trained is in {shown(path, layout.root)}: continue it with the same options "
+            "and --resume in place of --out"
+        )
+        raise
     code = _report(record)
     print(f"\nrecord: {shown(path, layout.root)}")
     return code
