@@ -16,11 +16,11 @@ import pytest
 
 from harness.__main__ import main
 from harness.config import load, load_toolchain
-from harness.converge import checkpoint, cifar10, command, prepared, table
+from harness.converge import checkpoint, cifar10, command, prepared
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet, Images
 from harness.converge.images import Normalisation, TrainingImages, validation_batches
-from harness.converge.record import KIND, SCHEMA_VERSION, ConvergeRecord, partings
+from harness.converge.record import KIND, SCHEMA_VERSION, ConvergeRecord
 from harness.converge.schedule import learning_rate
 from harness.errors import HarnessError
 from harness.layout import Layout
@@ -322,25 +322,6 @@ def test_without_data_everything_says_synthetic(
     assert "**Epochs (synthetic)**" in out
     assert "% (synthetic)," in out + err
     assert json.loads(path.read_text())["settings"]["data"]["source"] == "synthetic"
-
-
-def committed(layout: Layout) -> ConvergeRecord:
-    path = layout.root / "results" / "raw" / "converge.json"
-    if not path.is_file():
-        pytest.skip("results/raw/converge.json is absent")
-    return record_of(path)
-
-
-def test_one_changed_digest_is_a_parting(layout: Layout) -> None:
-    record = committed(layout)
-    assert partings(record) == []
-    curve = record.curve(0, record.settings.trainings[0].scopes[1])
-    changed = curve.epochs[0].model_copy(update={"state_sha256": "0" * 64})
-    parted = record.with_curve(curve.model_copy(update={"epochs": [changed, *curve.epochs[1:]]}))
-    assert len(partings(parted)) == 1
-    assert "bits part in epoch 1: stock=" in partings(parted)[0]
-    assert "all=000000000000" in partings(parted)[0]
-    assert "1 curves part" in table.verdict(parted)
 
 
 def test_record_that_is_no_record_is_refused(
