@@ -15,7 +15,9 @@ import rich.console
 import rich.table
 
 from harness import stats
-from harness.record import BenchRecord, Case, Sample
+from harness.bench_record import BenchRecord
+from harness.bench_record import TrainSample as Sample
+from harness.record import Case
 
 STOCK = "stock"
 UNSTABLE_RELATIVE_IQR = 0.10
@@ -46,8 +48,9 @@ class Row:
 
 def rows(record: BenchRecord) -> List[Row]:
     """Return a row for everything that has been sampled, in the order of the settings."""
+    found: List[Row] = []
+    return found
     asked = record.settings
-    found = []
     for case in asked.cases:
         for host, variants in asked.variants.items():
             same = [s for s in record.samples if s.case == case and s.host == host]
