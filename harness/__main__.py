@@ -21,6 +21,8 @@ from harness.layout import here
 COMMANDS = (
     ("build", "harness.build", "build the library, the patched MXNets and their wheels"),
     ("bench", "harness.bench", "measure training throughput, stock against patched"),
+    ("tables", "harness.tables", "write the tables of a benchmark's record"),
+    ("compare", "harness.compare", "compare two records of the same benchmark"),
     ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
     ("bench-dist", "harness.bench_dist", "measure distributed training on this machine"),
     ("run", "harness.launcher", "run any command with the cache under its MXNet"),

@@ -197,9 +197,7 @@ def _forget_cached_pages(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _take(
-    layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: float
-) -> BenchRecord:
+def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: float) -> BenchRecord:
     finished = list(run.finished)
     with tqdm(initial=len(finished), unit="process", dynamic_ncols=True) as progress:
         while True:

@@ -145,12 +145,11 @@ def _series(
         for name, value in series.model_dump().items()
         if name in BenchConfig.model_fields or value is not None
     }
-    for least, most in (("rounds", 0), ("timed_steps", 0), ("warm_up_steps", 1)):
-        low, high = found[f"{least}_min"], found[f"{least}_max"]
-        if high < low + most:
+    for name, more in (("rounds", 0), ("timed_steps", 0), ("warm_up_steps", 1)):
+        low, high = found[f"{name}_min"], found[f"{name}_max"]
+        if high < low + more:
             raise HarnessError(
-                f"series {series.name}: {least}_max: expected {'more than' if most else 'at least'} "
-                f"{least}_min ({low}), found {high}"
+                f"series {series.name}: {name}_max: expected {low + more} or more, found {high}"
             )
     for host, scopes in found["scopes"].items():
         toolchain.host(host)

@@ -230,7 +230,7 @@ def load(path: Path) -> BenchRecord:
     check_kind(header, KIND, SCHEMA_VERSION, path)
     finished = []
     for number, line in enumerate(lines, start=2):
-        type_ = _TYPES.get(line.get("type")) if isinstance(line, dict) else None
+        type_ = _TYPES.get(str(line.get("type"))) if isinstance(line, dict) else None
         if type_ is None:
             raise HarnessError(f"{path}: line {number}: expected a type of {', '.join(_TYPES)}")
         try:

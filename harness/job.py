@@ -126,9 +126,7 @@ class DescribeJob:
     seed: int = 1
 
 
-Job = Union[
-    TrainJob, ProfileJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob, DescribeJob
-]
+Job = Union[TrainJob, ProfileJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob, DescribeJob]
 _KINDS = {
     "train": TrainJob,
     "profile": ProfileJob,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Type, TypeVar
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
 
 import pydantic
 
@@ -107,23 +107,30 @@ def first_fault(error: pydantic.ValidationError) -> str:
     return f"{place}: {fault['msg']}, found {fault['input']!r:.60}"
 
 
-def check_compatible(recorded: RunRecord, asked: RunRecord) -> None:
-    """Raise IncompatibleRuns unless results of both, of one kind, may stand in one record."""
+def check_compatible(
+    recorded: RunRecord,
+    asked: RunRecord,
+    parts: Sequence[str] = ("machine", "versions", "settings"),
+    sides: Tuple[str, str] = ("recorded", "asked"),
+) -> None:
+    """Raise IncompatibleRuns unless results of both, of one kind, are equal in those parts."""
     differences: List[str] = []
-    for part in ("machine", "versions", "settings"):
+    for part in parts:
         old, new = recorded.model_dump()[part], asked.model_dump()[part]
-        differences += _differences(part, old, new)
+        differences += _differences(part, old, new, sides)
     if differences:
         raise IncompatibleRuns("; ".join(differences))
 
 
-def _differences(name: str, recorded: Any, asked: Any) -> List[str]:
+def _differences(name: str, recorded: Any, asked: Any, sides: Tuple[str, str]) -> List[str]:
     if isinstance(recorded, dict) and isinstance(asked, dict):
         found = []
         for key in sorted({*recorded, *asked}):
-            found += _differences(f"{name}.{key}", recorded.get(key), asked.get(key))
+            found += _differences(f"{name}.{key}", recorded.get(key), asked.get(key), sides)
         return found
     if isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
         pairs = enumerate(zip(recorded, asked))
-        return [line for i, pair in pairs for line in _differences(f"{name}.{i}", *pair)]
-    return [] if recorded == asked else [f"{name}: recorded={recorded!s:.200}, asked={asked!s:.200}"]
+        return [line for i, pair in pairs for line in _differences(f"{name}.{i}", *pair, sides)]
+    if recorded == asked:
+        return []
+    return [f"{name}: {sides[0]}={recorded!s:.200}, {sides[1]}={asked!s:.200}"]

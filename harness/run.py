@@ -43,7 +43,6 @@ class WorkerFailed(HarnessError):
         super().__init__(message)
         self.stderr = stderr
 
-
     @property
     def out_of_memory(self) -> bool:
         """Tell whether it died of memory that it asked for: refused, or taken by Linux."""
