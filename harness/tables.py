@@ -98,9 +98,14 @@ def fill(document: str, root: Path) -> str:
     return _BLOCK.sub(block, document)
 
 
+def _rows_alone(run: BenchRecord) -> str:
+    """Return the table without its legend, for documents that explain it once."""
+    return table.render(run).split("\n\n")[0] + "\n"
+
+
 _KINDS: Dict[str, Callable[[BenchRecord], str]] = {
     "ratios": bench_summary.render,
-    "rows": table.render,
+    "rows": _rows_alone,
     "operators": operator_table.render,
     "memory": memory_table.render,
 }
