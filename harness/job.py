@@ -36,6 +36,14 @@ class TrainJob:
     learning_rate: float = 0.01
     momentum: float = 0.9
 
+    def timed_steps(self, last_ns: int) -> int:
+        """Return how many steps to time after a warm-up whose last step took ``last_ns``.
+
+        Chosen beforehand: who stops when the time is up stops after slow steps more often.
+        """
+        fitting = int(self.steps_budget_s * 1e9 / last_ns)
+        return min(max(fitting, self.timed_steps_min), self.timed_steps_max)
+
 
 @dataclass(frozen=True)
 class ProfileJob(TrainJob):

@@ -1,13 +1,12 @@
 """What a worker process of the benchmark does: train on dummy data and time steps, or operators.
 
-Owns the warm-up, the number of timed steps and the profiler. Imports mxnet, so only the worker
-process may import it.
+Owns the warm-up, the timed steps and the switching of the profiler. Imports mxnet, so only the
+worker process may import it.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -16,8 +15,8 @@ import mxnet as mx
 import numpy
 
 from harness import library, training
-from harness.errors import HarnessError
 from harness.job import ProfileJob, TrainJob
+from harness.profiler import operator_times
 from models.registry import find_network
 
 Cache = Optional[ctypes.CDLL]
@@ -39,7 +38,7 @@ def train(job: TrainJob, cache: Cache) -> Dict[str, Any]:
     warm_up_ns, missing = _warm_up(job, timed_step, cache)
     if cache is not None:
         cache.mkldnn_opcache_reset_stats()
-    steps = timed_steps(job, warm_up_ns[-1])
+    steps = job.timed_steps(warm_up_ns[-1])
     result: Dict[str, Any] = {}
     if isinstance(job, ProfileJob):
         step_ns, result["operators"] = profiled(lambda: [timed_step() for _ in range(steps)], steps)
@@ -54,15 +53,6 @@ def train(job: TrainJob, cache: Cache) -> Dict[str, Any]:
         "finite": bool(numpy.isfinite(module.get_outputs()[0].asnumpy()).all()),
         "cpus": sorted(os.sched_getaffinity(0)),
     }
-
-
-def timed_steps(job: TrainJob, last_ns: int) -> int:
-    """Return how many steps to time after a warm-up whose last step took ``last_ns``.
-
-    Chosen beforehand: who stops when the time is up stops after slow steps more often.
-    """
-    fitting = int(job.steps_budget_s * 1e9 / last_ns)
-    return min(max(fitting, job.timed_steps_min), job.timed_steps_max)
 
 
 def _warm_up(
@@ -100,31 +90,3 @@ def profiled(
     step_ns = steps()
     mx.profiler.set_state("stop")
     return step_ns, operator_times(mx.profiler.dumps(), count)
-
-
-def operator_times(text: str, steps: int) -> Dict[str, Dict[str, Any]]:
-    """Return each operator's calls and milliseconds from what the profiler prints.
-
-    MXNet 1.3 to 1.5 record every call twice, as an operator's duration and as an engine's task,
-    and add up both: calls and times. The loss is called once a step, so its calls tell.
-    """
-    rows: Dict[str, Tuple[int, float]] = {}
-    section = ""
-    lines = text.splitlines()
-    for previous, line in zip(lines, lines[1:]):
-        if line.startswith("====="):
-            section = previous.strip()
-        words = line.split()
-        if section == "operator" and len(words) == 6 and words[1].isdigit():
-            rows[words[0]] = (int(words[1]), float(words[2]))
-    calls_of_loss = rows.get("SoftmaxOutput", (0, 0.0))[0]
-    if calls_of_loss == 0 or calls_of_loss % steps != 0:
-        raise HarnessError(
-            f"profiler: expected SoftmaxOutput in each of {steps} steps, found {calls_of_loss} "
-            f"calls of it among {json.dumps(sorted(rows))}"
-        )
-    times = calls_of_loss // steps
-    return {
-        name: {"calls": calls // times, "total_ms": total_ms / times}
-        for name, (calls, total_ms) in rows.items()
-    }
