@@ -208,7 +208,8 @@ def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: flo
                 progress.refresh()
                 return run.model_copy(update={"finished": finished})
             key = left[0]
-            progress.set_postfix_str(_left(bench_plan.remaining_s(run.settings, finished)))
+            seconds = bench_plan.remaining_s(run.settings, finished)
+            progress.set_postfix_str(_left(seconds), refresh=False)
             progress.set_description(
                 f"{key.series}: {key.case.model} batch {key.case.batch_size} {key.host} "
                 f"{key.variant}"
@@ -220,8 +221,9 @@ def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: flo
 
 def _left(seconds: Optional[float]) -> str:
     if seconds is None:
-        return "time left: not known yet"
-    return f"time left: about {datetime.timedelta(seconds=60 * round(seconds / 60))} h"
+        return "time left not known yet"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"about {hours} h {minutes} min left" if hours else f"about {minutes} min left"
 
 
 def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: float) -> Finished:
