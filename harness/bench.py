@@ -17,7 +17,7 @@ from typing import Any, Dict, Optional
 
 from tqdm import tqdm
 
-from harness import bench_plan, bench_record, jsonl, machine, record, table, tables
+from harness import bench_plan, bench_record, bench_summary, jsonl, machine, record, table, tables
 from harness.bench_config import BenchConfig, number, numbers, resolve, scopes_by_host, words
 from harness.bench_record import (
     PROFILE,
@@ -69,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
     parser.add_argument(
         "--scopes",
-        help="for every host: stock, off, backward, all, operators joined by +, or preload: before "
-        "one of these",
+        help="for every host: stock, stock-again (the noise), off, backward, all, operators joined "
+        "by +, or preload: before one of these",
     )
     parser.add_argument(
         "--samples", help="processes that time steps per model, host and scope, whatever they take"
@@ -114,9 +114,10 @@ def main(args: argparse.Namespace) -> int:
                 f"and `python -m harness tables {shown(path, layout.root)}` shows what is there"
             )
             raise
-    folder = args.tables or path.with_suffix("")
+    folder = args.tables or tables.beside(path)
     tables.write(run, folder)
     print(table.render(run))
+    print(bench_summary.render(run))
     for line in table.warnings(run):
         say(f"warning: {line}")
     print(f"record: {shown(path, layout.root)}, tables: {shown(folder, layout.root)}")

@@ -42,12 +42,15 @@ def read(path: Path) -> List[Any]:
 class Appender:
     """Appends lines to an existing file, as its only writer; use as a context manager.
 
-    Raises HarnessError while another process is one.
+    Raises HarnessError while another process is one, and for a file that cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        # Unbuffered: one line is one write.
-        self._file = path.open("r+b", buffering=0)
+        try:
+            # Unbuffered: one line is one write.
+            self._file = path.open("r+b", buffering=0)
+        except OSError as error:
+            raise HarnessError(f"{path}: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

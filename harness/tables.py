@@ -40,13 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="record of a benchmark, finished or not (default: results/raw/bench-full.jsonl, or "
         "else bench-quick.jsonl; then the tables in the documents are written anew too)",
     )
-    parser.add_argument("--to", type=Path, help="folder for the tables (default: results)")
+    parser.add_argument(
+        "--to", type=Path, help="folder for the tables (default: beside a named record, or results)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Write the tables, say where, and return 0."""
     layout = here()
-    folder = args.to or layout.root / "results"
+    own = layout.root / "results" if args.record is None else beside(args.record)
+    folder = args.to or own
     run = load(args.record or default_record(layout))
     names = write(run, folder)
     if args.record is None:
@@ -64,6 +67,11 @@ def default_record(layout: Layout) -> Path:
     """Return the record whose tables are published: of the full run, or else of the quick one."""
     paths = [layout.root / "results" / "raw" / f"bench-{name}.jsonl" for name in ("full", "quick")]
     return next((path for path in paths if path.is_file()), paths[-1])
+
+
+def beside(record: Path) -> Path:
+    """Return the folder for a record's tables: its name without the ending."""
+    return record.with_suffix("") if record.suffix else record.with_name(f"{record.name}-tables")
 
 
 def write(run: BenchRecord, folder: Path) -> List[str]:

@@ -13,7 +13,7 @@ from typing import List
 
 import pytest
 
-from harness import bench_record, table
+from harness import bench_record, bench_summary, table
 from harness.bench_config import scopes_by_host
 from harness.layout import Layout
 from models.registry import NETWORKS
@@ -205,7 +205,8 @@ def test_killed_run_goes_on(layout: Layout, config: Path, first_host: str) -> No
     assert finished.finished[:count] == killed.finished
     assert [sample.round for sample in finished.samples] == [0, 1, 2]
     tables = path.with_suffix("")
-    assert done.stdout == f"{table.render(finished)}\nrecord: {path}, tables: {tables}\n"
+    printed = f"{table.render(finished)}\n{bench_summary.render(finished)}\n"
+    assert done.stdout == f"{printed}record: {path}, tables: {tables}\n"
     assert table.render(finished) in (tables / "bench.md").read_text()
 
 
