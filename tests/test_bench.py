@@ -287,7 +287,7 @@ def test_a_process_that_dies_is_a_row(layout: Layout, config: Path, first_host: 
         "worker (train seven-ops, host 1.3.1, stock) took longer than 0.05 s"
     )
     assert "|  died |" in done.stdout
-    assert "warning: seven-ops batch 1 threads 2 1.3.1 stock round 1: died: worker" in done.stderr
+    assert "1.3.1 stock round 1: died: worker (train seven-ops" in done.stderr
     # Asked again it has nothing left to try, and still says so.
     again = bench_command(layout, *options)
     assert (again.returncode, again.stdout) == (1, done.stdout)
