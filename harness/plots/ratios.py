@@ -1,0 +1,91 @@
+"""Grouped bars: throughput of every variant over stock's on the same host, network by network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+from matplotlib.figure import Figure
+
+from harness.plots import style
+
+_BAR_INCHES = 0.17
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One ratio to stock and, where it is known, its interval (low, high)."""
+
+    network: str
+    host: str
+    variant: str
+    ratio: float
+    interval: Optional[Tuple[float, float]]
+
+    @property
+    def series(self) -> Tuple[str, str]:
+        """What has a colour of its own."""
+        return (self.host, self.variant)
+
+
+@style.styled
+def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
+    """Draw at least one bar; networks and variants keep the order in which they come first."""
+    networks = list(dict.fromkeys(bar.network for bar in bars))
+    series = list(dict.fromkeys(bar.series for bar in bars))
+    rows = len(networks) * (len(series) + 0.9)
+    drawn, (axes,) = style.new_figure(rows * _BAR_INCHES + 1.7, title, subtitle)
+    high = max(bar.interval[1] if bar.interval else bar.ratio for bar in bars)
+    low = min(bar.interval[0] if bar.interval else bar.ratio for bar in bars)
+    axes.set_xlim(min(0.9, low - 0.05), high + 0.16 * (high - min(0.9, low)))
+    pitch = 1 / (len(series) + 0.9)
+    for place, one in enumerate(series):
+        mine = [bar for bar in bars if bar.series == one]
+        middle = (place - (len(series) - 1) / 2) * pitch
+        heights = [networks.index(bar.network) + middle for bar in mine]
+        container = axes.barh(
+            heights,
+            [bar.ratio - 1 for bar in mine],
+            left=1,
+            height=pitch,
+            color=style.colour(*one, place),
+            edgecolor="white",
+            linewidth=0.5,
+            label=f"{one[0]} {one[1]}",
+        )
+        for bar, patch, height in zip(mine, container.patches, heights):
+            patch.set_gid(f"{bar.network} {one[0]} {one[1]}")
+            end = bar.ratio
+            if bar.interval:
+                axes.plot(bar.interval, (height, height), color="black", linewidth=0.9)
+                end = max(end, bar.interval[1])
+            mark = "~" if bar.interval and bar.interval[0] <= 1 <= bar.interval[1] else ""
+            axes.annotate(
+                f"{bar.ratio:.2f}{mark}",
+                (max(end, 1), height),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7.5,
+            )
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_yticks(range(len(networks)), networks)
+    axes.set_ylim(len(networks) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.set_xlabel("img/s over stock's on the same host (1 = no difference)")
+    drawn.legend(loc="outside lower center", ncols=min(3, len(series)))
+    return drawn
+
+
+def alt_text(bars: Sequence[Bar]) -> str:
+    """Return the figure in words."""
+    parts: List[str] = []
+    for host, variant in dict.fromkeys(bar.series for bar in bars):
+        mine = [bar for bar in bars if bar.series == (host, variant)]
+        least, most = min(mine, key=lambda b: b.ratio), max(mine, key=lambda b: b.ratio)
+        parts.append(
+            f"{host} {variant} from {least.ratio:.2f}x ({least.network}) "
+            f"to {most.ratio:.2f}x ({most.network})"
+        )
+    return f"Bars of throughput over stock's: {'; '.join(parts)}."
