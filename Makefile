@@ -7,8 +7,8 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench tables bench-dist microbench verify doctor source-patch \
-	check format clean distclean
+.PHONY: all help venv build test bench tables plot report bench-dist microbench verify doctor \
+	source-patch check format clean distclean
 
 all: build
 
@@ -17,6 +17,9 @@ help:
 	@echo 'make bench      training throughput, stock against patched; variables: MODELS BATCH'
 	@echo '                IMAGE HOSTS SCOPES SAMPLES SERIES OUT TABLES CONFIG; a killed run goes on'
 	@echo 'make tables     the tables in results/ and in the documents, from the records'
+	@echo 'make plot       figures of the records in results/, in results/figures; variables: RECORD'
+	@echo '                EFFICIENCY'
+	@echo 'make report     one HTML page of everything in results/; variable: RECORD'
 	@echo 'make bench-dist distributed training on this machine, stock against patched; variables:'
 	@echo '                WORKERS SERVERS MODEL BATCH IMAGE HOST SCOPES STEPS ROUNDS PORT OUT'
 	@echo 'make microbench single MKL-DNN calls, real against cached; variables: HOSTS ROUNDS'
@@ -57,6 +60,12 @@ bench: build
 
 tables: venv
 	@$(VENV_PYTHON) -m harness tables
+
+plot: venv
+	@$(VENV_PYTHON) -m harness plot $(RECORD) $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)')
+
+report: plot
+	@$(VENV_PYTHON) -m harness report $(RECORD)
 
 bench-dist: build
 	@$(VENV_PYTHON) -m harness bench-dist \

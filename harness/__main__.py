@@ -23,6 +23,8 @@ COMMANDS = (
     ("bench", "harness.bench", "measure training throughput, stock against patched"),
     ("tables", "harness.tables", "write the tables of a benchmark's record"),
     ("compare", "harness.compare", "compare two records of the same benchmark"),
+    ("plot", "harness.plots.command", "draw the figures of the records in results"),
+    ("report", "harness.report.command", "write one HTML page of everything in results"),
     ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
     ("bench-dist", "harness.bench_dist", "measure distributed training on this machine"),
     ("run", "harness.launcher", "run any command with the cache under its MXNet"),

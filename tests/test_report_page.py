@@ -40,7 +40,7 @@ def results(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     for family in ("ratios", "operators", "cores"):
         style.write(draw(family, anew=True), folder / "figures")
-    (folder / "throughput.md").write_text(WIDE_TABLE, encoding="utf-8")
+    (folder / "bench.md").write_text(WIDE_TABLE, encoding="utf-8")
     shutil.copy(layout.root / "results" / "verify.md", folder / "verify.md")
     (folder / "README.md").write_text("not a result", encoding="utf-8")
     return folder
@@ -88,7 +88,7 @@ def test_everything_in_the_folder_is_shown(results: Path, html: str) -> None:
     assert html.count('class="table') == html.count("<table>") == 1 + verify_tables(results)
     assert "not a result" not in html
     _, missing = parts.sections(results)
-    assert any("no section 'Memory': results/ has no memory.md" in line for line in missing)
+    assert any("no section 'Convergence': results/ has no converge.md" in line for line in missing)
 
 
 def verify_tables(results: Path) -> int:

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness import scaling
+from harness import bigger_machines, published, scaling
 from harness.plots import style
+from harness.plots.source import Missing, Source
 
 _COLUMNS = 3
 _TICKS = (1, 2, 8, 28, 56)
@@ -90,9 +91,9 @@ def figure(
     if fitted is not None:
         label = f"fitted, {fitted:.2g}"
         handles.append(Line2D([], [], color=style.GREEN, linestyle="--", label=label))
-    handles.append(
-        Line2D([], [], color=style.VERMILION, marker="D", linestyle="", label="published")
-    )
+    if any(one.published is not None for one in predictions):
+        mark = Line2D([], [], color=style.VERMILION, marker="D", linestyle="", label="published")
+        handles.append(mark)
     drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return drawn
 
@@ -105,3 +106,42 @@ def alt_text(predictions: Sequence[Prediction], efficiency: float) -> str:
         published = "" if one.published is None else f" (published {one.published:.2f}x)"
         parts.append(f"{one.network} {predicted:.2f}x{published}")
     return f"Curves of the predicted ratio against cores; at the most cores: {', '.join(parts)}."
+
+
+def draw(source: Source) -> List[style.Drawn]:
+    """Return a figure for each host and cached variant."""
+    known = published.throughput()
+    chosen = bigger_machines.chosen(source.bench)
+    if not chosen:
+        raise Missing(
+            "the record has no case with stock, the variant off and a cached variant: make bench"
+        )
+    best = bigger_machines.fitted(chosen, known)
+    drawn = []
+    for host, variant in dict.fromkeys((each.host, each.variant) for each in chosen):
+        mine = [each for each in chosen if (each.host, each.variant) == (host, variant)]
+        predictions = []
+        for each in mine:
+            reported = bigger_machines.comparable(each, known)
+            ratio = None if reported is None else reported.ratio
+            predictions.append(Prediction(each.case.model, each.step, ratio, published.CORES))
+        size = mine[0].case.batch_size
+        title = f"Predicted on more cores: {host} {variant}, batch {size}"
+        subtitle = (
+            f"img/s over stock's; from steps on {mine[0].step.cores} threads of "
+            f"{source.bench.machine.cpu_model}"
+        )
+        efficiency = source.efficiency
+        band = (efficiency / 2, efficiency, efficiency * 2)
+        shown = best if any(each.published is not None for each in predictions) else None
+        if shown is not None:
+            subtitle += "\npublished: apache/mxnet pull request 11301, two Xeon 8180, 56 cores"
+        drawn.append(
+            style.Drawn(
+                f"cores-{host}-{variant}",
+                figure(predictions, band, shown, title, subtitle),
+                title,
+                alt_text(predictions, efficiency),
+            )
+        )
+    return drawn

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence
+from typing import Dict, List, Sequence, Tuple
 
 from matplotlib.figure import Figure
 
+from harness import operator_table
+from harness.bench_record import BenchRecord
 from harness.plots import stacked, style
+from harness.plots.source import Missing, Source, machine_line
+from harness.table import STOCK
 
 OTHER = "other operators"
 # One colour each; more could not be told apart.
@@ -71,3 +75,41 @@ def _most_time(profiles: Sequence[Profile], before: str) -> List[str]:
             for name, ms in profile.operator_ms.items():
                 times[name] = times.get(name, 0.0) + ms / profile.total_ms
     return sorted(times, key=lambda name: (-times[name], name))[:_NAMED]
+
+
+def profiles(run: BenchRecord) -> Dict[Tuple[str, int], List[Profile]]:
+    """Return what was profiled, by host and batch size; all networks together come first."""
+    found: Dict[Tuple[str, int], List[Profile]] = {}
+    for table in operator_table.tables(run):
+        for variant in table.variants:
+            ms = {row.operator: row.ms[variant] for row in table.rows if variant in row.ms}
+            one = Profile(table.model, variant, ms)
+            found.setdefault((table.host, table.batch_size), []).append(one)
+    return {key: each for key, each in found.items() if any(one.variant == STOCK for one in each)}
+
+
+def draw(source: Source) -> List[style.Drawn]:
+    """Return a figure for each host and batch size that was profiled."""
+    found = profiles(source.bench)
+    if not found:
+        raise Missing("the record has no profile of operators with stock's: make bench")
+    threads = {
+        sample.host: source.bench.settings.find(sample.series).threads
+        for sample in source.bench.profiles
+    }
+    drawn = []
+    for (host, batch_size), each in found.items():
+        title = f"Time per operator, {host}, batch size {batch_size}"
+        subtitle = (
+            f"{machine_line(source.bench, threads[host], [host])}\n"
+            "MXNet's profiler, without bulking; named: what takes most of stock's time"
+        )
+        drawn.append(
+            style.Drawn(
+                f"operators-{host}-batch-{batch_size}",
+                figure(each, STOCK, title, subtitle),
+                title,
+                alt_text(each, STOCK),
+            )
+        )
+    return drawn

@@ -7,9 +7,14 @@ from typing import List, Optional, Sequence, Tuple
 
 from matplotlib.figure import Figure
 
+from harness import bench_summary
 from harness.plots import style
+from harness.plots.source import Missing, Source, machine_line
+from harness.run import STOCK_AGAIN
 
 _BAR_INCHES = 0.17
+MEAN = "geometric mean"
+_NAMES = {STOCK_AGAIN: "stock again (noise)"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
             color=style.colour(*one, place),
             edgecolor="white",
             linewidth=0.5,
-            label=f"{one[0]} {one[1]}",
+            label=f"{one[0]} {_NAMES.get(one[1], one[1])}",
         )
         for bar, patch, height in zip(mine, container.patches, heights):
             patch.set_gid(f"{bar.network} {one[0]} {one[1]}")
@@ -74,7 +79,7 @@ def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_xlabel("img/s over stock's on the same host (1 = no difference)")
-    drawn.legend(loc="outside lower center", ncols=min(3, len(series)))
+    drawn.legend(loc="outside lower center", ncols=min(3, len(series)) if len(series) != 4 else 2)
     return drawn
 
 
@@ -89,3 +94,37 @@ def alt_text(bars: Sequence[Bar]) -> str:
             f"to {most.ratio:.2f}x ({most.network})"
         )
     return f"Bars of throughput over stock's: {'; '.join(parts)}."
+
+
+def draw(source: Source) -> List[style.Drawn]:
+    """Return a figure for each batch size and number of threads that has stock beside others."""
+    groups = [group for group in bench_summary.groups(source.bench) if group.means()]
+    if not groups:
+        raise Missing("the record has no variant with stock beside it: make bench")
+    most = max(group.omp_num_threads for group in groups)
+    return [_drawn(source, group, most) for group in groups]
+
+
+def _drawn(source: Source, group: bench_summary.Group, most_threads: int) -> style.Drawn:
+    rows = [row for run in group.runs for row in group.rows(run)]
+    rows.sort(key=lambda row: list(group.cells).index(row.case.model))
+    bars = [
+        Bar(row.case.model, row.host, row.variant, row.ratio, row.interval)
+        for row in rows
+        if row.ratio is not None
+    ]
+    if len(group.cells) > 1:
+        bars += [Bar(MEAN, mean.host, mean.variant, *mean[2:4]) for mean in group.means()]
+    title = f"Throughput over stock's, batch size {group.batch_size}"
+    name = f"ratios-batch-{group.batch_size}"
+    if group.omp_num_threads != most_threads:
+        title = title.replace("batch size", "batch")
+        title += f", {group.omp_num_threads} thread{'s' * (group.omp_num_threads != 1)}"
+        name += f"-threads-{group.omp_num_threads}"
+    pairs = sorted({row.pairs for row in rows})
+    number = "to".join(f" {count} " for count in dict.fromkeys((pairs[0], pairs[-1])))
+    subtitle = (
+        f"{machine_line(source.bench, rows[0].series.threads, [host for host, _ in group.runs])}\n"
+        f"bar: median of{number}pairs; line: 95 % bootstrap interval; ~: it includes 1"
+    )
+    return style.Drawn(name, figure(bars, title, subtitle), title, alt_text(bars))

@@ -25,7 +25,8 @@ GREY, LIGHT_GREY = "#8a8a8a", "#c8c8c8"
 # The same variant has the same colour in every figure.
 VARIANT_COLOURS = {
     ("1.3.1", "stock"): GREY,
-    ("1.3.1", "off"): LIGHT_GREY,
+    ("1.3.1", "stock-again"): LIGHT_GREY,
+    ("1.3.1", "off"): YELLOW,
     ("1.3.1", "backward"): SKY,
     ("1.3.1", "all"): BLUE,
     ("1.4.1", "stock"): GREY,

@@ -19,10 +19,16 @@ _NUMBER = r"[-+]?[\d,]*\.?\d+( ?(x|%|ms|s|MiB|ns))?"
 _NUMERIC = re.compile(rf"-|{_NUMBER}( to {_NUMBER})?( ~)?")
 
 
-def to_html(text: str, deeper: int = 1) -> Markup:
-    """Return ``text`` as HTML, each heading ``deeper`` levels below what it says."""
+def to_html(text: str, titled: bool = True) -> Markup:
+    """Return ``text`` as HTML that stands under a heading of the second level.
+
+    ``titled`` says that this heading takes the place of the text's own title.
+    """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
+    if titled and tokens and tokens[0].tag == "h1":
+        tokens = tokens[3:]  # opened, the words, closed
+    deeper = 1 if titled else 2
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"

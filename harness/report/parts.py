@@ -13,6 +13,7 @@ from typing import List, Optional, Sequence, Tuple
 from harness.report import markdown, page
 
 _NOT_TABLES = ("README.md",)
+FURTHER = "further"
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Part:
 PARTS = (
     Part(
         "throughput",
-        "Training throughput",
+        "Throughput and memory",
         (
             "Images trained per second, each variant against stock MXNet on the same host. A "
             "sample is a fresh process; a round takes every variant one after the other, so that "
             "each is compared with a stock sample close in time. An interval that includes 1 "
             "shows no difference and is marked with ~.",
         ),
-        ("throughput.md",),
+        ("bench.md",),
         ("ratios",),
         ("make bench CONFIG=configs/bench-full.toml", "make plot"),
     ),
@@ -63,14 +64,6 @@ PARTS = (
         ("bigger-machines.md",),
         ("cores",),
         ("make plot",),
-    ),
-    Part(
-        "memory",
-        "Memory",
-        ("Peak resident set of the training process, and the cache's own share of it.",),
-        ("memory.md",),
-        ("memory",),
-        ("make bench CONFIG=configs/bench-full.toml",),
     ),
     Part(
         "convergence",
@@ -131,7 +124,10 @@ def _section(results: Path, part: Part) -> Optional[page.Section]:
         paragraphs=part.paragraphs,
         commands=part.commands,
         pictures=[page.picture(path) for path in pictures],
-        blocks=[markdown.to_html(path.read_text(encoding="utf-8")) for path in tables],
+        blocks=[
+            markdown.to_html(path.read_text(encoding="utf-8"), titled=part.name != FURTHER)
+            for path in tables
+        ],
     )
 
 
@@ -142,4 +138,4 @@ def _rest(results: Path, parts: Sequence[Part]) -> Part:
     prefixes = tuple(prefix for part in parts for prefix in part.figures)
     figures = [p.stem for p in page.found(results / "figures", [""])]
     others = tuple(stem for stem in figures if not stem.startswith(prefixes))
-    return Part("further", "Further results", (), tuple(sorted(tables)), others, ())
+    return Part(FURTHER, "Further results", (), tuple(sorted(tables)), others, ())
