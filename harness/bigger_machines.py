@@ -124,7 +124,9 @@ def checks(run: BenchRecord) -> List[Check]:
     ]
 
 
-def render(run: BenchRecord, known: Mapping[str, BeforeAfter], efficiency: float) -> str:
+def render(
+    run: BenchRecord, known: Mapping[str, BeforeAfter], efficiency: float = EFFICIENCY
+) -> str:
     """Return the tables as Markdown: the predictions, the published numbers, the check."""
     all_measured = chosen(run)
     best = fitted(all_measured, known)

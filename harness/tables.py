@@ -13,7 +13,15 @@ import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
-from harness import atomic, bench_summary, memory_table, operator_table, published, table
+from harness import (
+    atomic,
+    bench_summary,
+    bigger_machines,
+    memory_table,
+    operator_table,
+    published,
+    table,
+)
 from harness.bench_record import BenchRecord, Failure, load
 from harness.console import shown
 from harness.errors import HarnessError
@@ -80,6 +88,7 @@ def write(run: BenchRecord, folder: Path) -> List[str]:
         "bench.md": bench_markdown(run),
         "bench.csv": _csv(bench_rows(run)),
         "memory.csv": _csv(memory_rows(run)),
+        "bigger-machines.md": bigger_machines.render(run, published.throughput()),
     }
     if run.profiles:
         files["operators.md"] = (
