@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
 import os
+import re
+import select
 import shutil
 import subprocess
 import tempfile
@@ -17,9 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
+from PIL import Image
+
+# CSS pixels: a desktop's window and a phone's.
+WIDTHS = (1280, 390)
 # OPCACHE_BROWSER names another one.
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-_TIMEOUT_S = 60
+_TIMEOUT_S = 120
 
 # What is wrong with a page as laid out. A table may be wider than the page only in a scroller.
 _FAULTS = """(() => {
@@ -64,7 +71,7 @@ class Browser:
 
     def __init__(self, process: subprocess.Popen, read: int, write: int) -> None:
         self._process = process
-        self._read = os.fdopen(read, "rb")
+        self._read = read
         self._write = os.fdopen(write, "wb", buffering=0)
         self._rest = b""
         self._last_id = 0
@@ -108,7 +115,7 @@ class Browser:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._read.close()
+        os.close(self._read)
         self._write.close()
 
     def _evaluate(self, expression: str, session: str) -> Any:
@@ -145,8 +152,10 @@ class Browser:
 
     def _receive(self) -> Dict[str, Any]:
         while b"\0" not in self._rest:
-            # At the pipe's end the browser is gone, and every further read would return at once.
-            part = self._read.read1(1 << 16)
+            if not select.select([self._read], [], [], _TIMEOUT_S)[0]:
+                self._process.kill()
+                raise RuntimeError(f"the browser has not answered for {_TIMEOUT_S} s")
+            part = os.read(self._read, 1 << 16)
             if not part:
                 raise RuntimeError(f"the browser ended with code {self._process.wait()}")
             self._rest += part
@@ -163,9 +172,9 @@ def running(executable: str) -> Iterator[Browser]:
     to_browser, write = os.pipe()
     read, from_browser = os.pipe()
     with tempfile.TemporaryDirectory() as profile, contextlib.ExitStack() as stack:
-        # Chromium speaks on descriptors 3 and 4. timeout: a hung browser must not hang the tests.
+        # Chromium speaks on descriptors 3 and 4, and ends when they are closed.
         # --no-sandbox: it cannot start as root otherwise, and sees no page but our own.
-        script = f'exec timeout -k 5 {_TIMEOUT_S} "$0" "$@" 3<&{to_browser} 4>&{from_browser}'
+        script = f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}'
         options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
         options += ("--no-first-run", "--disable-dev-shm-usage", "--remote-debugging-pipe")
         process = subprocess.Popen(
@@ -179,3 +188,15 @@ def running(executable: str) -> Iterator[Browser]:
         browser = Browser(process, read, write)
         stack.callback(browser.close)
         yield browser
+
+
+def colours(png: bytes) -> int:
+    """Return how many colours a screenshot has; a blank one has one."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    return len(image.getcolors(maxcolors=image.width * image.height) or [])
+
+
+def external(html: str) -> List[str]:
+    """Return what a browser would fetch: every src, href and url() but anchors and data."""
+    asked = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", html)
+    return [target for target in asked if not target.startswith(("#", "data:"))]

@@ -6,7 +6,6 @@ import io
 import re
 import shutil
 from pathlib import Path
-from typing import Iterator, List
 
 import pytest
 from markupsafe import Markup
@@ -17,9 +16,8 @@ from harness.layout import Layout
 from harness.plots import style
 from harness.report import markdown, page, parts
 from tests import browser
+from tests.browser import WIDTHS, colours, external
 from tests.sample_figures import draw
-
-WIDTHS = (1280, 390)
 
 WIDE_TABLE = "\n".join(
     [
@@ -63,12 +61,6 @@ def test_the_page_needs_nothing_else(html: str) -> None:
     assert external(html) == []
     assert "<script" not in html
     assert "default-src &#39;none&#39;" not in html and "default-src 'none'" in html
-
-
-def external(html: str) -> List[str]:
-    """Return what a browser would fetch: every src, href and url() but anchors and data."""
-    asked = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", html)
-    return [target for target in asked if not target.startswith(("#", "data:"))]
 
 
 @pytest.mark.parametrize(
@@ -149,29 +141,12 @@ def test_a_picture_without_words_is_refused(tmp_path: Path) -> None:
         page.picture(path)
 
 
-@pytest.fixture(scope="module")
-def window() -> Iterator[browser.Browser]:
-    executable = browser.find()
-    if executable is None:
-        pytest.skip(
-            "no browser on PATH: apt-get install chromium-headless-shell, or set OPCACHE_BROWSER"
-        )
-    with browser.running(executable) as running:
-        yield running
-
-
 def look(
     window: browser.Browser, folder: Path, html: str, width: int, dark: bool = False
 ) -> browser.Sight:
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8")
     return window.look(path, width, dark=dark)
-
-
-def colours(png: bytes) -> int:
-    """Return how many colours a screenshot has; a blank one has one."""
-    image = Image.open(io.BytesIO(png)).convert("RGB")
-    return len(image.getcolors(maxcolors=image.width * image.height) or [])
 
 
 @pytest.mark.parametrize("dark", (False, True), ids=("light", "dark"))
