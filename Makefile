@@ -59,7 +59,7 @@ bench: build
 	  $(if $(TABLES),--tables '$(TABLES)') $(if $(CONFIG),--config '$(CONFIG)')
 
 tables: venv
-	@$(VENV_PYTHON) -m harness tables
+	@$(VENV_PYTHON) -m harness tables $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)')
 
 plot: venv
 	@$(VENV_PYTHON) -m harness plot $(RECORD) $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)')

@@ -10,6 +10,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from harness import published, scaling, stats, table
 from harness.bench_record import BenchRecord
+from harness.errors import HarnessError
 from harness.published import BeforeAfter
 from harness.record import Case
 from harness.run import STOCK_AGAIN
@@ -22,6 +23,13 @@ PUBLISHED_HOST, PUBLISHED_VARIANT = "1.3.1", "backward"
 # Half of what one more core could give: an assumption, beside which the fitted one is printed.
 EFFICIENCY = 0.5
 OFF = "off"
+
+
+def checked(efficiency: float) -> float:
+    """Return the option's value; HarnessError unless the model holds for it."""
+    if not 0 < efficiency < float("inf"):
+        raise HarnessError(f"--efficiency: expected a number above 0, found {efficiency}")
+    return efficiency
 
 
 @dataclass(frozen=True)
@@ -124,9 +132,7 @@ def checks(run: BenchRecord) -> List[Check]:
     ]
 
 
-def render(
-    run: BenchRecord, known: Mapping[str, BeforeAfter], efficiency: float = EFFICIENCY
-) -> str:
+def render(run: BenchRecord, known: Mapping[str, BeforeAfter], efficiency: float) -> str:
     """Return the tables as Markdown: the predictions, the published numbers, the check."""
     all_measured = chosen(run)
     best = fitted(all_measured, known)

@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", type=Path, help="folder for the tables (default: beside a named record, or results)"
     )
+    parser.add_argument(
+        "--efficiency",
+        type=float,
+        default=bigger_machines.EFFICIENCY,
+        help="parameter of the model for bigger machines (default: %(default)s)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -59,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
     own = layout.root / "results" if args.record is None else beside(args.record)
     folder = args.to or own
     run = load(args.record or default_record(layout))
-    names = write(run, folder)
+    names = write(run, folder, bigger_machines.checked(args.efficiency))
     if args.record is None:
         for name in DOCUMENTS:
             path = layout.root / name
@@ -82,13 +88,15 @@ def beside(record: Path) -> Path:
     return record.with_suffix("") if record.suffix else record.with_name(f"{record.name}-tables")
 
 
-def write(run: BenchRecord, folder: Path) -> List[str]:
+def write(
+    run: BenchRecord, folder: Path, efficiency: float = bigger_machines.EFFICIENCY
+) -> List[str]:
     """Write all tables of a record into a folder; return the files' names."""
     files = {
         "bench.md": bench_markdown(run),
         "bench.csv": _csv(bench_rows(run)),
         "memory.csv": _csv(memory_rows(run)),
-        "bigger-machines.md": bigger_machines.render(run, published.throughput()),
+        "bigger-machines.md": bigger_machines.render(run, published.throughput(), efficiency),
     }
     if run.profiles:
         files["operators.md"] = (

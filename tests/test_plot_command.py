@@ -12,6 +12,7 @@ from harness import bench_record, bench_summary, operator_table, published, tabl
 from harness.__main__ import parse
 from harness.bench_record import BenchRecord
 from harness.errors import HarnessError
+from harness.layout import Layout
 from harness.plots import command, cores, operators, ratios, shares, style
 from harness.plots.source import Missing, Source
 from harness.report import command as report
@@ -133,7 +134,7 @@ def test_command_without_any_record(tmp_path: Path, capsys: pytest.CaptureFixtur
     ("words", "message"),
     (
         (("--only", "ratios,pies"), "expected some of ratios, operators"),
-        (("--efficiency", "0"), "expected more than 0, found 0"),
+        (("--efficiency", "0"), "expected a number above 0, found 0"),
         (("no-such-record.jsonl",), "no-such-record.jsonl: No such file"),
     ),
 )
@@ -150,7 +151,7 @@ def page(run: BenchRecord, tmp_path_factory: pytest.TempPathFactory) -> str:
     source = Source(results, run, 0.5)
     for drawn in (ratios.draw(source)[0], cores.draw(source)[0]):
         style.write(drawn, results / "figures")
-    return report.render(results, run, "0.0.0")[0]
+    return report.render(results, run, "0.0.0", "make bench OUT=a.jsonl")[0]
 
 
 def check_slowdowns(run: BenchRecord, html: str) -> None:
@@ -186,7 +187,7 @@ def test_the_page_begins_with_the_means(run: BenchRecord, page: str) -> None:
     group = bench_summary.groups(run)[0]
     (mean,) = (m for m in group.means() if (m.host, m.variant) == ("1.4.1", "all"))
     assert first.value == f"{mean.ratio:.2f}x" and first.value in page
-    assert "Made-up CPU" in page and "make bench CONFIG=configs/bench-full.toml" in page
+    assert "Made-up CPU" in page and "make bench OUT=a.jsonl\nmake tables\nmake plot" in page
     assert external(page) == []
 
 
@@ -203,4 +204,19 @@ def test_report_of_a_record_in_a_browser(
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="nothing to report"):
-        report.render(tmp_path, None, "0.0.0")
+        report.render(tmp_path, None, "0.0.0", "make bench")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    (
+        (
+            "bench-quick",
+            "make bench CONFIG=configs/bench-quick.toml OUT=results/raw/bench-quick.jsonl",
+        ),
+        ("mine", "make bench OUT=results/raw/mine.jsonl"),
+    ),
+)
+def test_the_command_of_a_record(layout: Layout, name: str, expected: str) -> None:
+    path = layout.root / "results" / "raw" / f"{name}.jsonl"
+    assert report.bench_command(layout, path) == expected

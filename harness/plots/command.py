@@ -58,12 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Draw and write; return 0, or 1 if there was nothing at all to draw."""
     layout = here()
-    if not args.efficiency > 0:
-        raise HarnessError(f"--efficiency: expected more than 0, found {args.efficiency}")
     results = args.results or layout.root / "results"
     folder = args.to or results / "figures"
     wanted = _wanted(args.only)
-    source = Source(results, find_record(args.record, results), args.efficiency)
+    path = record_path(args.record, results)
+    run = None if path is None else bench_record.load(path)
+    source = Source(results, run, bigger_machines.checked(args.efficiency))
     written: List[Path] = []
     for name, module_name in FAMILIES:
         if name not in wanted:
@@ -77,11 +77,10 @@ def main(args: argparse.Namespace) -> int:
     return 0 if written else 1
 
 
-def find_record(asked: Optional[Path], results: Path) -> Optional[bench_record.BenchRecord]:
-    """Read the record that was asked for, or else the published one; None if there is none."""
+def record_path(asked: Optional[Path], results: Path) -> Optional[Path]:
+    """Return the record that was asked for, or else the published one; None if there is none."""
     paths = [results / "raw" / f"bench-{name}.jsonl" for name in ("full", "quick")]
-    found = asked or next((path for path in paths if path.is_file()), None)
-    return None if found is None else bench_record.load(found)
+    return asked or next((path for path in paths if path.is_file()), None)
 
 
 def _wanted(only: Optional[str]) -> List[str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from harness import atomic
-from harness.bench_record import BenchRecord
+from harness.bench_record import BenchRecord, load
 from harness.config import project_version
 from harness.console import say, shown
 from harness.errors import HarnessError
-from harness.layout import here
-from harness.plots.command import find_record
+from harness.layout import Layout, here
+from harness.plots.command import record_path
 from harness.record import load_as
 from harness.report import measured, page, parts
 from harness.verify import record as verify_record
@@ -45,8 +45,10 @@ def main(args: argparse.Namespace) -> int:
     layout = here()
     results = args.results or layout.root / "results"
     path = args.out or results / "report.html"
-    run = find_record(args.record, results)
-    text, missing = render(results, run, project_version(layout.pyproject))
+    record = record_path(args.record, results)
+    run = None if record is None else load(record)
+    version = project_version(layout.pyproject)
+    text, missing = render(results, run, version, bench_command(layout, record))
     for line in missing:
         say(line)
     atomic.write_text(path, text)
@@ -54,9 +56,20 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def render(results: Path, run: Optional[BenchRecord], version: str) -> Tuple[str, List[str]]:
+def bench_command(layout: Layout, record: Optional[Path]) -> str:
+    """Return the command that makes the record; a published one is named after its settings."""
+    if record is None:
+        return "make bench"
+    config = layout.root / "configs" / f"{record.stem}.toml"
+    options = f" CONFIG={shown(config, layout.root)}" if config.is_file() else ""
+    return f"make bench{options} OUT={shown(record, layout.root)}"
+
+
+def render(
+    results: Path, run: Optional[BenchRecord], version: str, made_by: str
+) -> Tuple[str, List[str]]:
     """Return the page, and a line for each thing that it lacks."""
-    sections, missing = parts.sections(results)
+    sections, missing = parts.sections(results, made_by)
     cards: List[page.Card] = []
     if run is None:
         missing.insert(0, f"no record of a benchmark in {results / 'raw'}: make bench")

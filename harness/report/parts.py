@@ -6,6 +6,7 @@ shown too, at the end: what lies in results/ is never hidden.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
@@ -14,6 +15,8 @@ from harness.report import markdown, page
 
 _NOT_TABLES = ("README.md",)
 FURTHER = "further"
+# Among a section's commands: the one that made the benchmark's record.
+BENCH = "make bench"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ PARTS = (
         ),
         ("bench.md",),
         ("ratios",),
-        ("make bench CONFIG=configs/bench-full.toml", "make plot"),
+        (BENCH, "make tables", "make plot"),
     ),
     Part(
         "operators",
@@ -51,7 +54,7 @@ PARTS = (
         ),
         ("operators.md",),
         ("operators", "shares"),
-        ("make bench CONFIG=configs/bench-full.toml", "make plot"),
+        (BENCH, "make tables", "make plot"),
     ),
     Part(
         "bigger-machines",
@@ -63,7 +66,7 @@ PARTS = (
         ),
         ("bigger-machines.md",),
         ("cores",),
-        ("make plot",),
+        (BENCH, "make tables", "make plot"),
     ),
     Part(
         "convergence",
@@ -96,11 +99,14 @@ PARTS = (
 )
 
 
-def sections(results: Path, parts: Sequence[Part] = PARTS) -> Tuple[List[page.Section], List[str]]:
+def sections(
+    results: Path, bench_command: str = BENCH, parts: Sequence[Part] = PARTS
+) -> Tuple[List[page.Section], List[str]]:
     """Return the sections that have something to show, and a line for each that has not."""
     found, missing = [], []
     for part in parts:
-        section = _section(results, part)
+        commands = tuple(bench_command if c == BENCH else c for c in part.commands)
+        section = _section(results, dataclasses.replace(part, commands=commands))
         if section is None:
             command = " and ".join(f"`{command}`" for command in part.commands)
             missing.append(
