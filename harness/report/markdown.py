@@ -24,7 +24,7 @@ def to_html(text: str, titled: bool = True) -> Markup:
 
     ``titled`` says that this heading takes the place of the text's own title.
     """
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table")
     tokens = parser.parse(text)
     if titled and tokens and tokens[0].tag == "h1":
         tokens = tokens[3:]  # opened, the words, closed

@@ -32,7 +32,7 @@ def cards(run: BenchRecord) -> List[Card]:
                     detail = f"geometric mean of {networks}"
                     if mean.interval is not None:
                         detail += f", 95 % interval {interval_text(mean.interval, 2)}"
-                    what = f"stock: MXNet {host} {variant}, batch size {group.batch_size}"
+                    what = f"stock's img/s: {host}, scope {variant}, batch size {group.batch_size}"
                     found.append(Card(f"{mean.ratio:.2f}x", what, detail))
     return found
 
