@@ -105,6 +105,12 @@ def test_headings_are_in_order(html: str) -> None:
     assert {link for link in re.findall(r'href="#([^"]+)"', html)} <= anchors
 
 
+def test_headings_of_a_table_leave_out_no_level() -> None:
+    html = markdown.to_html("# Its title\n\n### One\n\n##### Two\n\n### Three\n")
+    assert re.findall(r"<(h\d)>(\w+)", html) == [("h3", "One"), ("h4", "Two"), ("h3", "Three")]
+    assert "<h3>Its title</h3>" in markdown.to_html("# Its title\n", titled=False)
+
+
 def test_nothing_is_taken_for_html() -> None:
     bad = "<script>alert(1)</script>"
     section = page.Section("a", bad, paragraphs=[bad], items=[bad], commands=[bad])

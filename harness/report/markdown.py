@@ -28,10 +28,11 @@ def to_html(text: str, titled: bool = True) -> Markup:
     tokens = parser.parse(text)
     if titled and tokens and tokens[0].tag == "h1":
         tokens = tokens[3:]  # opened, the words, closed
-    deeper = 1 if titled else 2
+    # No level is left out: who listens to a page goes from heading to heading.
+    used = sorted({token.tag for token in tokens if token.type == "heading_open"})
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
+            token.tag = f"h{min(6, 3 + used.index(token.tag))}"
     _align(tokens)
     return Markup(parser.renderer.render(_with_scrollers(tokens), parser.options, {}))
 
