@@ -257,6 +257,7 @@ def test_real_run(built: Layout, config: Path) -> None:
     assert "| _backward_Convolution " in (tables / "operators.md").read_text()
     assert {p.name for p in tables.iterdir()} == {
         *("bench.md", "bench.csv", "memory.csv", "operators.md", "operators.csv"),
+        "bigger-machines.md",
     }
 
 
