@@ -7,15 +7,19 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench bench-dist microbench verify converge doctor source-patch check \
-	format clean distclean
+.PHONY: all help venv build test bench tables plot report bench-dist microbench verify converge \
+	doctor source-patch check format clean distclean
 
 all: build
 
 help:
 	@echo 'make build      .venv, build/ (stock and patched MXNets, the library) and dist/ (wheels)'
 	@echo 'make bench      training throughput, stock against patched; variables: MODELS BATCH'
-	@echo '                IMAGE HOSTS SCOPES SAMPLES OUT RESUME CONFIG'
+	@echo '                IMAGE HOSTS SCOPES SAMPLES SERIES OUT TABLES CONFIG; a killed run goes on'
+	@echo 'make tables     the tables in results/ and in the documents, from the records'
+	@echo 'make plot       figures of the records in results/, in results/figures; variables: RECORD'
+	@echo '                EFFICIENCY'
+	@echo 'make report     one HTML page of everything in results/; variable: RECORD'
 	@echo 'make bench-dist distributed training on this machine, stock against patched; variables:'
 	@echo '                WORKERS SERVERS MODEL BATCH IMAGE HOST SCOPES STEPS ROUNDS PORT OUT'
 	@echo 'make microbench single MKL-DNN calls, real against cached; variables: HOSTS ROUNDS'
@@ -53,8 +57,17 @@ bench: build
 	  $(if $(MODELS),--models '$(MODELS)') $(if $(BATCH),--batch-size '$(BATCH)') \
 	  $(if $(IMAGE),--image-size '$(IMAGE)') $(if $(HOSTS),--hosts '$(HOSTS)') \
 	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(SAMPLES),--samples '$(SAMPLES)') \
-	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)') \
-	  $(if $(CONFIG),--config '$(CONFIG)')
+	  $(if $(SERIES),--series '$(SERIES)') $(if $(OUT),--out '$(OUT)') \
+	  $(if $(TABLES),--tables '$(TABLES)') $(if $(CONFIG),--config '$(CONFIG)')
+
+tables: venv
+	@$(VENV_PYTHON) -m harness tables $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)')
+
+plot: venv
+	@$(VENV_PYTHON) -m harness plot $(RECORD) $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)')
+
+report: plot
+	@$(VENV_PYTHON) -m harness report $(RECORD)
 
 bench-dist: build
 	@$(VENV_PYTHON) -m harness bench-dist \

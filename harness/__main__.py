@@ -21,6 +21,10 @@ from harness.layout import here
 COMMANDS = (
     ("build", "harness.build", "build the library, the patched MXNets and their wheels"),
     ("bench", "harness.bench", "measure training throughput, stock against patched"),
+    ("tables", "harness.tables", "write the tables of a benchmark's record"),
+    ("compare", "harness.compare", "compare two records of the same benchmark"),
+    ("plot", "harness.plots.command", "draw the figures of the records in results"),
+    ("report", "harness.report.command", "write one HTML page of everything in results"),
     ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
     ("converge", "harness.converge.command", "train on CIFAR-10, stock and patched on one curve"),
     ("bench-dist", "harness.bench_dist", "measure distributed training on this machine"),

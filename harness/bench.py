@@ -1,51 +1,60 @@
-"""Measures training throughput: stock against patched, fresh processes, interleaved.
+"""The bench command: stock against patched, in fresh processes, interleaved.
 
-The plan is a list of samples in rounds; each finished sample is in the record on disk before the
-next one starts, so a killed run loses one sample at most and can be resumed.
+What runs next is bench_plan's; each finished process is a line of the record on disk before the
+next one starts, so a killed run loses one process at most and goes on when it is asked for again.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import os
 import platform
-import sys
+import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, Optional
 
 from tqdm import tqdm
 
-from harness import machine, record, table
+from harness import bench_plan, bench_record, bench_summary, jsonl, machine, record, table, tables
 from harness.bench_config import BenchConfig, number, numbers, resolve, scopes_by_host, words
+from harness.bench_record import (
+    PROFILE,
+    TRAIN,
+    BenchRecord,
+    Failure,
+    Finished,
+    ProfileSample,
+    SampleKey,
+    Series,
+    Settings,
+    TrainSample,
+)
 from harness.config import load, load_toolchain, project_version
-from harness.console import shown
+from harness.console import say, shown
 from harness.errors import HarnessError
-from harness.job import TrainJob
+from harness.job import ProfileJob, TrainJob
 from harness.layout import Layout, here
-from harness.run import build_folder, library_versions, parse_variant, run_worker
+from harness.run import (
+    NotProven,
+    WorkerFailed,
+    build_folder,
+    library_versions,
+    parse_variant,
+    run_worker,
+)
+
+# So that MXNet's profiler sees every operator, not groups of them.
+_PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
 
 _EXAMPLES = """examples:
   python -m harness bench
   python -m harness bench --models mobilenet-1.0 --image-size 64 --samples 10
   python -m harness bench --hosts 1.3.1,1.4.1 --scopes stock,backward,convolution+pooling
-  python -m harness bench --scopes stock,preload:backward --out results/raw/preload.json
-  python -m harness bench --resume results/raw/preload.json --scopes stock,preload:backward
+  python -m harness bench --scopes stock,preload:backward --out results/raw/preload.jsonl
+  python -m harness bench --config configs/bench-full.toml --out results/raw/bench-full.jsonl
 """
-
-
-class Planned(NamedTuple):
-    """One sample to take."""
-
-    case: record.Case
-    host: str
-    variant: str
-    round: int
-
-    @property
-    def key(self) -> record.SampleKey:
-        """The key that the sample will have in the record."""
-        return (*self.case.model_dump().values(), self.host, self.variant, self.round)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,95 +69,121 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
     parser.add_argument(
         "--scopes",
-        help="for every host: stock, off, backward, all, operators joined by +, or preload: before "
-        "one of these",
+        help="for every host: stock, stock-again (the noise), off, backward, all, operators joined "
+        "by +, or preload: before one of these",
     )
-    parser.add_argument("--samples", help="processes per model, host and scope")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
-    target.add_argument("--resume", type=Path, help="record of an unfinished run to complete")
+    parser.add_argument(
+        "--samples", help="processes that time steps per model, host and scope, whatever they take"
+    )
+    parser.add_argument("--series", help="run these series of the configuration only")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="record; an unfinished one of the same settings is continued (default: that of the "
+        "last unfinished run, or else a new results/raw/<configuration>-<time>.jsonl)",
+    )
+    parser.add_argument(
+        "--tables", type=Path, help="folder to write the tables to (default: beside the record)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Take the samples that the record lacks, print the table, and return 0."""
+    """Run what the record lacks, print and write the tables; return 0, or 1 if a process died.
+
+    What did not fit into memory is a row of the tables, and no fault.
+    """
     layout = here()
     config = _configured(args)
     image_size = None if args.image_size is None else number("--image-size", args.image_size)
-    run = _new_run(layout, resolve(config, load_toolchain(layout.toolchain), image_size))
-    path = args.resume or args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
-    if args.resume:
-        run = _resumed(record.load(path), run, path)
-    elif path.exists():
-        raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
-    try:
-        run = _take(layout, run, path, config.timeout_s)
-    except BaseException:
-        if path.exists():
-            print(
-                f"opcache: what was measured is in {shown(path, layout.root)}: continue it with "
-                "the same options and --resume in place of --out",
-                file=sys.stderr,
+    settings = resolve(config, load_toolchain(layout.toolchain), image_size)
+    run = _new_run(layout, settings, args.config.stem)
+    path = args.out or _unfinished(layout, run, args.config.stem)
+    path = path or _raw(layout) / f"{run.run_id}.jsonl"
+    if not path.exists():
+        bench_record.create(run, path)
+    with jsonl.Appender(path) as file:
+        recorded = bench_record.load(path)
+        record.check_compatible(recorded, run)
+        if recorded.finished:
+            say(f"continuing {shown(path, layout.root)}, {len(recorded.finished)} processes in it")
+        try:
+            run = _take(layout, recorded, file, config.timeout_s)
+        except BaseException:
+            say(
+                f"what was measured is in {shown(path, layout.root)}: the same command goes on, "
+                f"and `python -m harness tables {shown(path, layout.root)}` shows what is there"
             )
-        raise
+            raise
+    folder = args.tables or tables.beside(path)
+    tables.write(run, folder)
     print(table.render(run))
+    print(bench_summary.render(run))
     for line in table.warnings(run):
-        print(f"opcache: warning: {line}", file=sys.stderr)
-    print(f"record: {shown(path, layout.root)}")
-    return 0
+        say(f"warning: {line}")
+    print(f"record: {shown(path, layout.root)}, tables: {shown(folder, layout.root)}")
+    return 1 if any(failure.reason != "memory" for failure in run.failures) else 0
 
 
-def plan(settings: record.Settings) -> List[Planned]:
-    """Return every sample of a run, in the order in which it is taken.
+def _raw(layout: Layout) -> Path:
+    return layout.root / "results" / "raw"
 
-    All variants of a case follow each other, so that each is close in time to the stock it is
-    compared with; each round starts with another one, so that none is always first.
-    """
-    planned = []
-    runs = [(host, word) for host, scopes in settings.variants.items() for word in scopes]
-    for round_ in range(settings.samples):
-        first = round_ % len(runs)
-        for case in settings.cases:
-            for host, variant in runs[first:] + runs[:first]:
-                planned.append(Planned(case, host, variant, round_))
-    return planned
+
+def _unfinished(layout: Layout, run: BenchRecord, stem: str) -> Optional[Path]:
+    """Return the newest record of a run without --out that can go on as ``run``."""
+    for path in sorted(_raw(layout).glob(f"{stem}-*.jsonl"), reverse=True):
+        with contextlib.suppress(HarnessError):
+            recorded = bench_record.load(path)
+            record.check_compatible(recorded, run)
+            if bench_plan.todo(recorded.settings, recorded.finished):
+                return path
+    return None
 
 
 def _configured(args: argparse.Namespace) -> BenchConfig:
+    """Return the file's values with the command line's in their place, in every series."""
     config = load(args.config, BenchConfig)
     asked: Dict[str, Any] = {}
+    series = list(config.series)
+    if args.series is not None:
+        names = words("--series", args.series)
+        known = ", ".join(each.name for each in series)
+        for name in names:
+            if name not in [each.name for each in series]:
+                raise HarnessError(f"--series: expected some of {known}, found '{name}'")
+        series = [each for each in series if each.name in names]
     if args.models is not None:
         asked["models"] = words("--models", args.models)
-    asked["scopes"] = scopes_by_host(
-        config.scopes,
-        None if args.hosts is None else words("--hosts", args.hosts),
-        None if args.scopes is None else words("--scopes", args.scopes),
-    )
     if args.batch_size is not None:
         asked["batch_sizes"] = numbers("--batch-size", args.batch_size)
-    if args.samples is not None:
-        asked["samples"] = number("--samples", args.samples)
-    return config.model_copy(update=asked)
+    hosts = None if args.hosts is None else words("--hosts", args.hosts)
+    scopes = None if args.scopes is None else words("--scopes", args.scopes)
+    for at, each in enumerate(series):
+        own = dict(asked)
+        if hosts is not None or scopes is not None:
+            own["scopes"] = scopes_by_host(each.scopes or config.scopes, hosts, scopes)
+        if args.samples is not None and each.job == TRAIN:
+            own["rounds_min"] = own["rounds_max"] = number("--samples", args.samples)
+        series[at] = each.model_copy(update=own)
+    return config.model_copy(update={"series": tuple(series)})
 
 
-def _new_run(layout: Layout, settings: record.Settings) -> record.BenchRecord:
+def _new_run(layout: Layout, settings: Settings, stem: str) -> BenchRecord:
     versions = {"opcache": project_version(layout.pyproject), "python": platform.python_version()}
-    for host, scopes in settings.variants.items():
-        for word in scopes:
-            variant = parse_variant(word)
-            folder = build_folder(layout, host, variant)
-            _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
-            # The library's own hash: a run must not go on with another build of it.
-            versions.update(library_versions(layout, host, variant))
+    for host, word in dict.fromkeys(run for series in settings.series for run in series.runs):
+        variant = parse_variant(word)
+        folder = build_folder(layout, host, variant)
+        _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
+        # The library's own hash: a run must not go on with another build of it.
+        versions.update(library_versions(layout, host, variant))
     now = datetime.datetime.now(datetime.timezone.utc)
-    return record.BenchRecord(
-        kind=record.KIND,
-        schema_version=record.SCHEMA_VERSION,
-        run_id=f"bench-{now:%Y%m%dT%H%M%SZ}",
+    return BenchRecord(
+        kind=bench_record.KIND,
+        schema_version=bench_record.SCHEMA_VERSION,
+        run_id=f"{stem}-{now:%Y%m%dT%H%M%SZ}",
         started_utc=record.utc(now),
         machine=machine.describe(),
         versions=versions,
         settings=settings,
-        samples=[],
     )
 
 
@@ -163,51 +198,85 @@ def _forget_cached_pages(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _resumed(
-    recorded: record.BenchRecord, asked: record.BenchRecord, path: Path
-) -> record.BenchRecord:
-    record.check_compatible(recorded, asked)
-    expected = {planned.key for planned in plan(asked.settings)}
-    seen = set()
-    for sample in recorded.samples:
-        if sample.key not in expected or sample.key in seen:
-            raise HarnessError(f"{path}: expected each planned sample once, found {sample.key}")
-        seen.add(sample.key)
-    return recorded
-
-
-def _take(
-    layout: Layout, run: record.BenchRecord, path: Path, timeout_s: float
-) -> record.BenchRecord:
-    taken = {sample.key for sample in run.samples}
-    todo = plan(run.settings)
-    with tqdm(total=len(todo), initial=len(taken), unit="sample", dynamic_ncols=True) as progress:
-        for planned in todo:
-            if planned.key in taken:
-                continue
-            progress.set_description(f"{planned.case.model} {planned.host} {planned.variant}")
-            sample = _sample(layout, run.settings, planned, timeout_s)
-            run = run.model_copy(update={"samples": [*run.samples, sample]})
-            record.save(run, path)
+def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: float) -> BenchRecord:
+    finished = list(run.finished)
+    with tqdm(initial=len(finished), unit="process", dynamic_ncols=True) as progress:
+        while True:
+            # Again each time: what has been measured decides how many rounds there are.
+            left = bench_plan.todo(run.settings, finished)
+            progress.total = len(finished) + len(left)
+            if not left:
+                progress.refresh()
+                return run.model_copy(update={"finished": finished})
+            key = left[0]
+            seconds = bench_plan.remaining_s(run.settings, finished)
+            progress.set_postfix_str(_left(seconds), refresh=False)
+            progress.set_description(
+                f"{key.series}: {key.case.model} batch {key.case.batch_size} {key.host} "
+                f"{key.variant}"
+            )
+            finished.append(_process(layout, run.settings, key, timeout_s))
+            file.append(finished[-1].model_dump())
             progress.update()
-    return run
 
 
-def _sample(
-    layout: Layout, settings: record.Settings, planned: Planned, timeout_s: float
-) -> record.Sample:
+def _left(seconds: Optional[float]) -> str:
+    if seconds is None:
+        return "time left not known yet"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"about {hours} h {minutes} min left" if hours else f"about {minutes} min left"
+
+
+def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: float) -> Finished:
+    """Run one process; a failure is a result too."""
     started = datetime.datetime.now(datetime.timezone.utc)
-    job = TrainJob(
-        **planned.case.model_dump(),
+    begin = time.monotonic()
+    series = settings.find(key.series)
+    common = {**key._asdict(), "started_utc": record.utc(started)}
+    failure: Dict[str, Any] = {}
+    try:
+        result = _run(layout, settings, series, key, timeout_s)
+    except WorkerFailed as error:
+        reason = "memory" if error.out_of_memory else "died"
+        failure = {"reason": reason, "detail": _in_short(error, layout)}
+        say(str(error) if reason == "died" else failure["detail"])
+    except NotProven as error:
+        failure = {"reason": "not proven", "detail": str(error)}
+        say(str(error))
+    common["elapsed_s"] = round(time.monotonic() - begin, 3)
+    if failure:
+        return Failure.model_validate({**common, **failure})
+    model = ProfileSample if series.job == PROFILE else TrainSample
+    return model.model_validate({**common, **result})
+
+
+def _run(
+    layout: Layout, settings: Settings, series: Series, key: SampleKey, timeout_s: float
+) -> Dict[str, Any]:
+    kind = ProfileJob if series.job == PROFILE else TrainJob
+    job = kind(
+        **key.case.model_dump(),
         seed=settings.seed,
-        warm_up_steps_min=settings.warm_up_steps_min,
-        warm_up_steps_max=settings.warm_up_steps_max,
-        timed_steps=settings.timed_steps,
+        warm_up_steps_min=series.warm_up_steps_min,
+        warm_up_steps_max=series.warm_up_steps_max,
+        timed_steps_min=series.timed_steps_min,
+        timed_steps_max=series.timed_steps_max,
+        steps_budget_s=series.steps_budget_s,
+        memory_limit_gib=settings.memory_limit_gib,
         learning_rate=settings.learning_rate,
         momentum=settings.momentum,
     )
-    variant = parse_variant(planned.variant)
-    result = run_worker(job, layout, planned.host, variant, settings.threads, timeout_s)
-    return record.Sample.model_validate(
-        {**planned._asdict(), "started_utc": record.utc(started), **result}
-    )
+    overrides = _PROFILING if series.job == PROFILE else {}
+    variant = parse_variant(key.variant)
+    result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)
+    if result["cpus"] != settings.cpus:
+        raise NotProven(f"expected to run on CPUs {settings.cpus}, found {result['cpus']}")
+    return result
+
+
+def _in_short(error: WorkerFailed, layout: Layout) -> str:
+    """Return how a process ended, in a line without this machine's folders: it is published."""
+    how = str(error).splitlines()[0].replace("; its last lines:", "")
+    said = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+    told = [line for line in said if "rror" in line or "bad_alloc" in line] or said
+    return ": ".join([how, *told[-1:]]).replace(f"{layout.root}/", "")[:300]

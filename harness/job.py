@@ -18,7 +18,9 @@ class TrainJob:
     """Time training steps on dummy data through MXNet's Module API.
 
     Warm-up runs ``warm_up_steps_min`` steps, and on while the cache still misses, to
-    ``warm_up_steps_max`` at most; then ``timed_steps`` steps are timed one by one.
+    ``warm_up_steps_max`` at most. Then as many steps as fit into ``steps_budget_s``, judged by the
+    last warm-up step, are timed one by one: ``timed_steps_min`` at least, ``timed_steps_max`` at
+    most. With ``memory_limit_gib`` the process gets no more address space than that.
     """
 
     model: str
@@ -27,9 +29,29 @@ class TrainJob:
     seed: int = 1
     warm_up_steps_min: int = 2
     warm_up_steps_max: int = 10
-    timed_steps: int = 8
+    timed_steps_min: int = 8
+    timed_steps_max: int = 8
+    steps_budget_s: float = 0.0
+    memory_limit_gib: Optional[float] = None
     learning_rate: float = 0.01
     momentum: float = 0.9
+
+    def timed_steps(self, last_ns: int) -> int:
+        """Return how many steps to time after a warm-up whose last step took ``last_ns``.
+
+        Chosen beforehand: who stops when the time is up stops after slow steps more often.
+        """
+        fitting = int(self.steps_budget_s * 1e9 / last_ns)
+        return min(max(fitting, self.timed_steps_min), self.timed_steps_max)
+
+
+@dataclass(frozen=True)
+class ProfileJob(TrainJob):
+    """Like TrainJob, with the timed steps under MXNet's profiler.
+
+    The result holds ``operators`` too: by MXNet's name how often each was called in the timed
+    steps, and its total milliseconds. The profiler slows steps down, so they are no throughput.
+    """
 
 
 @dataclass(frozen=True)
@@ -137,9 +159,19 @@ class DescribeJob:
     seed: int = 1
 
 
-Job = Union[TrainJob, HashJob, OperatorsJob, ScenarioJob, DistTrainJob, ConvergeJob, DescribeJob]
+Job = Union[
+    TrainJob,
+    ProfileJob,
+    HashJob,
+    OperatorsJob,
+    ScenarioJob,
+    DistTrainJob,
+    ConvergeJob,
+    DescribeJob,
+]
 _KINDS = {
     "train": TrainJob,
+    "profile": ProfileJob,
     "hash": HashJob,
     "operators": OperatorsJob,
     "scenario": ScenarioJob,

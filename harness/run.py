@@ -28,6 +28,9 @@ from harness.wheels import sha256_of
 
 _PRELOAD = "preload:"
 _STDERR_LINES = 20
+# Python's, C++'s, MXNet's and the C library's words for it.
+_NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate", "Cannot allocate memory")
+STOCK_AGAIN = "stock-again"
 
 
 class WorkerFailed(HarnessError):
@@ -39,6 +42,11 @@ class WorkerFailed(HarnessError):
     def __init__(self, message: str, stderr: str) -> None:
         super().__init__(message)
         self.stderr = stderr
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Tell whether it died of memory that it asked for: refused, or taken by Linux."""
+        return any(mark in self.stderr for mark in _NO_MEMORY) or "(SIGKILL)" in str(self)
 
 
 class NotProven(HarnessError):
@@ -58,8 +66,11 @@ class Variant:
 
 
 def parse_variant(word: str) -> Variant:
-    """Return the variant for ``stock``, a scope, operators joined by ``+``, or preload:SCOPE."""
-    if word == "stock":
+    """Return the variant for ``stock``, a scope, operators joined by ``+``, or preload:SCOPE.
+
+    ``stock-again`` is stock under another name: what it differs by is noise.
+    """
+    if word in ("stock", STOCK_AGAIN):
         return Variant(word, None)
     preload = word.startswith(_PRELOAD)
     scope = word[len(_PRELOAD) :] if preload else word

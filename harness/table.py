@@ -8,100 +8,125 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import rich.box
 import rich.console
 import rich.table
 
 from harness import stats
-from harness.record import BenchRecord, Case, Sample
+from harness.bench_record import TRAIN, BenchRecord, Failure, Series, TrainSample
+from harness.record import Case
+from harness.run import STOCK_AGAIN
 
 STOCK = "stock"
 UNSTABLE_RELATIVE_IQR = 0.10
-_MEASURED_PARTS = ("create_ns", "destroy_ns", "cache_ns")
+
+_Cell = Tuple[str, Case, str, str]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One variant of one case on one host.
+    """One variant of one case on one host, in one series.
 
-    ``images_per_second`` is the median over samples, ``ratio`` the median over pairs of the same
-    round; ``interval`` and ``shares`` (of the timed steps' wall time, in the order create,
-    destroy, cache) are None where they cannot be known.
+    ``images_per_second`` and times are medians over samples, times in nanoseconds per step;
+    ``ratios`` are the pairs of the same round, ``ratio`` their median. None is what cannot be
+    known: without stock in the series, with too few pairs, or without the library's counters.
     """
 
+    series: Series
     case: Case
     host: str
     variant: str
     images_per_second: float
     relative_iqr: float
     samples: int
+    ratios: Tuple[float, ...]
     ratio: Optional[float]
     interval: Optional[Tuple[float, float]]
-    pairs: int
-    shares: Optional[Tuple[float, ...]]
+    step_ns: float
+    create_ns: Optional[float]
+    destroy_ns: Optional[float]
+    cache_ns: Optional[float]
+    create_share: Optional[float]
+    destroy_share: Optional[float]
+    cache_share: Optional[float]
     peak_resident_bytes: float
+
+    @property
+    def pairs(self) -> int:
+        """How many ratios there are."""
+        return len(self.ratios)
 
 
 def rows(record: BenchRecord) -> List[Row]:
     """Return a row for everything that has been sampled, in the order of the settings."""
-    asked = record.settings
-    found = []
-    for case in asked.cases:
-        for host, variants in asked.variants.items():
-            same = [s for s in record.samples if s.case == case and s.host == host]
-            stock = {s.round: s.images_per_second for s in same if s.variant == STOCK}
-            for variant in variants:
-                samples = [s for s in same if s.variant == variant]
-                if samples:
-                    found.append(_row(case, host, variant, samples, stock))
+    return [row for row in cells(record) if isinstance(row, Row)]
+
+
+def cells(record: BenchRecord) -> List[Union[Row, Failure]]:
+    """Return a row for everything that was tried: of what has no sample, its first failure."""
+    samples: Dict[_Cell, List[TrainSample]] = {}
+    for sample in record.samples:
+        samples.setdefault(sample.key[:4], []).append(sample)
+    failures = {failure.key[:4]: failure for failure in reversed(record.failures)}
+    found: List[Union[Row, Failure]] = []
+    for series in record.settings.series:
+        for case in series.cases if series.job == TRAIN else ():
+            for host, variant in series.runs:
+                cell = (series.name, case, host, variant)
+                if cell in samples:
+                    stock = samples.get((series.name, case, host, STOCK), [])
+                    found.append(_row(series, samples[cell], stock))
+                elif cell in failures:
+                    found.append(failures[cell])
     return found
 
 
-def _row(
-    case: Case, host: str, variant: str, samples: List[Sample], stock: Dict[int, float]
-) -> Row:
+def _row(series: Series, samples: Sequence[TrainSample], stock: Sequence[TrainSample]) -> Row:
+    first = samples[0]
     speeds = {sample.round: sample.images_per_second for sample in samples}
-    paired = [] if variant == STOCK else sorted(speeds.keys() & stock.keys())
-    ratios = stats.ratios([stock[r] for r in paired], [speeds[r] for r in paired])
-    shares = [_shares(sample) for sample in samples if sample.stats is not None]
+    baseline = {sample.round: sample.images_per_second for sample in stock}
+    paired = [] if first.variant == STOCK else sorted(speeds.keys() & baseline.keys())
+    ratios = stats.ratios([baseline[r] for r in paired], [speeds[r] for r in paired])
+    parts: Dict[str, Optional[float]] = {}
+    for part in ("create", "destroy", "cache"):
+        each = [(s.per_step_ns(f"{part}_ns"), s.step_mean_ns) for s in samples]
+        known = [(ns, step_ns) for ns, step_ns in each if ns is not None]
+        parts[f"{part}_ns"] = stats.median([ns for ns, _ in known]) if known else None
+        shares = [ns / step_ns for ns, step_ns in known]
+        parts[f"{part}_share"] = stats.median(shares) if shares else None
     return Row(
-        case=case,
-        host=host,
-        variant=variant,
+        series=series,
+        case=first.case,
+        host=first.host,
+        variant=first.variant,
         images_per_second=stats.median(list(speeds.values())),
         relative_iqr=stats.relative_iqr(list(speeds.values())),
         samples=len(samples),
+        ratios=tuple(ratios),
         ratio=stats.median(ratios) if ratios else None,
         interval=stats.median_interval(ratios),
-        pairs=len(ratios),
-        shares=tuple(stats.median(part) for part in zip(*shares)) if shares else None,
+        step_ns=stats.median([sample.step_mean_ns for sample in samples]),
         peak_resident_bytes=stats.median([s.peak_resident_bytes for s in samples]),
+        **parts,
     )
 
 
-def _shares(sample: Sample) -> List[float]:
-    totals: Dict[str, Any] = sample.stats["totals"] if sample.stats else {}
-    return [totals.get(part, 0) / sum(sample.step_ns) for part in _MEASURED_PARTS]
-
-
 _COLUMNS: Tuple[Tuple[str, Callable[[Row], str]], ...] = (
-    ("model", lambda row: row.case.model),
-    ("batch", lambda row: str(row.case.batch_size)),
-    ("image", lambda row: str(row.case.image_size)),
-    ("host", lambda row: row.host),
-    ("variant", lambda row: row.variant),
     ("img/s", lambda row: f"{row.images_per_second:.2f}"),
     ("ratio", lambda row: "-" if row.ratio is None else f"{row.ratio:.3f}x"),
     ("95 % interval", lambda row: interval_text(row.interval)),
     ("n", lambda row: str(row.samples)),
-    ("create", lambda row: _percent(row, 0)),
-    ("destroy", lambda row: _percent(row, 1)),
-    ("cache", lambda row: _percent(row, 2)),
+    ("create", lambda row: _percent(row.create_share)),
+    ("destroy", lambda row: _percent(row.destroy_share)),
+    ("cache", lambda row: _percent(row.cache_share)),
     ("peak MiB", lambda row: f"{row.peak_resident_bytes / 2**20:.0f}"),
 )
+_SUBJECT = ("model", "batch", "image", "threads", "host", "variant")
 _TEXT_COLUMNS = ("model", "host", "variant")
+# What stands in place of a throughput.
+NO_RESULT = {"memory": "no memory", "died": "died", "not proven": "not proven"}
 
 
 def interval_text(interval: Optional[Tuple[float, float]], digits: int = 3) -> str:
@@ -112,8 +137,8 @@ def interval_text(interval: Optional[Tuple[float, float]], digits: int = 3) -> s
     return f"{low:.{digits}f} to {high:.{digits}f}{' ~' if low <= 1 <= high else ''}"
 
 
-def _percent(row: Row, part: int) -> str:
-    return "-" if row.shares is None else f"{row.shares[part]:.1%}"
+def _percent(share: Optional[float]) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 LEGEND = (
@@ -121,13 +146,26 @@ LEGEND = (
     "create, destroy, cache: share of the timed steps spent in creating and destroying MKL-DNN",
     "primitives and in the cache itself, by the library's counters (variant off measures stock)",
 )
+NOISE_LEGEND = (f"{STOCK_AGAIN}: {STOCK} once more; its ratio is the noise of this machine",)
 
 
 def render(record: BenchRecord) -> str:
-    """Return the table as Markdown, with its legend below."""
-    titles = [title for title, _ in _COLUMNS]
-    cells = [[show(row) for _, show in _COLUMNS] for row in rows(record)]
-    return "\n".join([*markdown(titles, _TEXT_COLUMNS, cells), "", *LEGEND]) + "\n"
+    """Return the table of everything that was tried as Markdown, with its legend below."""
+    found = cells(record)
+    titles = [*_SUBJECT, *(title for title, _ in _COLUMNS)]
+    lines = markdown(titles, _TEXT_COLUMNS, [_line(record, cell) for cell in found])
+    again = any(cell.variant == STOCK_AGAIN for cell in found)
+    return "\n".join([*lines, "", *LEGEND, *(NOISE_LEGEND if again else ())]) + "\n"
+
+
+def _line(record: BenchRecord, cell: Union[Row, Failure]) -> List[str]:
+    series = cell.series if isinstance(cell, Row) else record.settings.find(cell.series)
+    case = cell.case
+    subject = [case.model, str(case.batch_size), str(case.image_size)]
+    subject += [str(series.threads.omp_num_threads), cell.host, cell.variant]
+    if isinstance(cell, Row):
+        return [*subject, *(show(cell) for _, show in _COLUMNS)]
+    return [*subject, NO_RESULT[cell.reason], *("-" for _ in _COLUMNS[1:])]
 
 
 def markdown(
@@ -150,7 +188,7 @@ def warnings(record: BenchRecord) -> List[str]:
     """Return what a reader must know before believing the table, one line each."""
     lines = []
     for row in rows(record):
-        name = f"{row.case.model} batch {row.case.batch_size} {row.host} {row.variant}"
+        name = _name(row.case, row.host, row.variant, row.series)
         if row.relative_iqr > UNSTABLE_RELATIVE_IQR:
             lines.append(
                 f"{name}: unstable, half of the samples spread over {row.relative_iqr:.0%} "
@@ -163,10 +201,30 @@ def warnings(record: BenchRecord) -> List[str]:
                 f"{name}: {row.pairs} pairs, of which no interval reaches 95 %: "
                 f"take {stats.ENOUGH_PAIRS} or more"
             )
-    for sample in record.samples:
-        name = f"{sample.case.model} {sample.host} {sample.variant} round {sample.round}"
+        if row.variant == STOCK_AGAIN and row.interval is not None:
+            low, high = row.interval
+            if not low <= 1 <= high:
+                lines.append(
+                    f"{name}: stock differs from itself ({interval_text(row.interval)}): "
+                    "smaller differences than that show nothing here"
+                )
+    for sample in [*record.samples, *record.profiles]:
+        series = record.settings.find(sample.series)
+        name = _name(sample.case, sample.host, sample.variant, series)
         if sample.still_missing:
-            lines.append(f"{name}: the cache still missed after {len(sample.warm_up_ns)} warm-ups")
+            lines.append(
+                f"{name} round {sample.round}: the cache still missed after "
+                f"{len(sample.warm_up_ns)} warm-ups"
+            )
         if not sample.finite:
-            lines.append(f"{name}: the network's output is not finite")
+            lines.append(f"{name} round {sample.round}: the network's output is not finite")
+    for failure in record.failures:
+        series = record.settings.find(failure.series)
+        name = _name(failure.case, failure.host, failure.variant, series)
+        lines.append(f"{name} round {failure.round}: {failure.reason}: {failure.detail}")
     return lines
+
+
+def _name(case: Case, host: str, variant: str, series: Series) -> str:
+    threads = series.threads.omp_num_threads
+    return f"{case.model} batch {case.batch_size} threads {threads} {host} {variant}"

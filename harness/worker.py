@@ -13,12 +13,12 @@ import json
 import platform
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
 import mxnet as mx
 import numpy
 
-from harness import atomic, dist_worker, library, operator_run, scenarios, training
+from harness import atomic, dist_worker, library, operator_run, scenarios, train_worker, training
 from harness.converge import train as converge_train
 from harness.describe import describe
 from harness.errors import HarnessError
@@ -60,7 +60,7 @@ def run(job: Job) -> Dict[str, Any]:
     libraries = library.mapped_libraries()
     cache = library.open_cache()
     if isinstance(job, TrainJob):
-        result = train(job, cache)
+        result = train_worker.train(job, cache)
     elif isinstance(job, HashJob):
         result = hash_training(job, cache)
     elif isinstance(job, ScenarioJob):
@@ -91,48 +91,6 @@ def peak_resident_bytes() -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise HarnessError("/proc/self/status: expected a VmHWM line, found none")
-
-
-def train(job: TrainJob, cache: Cache) -> Dict[str, Any]:
-    """Time training steps, each from an idle MXNet to an idle MXNet; see TrainJob."""
-    network = find_network(job.model)
-    module = training.module(network, job)
-    batch = training.batch(network, job, step=0)
-
-    def timed_step() -> int:
-        return training.timed_step(module, batch)
-
-    warm_up_ns, missing = _warm_up(job, timed_step, cache)
-    if cache is not None:
-        cache.mkldnn_opcache_reset_stats()
-    stats_before = library.counters(cache)
-    step_ns = [timed_step() for _ in range(job.timed_steps)]
-    return {
-        "warm_up_ns": warm_up_ns,
-        "step_ns": step_ns,
-        "still_missing": missing,
-        "stats_before": stats_before,
-        "stats": library.counters(cache),
-        "finite": bool(numpy.isfinite(module.get_outputs()[0].asnumpy()).all()),
-    }
-
-
-def _warm_up(
-    job: TrainJob, timed_step: Callable[[], int], cache: Cache
-) -> Tuple[List[int], Optional[bool]]:
-    """Return the steps' times, and whether the cache missed in the last; None without a cache."""
-    elapsed_ns: List[int] = []
-    if cache is None or not library.read_stats(cache)["active"]:
-        # As many as a cache takes that misses in none of the steps after the minimum.
-        return [timed_step() for _ in range(job.warm_up_steps_min + 1)], None
-    missing = True
-    while len(elapsed_ns) < job.warm_up_steps_max:
-        before = library.read_stats(cache)
-        elapsed_ns.append(timed_step())
-        missing = library.still_missing(before, library.read_stats(cache))
-        if len(elapsed_ns) > job.warm_up_steps_min and not missing:
-            break
-    return elapsed_ns, missing
 
 
 def hash_training(job: HashJob, cache: Cache) -> Dict[str, Any]:

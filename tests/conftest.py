@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Iterator
+
 import pytest
 
 from harness.layout import Layout, here
 from harness.record import Threads
+from tests import browser
 
 HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
 
@@ -49,3 +52,15 @@ def built(layout: Layout) -> Layout:
         names = ", ".join(str(path.relative_to(layout.root)) for path in missing)
         pytest.skip(f"absent: {names}: run make build")
     return layout
+
+
+@pytest.fixture(scope="session")
+def window() -> Iterator[browser.Browser]:
+    """A real browser; the tests that look at pages are skipped without one."""
+    executable = browser.find()
+    if executable is None:
+        pytest.skip(
+            "no browser on PATH: apt-get install chromium-headless-shell, or set OPCACHE_BROWSER"
+        )
+    with browser.running(executable) as running:
+        yield running

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from harness.bench import plan
+from harness.bench_plan import plan
+from harness.bench_record import (
+    KIND,
+    SCHEMA_VERSION,
+    BenchRecord,
+    Failure,
+    OperatorTime,
+    ProfileSample,
+    SampleKey,
+    Series,
+    Settings,
+    TrainSample,
+)
 from harness.machine import Machine
-from harness.record import KIND, SCHEMA_VERSION, BenchRecord, Case, Sample, Settings, Threads
+from harness.record import Case, Threads
 
 MACHINE = Machine(
     cpu_model="Synthetic CPU",
@@ -52,24 +64,44 @@ def cache_stats(scope: str, avoided: int, create_ns: int = 0, cache_ns: int = 0)
     }
 
 
-def settings(samples: int = 6) -> Settings:
+CASE = Case(model="resnet-18", batch_size=2, image_size=32)
+
+
+def series(samples: int = 6, **others: Any) -> Series:
+    values: Dict[str, Any] = {
+        "name": "throughput",
+        "job": "train",
+        "cases": [CASE],
+        "variants": {"1.3.1": list(STEP_MS)},
+        "threads": Threads(omp_num_threads=2, kmp_affinity=None, kmp_blocktime=None),
+        "rounds_min": samples,
+        "rounds_max": samples,
+        "case_budget_s": 0,
+        "warm_up_steps_min": 1,
+        "warm_up_steps_max": 3,
+        "timed_steps_min": 2,
+        "timed_steps_max": 2,
+        "steps_budget_s": 0,
+    }
+    return Series(**{**values, **others})
+
+
+def settings(*asked: Series) -> Settings:
     return Settings(
-        cases=[Case(model="resnet-18", batch_size=2, image_size=32)],
-        variants={"1.3.1": list(STEP_MS)},
-        samples=samples,
+        series=list(asked) or [series()],
+        cpus=[0, 1],
+        memory_limit_gib=7.2,
         seed=1,
-        threads=Threads(omp_num_threads=2, kmp_affinity=None, kmp_blocktime=None),
-        warm_up_steps_min=1,
-        warm_up_steps_max=3,
-        timed_steps=2,
         learning_rate=0.01,
         momentum=0.9,
     )
 
 
-def bench_record(samples: int = 6, taken: Optional[int] = None) -> BenchRecord:
-    """A run of which the first ``taken`` samples, or all, are finished."""
-    asked = settings(samples)
+def bench_record(
+    samples: int = 6, taken: Optional[int] = None, asked: Optional[Settings] = None
+) -> BenchRecord:
+    """A run of which the first ``taken`` processes, or all, are finished."""
+    asked = asked or settings(series(samples))
     return BenchRecord(
         kind=KIND,
         schema_version=SCHEMA_VERSION,
@@ -78,34 +110,43 @@ def bench_record(samples: int = 6, taken: Optional[int] = None) -> BenchRecord:
         machine=MACHINE,
         versions={"opcache": "0.0.0", "python": "3.8.0"},
         settings=asked,
-        samples=[
-            _sample(planned.case, planned.host, planned.variant, planned.round)
-            for planned in plan(asked)[:taken]
-        ],
+        finished=[train_sample(key) for key in plan(asked, [])[:taken]],
     )
 
 
-def _sample(case: Case, host: str, variant: str, round_: int) -> Sample:
-    step_ns = STEP_MS[variant][round_] * 1_000_000
+def train_sample(key: SampleKey, **others: Any) -> TrainSample:
+    return TrainSample(**{**_common(key), **others})
+
+
+def profile_sample(key: SampleKey, ms: Dict[str, float], **others: Any) -> ProfileSample:
+    """Two profiled steps, in each of which every operator takes ``ms`` in three calls."""
+    operators = {name: OperatorTime(calls=6, total_ms=2 * value) for name, value in ms.items()}
+    return ProfileSample(**{**_common(key), "operators": operators, **others})
+
+
+def failure(key: SampleKey, reason: str = "died", detail: str = "worker ended") -> Failure:
+    when = {"started_utc": "2000-01-01T00:00:00+00:00", "elapsed_s": 1.0}
+    return Failure(**{**key._asdict(), **when, "reason": reason, "detail": detail})
+
+
+def _common(key: SampleKey) -> Dict[str, Any]:
+    step_ns = STEP_MS.get(key.variant, STEP_MS["stock"])[key.round % 6] * 1_000_000
     stats = {
-        "stock": None,
         "off": cache_stats("off", 0, create_ns=step_ns // 2),
         "backward": cache_stats("backward", 8, create_ns=step_ns // 50, cache_ns=step_ns // 100),
-    }[variant]
-    return Sample(
-        case=case,
-        host=host,
-        variant=variant,
-        round=round_,
-        started_utc="2000-01-01T00:00:00+00:00",
-        warm_up_ns=[step_ns, step_ns],
-        step_ns=[step_ns, step_ns],
-        still_missing=False if variant == "backward" else None,
-        finite=True,
-        peak_resident_bytes=100 * 2**20,
-        environment={"OMP_NUM_THREADS": "2"},
-        versions={"mxnet": "1.3.1"},
-        libraries=[],
-        stats_before=stats,
-        stats=stats,
-    )
+    }.get(key.variant)
+    return {
+        **key._asdict(),
+        "started_utc": "2000-01-01T00:00:00+00:00",
+        "elapsed_s": 4 * step_ns / 1e9,
+        "warm_up_ns": [step_ns, step_ns],
+        "step_ns": [step_ns, step_ns],
+        "still_missing": False if key.variant == "backward" else None,
+        "finite": True,
+        "peak_resident_bytes": 100 * 2**20,
+        "cpus": [0, 1],
+        "environment": {"OMP_NUM_THREADS": "2"},
+        "versions": {"mxnet": "1.3.1"},
+        "libraries": [],
+        "stats": stats,
+    }

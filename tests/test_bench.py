@@ -1,7 +1,8 @@
-"""The bench command: its plan, its errors on the real command line, and small real runs."""
+"""The bench command: its errors on the real command line, and small real runs."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +13,37 @@ from typing import List
 
 import pytest
 
-from harness import bench, record, table
+from harness import bench_record, bench_summary, table
 from harness.bench_config import scopes_by_host
 from harness.layout import Layout
 from models.registry import NETWORKS
 from tests import synthetic
+
+CONFIG = """
+models = ["seven-ops"]
+rounds_min = 1
+rounds_max = 1
+seed = 1
+warm_up_steps_min = 1
+warm_up_steps_max = 5
+timed_steps_min = 2
+timed_steps_max = 2
+learning_rate = 0.01
+momentum = 0.9
+timeout_s = 300
+[scopes]
+"1.3.1" = ["stock"]
+[[series]]
+name = "throughput"
+batch_sizes = [1]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(CONFIG)
+    return path
 
 
 def command(*options: str) -> List[str]:
@@ -27,25 +54,6 @@ def bench_command(layout: Layout, *options: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         command(*options), cwd=layout.root, capture_output=True, text=True, timeout=120
     )
-
-
-def test_plan_is_interleaved_and_rotates() -> None:
-    planned = bench.plan(synthetic.settings(samples=4))
-    assert [(p.round, p.variant) for p in planned] == [
-        (0, "stock"),
-        (0, "off"),
-        (0, "backward"),
-        (1, "off"),
-        (1, "backward"),
-        (1, "stock"),
-        (2, "backward"),
-        (2, "stock"),
-        (2, "off"),
-        (3, "stock"),
-        (3, "off"),
-        (3, "backward"),
-    ]
-    assert len({p.key for p in planned}) == 12
 
 
 @pytest.mark.parametrize(
@@ -78,6 +86,10 @@ def test_plan_is_interleaved_and_rotates() -> None:
             ("--scopes", "off,off"),
             "--scopes: expected different words separated by commas: 'off,off'",
         ),
+        (
+            ("--series", "operator"),
+            "--series: expected some of throughput, operators, found 'operator'",
+        ),
         (("--config", "absent.toml"), "absent.toml: No such file or directory"),
     ],
 )
@@ -88,104 +100,143 @@ def test_wrong_options_are_one_line(layout: Layout, options: List[str], message:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("old", "new", "message"),
     [
-        ("models = [", "not a TOML file: Invalid value (at end of document)"),
-        ("color = 1", "models: Field required"),
+        ("seed = 1", "seed = [", "{path}: not a TOML file: "),
+        ("seed = 1", "color = 1", "{path}: seed: Field required"),
+        ("rate = 0.01", "rate = nan", "{path}: learning_rate: Input should be a finite number"),
+        ("rate = 0.01", "rate = inf", "{path}: learning_rate: Input should be a finite number"),
+        ('"throughput"', '"Bad Name"', "{path}: series: 0: name: String should match"),
+        (
+            "timed_steps_max = 2",
+            "timed_steps_max = 1",
+            "series throughput: timed_steps_max: expected 2 or more, found 1",
+        ),
+        (
+            "warm_up_steps_max = 5",
+            "warm_up_steps_max = 1",
+            "series throughput: warm_up_steps_max: expected 2 or more, found 1",
+        ),
+        (
+            "batch_sizes = [1]",
+            'batch_sizes = [1]\n[[series]]\nname = "throughput"\nbatch_sizes = [2]',
+            "series: expected different names, found throughput, throughput",
+        ),
     ],
 )
-def test_wrong_configuration(layout: Layout, tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "bench.toml"
-    path.write_text(text)
-    done = bench_command(layout, "--config", str(path))
+def test_wrong_configuration(
+    layout: Layout, config: Path, old: str, new: str, message: str
+) -> None:
+    assert CONFIG.count(old) == 1
+    config.write_text(CONFIG.replace(old, new))
+    done = bench_command(layout, "--config", str(config))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"opcache: error: {path}: {message}\n"
+    assert done.stderr.startswith("opcache: error: " + message.format(path=config))
+    assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("word", ["nan", "inf", "-inf"])
-def test_learning_rate_must_be_finite(layout: Layout, tmp_path: Path, word: str) -> None:
-    quick = (layout.root / "configs" / "bench-quick.toml").read_text()
-    path = tmp_path / "bench.toml"
-    path.write_text(quick.replace("learning_rate = 0.01", f"learning_rate = {word}"))
-    done = bench_command(layout, "--config", str(path))
-    assert done.stderr == (
-        f"opcache: error: {path}: learning_rate: Input should be a finite number, found {word}\n"
+@pytest.mark.parametrize("name", ["bench-quick", "bench-small", "bench-full"])
+def test_configurations_in_the_repository_are_sound(layout: Layout, name: str) -> None:
+    # The last thing that is looked at before the first process, after all of the configuration.
+    path = layout.root / "configs" / f"{name}.toml"
+    done = bench_command(layout, "--config", str(path), "--out", str(path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        (f"opcache: error: {path}: line 1: not JSON", "opcache: error: b")
     )
 
 
-def small(host: str, *options: str) -> List[str]:
-    return ["--models", "seven-ops", "--hosts", host, "--scopes", "stock", *options]
-
-
-def test_existing_record_is_not_overwritten(
-    layout: Layout, first_host: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "run.json"
+def test_existing_files_are_not_overwritten(layout: Layout, config: Path, first_host: str) -> None:
+    path = config.with_name("run.jsonl")
     path.write_text("precious")
-    done = bench_command(layout, *small(first_host, "--out", str(path)))
+    done = bench_command(layout, "--config", str(config), "--out", str(path))
     assert done.returncode == 2
     assert done.stderr == (
-        f"opcache: error: {path} exists: continue it with --resume, or choose another --out\n"
+        f"opcache: error: {path}: not a file of JSON lines: no line is finished\n"
     )
     assert path.read_text() == "precious"
 
 
-def test_record_of_another_machine_is_not_resumed(
-    layout: Layout, first_host: str, tmp_path: Path
+def test_record_of_another_machine_is_not_continued(
+    layout: Layout, config: Path, first_host: str
 ) -> None:
-    path = tmp_path / "run.json"
-    record.save(synthetic.bench_record(taken=0), path)
-    done = bench_command(layout, *small(first_host, "--resume", str(path)))
+    path = config.with_name("run.jsonl")
+    bench_record.create(synthetic.bench_record(taken=1), path)
+    before = path.read_bytes()
+    done = bench_command(layout, "--config", str(config), "--out", str(path))
     assert done.returncode == 2
     assert done.stderr.startswith("opcache: error: machine.compiler: recorded=none, asked=")
     assert done.stderr.count("\n") == 1
+    assert path.read_bytes() == before
 
 
-def test_killed_run_is_resumed(layout: Layout, first_host: str, tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
+def test_killed_run_goes_on(layout: Layout, config: Path, first_host: str) -> None:
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path)]
     run = subprocess.Popen(
-        command(*small(first_host, "--samples", "3", "--out", str(path))),
+        command(*options, "--samples", "3"),
         cwd=layout.root,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while not path.exists() and run.poll() is None and time.monotonic() < deadline:
+    while run.poll() is None and time.monotonic() < deadline:
+        if path.exists() and path.read_bytes().count(b"\n") > 1:
+            break
         time.sleep(0.02)
     os.killpg(run.pid, signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
-    killed = record.load(path)
+    killed = bench_record.load(path)
     assert 1 <= len(killed.samples) < 3
+    with path.open("a") as file:
+        file.write('{"series":"throughput","case":{"mod')
 
-    refused = bench_command(layout, *small(first_host, "--samples", "2", "--resume", str(path)))
-    assert refused.stderr == "opcache: error: settings.samples: recorded=3, asked=2\n"
+    refused = bench_command(layout, *options, "--samples", "2")
+    assert refused.stderr == (
+        "opcache: error: settings.series.0.rounds_max: recorded=3, asked=2; "
+        "settings.series.0.rounds_min: recorded=3, asked=2\n"
+    )
 
-    done = bench_command(layout, *small(first_host, "--samples", "3", "--resume", str(path)))
+    done = bench_command(layout, *options, "--samples", "3")
     assert done.returncode == 0, done.stderr
-    finished = record.load(path)
-    assert finished.samples[: len(killed.samples)] == killed.samples
+    count = len(killed.samples)
+    assert f"opcache: continuing {path}, {count} processes in it" in done.stderr
+    finished = bench_record.load(path)
+    assert finished.finished[:count] == killed.finished
     assert [sample.round for sample in finished.samples] == [0, 1, 2]
-    assert done.stdout == f"{table.render(finished)}\nrecord: {path}\n"
+    tables = path.with_suffix("")
+    printed = f"{table.render(finished)}\n{bench_summary.render(finished)}\n"
+    assert done.stdout == f"{printed}record: {path}, tables: {tables}\n"
+    assert table.render(finished) in (tables / "bench.md").read_text()
 
 
-def test_real_run(built: Layout, tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    options = ["--models", "mobilenet-1.0", "--image-size", "64", "--samples", "2"]
-    options += ["--hosts", "1.3.1", "--scopes", "stock,off,backward"]
-    done = bench_command(built, *options, "--out", str(path))
+PROFILE = """
+[[series]]
+name = "operators"
+job = "profile"
+batch_sizes = [2]
+"""
+
+
+def test_real_run(built: Layout, config: Path) -> None:
+    config.write_text(CONFIG + PROFILE)
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path), "--hosts", "1.3.1"]
+    done = bench_command(built, *options, "--scopes", "stock,stock-again,backward")
     assert done.returncode == 0, done.stderr
-    run = record.load(path)
-    assert done.stdout == f"{table.render(run)}\nrecord: {path}\n"
-    assert [s.variant for s in run.samples] == [
-        *("stock", "off", "backward"),
-        *("off", "backward", "stock"),
-    ]
-    for sample in run.samples:
+    run = bench_record.load(path)
+    variants = ["stock", "stock-again", "backward"]
+    assert [s.variant for s in run.samples] == [s.variant for s in run.profiles] == variants
+    shared = []
+    for sample in [*run.samples, *run.profiles]:
         assert sample.finite
-        assert len(sample.step_ns) == run.settings.timed_steps
+        assert len(sample.step_ns) == 2
+        assert sample.elapsed_s * 1e9 > sum(sample.warm_up_ns) + sum(sample.step_ns)
+        assert sample.cpus == run.settings.cpus
         assert sample.versions["mxnet"] == "1.3.1"
         assert sample.libraries[0].build_id == "327b74456f70bbd8c01967faac05ca0295cbf4f9"
-        assert (sample.stats is None) == (sample.variant == "stock")
+        assert (sample.stats is None) == (sample.variant != "backward")
+        shared.append({k: v for k, v in sample.environment.items() if k != "MKLDNN_OPCACHE"})
         if sample.variant == "backward":
             # Warm: nothing is created any more, so that the cache alone is timed.
             assert sample.still_missing is False
@@ -193,7 +244,55 @@ def test_real_run(built: Layout, tmp_path: Path) -> None:
             convolution = sample.stats["operators"]["_backward_Convolution"]
             assert convolution["primitives_created"] == 0
             assert convolution["primitives_avoided"] > 0
-            assert convolution["primitives_avoided"] % run.settings.timed_steps == 0
+            assert convolution["primitives_avoided"] % len(sample.step_ns) == 0
+    # All variants of a series have the same settings.
+    assert shared[:3] == [shared[0]] * 3
+    assert shared[3:] == [{**shared[0], "MXNET_EXEC_BULK_EXEC_TRAIN": "0"}] * 3
+    for profile in run.profiles:
+        # The network has one of each, and each is called once in each of two steps.
+        for name in ("LRN", "_backward_LRN", "BatchNorm", "_backward_BatchNorm"):
+            assert profile.operators[name].calls == 2
+            assert profile.operators[name].total_ms > 0
+    tables = path.with_suffix("")
+    assert "| _backward_Convolution " in (tables / "operators.md").read_text()
+    assert {p.name for p in tables.iterdir()} == {
+        *("bench.md", "bench.csv", "memory.csv", "operators.md", "operators.csv"),
+        "bigger-machines.md",
+    }
+
+
+def test_what_does_not_fit_is_a_row(layout: Layout, config: Path, first_host: str) -> None:
+    # Room for a small network; VGG's largest layer alone takes 0.4 GiB four times.
+    config.write_text("memory_limit_gib = 2.3\n" + CONFIG)
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path), "--models", "vgg-16,seven-ops"]
+    done = bench_command(layout, *options, "--samples", "2")
+    assert done.returncode == 0, done.stderr
+    run = bench_record.load(path)
+    assert [(f.case.model, f.reason) for f in run.failures] == [("vgg-16", "memory")]
+    assert [s.case.model for s in run.samples] == ["seven-ops", "seven-ops"]
+    assert any("vgg-16" in line and "no memory" in line for line in done.stdout.splitlines())
+    assert str(layout.root) not in path.read_text()
+
+
+def test_a_process_that_dies_is_a_row(layout: Layout, config: Path, first_host: str) -> None:
+    config.write_text(CONFIG.replace("timeout_s = 300", "timeout_s = 0.05"))
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path), "--samples", "3"]
+    done = bench_command(layout, *options)
+    assert done.returncode == 1
+    run = bench_record.load(path)
+    # Tried again once, then given up.
+    assert [(f.round, f.reason) for f in run.failures] == [(0, "died"), (1, "died")]
+    assert run.failures[0].detail == (
+        "worker (train seven-ops, host 1.3.1, stock) took longer than 0.05 s"
+    )
+    assert "|  died |" in done.stdout
+    assert "1.3.1 stock round 1: died: worker (train seven-ops" in done.stderr
+    # Asked again it has nothing left to try, and still says so.
+    again = bench_command(layout, *options)
+    assert (again.returncode, again.stdout) == (1, done.stdout)
+    assert json.loads(path.read_text().splitlines()[-1])["round"] == 1
 
 
 def test_scopes_are_by_host_unless_asked_for() -> None:

@@ -10,7 +10,16 @@ import pytest
 
 from harness import initial, library
 from harness.errors import HarnessError
-from harness.job import DescribeJob, HashJob, Job, OperatorsJob, TrainJob, job_from_json, to_json
+from harness.job import (
+    DescribeJob,
+    HashJob,
+    Job,
+    OperatorsJob,
+    ProfileJob,
+    TrainJob,
+    job_from_json,
+    to_json,
+)
 from harness.layout import Layout
 from harness.record import Threads
 from harness.run import parse_variant, run_worker
@@ -39,6 +48,7 @@ def test_image_size_is_checked() -> None:
     "job",
     [
         TrainJob(model="alexnet", batch_size=1, image_size=224),
+        ProfileJob(model="alexnet", batch_size=1, image_size=224, memory_limit_gib=1.5),
         HashJob(model="alexnet", batch_size=1, image_size=224, api="hybrid"),
         OperatorsJob(operator="lrn"),
         DescribeJob(),
@@ -57,6 +67,16 @@ def test_foreign_jobs_are_refused(value: Any) -> None:
 def test_unknown_fields_of_jobs_are_refused() -> None:
     with pytest.raises(HarnessError, match="job of kind hash: .*'colour'"):
         job_from_json({**to_json(HashJob("alexnet", 1, 224)), "colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("last_ms", "expected"),
+    [(1, 20), (100, 10), (499, 2), (10_000, 2)],
+)
+def test_timed_steps_fit_into_their_budget(last_ms: int, expected: int) -> None:
+    limits = {"timed_steps_min": 2, "timed_steps_max": 20, "steps_budget_s": 1.0}
+    job = TrainJob("alexnet", 1, 224, **limits)
+    assert job.timed_steps(last_ms * 1_000_000) == expected
 
 
 def test_initial_values_depend_on_seed_and_name() -> None:

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Set
 
 import pytest
 
-from harness import record, table
+from harness import bench_record, record, tables
+from harness.errors import HarnessError
 from harness.layout import Layout
 from harness.verify.record import KIND, SCHEMA_VERSION, VerifyRecord
 from harness.verify.table import overview, render, summary
 from models.registry import REFERENCE_NETWORKS
-
-# Which document shows which record's whole table.
-SHOWN = (
-    ("README.md", "bench-quick.json"),
-    ("README.md", "small-mobilenet-1.0-b1-64.json"),
-    ("README.md", "small-resnet-18-b8-32.json"),
-    ("docs/performance.md", "small-mobilenet-1.0-b1-64.json"),
-    ("docs/performance.md", "small-resnet-18-b8-32.json"),
-)
 
 
 def table_rows(text: str) -> Set[str]:
     return {line for line in text.splitlines() if line.startswith("|")}
 
 
-@pytest.mark.parametrize(("document", "name"), SHOWN)
-def test_document_shows_the_record(layout: Layout, document: str, name: str) -> None:
-    run = record.load(layout.root / "results" / "raw" / name)
-    shown = table_rows((layout.root / document).read_text(encoding="utf-8"))
-    assert table_rows(table.render(run)) <= shown
+@pytest.mark.parametrize("name", tables.DOCUMENTS)
+def test_documents_show_the_records(layout: Layout, name: str) -> None:
+    text = (layout.root / name).read_text(encoding="utf-8")
+    assert text.count("<!-- table: ") == text.count("<!-- end of table -->") > 0
+    assert tables.fill(text, layout.root) == text
 
 
-def test_every_measured_row_of_the_readme_is_in_a_record(layout: Layout) -> None:
-    measured = [
-        line
-        for line in table_rows((layout.root / "README.md").read_text(encoding="utf-8"))
-        if "x |" in line and " 1.3.1 |" in line
-    ]
-    records = {name for document, name in SHOWN if document == "README.md"}
-    known: Set[str] = set()
-    for name in records:
-        known |= table_rows(table.render(record.load(layout.root / "results" / "raw" / name)))
-    assert measured and set(measured) <= known
+def test_no_measured_row_of_the_readme_was_typed(layout: Layout) -> None:
+    text = (layout.root / "README.md").read_text(encoding="utf-8")
+    typed = re.sub(r"<!-- table: .*?<!-- end of table -->", "", text, flags=re.DOTALL)
+    assert [line for line in table_rows(text) if re.search(r"\dx", line)]
+    assert not [line for line in table_rows(typed) if re.search(r"\dx", line)]
+
+
+def test_a_number_that_was_typed_is_found(layout: Layout) -> None:
+    text = (layout.root / "README.md").read_text(encoding="utf-8")
+    marker = text.index("<!-- table: ")
+    at = re.compile(r"\d\.\d\dx").search(text, marker)
+    assert at is not None
+    typed = f"{text[: at.start()]}9.99x{text[at.end() :]}"
+    assert tables.fill(typed, layout.root) == text != typed
+
+
+def test_unknown_kinds_of_tables_are_refused(layout: Layout) -> None:
+    text = "<!-- table: rations results/raw/bench-quick.jsonl -->\n<!-- end of table -->"
+    with pytest.raises(HarnessError, match="expected a kind of ratios, rows, operators, memory"):
+        tables.fill(text, layout.root)
+
+
+def test_tables_in_results_are_those_of_the_record(layout: Layout, tmp_path: Path) -> None:
+    run = bench_record.load(tables.default_record(layout))
+    for name in tables.write(run, tmp_path):
+        written = (tmp_path / name).read_text(encoding="utf-8")
+        assert written == (layout.root / "results" / name).read_text(encoding="utf-8"), name
 
 
 def test_the_verification_is_shown_as_it_was_recorded(layout: Layout) -> None:

@@ -46,3 +46,25 @@ def test_two_values_have_no_interval() -> None:
 def test_relative_iqr() -> None:
     assert stats.relative_iqr([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
     assert stats.relative_iqr([7.0, 7.0, 7.0]) == 0.0
+
+
+def test_geometric_mean() -> None:
+    assert stats.geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
+    assert stats.geometric_mean([1.0, 10.0, 100.0]) == pytest.approx(10.0)
+
+
+def test_interval_of_geometric_mean() -> None:
+    # Of samples without spread it is a point, whatever their sizes.
+    assert stats.geometric_mean_interval([[0.5] * 3, [2.0] * 7]) == pytest.approx((1.0, 1.0))
+    # One sample: its median's own interval.
+    values = [float(value) for value in range(1, 10)]
+    assert stats.geometric_mean_interval([values]) == pytest.approx((2.0, 8.0))
+    assert stats.geometric_mean_interval([values, [1.0, 2.0]]) is None
+    assert stats.geometric_mean_interval([]) is None
+
+
+def test_interval_of_a_ratio_of_medians() -> None:
+    values = [float(value) for value in range(1, 10)]
+    assert stats.ratio_of_medians_interval([2.0] * 5, values) == pytest.approx((1.0, 4.0))
+    assert stats.ratio_of_medians_interval(values, [8.0] * 5) == pytest.approx((1.0, 4.0))
+    assert stats.ratio_of_medians_interval([1.0, 2.0], values) is None

@@ -5,25 +5,26 @@ from __future__ import annotations
 import pytest
 
 from harness import table
-from harness.record import BenchRecord
+from harness.bench_record import BenchRecord
 from tests import synthetic
 
 GOLDEN = """\
-| model     | batch | image | host  | variant  | img/s |  ratio |    95 % interval | n | create | destroy | cache | peak MiB |
-|-----------|-------|-------|-------|----------|-------|--------|------------------|---|--------|---------|-------|----------|
-| resnet-18 |     2 |    32 | 1.3.1 | stock    | 20.00 |      - |                - | 6 |      - |       - |     - |      100 |
-| resnet-18 |     2 |    32 | 1.3.1 | off      | 19.90 | 0.995x | 0.980 to 1.015 ~ | 6 |  25.0% |   12.5% |  0.0% |      100 |
-| resnet-18 |     2 |    32 | 1.3.1 | backward | 40.00 | 2.000x |   2.000 to 2.000 | 6 |   1.0% |    0.5% |  0.5% |      100 |
+| model     | batch | image | threads | host  | variant  | img/s |  ratio |    95 % interval | n | create | destroy | cache | peak MiB |
+|-----------|-------|-------|---------|-------|----------|-------|--------|------------------|---|--------|---------|-------|----------|
+| resnet-18 |     2 |    32 |       2 | 1.3.1 | stock    | 20.00 |      - |                - | 6 |      - |       - |     - |      100 |
+| resnet-18 |     2 |    32 |       2 | 1.3.1 | off      | 19.90 | 0.995x | 0.980 to 1.015 ~ | 6 |  25.0% |   12.5% |  0.0% |      100 |
+| resnet-18 |     2 |    32 |       2 | 1.3.1 | backward | 40.00 | 2.000x |   2.000 to 2.000 | 6 |   1.0% |    0.5% |  0.5% |      100 |
 
 img/s: median; ratio: to stock, median of the pairs of one round; ~: the interval includes 1
 create, destroy, cache: share of the timed steps spent in creating and destroying MKL-DNN
 primitives and in the cache itself, by the library's counters (variant off measures stock)
 """  # noqa: E501
+NAME = "resnet-18 batch 2 threads 2 1.3.1"
 
 
 def with_first(record: BenchRecord, **values: object) -> BenchRecord:
-    samples = [record.samples[0].model_copy(update=values), *record.samples[1:]]
-    return record.model_copy(update={"samples": samples})
+    first, *rest = record.finished
+    return record.model_copy(update={"finished": [first.model_copy(update=values), *rest]})
 
 
 def test_golden_table() -> None:
@@ -48,39 +49,79 @@ def test_pairs_are_of_the_same_round() -> None:
 def test_without_stock_there_is_no_ratio() -> None:
     record = synthetic.bench_record()
     rest = [sample for sample in record.samples if sample.variant != "stock"]
-    rows = table.rows(record.model_copy(update={"samples": rest}))
+    rows = table.rows(record.model_copy(update={"finished": rest}))
     assert [row.ratio for row in rows] == [None, None]
 
 
+def test_times_are_per_step() -> None:
+    off = table.rows(synthetic.bench_record())[1]
+    assert off.step_ns == pytest.approx(100.5e6)
+    # The counters are over two steps.
+    assert off.create_ns == pytest.approx(100.5e6 / 4)
+    assert off.destroy_ns == pytest.approx(100.5e6 / 8)
+    assert off.create_share == pytest.approx(0.25)
+
+
 def test_few_pairs_are_warned_of() -> None:
-    name = "resnet-18 batch 2 1.3.1"
     assert table.warnings(synthetic.bench_record(samples=2)) == [
-        f"{name} off: too few pairs for an interval (2)",
-        f"{name} backward: too few pairs for an interval (2)",
+        f"{NAME} off: too few pairs for an interval (2)",
+        f"{NAME} backward: too few pairs for an interval (2)",
     ]
     assert table.warnings(synthetic.bench_record(samples=5)) == [
-        f"{name} off: 5 pairs, of which no interval reaches 95 %: take 6 or more",
-        f"{name} backward: 5 pairs, of which no interval reaches 95 %: take 6 or more",
+        f"{NAME} off: 5 pairs, of which no interval reaches 95 %: take 6 or more",
+        f"{NAME} backward: 5 pairs, of which no interval reaches 95 %: take 6 or more",
     ]
 
 
-def test_instability_is_warned_of() -> None:
-    record = synthetic.bench_record()
-    samples = [
-        s.model_copy(update={"step_ns": [t * (2 if s.round % 2 else 1) for t in s.step_ns]})
-        if s.variant == "stock"
+def scaled(record: BenchRecord, variant: str, odd: int, even: int = 1) -> BenchRecord:
+    """Multiply the steps of a variant, in rounds with an odd and an even number."""
+    finished = [
+        s.model_copy(update={"step_ns": [t * (odd if s.round % 2 else even) for t in s.step_ns]})
+        if s.variant == variant
         else s
         for s in record.samples
     ]
-    (line,) = table.warnings(record.model_copy(update={"samples": samples}))
-    assert line.startswith("resnet-18 batch 2 1.3.1 stock: unstable, half of the samples spread")
+    return record.model_copy(update={"finished": finished})
+
+
+def test_instability_is_warned_of() -> None:
+    (line,) = table.warnings(scaled(synthetic.bench_record(), "stock", odd=2))
+    assert line.startswith(f"{NAME} stock: unstable, half of the samples spread")
+
+
+def test_stock_that_differs_from_itself_is_warned_of() -> None:
+    asked = synthetic.settings(synthetic.series(variants={"1.3.1": ["stock", "stock-again"]}))
+    record = synthetic.bench_record(asked=asked)
+    assert table.warnings(record) == []
+    assert "stock-again: stock once more" in table.render(record)
+    (line,) = table.warnings(scaled(record, "stock-again", odd=2, even=2))
+    assert line.startswith(f"{NAME} stock-again: stock differs from itself (0.500 to 0.500)")
+
+
+def test_what_failed_is_a_row_and_a_warning() -> None:
+    record = synthetic.bench_record(samples=6)
+    keys = [s.key for s in record.samples if s.variant == "off"]
+    rest = [s for s in record.samples if s.variant != "off"]
+    gone = record.model_copy(
+        update={"finished": [*rest, synthetic.failure(keys[0], "memory", "std::bad_alloc")]}
+    )
+    assert [row.variant for row in table.rows(gone)] == ["stock", "backward"]
+    line = "| resnet-18 |     2 |    32 |       2 | 1.3.1 | off      | no memory |      - |"
+    assert line in table.render(gone)
+    assert table.warnings(gone) == [f"{NAME} off round 0: memory: std::bad_alloc"]
+    # What has samples shows them; that one of its processes died is still said.
+    died = record.model_copy(
+        update={"finished": [*record.samples, synthetic.failure(keys[0], "died", "gone")]}
+    )
+    assert table.render(died) == GOLDEN
+    assert table.warnings(died) == [f"{NAME} off round 0: died: gone"]
 
 
 def test_unfinished_warm_up_and_nan_are_warned_of() -> None:
     record = synthetic.bench_record()
     assert table.warnings(with_first(record, still_missing=True)) == [
-        "resnet-18 1.3.1 stock round 0: the cache still missed after 2 warm-ups"
+        f"{NAME} stock round 0: the cache still missed after 2 warm-ups"
     ]
     assert table.warnings(with_first(record, finite=False)) == [
-        "resnet-18 1.3.1 stock round 0: the network's output is not finite"
+        f"{NAME} stock round 0: the network's output is not finite"
     ]

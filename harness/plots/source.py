@@ -1,0 +1,40 @@
+"""What figures are drawn of: a folder of results, and in it the record of a benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Sequence
+
+from harness.bench_record import BenchRecord
+from harness.errors import HarnessError
+from harness.record import Threads
+
+
+class Missing(HarnessError):
+    """There is nothing to draw; says what is not there and which command makes it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """``results`` is the folder; ``efficiency`` is the model's of docs/bigger-machines.md."""
+
+    results: Path
+    run: Optional[BenchRecord]
+    efficiency: float
+
+    @property
+    def bench(self) -> BenchRecord:
+        """The benchmark's record, which Missing says is not there."""
+        if self.run is None:
+            raise Missing("no record of a benchmark in results/raw: make bench")
+        return self.run
+
+
+def machine_line(run: BenchRecord, threads: Threads, hosts: Sequence[str]) -> str:
+    """Return on what was measured, for a figure's second line."""
+    number = threads.omp_num_threads
+    return (
+        f"MXNet {' and '.join(dict.fromkeys(hosts))} on {run.machine.cpu_model}, "
+        f"{run.machine.physical_cores} cores, {number} OpenMP thread{'s' * (number != 1)}"
+    )

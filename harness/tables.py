@@ -1,0 +1,273 @@
+"""The tables command: writes what people read, as Markdown and CSV, from a benchmark's record.
+
+Nothing is measured or typed here. A table in a document stands between markers that name the
+record and the kind of table; the command writes it there anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Sequence
+
+from harness import (
+    atomic,
+    bench_summary,
+    bigger_machines,
+    memory_table,
+    operator_table,
+    published,
+    table,
+)
+from harness.bench_record import BenchRecord, Failure, load
+from harness.console import shown
+from harness.errors import HarnessError
+from harness.layout import Layout, here
+from harness.table import Row
+
+_EXAMPLES = """examples:
+  python -m harness tables
+  python -m harness tables results/raw/bench-quick.jsonl --to /tmp/tables
+"""
+# The documents that have tables between markers.
+DOCUMENTS = ("README.md", "docs/performance.md")
+_BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``tables``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "record",
+        nargs="?",
+        type=Path,
+        help="record of a benchmark, finished or not (default: results/raw/bench-full.jsonl, or "
+        "else bench-quick.jsonl; then the tables in the documents are written anew too)",
+    )
+    parser.add_argument(
+        "--to", type=Path, help="folder for the tables (default: beside a named record, or results)"
+    )
+    parser.add_argument(
+        "--efficiency",
+        type=float,
+        default=bigger_machines.EFFICIENCY,
+        help="parameter of the model for bigger machines (default: %(default)s)",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Write the tables, say where, and return 0."""
+    layout = here()
+    own = layout.root / "results" if args.record is None else beside(args.record)
+    folder = args.to or own
+    run = load(args.record or default_record(layout))
+    names = write(run, folder, bigger_machines.checked(args.efficiency))
+    if args.record is None:
+        for name in DOCUMENTS:
+            path = layout.root / name
+            old = path.read_text(encoding="utf-8")
+            new = fill(old, layout.root)
+            if new != old:
+                atomic.write_text(path, new)
+    print(f"{shown(folder, layout.root)}: {', '.join(names)}")
+    return 0
+
+
+def default_record(layout: Layout) -> Path:
+    """Return the record whose tables are published: of the full run, or else of the quick one."""
+    paths = [layout.root / "results" / "raw" / f"bench-{name}.jsonl" for name in ("full", "quick")]
+    return next((path for path in paths if path.is_file()), paths[-1])
+
+
+def beside(record: Path) -> Path:
+    """Return the folder for a record's tables: its name without the ending."""
+    return record.with_suffix("") if record.suffix else record.with_name(f"{record.name}-tables")
+
+
+def write(
+    run: BenchRecord, folder: Path, efficiency: float = bigger_machines.EFFICIENCY
+) -> List[str]:
+    """Write all tables of a record into a folder; return the files' names."""
+    files = {
+        "bench.md": bench_markdown(run),
+        "bench.csv": _csv(bench_rows(run)),
+        "memory.csv": _csv(memory_rows(run)),
+        "bigger-machines.md": bigger_machines.render(run, published.throughput(), efficiency),
+    }
+    if run.profiles:
+        files["operators.md"] = (
+            f"{_heading(run, 'Time per operator')}\n{operator_table.render(run)}"
+        )
+        files["operators.csv"] = _csv(operator_rows(run))
+    for name, text in files.items():
+        atomic.write_text(folder / name, text)
+    return list(files)
+
+
+def fill(document: str, root: Path) -> str:
+    """Return a document with every table between markers written anew from its record.
+
+    A marker is ``<!-- table: KIND RECORD -->``, with ``<!-- end of table -->`` after the table.
+    """
+
+    def block(found: re.Match) -> str:
+        begin, kind, name, end = found.groups()
+        if kind not in _KINDS:
+            raise HarnessError(f"table: expected a kind of {', '.join(_KINDS)}, found '{kind}'")
+        return f"{begin}{_KINDS[kind](load(root / name))}{end}"
+
+    return _BLOCK.sub(block, document)
+
+
+def _rows_alone(run: BenchRecord) -> str:
+    """Return the table without its legend, for documents that explain it once."""
+    return table.render(run).split("\n\n")[0] + "\n"
+
+
+_KINDS: Dict[str, Callable[[BenchRecord], str]] = {
+    "ratios": bench_summary.render,
+    "rows": _rows_alone,
+    "operators": operator_table.render,
+    "memory": memory_table.render,
+}
+
+
+def bench_markdown(run: BenchRecord) -> str:
+    """Return the page of throughput and memory."""
+    warnings = [f"- {line}" for line in table.warnings(run)]
+    parts = [
+        _heading(run, "Training throughput"),
+        "## Ratios",
+        bench_summary.render(run),
+        "## Everything measured",
+        table.render(run),
+        "## Memory",
+        memory_table.render(run),
+        *(["## Warnings", "\n".join(warnings) + "\n"] if warnings else []),
+    ]
+    return "\n".join(parts)
+
+
+def _heading(run: BenchRecord, title: str) -> str:
+    machine = run.machine
+    threads = sorted({series.threads.omp_num_threads for series in run.settings.series})
+    return (
+        f"# {title}\n\nRun {run.run_id} on {machine.cpu_model}, {machine.physical_cores} cores, "
+        f"{machine.memory_gib} GiB, {machine.kernel}; OpenMP threads: "
+        f"{', '.join(map(str, threads))}; CPUs of every process: "
+        f"{', '.join(map(str, run.settings.cpus))}.\n"
+    )
+
+
+def bench_rows(run: BenchRecord) -> List[Dict[str, Any]]:
+    """Return everything that was tried, and the geometric means, as one flat table."""
+    known = published.throughput()
+    found = []
+    for cell in table.cells(run):
+        series = cell.series if isinstance(cell, Row) else run.settings.find(cell.series)
+        reference = known.get(cell.case.model)
+        compared = cell.case.batch_size == published.BATCH_SIZE and cell.variant == "backward"
+        found.append(
+            {
+                "series": series.name,
+                "model": cell.case.model,
+                "batch_size": cell.case.batch_size,
+                "image_size": cell.case.image_size,
+                "threads": series.threads.omp_num_threads,
+                "host": cell.host,
+                "variant": cell.variant,
+                "result": cell.reason if isinstance(cell, Failure) else "measured",
+                **(_measured(cell) if isinstance(cell, Row) else {}),
+                "ratio_of_2018": reference.ratio if reference and compared else None,
+            }
+        )
+    for group in bench_summary.groups(run):
+        for mean in group.means():
+            low, high = mean.interval or (None, None)
+            found.append(
+                {
+                    "model": "geometric mean",
+                    "batch_size": group.batch_size,
+                    "threads": group.omp_num_threads,
+                    "host": mean.host,
+                    "variant": mean.variant,
+                    "result": f"mean of {mean.networks}",
+                    "ratio": mean.ratio,
+                    "ratio_low": low,
+                    "ratio_high": high,
+                }
+            )
+    return found
+
+
+def _measured(row: Row) -> Dict[str, Any]:
+    low, high = row.interval or (None, None)
+    times = {"step": row.step_ns, "create": row.create_ns, "destroy": row.destroy_ns}
+    times["cache"] = row.cache_ns
+    return {
+        "samples": row.samples,
+        "images_per_second": row.images_per_second,
+        "relative_iqr": row.relative_iqr,
+        "ratio": row.ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+        "pairs": row.pairs,
+        **{f"{name}_ms": None if ns is None else ns / 1e6 for name, ns in times.items()},
+        "peak_resident_bytes": int(row.peak_resident_bytes),
+    }
+
+
+def operator_rows(run: BenchRecord) -> List[Dict[str, Any]]:
+    """Return the operators of all tables as one flat table, a line per variant."""
+    found = []
+    for each in operator_table.tables(run):
+        for row in [*each.rows, each.total]:
+            for variant in each.variants:
+                counted = row.counted.get(variant)
+                found.append(
+                    {
+                        "model": each.model,
+                        "batch_size": each.batch_size,
+                        "host": each.host,
+                        "operator": row.operator,
+                        "variant": variant,
+                        "ms_per_step": row.ms.get(variant),
+                        "calls_per_step": row.calls.get(variant),
+                        "ratio": row.ratio(variant),
+                        "ratio_of_2018": row.reference if variant == "backward" else None,
+                        "avoided_per_step": counted and counted.avoided,
+                        "created_per_step": counted and counted.created,
+                        "avoided_ms_per_step": counted and counted.avoided_ms,
+                        "create_ms_per_step": counted and counted.create_ms,
+                    }
+                )
+    return found
+
+
+def memory_rows(run: BenchRecord) -> List[Dict[str, Any]]:
+    """Return the memory of every variant as a flat table, in bytes."""
+    return [
+        {**row.case.model_dump(), **{k: v for k, v in row._asdict().items() if k != "case"}}
+        for row in memory_table.memory(run)
+    ]
+
+
+def _csv(rows: Sequence[Dict[str, Any]]) -> str:
+    """Return rows as CSV; the columns are those of the fullest rows, numbers have 6 digits."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _shown(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def _shown(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,92 @@
+"""What a worker process of the benchmark does: train on dummy data and time steps, or operators.
+
+Owns the warm-up, the timed steps and the switching of the profiler. Imports mxnet, so only the
+worker process may import it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import mxnet as mx
+import numpy
+
+from harness import library, training
+from harness.job import ProfileJob, TrainJob
+from harness.profiler import operator_times
+from models.registry import find_network
+
+Cache = Optional[ctypes.CDLL]
+
+
+def train(job: TrainJob, cache: Cache) -> Dict[str, Any]:
+    """Time training steps, each from an idle MXNet to an idle MXNet; see the jobs."""
+    if job.memory_limit_gib is not None:
+        # What asks for more fails by itself: otherwise Linux would choose a process to kill.
+        limit = int(job.memory_limit_gib * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    network = find_network(job.model)
+    module = training.module(network, job)
+    batch = training.batch(network, job, step=0)
+
+    def timed_step() -> int:
+        return training.timed_step(module, batch)
+
+    warm_up_ns, missing = _warm_up(job, timed_step, cache)
+    if cache is not None:
+        cache.mkldnn_opcache_reset_stats()
+    steps = job.timed_steps(warm_up_ns[-1])
+    result: Dict[str, Any] = {}
+    if isinstance(job, ProfileJob):
+        step_ns, result["operators"] = profiled(lambda: [timed_step() for _ in range(steps)], steps)
+    else:
+        step_ns = [timed_step() for _ in range(steps)]
+    return {
+        **result,
+        "warm_up_ns": warm_up_ns,
+        "step_ns": step_ns,
+        "still_missing": missing,
+        "stats": library.counters(cache),
+        "finite": bool(numpy.isfinite(module.get_outputs()[0].asnumpy()).all()),
+        "cpus": sorted(os.sched_getaffinity(0)),
+    }
+
+
+def _warm_up(
+    job: TrainJob, timed_step: Callable[[], int], cache: Cache
+) -> Tuple[List[int], Optional[bool]]:
+    """Return the steps' times, and whether the cache missed in the last; None without a cache."""
+    elapsed_ns: List[int] = []
+    if cache is None or not library.read_stats(cache)["active"]:
+        # As many as a cache takes that misses in none of the steps after the minimum.
+        return [timed_step() for _ in range(job.warm_up_steps_min + 1)], None
+    missing = True
+    while len(elapsed_ns) < job.warm_up_steps_max:
+        before = library.read_stats(cache)
+        elapsed_ns.append(timed_step())
+        missing = library.still_missing(before, library.read_stats(cache))
+        if len(elapsed_ns) > job.warm_up_steps_min and not missing:
+            break
+    return elapsed_ns, missing
+
+
+def profiled(
+    steps: Callable[[], List[int]], count: int
+) -> Tuple[List[int], Dict[str, Dict[str, Any]]]:
+    """Run ``count`` steps under MXNet's profiler; return their times, and each operator's.
+
+    MXNet must not bulk operators (MXNET_EXEC_BULK_EXEC_TRAIN=0), or it times whole groups.
+    """
+    mx.profiler.set_config(
+        profile_symbolic=True,
+        profile_imperative=True,
+        aggregate_stats=True,
+        filename=os.devnull,  # the trace, which MXNet writes when the process ends
+    )
+    mx.profiler.set_state("run")
+    step_ns = steps()
+    mx.profiler.set_state("stop")
+    return step_ns, operator_times(mx.profiler.dumps(), count)
