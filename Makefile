@@ -18,7 +18,7 @@ help:
 	@echo '                IMAGE HOSTS SCOPES SAMPLES SERIES OUT TABLES CONFIG; a killed run goes on'
 	@echo 'make tables     the tables in results/ and in the documents, from the records'
 	@echo 'make plot       figures of the records in results/, in results/figures; variables: RECORD'
-	@echo '                EFFICIENCY'
+	@echo '                EFFICIENCY CONVERGE'
 	@echo 'make report     one HTML page of everything in results/; variable: RECORD'
 	@echo 'make bench-dist distributed training on this machine, stock against patched; variables:'
 	@echo '                WORKERS SERVERS MODEL BATCH IMAGE HOST SCOPES STEPS ROUNDS PORT OUT'
@@ -64,7 +64,8 @@ tables: venv
 	@$(VENV_PYTHON) -m harness tables $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)')
 
 plot: venv
-	@$(VENV_PYTHON) -m harness plot $(RECORD) $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)')
+	@$(VENV_PYTHON) -m harness plot $(RECORD) $(if $(EFFICIENCY),--efficiency '$(EFFICIENCY)') \
+	  $(if $(CONVERGE),--converge '$(CONVERGE)')
 
 report: plot
 	@$(VENV_PYTHON) -m harness report $(RECORD)

@@ -1,4 +1,4 @@
-"""The tables command: writes what people read, as Markdown and CSV, from a benchmark's record.
+"""The tables command: writes what people read, as Markdown and CSV, from the records.
 
 Nothing is measured or typed here. A table in a document stands between markers that name the
 record and the kind of table; the command writes it there anew.
@@ -24,6 +24,8 @@ from harness import (
 )
 from harness.bench_record import BenchRecord, Failure, load
 from harness.console import shown
+from harness.converge import record as converge_record
+from harness.converge import table as converge_table
 from harness.errors import HarnessError
 from harness.layout import Layout, here
 from harness.table import Row
@@ -33,7 +35,7 @@ _EXAMPLES = """examples:
   python -m harness tables results/raw/bench-quick.jsonl --to /tmp/tables
 """
 # The documents that have tables between markers.
-DOCUMENTS = ("README.md", "docs/performance.md")
+DOCUMENTS = ("README.md", "docs/performance.md", "docs/convergence.md")
 _BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -67,6 +69,7 @@ def main(args: argparse.Namespace) -> int:
     run = load(args.record or default_record(layout))
     names = write(run, folder, bigger_machines.checked(args.efficiency))
     if args.record is None:
+        names += write_converge(layout, folder)
         for name in DOCUMENTS:
             path = layout.root / name
             old = path.read_text(encoding="utf-8")
@@ -108,6 +111,15 @@ def write(
     return list(files)
 
 
+def write_converge(layout: Layout, folder: Path) -> List[str]:
+    """Write the tables of the published convergence run, where there is one."""
+    path = layout.root / "results" / "raw" / "converge.json"
+    if not path.is_file():
+        return []
+    atomic.write_text(folder / "converge.md", converge_table.render(converge_record.load(path)))
+    return ["converge.md"]
+
+
 def fill(document: str, root: Path) -> str:
     """Return a document with every table between markers written anew from its record.
 
@@ -118,9 +130,13 @@ def fill(document: str, root: Path) -> str:
         begin, kind, name, end = found.groups()
         if kind not in _KINDS:
             raise HarnessError(f"table: expected a kind of {', '.join(_KINDS)}, found '{kind}'")
-        return f"{begin}{_KINDS[kind](load(root / name))}{end}"
+        return f"{begin}{_KINDS[kind](root / name)}{end}"
 
     return _BLOCK.sub(block, document)
+
+
+def _of_bench(render: Callable[[BenchRecord], str]) -> Callable[[Path], str]:
+    return lambda path: render(load(path))
 
 
 def _rows_alone(run: BenchRecord) -> str:
@@ -128,11 +144,17 @@ def _rows_alone(run: BenchRecord) -> str:
     return table.render(run).split("\n\n")[0] + "\n"
 
 
-_KINDS: Dict[str, Callable[[BenchRecord], str]] = {
-    "ratios": bench_summary.render,
-    "rows": _rows_alone,
-    "operators": operator_table.render,
-    "memory": memory_table.render,
+def _curves(path: Path) -> str:
+    record = converge_record.load(path)
+    return "\n".join([*converge_table.summary(record), "", converge_table.verdict(record), ""])
+
+
+_KINDS: Dict[str, Callable[[Path], str]] = {
+    "ratios": _of_bench(bench_summary.render),
+    "rows": _of_bench(_rows_alone),
+    "operators": _of_bench(operator_table.render),
+    "memory": _of_bench(memory_table.render),
+    "convergence": _curves,
 }
 
 

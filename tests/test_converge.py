@@ -21,10 +21,10 @@ from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet, Images
 from harness.converge.images import Normalisation, TrainingImages, validation_batches
 from harness.converge.record import KIND, SCHEMA_VERSION, ConvergeRecord
+from harness.converge.record import load as record_of
 from harness.converge.schedule import learning_rate
 from harness.errors import HarnessError
 from harness.layout import Layout
-from harness.record import load_as
 from harness.verify.faults import faulty
 
 RECORDS = 100
@@ -240,10 +240,6 @@ def converge(layout: Layout, data_folder: Path, *options: str) -> subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def record_of(path: Path) -> ConvergeRecord:
-    return load_as(ConvergeRecord, KIND, SCHEMA_VERSION, path)
 
 
 def bits(record: ConvergeRecord, scope: str) -> List[str]:

@@ -9,6 +9,10 @@ from typing import Set
 import pytest
 
 from harness import bench_record, record, tables
+from harness.converge import record as converge
+from harness.converge.record import partings
+from harness.converge.reference import REFERENCE
+from harness.converge.table import minutes_to_reference
 from harness.errors import HarnessError
 from harness.layout import Layout
 from harness.verify.record import KIND, SCHEMA_VERSION, VerifyRecord
@@ -54,6 +58,31 @@ def test_tables_in_results_are_those_of_the_record(layout: Layout, tmp_path: Pat
     for name in tables.write(run, tmp_path):
         written = (tmp_path / name).read_text(encoding="utf-8")
         assert written == (layout.root / "results" / name).read_text(encoding="utf-8"), name
+
+
+def test_tables_of_the_convergence_run_are_those_of_the_record(
+    layout: Layout, tmp_path: Path
+) -> None:
+    assert tables.write_converge(layout, tmp_path) == ["converge.md"]
+    written = (tmp_path / "converge.md").read_text(encoding="utf-8")
+    assert written == (layout.root / "results" / "converge.md").read_text(encoding="utf-8")
+
+
+def test_the_published_convergence_run_is_as_long_and_as_good_as_promised(layout: Layout) -> None:
+    """The accuracy of the change of 2018 is reached, and stock was beside it with equal bits."""
+    run = converge.load(layout.root / "results" / "raw" / "converge.json")
+    assert run.settings.data.source == "CIFAR-10"
+    assert partings(run) == []
+    for number, training in enumerate(run.settings.trainings):
+        stock, *patched = (run.curve(number, scope) for scope in training.scopes)
+        for curve in patched:
+            assert len(curve.epochs) == training.epochs
+            assert len(stock.epochs) == training.last_epoch("stock")
+            if training.subset is None:
+                assert len(stock.epochs) >= 3
+                assert minutes_to_reference(training.model, curve) is not None
+                reached, promised = curve.epochs[-1].accuracy, REFERENCE[training.model]
+                assert reached.top_1 >= promised.top_1 and reached.top_5 >= promised.top_5
 
 
 def test_the_verification_is_shown_as_it_was_recorded(layout: Layout) -> None:

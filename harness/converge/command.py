@@ -34,10 +34,11 @@ from harness.converge.record import (
     Training,
     partings,
 )
+from harness.converge.record import load as record_of
 from harness.errors import HarnessError
 from harness.job import ConvergeJob
 from harness.layout import Layout, here
-from harness.record import Threads, check_compatible, load_as, save, utc
+from harness.record import Threads, check_compatible, save, utc
 from harness.run import library_versions, parse_variant, run_worker
 
 _EXAMPLES = """examples:
@@ -102,14 +103,14 @@ def main(args: argparse.Namespace) -> int:
     """Train what the record lacks, print the tables, and return 0, or 1 when bits part."""
     layout = here()
     if args.show:
-        return _report(load_as(ConvergeRecord, KIND, SCHEMA_VERSION, args.show))
+        return _report(record_of(args.show))
     config = load(args.config, ConvergeConfig)
     trainings = _asked(args, config, layout)
     data = cifar10.load(args.data_dir, layout.build / "cifar10")
     record = _new_record(layout, args, config, trainings, data)
     path = args.resume or args.out or layout.root / "results" / "raw" / f"{record.run_id}.json"
     if args.resume:
-        recorded = load_as(ConvergeRecord, KIND, SCHEMA_VERSION, path)
+        recorded = record_of(path)
         check_compatible(recorded, record)
         record = recorded
     elif path.exists():

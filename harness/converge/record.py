@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pydantic
 from typing_extensions import Annotated, Literal
 
 from harness.converge.reference import Accuracy
-from harness.record import Library, RecordModel, RunRecord, Threads
+from harness.record import Library, RecordModel, RunRecord, Threads, load_as
 
 KIND = "opcache-converge"
 SCHEMA_VERSION = 1
@@ -135,6 +136,11 @@ class ConvergeRecord(RunRecord):
         """Return the record with ``curve`` in the place of the one it continues."""
         others = [c for c in self.curves if (c.training, c.scope) != (curve.training, curve.scope)]
         return self.model_copy(update={"curves": [*others, curve]})
+
+
+def load(path: Path) -> ConvergeRecord:
+    """Read a record; HarnessError says in one line why a file is refused."""
+    return load_as(ConvergeRecord, KIND, SCHEMA_VERSION, path)
 
 
 def partings(record: ConvergeRecord) -> List[str]:

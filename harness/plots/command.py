@@ -24,6 +24,7 @@ FAMILIES = (
     ("operators", "harness.plots.operators"),
     ("shares", "harness.plots.shares"),
     ("cores", "harness.plots.cores"),
+    ("curves", "harness.plots.curves"),
 )
 _EXAMPLES = """examples:
   python -m harness plot
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--results", type=Path, help="folder of other records (default: results)")
     parser.add_argument("--to", type=Path, help="folder for the figures (default: results/figures)")
+    parser.add_argument(
+        "--converge", type=Path, help="record of a convergence run (default: raw/converge.json)"
+    )
     parser.add_argument("--only", help=f"families: {','.join(name for name, _ in FAMILIES)}")
     parser.add_argument(
         "--efficiency",
@@ -63,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
     wanted = _wanted(args.only)
     path = record_path(args.record, results)
     run = None if path is None else bench_record.load(path)
-    source = Source(results, run, bigger_machines.checked(args.efficiency))
+    source = Source(results, run, bigger_machines.checked(args.efficiency), args.converge)
     written: List[Path] = []
     for name, module_name in FAMILIES:
         if name not in wanted:

@@ -11,20 +11,11 @@ from typing import Callable, List, NamedTuple, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.converge.record import (
-    KIND,
-    SCHEMA_VERSION,
-    STOCK,
-    ConvergeRecord,
-    Curve,
-    Training,
-    partings,
-)
+from harness.converge.record import STOCK, ConvergeRecord, Curve, Training, load, partings
 from harness.converge.reference import REFERENCE
 from harness.converge.table import minutes
 from harness.plots import style
 from harness.plots.source import Missing, Source
-from harness.record import load_as
 
 RECORD = "converge.json"
 _HEIGHT_INCHES = 5.6
@@ -46,10 +37,10 @@ AXES = (
 
 def draw(source: Source) -> List[style.Drawn]:
     """Draw every training of more than one epoch, against each of ``AXES``."""
-    path = source.results / "raw" / RECORD
-    if not path.is_file():
+    path = source.converge or source.results / "raw" / RECORD
+    if source.converge is None and not path.is_file():
         raise Missing(f"no record of a convergence run in results/raw/{RECORD}: make converge")
-    record = load_as(ConvergeRecord, KIND, SCHEMA_VERSION, path)
+    record = load(path)
     drawn = []
     for number, training in enumerate(record.settings.trainings):
         curves = [record.curve(number, scope) for scope in training.scopes]
@@ -64,7 +55,7 @@ def draw(source: Source) -> List[style.Drawn]:
                 )
             )
     if not drawn:
-        raise Missing(f"no training of two epochs in results/raw/{RECORD}")
+        raise Missing(f"no training of two epochs in {path.name}")
     return drawn
 
 

@@ -17,11 +17,15 @@ class Missing(HarnessError):
 
 @dataclass(frozen=True)
 class Source:
-    """``results`` is the folder; ``efficiency`` is the model's of docs/bigger-machines.md."""
+    """``results`` is the folder; ``efficiency`` is the model's of docs/bigger-machines.md.
+
+    ``converge`` is the record of a convergence run to draw in place of the published one.
+    """
 
     results: Path
     run: Optional[BenchRecord]
     efficiency: float
+    converge: Optional[Path] = None
 
     @property
     def bench(self) -> BenchRecord:
