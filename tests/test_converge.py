@@ -296,7 +296,7 @@ def test_bits_that_part_end_the_run(
     out, err = capsys.readouterr()
     assert "seven-ops 1.4.1: bits part in epoch 1: stock=" in err
     assert "PARTED: 0 of " in out
-    assert "1 curves part from the first of their training" in out
+    assert "1 curve parted from the first of the same training" in out
     assert main(["converge", "--show", str(path)]) == 1
 
 

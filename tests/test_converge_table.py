@@ -44,6 +44,11 @@ def test_equal_curves_have_no_parting() -> None:
     assert "all of the 3 epochs" in table.verdict(sample_converge.record())
 
 
+def test_one_scope_alone_proves_nothing() -> None:
+    alone = sample_converge.record(scopes=["all"])
+    assert table.verdict(alone) == "nothing was compared: no epoch was trained in two scopes"
+
+
 @pytest.mark.parametrize(("at", "lines"), [(1, 1), (3, 1), (4, 0)])
 def test_a_changed_digest_parts_the_curves_where_both_have_one(at: int, lines: int) -> None:
     parted = sample_converge.parted(at)
@@ -52,7 +57,7 @@ def test_a_changed_digest_parts_the_curves_where_both_have_one(at: int, lines: i
         assert line.startswith(f"cifar-resnet-50 1.4.1: bits part in epoch {at}: stock=")
         assert line.endswith(", all=ffffffffffff")
         assert f"PARTED: {at - 1} of 3 epochs" in table.render(parted)
-        assert "1 curves part" in table.verdict(parted)
+        assert table.verdict(parted).startswith("1 curve parted from the first")
 
 
 def test_generated_data_is_called_so_everywhere(tmp_path: Path) -> None:

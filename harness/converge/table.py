@@ -166,5 +166,7 @@ def verdict(record: ConvergeRecord) -> str:
         compared += sum(len(list(zip(first.epochs, other.epochs))) for other in others)
     parted = len(partings(record))
     if parted:
-        return f"{parted} curves part from the first of their training"
+        return f"{parted} curve{'s' * (parted != 1)} parted from the first of the same training"
+    if compared == 0:
+        return "nothing was compared: no epoch was trained in two scopes"
     return f"equal bits in all of the {compared} epochs that were trained in several scopes"
