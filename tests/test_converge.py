@@ -277,7 +277,7 @@ def test_killed_training_goes_on_with_the_same_bits(
     done = converge(built, data_folder, "--resume", str(killed), "--epochs", "4")
     _, err = done.communicate(timeout=300)
     assert done.returncode == 2
-    assert "settings.trainings: recorded=" in err and "asked=" in err
+    assert "settings.trainings.0.epochs: recorded=3, asked=4" in err
 
 
 def test_bits_that_part_end_the_run(
