@@ -63,13 +63,12 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that is under way: its folders, and the data file of each size of training."""
+    """A run that is under way: its folders, and the prepared data file of each training."""
 
     layout: Layout
     settings: Settings
     checkpoints: Path
     data: List[Path]
-    digests: List[str]
     timeout_s: float
 
     def folder(self, task: Task) -> Path:
@@ -185,7 +184,7 @@ def _new_record(
 
 
 def _prepare(layout: Layout, record: ConvergeRecord, data: DataSet, timeout_s: float) -> Run:
-    folder, files, digests = layout.build / "converge" / record.run_id, [], []
+    folder, files = layout.build / "converge" / record.run_id, []
     for training in record.settings.trainings:
         part = DataSet(
             data.training.first(training.subset),
@@ -193,8 +192,7 @@ def _prepare(layout: Layout, record: ConvergeRecord, data: DataSet, timeout_s: f
             data.source,
         )
         files.append(prepared.save(layout.build / "converge" / "data", part))
-        digests.append(prepared.digest(part))
-    return Run(layout, record.settings, folder, files, digests, timeout_s)
+    return Run(layout, record.settings, folder, files, timeout_s)
 
 
 def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
@@ -234,7 +232,7 @@ def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
         model=training.model,
         batch_size=training.batch_size,
         data=str(run.data[task.training]),
-        data_sha256=run.digests[task.training],
+        data_sha256=run.data[task.training].stem,
         folder=str(run.folder(task)),
         epochs=training.epochs,
         last_epoch=training.last_epoch(task.scope),

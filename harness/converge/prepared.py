@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 
 
 def save(folder: Path, data: DataSet) -> Path:
-    """Write the data set into ``folder``, under its digest, and return the file."""
+    """Write the data set into ``folder`` and return the file: its name's stem is the digest."""
     path = folder / f"{digest(data)}.npz"
     if not path.is_file():
         buffer = io.BytesIO()

@@ -50,7 +50,7 @@ def figure(profiles: Sequence[Profile], before: str, title: str, subtitle: str) 
         note = (
             f"{profile.total_ms:,.0f} ms"
             if profile.total_ms >= 10
-            else (f"{profile.total_ms:.1f} ms")
+            else f"{profile.total_ms:.1f} ms"
         )
         stacks.append(stacked.Stack(profile.network, profile.variant, parts, note))
     axis = f"time in operators, % of {before}'s (numbers: ms a step)"
