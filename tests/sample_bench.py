@@ -18,8 +18,8 @@ from harness.bench_record import (
     Settings,
     TrainSample,
 )
-from harness.machine import Machine
 from harness.record import Case, Threads
+from tests import synthetic
 
 NETWORKS = ("googlenet", "vgg-16")
 BATCH_SIZES = (1, 32)
@@ -35,15 +35,7 @@ EFFICIENCY = 0.8
 # One network is slower with the cache on one host, as networks can be.
 SLOWER = ("vgg-16", 1, "1.4.1", "all", 1.2)
 
-_MACHINE = Machine(
-    cpu_model="Made-up CPU",
-    logical_cpus=2,
-    physical_cores=2,
-    memory_gib=8,
-    kernel="Linux 0.0",
-    glibc="glibc 0.0",
-    compiler="none",
-)
+_MACHINE = synthetic.MACHINE.model_copy(update={"cpu_model": "Made-up CPU"})
 _VARIANTS = {"1.3.1": ["stock", "stock-again", "backward", "all"], "1.4.1": ["stock", "all"]}
 
 
