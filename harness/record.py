@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
 
 import pydantic
 
@@ -18,6 +18,7 @@ from harness.errors import HarnessError
 from harness.machine import Machine
 
 _Record = TypeVar("_Record", bound=pydantic.BaseModel)
+_Run = TypeVar("_Run", bound="RunRecord")
 
 
 class IncompatibleRuns(HarnessError):
@@ -105,6 +106,28 @@ def first_fault(error: pydantic.ValidationError) -> str:
     fault = error.errors()[0]
     place = ".".join(str(part) for part in fault["loc"])
     return f"{place}: {fault['msg']}, found {fault['input']!r:.60}"
+
+
+def start_or_resume(
+    new: _Run,
+    out: Optional[Path],
+    resume: Optional[Path],
+    folder: Path,
+    read: Callable[[Path], _Run],
+) -> Tuple[_Run, Path]:
+    """Return the run to go on with, and its file.
+
+    That is the recorded one in ``resume``, which must be compatible, or ``new`` in a file that is
+    not there yet: ``out``, or one of its own name in ``folder``.
+    """
+    if resume is not None:
+        recorded = read(resume)
+        check_compatible(recorded, new)
+        return recorded, resume
+    path = out or folder / f"{new.run_id}.json"
+    if path.exists():
+        raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
+    return new, path
 
 
 def check_compatible(

@@ -30,6 +30,7 @@ _PRELOAD = "preload:"
 _STDERR_LINES = 20
 # Python's, C++'s, MXNet's and the C library's words for it.
 _NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate", "Cannot allocate memory")
+STOCK = "stock"
 STOCK_AGAIN = "stock-again"
 
 
@@ -70,7 +71,7 @@ def parse_variant(word: str) -> Variant:
 
     ``stock-again`` is stock under another name: what it differs by is noise.
     """
-    if word in ("stock", STOCK_AGAIN):
+    if word in (STOCK, STOCK_AGAIN):
         return Variant(word, None)
     preload = word.startswith(_PRELOAD)
     scope = word[len(_PRELOAD) :] if preload else word

@@ -17,9 +17,8 @@ import rich.table
 from harness import stats
 from harness.bench_record import TRAIN, BenchRecord, Failure, Series, TrainSample
 from harness.record import Case
-from harness.run import STOCK_AGAIN
+from harness.run import STOCK, STOCK_AGAIN
 
-STOCK = "stock"
 UNSTABLE_RELATIVE_IQR = 0.10
 
 _Cell = Tuple[str, Case, str, str]

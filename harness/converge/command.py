@@ -35,10 +35,9 @@ from harness.converge.record import (
     partings,
 )
 from harness.converge.record import load as record_of
-from harness.errors import HarnessError
 from harness.job import ConvergeJob
 from harness.layout import Layout, here
-from harness.record import Threads, check_compatible, save, utc
+from harness.record import Threads, save, start_or_resume, utc
 from harness.run import library_versions, parse_variant, run_worker
 
 _EXAMPLES = """examples:
@@ -106,14 +105,13 @@ def main(args: argparse.Namespace) -> int:
     config = load(args.config, ConvergeConfig)
     trainings = _asked(args, config, layout)
     data = cifar10.load(args.data_dir, layout.build / "cifar10")
-    record = _new_record(layout, args, config, trainings, data)
-    path = args.resume or args.out or layout.root / "results" / "raw" / f"{record.run_id}.json"
-    if args.resume:
-        recorded = record_of(path)
-        check_compatible(recorded, record)
-        record = recorded
-    elif path.exists():
-        raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
+    record, path = start_or_resume(
+        _new_record(layout, args, config, trainings, data),
+        args.out,
+        args.resume,
+        layout.root / "results" / "raw",
+        record_of,
+    )
     save(record, path)
     try:
         record = _train(_prepare(layout, record, data, config.timeout_s), record, path)

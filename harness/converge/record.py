@@ -10,10 +10,10 @@ from typing_extensions import Annotated, Literal
 
 from harness.converge.reference import Accuracy
 from harness.record import Library, RecordModel, RunRecord, Threads, load_as
+from harness.run import STOCK
 
 KIND = "opcache-converge"
 SCHEMA_VERSION = 1
-STOCK = "stock"
 
 _Count = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 _Sha256 = Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]

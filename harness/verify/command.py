@@ -19,9 +19,8 @@ from tqdm import tqdm
 from harness import machine
 from harness.config import load, load_toolchain, project_version
 from harness.console import shown
-from harness.errors import HarnessError
 from harness.layout import Layout, here
-from harness.record import check_compatible, load_as, save, utc
+from harness.record import load_as, save, start_or_resume, utc
 from harness.run import NotProven, WorkerFailed
 from harness.verify import bitwise, debug, faults, operators, plan, shadow, table, upstream
 from harness.verify.context import Context, Task, check
@@ -73,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
     """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
     if args.show:
-        return _report(load_as(VerifyRecord, KIND, SCHEMA_VERSION, args.show))
+        return _report(_read(args.show))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
     settings = plan.resolve(
@@ -88,22 +87,20 @@ def main(args: argparse.Namespace) -> int:
         args.mxnet_tests,
         args.test_files,
     )
-    run = _new_run(layout, settings)
-    path = args.resume or args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
-    if args.resume:
-        recorded = load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
-        check_compatible(recorded, run)
-        # A task that failed may have been mended since: it is done again.
-        failed = {check.key for check in recorded.failures}
-        kept = [check for check in recorded.checks if check.key not in failed]
-        run = recorded.model_copy(update={"checks": kept})
-    elif path.exists():
-        raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
+    raw = layout.root / "results" / "raw"
+    run, path = start_or_resume(_new_run(layout, settings), args.out, args.resume, raw, _read)
+    # A task that failed may have been mended since: it is done again.
+    failed = {check.key for check in run.failures}
+    run = run.model_copy(update={"checks": [c for c in run.checks if c.key not in failed]})
     context = Context(layout, settings, config.timeout_s, args.mxnet_tests)
     run = make_checks(context, run, path, config.workers)
     code = _report(run)
     print(f"\nrecord: {shown(path, layout.root)}")
     return code
+
+
+def _read(path: Path) -> VerifyRecord:
+    return load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
 
 
 def _report(run: VerifyRecord) -> int:
