@@ -7,8 +7,8 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench tables plot report bench-dist microbench verify converge \
-	doctor source-patch check format clean distclean
+.PHONY: all help venv build test bench tables plot report bench-dist microbench verify reliability \
+	converge doctor source-patch check format clean distclean
 
 all: build
 
@@ -26,6 +26,9 @@ help:
 	@echo '                REPETITIONS OUT'
 	@echo 'make verify     the proof that results stay the same bits; variables: QUICK MODELS HOSTS'
 	@echo '                SCOPES STAGES OPERATORS FAULTS MXNET_TESTS OUT RESUME'
+	@echo 'make reliability'
+	@echo '                threads, forks, kills, faults, hostile input, long runs; variables: QUICK'
+	@echo '                STAGES HOSTS SEED OUT RESUME'
 	@echo 'make converge   CIFAR-10 trained on stock and patched, bit for bit the same curve; variables:'
 	@echo '                MODEL HOST SCOPES EPOCHS BATCH SUBSET DATA_DIR CONFIG OUT RESUME'
 	@echo 'make doctor     what an MXNet gains and what stands in its way; variable: PYTHON_TO_CHECK'
@@ -90,6 +93,12 @@ verify: build
 	  $(if $(SCOPES),--scopes '$(SCOPES)') $(if $(STAGES),--stages '$(STAGES)') \
 	  $(if $(OPERATORS),--operators '$(OPERATORS)') $(if $(FAULTS),--faults '$(FAULTS)') \
 	  $(if $(MXNET_TESTS),--mxnet-tests '$(MXNET_TESTS)') \
+	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)')
+
+reliability: build
+	@$(VENV_PYTHON) -m harness reliability $(if $(QUICK),--quick) \
+	  $(if $(STAGES),--stages '$(STAGES)') $(if $(HOSTS),--hosts '$(HOSTS)') \
+	  $(if $(SEED),--seed '$(SEED)') \
 	  $(if $(OUT),--out '$(OUT)') $(if $(RESUME),--resume '$(RESUME)')
 
 converge: build

@@ -26,6 +26,7 @@ COMMANDS = (
     ("plot", "harness.plots.command", "draw the figures of the records in results"),
     ("report", "harness.report.command", "write one HTML page of everything in results"),
     ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
+    ("reliability", "harness.reliability.command", "prove that it holds up, whatever happens"),
     ("converge", "harness.converge.command", "train on CIFAR-10, stock and patched on one curve"),
     ("bench-dist", "harness.bench_dist", "measure distributed training on this machine"),
     ("run", "harness.launcher", "run any command with the cache under its MXNet"),

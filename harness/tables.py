@@ -28,6 +28,7 @@ from harness.converge import record as converge_record
 from harness.converge import table as converge_table
 from harness.errors import HarnessError
 from harness.layout import Layout, here
+from harness.reliability import table as reliability_table
 from harness.table import Row
 
 _EXAMPLES = """examples:
@@ -35,7 +36,7 @@ _EXAMPLES = """examples:
   python -m harness tables results/raw/bench-quick.jsonl --to /tmp/tables
 """
 # The documents that have tables between markers.
-DOCUMENTS = ("README.md", "docs/performance.md", "docs/convergence.md")
+DOCUMENTS = ("README.md", "docs/performance.md", "docs/convergence.md", "docs/reliability.md")
 _BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -69,13 +70,8 @@ def main(args: argparse.Namespace) -> int:
     run = load(args.record or default_record(layout))
     names = write(run, folder, bigger_machines.checked(args.efficiency))
     if args.record is None:
-        names += write_converge(layout, folder)
-        for name in DOCUMENTS:
-            path = layout.root / name
-            old = path.read_text(encoding="utf-8")
-            new = fill(old, layout.root)
-            if new != old:
-                atomic.write_text(path, new)
+        names += write_converge(layout, folder) + write_reliability(layout, folder)
+        write_documents(layout)
     print(f"{shown(folder, layout.root)}: {', '.join(names)}")
     return 0
 
@@ -120,6 +116,31 @@ def write_converge(layout: Layout, folder: Path) -> List[str]:
     return ["converge.md"]
 
 
+def reliability_record(layout: Layout) -> Path:
+    """Return the path of the published reliability record, which need not be there."""
+    return layout.root / "results" / "raw" / "reliability.json"
+
+
+def write_reliability(layout: Layout, folder: Path) -> List[str]:
+    """Write the tables of the published reliability record, where there is one."""
+    path = reliability_record(layout)
+    if not path.is_file():
+        return []
+    text = f"# Reliability\n\n{reliability_table.published(path)}"
+    atomic.write_text(folder / "reliability.md", text)
+    return ["reliability.md"]
+
+
+def write_documents(layout: Layout) -> None:
+    """Write the tables between markers anew in every document."""
+    for name in DOCUMENTS:
+        path = layout.root / name
+        old = path.read_text(encoding="utf-8")
+        new = fill(old, layout.root)
+        if new != old:
+            atomic.write_text(path, new)
+
+
 def fill(document: str, root: Path) -> str:
     """Return a document with every table between markers written anew from its record.
 
@@ -155,6 +176,7 @@ _KINDS: Dict[str, Callable[[Path], str]] = {
     "operators": _of_bench(operator_table.render),
     "memory": _of_bench(memory_table.render),
     "convergence": _curves,
+    "reliability": reliability_table.published,
 }
 
 

@@ -68,6 +68,14 @@ def test_tables_of_the_convergence_run_are_those_of_the_record(
     assert written == (layout.root / "results" / "converge.md").read_text(encoding="utf-8")
 
 
+def test_tables_of_reliability_are_those_of_the_record(layout: Layout, tmp_path: Path) -> None:
+    names = tables.write_reliability(layout, tmp_path)
+    assert bool(names) == tables.reliability_record(layout).is_file()
+    for name in names:
+        written = (tmp_path / name).read_text(encoding="utf-8")
+        assert written == (layout.root / "results" / name).read_text(encoding="utf-8")
+
+
 def test_the_published_convergence_run_is_as_long_and_as_good_as_promised(layout: Layout) -> None:
     """The accuracy of the change of 2018 is reached, and stock was beside it with equal bits."""
     run = converge.load(layout.root / "results" / "raw" / "converge.json")

@@ -1,0 +1,181 @@
+"""The command line of the reliability run: runs the stages that a record lacks, and judges.
+
+The record is on disk after every stage; a killed run loses the stage that was under way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from tqdm import tqdm
+
+from harness import machine, tables
+from harness.bench_config import words
+from harness.config import Toolchain, load_toolchain, project_version
+from harness.console import shown
+from harness.errors import HarnessError
+from harness.layout import Layout, here
+from harness.record import save, start_or_resume, utc
+from harness.reliability import table
+from harness.reliability.context import Context, finding
+from harness.reliability.record import (
+    KIND,
+    SCHEMA_VERSION,
+    Finding,
+    ReliabilityRecord,
+    Settings,
+)
+from harness.reliability.stages import STAGES, Stage
+from harness.wheels import sha256_of
+
+_EXAMPLES = """examples:
+  python -m harness reliability --quick
+  python -m harness reliability --stages threads,fork --seed 7
+  python -m harness reliability --out results/raw/reliability.json
+  python -m harness reliability --resume results/raw/reliability.json
+  python -m harness reliability --show results/raw/reliability.json
+
+exit code: 0 when nothing failed, 1 when something did.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``reliability``; lists are separated by commas."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    parser.add_argument("--quick", action="store_true", help="a part of every stage, in minutes")
+    parser.add_argument("--stages", help=f"of {', '.join(stage.name for stage in STAGES)}")
+    parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
+    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
+    target.add_argument("--resume", type=Path, help="record to complete: what it lacks or failed")
+    target.add_argument("--show", type=Path, help="print the tables of a record, and run nothing")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the stages that the record lacks, print the tables, and return 0, or 1 on a failure."""
+    layout = here()
+    if args.show:
+        return _report(table.load(args.show))
+    settings = resolve(
+        load_toolchain(layout.toolchain), args.stages, args.hosts, args.quick, args.seed
+    )
+    raw = layout.root / "results" / "raw"
+    new = _new_run(layout, settings)
+    run, path = start_or_resume(new, args.out, args.resume, raw, table.load)
+    run = run_stages(layout, without_failures(run), path)
+    if path.resolve() == tables.reliability_record(layout):
+        tables.write_reliability(layout, layout.root / "results")
+        tables.write_documents(layout)
+    code = _report(run)
+    print(f"\nrecord: {shown(path, layout.root)}")
+    return code
+
+
+def resolve(
+    toolchain: Toolchain, stages: Optional[str], hosts: Optional[str], quick: bool, seed: int
+) -> Settings:
+    """Return the settings of a run; HarnessError names a word that is not known and the allowed."""
+    known = [stage.name for stage in STAGES]
+    chosen = known if stages is None else list(words("--stages", stages))
+    for word in chosen:
+        if word not in known:
+            raise HarnessError(f"--stages: unknown '{word}': expected {', '.join(known)}")
+    versions = [host.version for host in toolchain.hosts]
+    by_option = versions if hosts is None else list(words("--hosts", hosts))
+    for version in by_option:
+        toolchain.host(version)
+    in_order = [name for name in known if name in chosen]
+    return Settings(stages=in_order, hosts=by_option, quick=quick, seed=seed)
+
+
+def without_failures(run: ReliabilityRecord) -> ReliabilityRecord:
+    """Return the run without stages that failed: they may have been mended since."""
+    failed = {each.stage for each in run.failures}
+    return run.model_copy(
+        update={
+            "findings": [each for each in run.findings if each.stage not in failed],
+            "seconds": {name: s for name, s in run.seconds.items() if name not in failed},
+        }
+    )
+
+
+def run_stages(
+    layout: Layout,
+    run: ReliabilityRecord,
+    path: Path,
+    stages: Sequence[Stage] = STAGES,
+) -> ReliabilityRecord:
+    """Run the stages that the record asks for and lacks; save it after each, in their order."""
+    asked = [stage for stage in stages if stage.name in run.settings.stages]
+    order = {stage.name: i for i, stage in enumerate(asked)}
+    todo = [stage for stage in asked if stage.name not in run.seconds]
+    with tqdm(
+        total=len(asked), initial=len(asked) - len(todo), unit="stage", dynamic_ncols=True
+    ) as progress:
+        for stage in todo:
+            progress.set_description(stage.name)
+            start = time.monotonic()
+            found = _run_stage(layout, run.settings, stage)
+            seconds: Dict[str, float] = {
+                **run.seconds,
+                stage.name: round(time.monotonic() - start, 1),
+            }
+            findings = sorted([*run.findings, *found], key=lambda each: order[each.stage])
+            run = run.model_copy(update={"findings": findings, "seconds": seconds})
+            save(run, path)
+            progress.update()
+    return run
+
+
+def _run_stage(layout: Layout, settings: Settings, stage: Stage) -> List[Finding]:
+    module = importlib.import_module(stage.module)
+    with tempfile.TemporaryDirectory(prefix="opcache-reliability-") as folder:
+        context = Context(
+            layout, settings.quick, settings.seed, tuple(settings.hosts), Path(folder)
+        )
+        try:
+            found: List[Finding] = module.run(context)
+        except HarnessError as error:
+            first, *rest = str(error).splitlines()
+            summary = "did not run to its end"
+            return [finding(stage.name, "run", "fail", summary, details=[first, *rest])]
+    foreign = sorted({each.stage for each in found} - {stage.name})
+    if foreign or not found:
+        summary = f"findings of {', '.join(foreign)}" if foreign else "nothing was found out"
+        return [finding(stage.name, "run", "fail", summary)]
+    return found
+
+
+def _report(run: ReliabilityRecord) -> int:
+    print(table.render(run), end="")
+    for line in table.explanations(run):
+        print(line, file=sys.stderr)
+    return 1 if run.failures else 0
+
+
+def _new_run(layout: Layout, settings: Settings) -> ReliabilityRecord:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return ReliabilityRecord(
+        kind=KIND,
+        schema_version=SCHEMA_VERSION,
+        run_id=f"reliability-{now:%Y%m%dT%H%M%SZ}",
+        started_utc=utc(now),
+        machine=machine.describe(),
+        versions={
+            "opcache": project_version(layout.pyproject),
+            "python": platform.python_version(),
+            layout.library.name: sha256_of(layout.library),
+        },
+        settings=settings,
+        findings=[],
+    )

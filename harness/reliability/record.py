@@ -1,0 +1,58 @@
+"""The record of a reliability run: what was asked for, and what each stage found."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Union
+
+import pydantic
+from typing_extensions import Annotated, Literal
+
+from harness.record import RecordModel, RunRecord
+
+KIND = "opcache-reliability"
+SCHEMA_VERSION = 1
+
+# skip: could not be checked here; the summary says why.
+Outcome = Literal["pass", "fail", "skip"]
+_Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
+Figure = Union[int, _Finite, str, List[_Finite]]
+
+
+class Settings(RecordModel):
+    """What was asked for; a run is only resumed with equal settings."""
+
+    stages: List[str] = pydantic.Field(min_length=1)
+    hosts: List[str] = pydantic.Field(min_length=1)
+    quick: bool
+    seed: int
+
+
+class Finding(RecordModel):
+    """What one stage found about one subject; ``host`` is empty where none took part.
+
+    ``figures`` are what was counted or measured, with units in their names. ``details`` are lines
+    that explain a failure, or what a reader should know.
+    """
+
+    stage: str
+    subject: str
+    host: str
+    outcome: Outcome
+    summary: str
+    figures: Dict[str, Figure] = {}
+    details: List[str] = []
+
+
+class ReliabilityRecord(RunRecord):
+    """A run, finished or not; ``seconds`` is what each finished stage took."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    settings: Settings
+    findings: List[Finding]
+    seconds: Dict[str, float] = {}
+
+    @property
+    def failures(self) -> List[Finding]:
+        """The findings that failed."""
+        return [finding for finding in self.findings if finding.outcome == "fail"]

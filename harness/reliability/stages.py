@@ -1,0 +1,21 @@
+"""The stages there are, in the order in which they run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Tuple
+
+
+class Stage(NamedTuple):
+    """One kind of evidence: ``module`` has ``run(context) -> List[Finding]``.
+
+    A failure of what is checked is a finding with the outcome ``fail``, never an exception.
+    """
+
+    name: str
+    module: str
+    title: str
+
+
+STAGES: Tuple[Stage, ...] = (
+    Stage("threads", "harness.reliability.threads", "Threads: bits against stock"),
+)

@@ -1,0 +1,85 @@
+"""Turns a reliability record into the tables and the lines that people read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List
+
+from harness.record import load_as
+from harness.reliability.record import KIND, SCHEMA_VERSION, Figure, Finding, ReliabilityRecord
+from harness.reliability.stages import STAGES
+from harness.table import markdown
+
+_OUTCOMES = {"pass": "passed", "fail": "failed", "skip": "skipped"}
+
+
+def load(path: Path) -> ReliabilityRecord:
+    """Read a record; HarnessError says in one line why it is refused."""
+    return load_as(ReliabilityRecord, KIND, SCHEMA_VERSION, path)
+
+
+def render(record: ReliabilityRecord) -> str:
+    """Return a Markdown table per stage, and a line that counts."""
+    lines: List[str] = []
+    for stage in STAGES:
+        found = [each for each in record.findings if each.stage == stage.name]
+        if found:
+            lines += [f"**{stage.title}**", "", *_table(found), ""]
+    return "\n".join([*lines, summary(record)]) + "\n"
+
+
+def summary(record: ReliabilityRecord) -> str:
+    """Return one line: how many findings there are of each outcome."""
+    count = {outcome: 0 for outcome in _OUTCOMES}
+    for each in record.findings:
+        count[each.outcome] += 1
+    return ", ".join(f"{count[outcome]} {word}" for outcome, word in _OUTCOMES.items())
+
+
+def published(path: Path) -> str:
+    """Return the tables of a record for a document, or how to make the record that is not there."""
+    if not path.is_file():
+        return (
+            f"No record yet: `make reliability OUT=results/raw/{path.name}`, then `make tables`.\n"
+        )
+    record = load(path)
+    machine = record.machine
+    asked = "a quick run" if record.settings.quick else "a full run"
+    head = f"{record.run_id}, {asked} on {machine.cpu_model}, {machine.physical_cores} cores:"
+    return f"{head}\n\n{render(record)}"
+
+
+def explanations(record: ReliabilityRecord) -> List[str]:
+    """Return what is known about each failure, in lines."""
+    lines = []
+    for each in record.failures:
+        name = " ".join(filter(None, (each.stage, each.subject, each.host)))
+        lines.append(f"{name}: {each.summary}")
+        lines += [f"  {line}" for line in each.details]
+    return lines
+
+
+def _table(found: List[Finding]) -> List[str]:
+    titles = ["subject", "host", "outcome", "found", "figures"]
+    cells = [
+        [each.subject, each.host or "-", _shown_outcome(each), each.summary, _figures(each)]
+        for each in found
+    ]
+    return markdown(titles, titles, cells)
+
+
+def _shown_outcome(each: Finding) -> str:
+    return each.outcome.upper() if each.outcome == "fail" else each.outcome
+
+
+def _figures(each: Finding) -> str:
+    shown = [f"{name.replace('_', ' ')}: {_value(value)}" for name, value in each.figures.items()]
+    return "; ".join(shown) or "-"
+
+
+def _value(value: Figure) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} values, {min(value):g} to {max(value):g}" if value else "no values"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else value

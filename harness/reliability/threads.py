@@ -1,0 +1,136 @@
+"""Threads on real MXNet: the same bits as stock, whichever threads call MKL-DNN, and hits.
+
+Stock runs several times: where it does not repeat its bits, the outcome with the cache must be one
+of stock's (docs/determinism.md). What stock cannot do itself is skipped, and said.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from harness.job import ScenarioJob
+from harness.record import Threads
+from harness.reliability.context import Context, finding
+from harness.reliability.record import Finding
+from harness.run import STOCK, NotProven, WorkerFailed, parse_variant, run_worker
+
+STAGE = "threads"
+CACHED = "all"
+# Starting MXNet and a few steps take seconds: what is still running then, hangs.
+TIMEOUT_S = 120.0
+_PROCESSES = 2
+
+# A worker's result, or why there is none.
+Result = Union[Mapping[str, Any], str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to use threads: a scenario of harness/scenarios.py in an environment."""
+
+    name: str
+    scenario: str
+    environment: Tuple[Tuple[str, str], ...] = ()
+    omp_num_threads: int = 1
+    steps: int = 4
+    hosts: Optional[Tuple[str, ...]] = None
+    quick_hosts: Tuple[str, ...] = ()
+
+
+def _workers(count: int, quick_hosts: Tuple[str, ...] = ()) -> Case:
+    return Case(
+        f"engine workers: {count}",
+        "threads-python",
+        (("MXNET_CPU_WORKER_NTHREADS", str(count)),),
+        quick_hosts=quick_hosts,
+    )
+
+
+_NAIVE = (("MXNET_ENGINE_TYPE", "NaiveEngine"),)
+CASES = (
+    _workers(1),
+    _workers(2, ("1.4.1",)),
+    _workers(4),
+    _workers(8, ("1.3.1", "1.5.1.post0")),
+    Case("naive engine", "imperative", _NAIVE, quick_hosts=("1.3.1",)),
+)
+
+
+def run(context: Context) -> List[Finding]:
+    """Run every case on its hosts, on stock and with the cache."""
+    pairs = [
+        (case, host)
+        for case in CASES
+        for host in context.hosts
+        if (case.hosts is None or host in case.hosts)
+        and (host in case.quick_hosts or not context.quick)
+    ]
+    with ThreadPoolExecutor(_PROCESSES) as pool:
+        return list(pool.map(lambda pair: _run_case(context, *pair), pairs))
+
+
+def _run_case(context: Context, case: Case, host: str) -> Finding:
+    stock_runs = 1 if context.quick else 3
+    stock = [_result(context, case, host, STOCK) for _ in range(stock_runs)]
+    return judge(case, host, stock, _result(context, case, host, CACHED))
+
+
+def _result(context: Context, case: Case, host: str, word: str) -> Result:
+    threads = Threads(omp_num_threads=case.omp_num_threads, kmp_affinity=None, kmp_blocktime=None)
+    job = ScenarioJob(case.scenario, seed=context.seed, steps=case.steps)
+    try:
+        return run_worker(
+            job,
+            context.layout,
+            host,
+            parse_variant(word),
+            threads,
+            TIMEOUT_S,
+            dict(case.environment),
+            expect_hits=False,
+        )
+    except (WorkerFailed, NotProven) as error:
+        return str(error)
+
+
+def judge(case: Case, host: str, stock: Sequence[Result], cached: Result) -> Finding:
+    """Return what the results of a case say; each is a worker's result, or why there is none."""
+    outcomes = {each["digest"] for each in stock if not isinstance(each, str)}
+    figures: Dict[str, Any] = {"stock_runs": len(stock), "stock_outcomes": len(outcomes)}
+    hung = [each for each in stock if isinstance(each, str)]
+    if isinstance(cached, str):
+        if hung:
+            # Stock's own fault, told apart from the cache's.
+            summary = f"stock did not end well in {len(hung)} of {len(stock)} runs, nor does this"
+            return finding(STAGE, case.name, "skip", summary, host, figures, hung[0].splitlines())
+        problems = cached.splitlines()
+        return finding(STAGE, case.name, "fail", problems[0], host, figures, problems)
+    totals = cached["stats"]["totals"]
+    figures["arrays"] = len(cached["hashes"])
+    figures["primitives_avoided"] = totals["primitives_avoided"]
+    figures["primitives_created"] = totals["primitives_created"]
+    problems = []
+    if not cached["finite"]:
+        problems.append("not finite: an oracle of NaNs compares nothing")
+    if totals["primitives_avoided"] == 0:
+        problems.append("no creation was avoided: nothing was put to the test")
+    if outcomes and cached["digest"] not in outcomes:
+        differing = _differing(stock, cached)
+        problems.append(f"{len(differing)} arrays differ from stock")
+        problems += [f"differs: {name}" for name in differing]
+    if problems:
+        return finding(STAGE, case.name, "fail", problems[0], host, figures, problems)
+    if not outcomes:
+        summary = "stock did not end well in any run; this does"
+        return finding(STAGE, case.name, "skip", summary, host, figures, hung[0].splitlines())
+    return finding(STAGE, case.name, "pass", "equal bits", host, figures)
+
+
+def _differing(stock: Sequence[Result], cached: Mapping[str, Any]) -> List[str]:
+    """Return the names of arrays that have a value that stock never had."""
+    names = sorted(cached["hashes"])
+    wholes = [each["hashes"] for each in stock if not isinstance(each, str)]
+    found = [n for n in names if cached["hashes"][n] not in {whole.get(n) for whole in wholes}]
+    return found or ["the combination: every array is one of stock's, not together"]
