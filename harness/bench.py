@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import os
-import platform
 import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
 from tqdm import tqdm
 
-from harness import bench_plan, bench_record, bench_summary, jsonl, machine, record, table, tables
+from harness import bench_plan, bench_record, bench_summary, jsonl, record, table, tables
 from harness.bench_config import BenchConfig, number, numbers, resolve, scopes_by_host, words
 from harness.bench_record import (
     PROFILE,
@@ -31,7 +29,7 @@ from harness.bench_record import (
     Settings,
     TrainSample,
 )
-from harness.config import load, load_toolchain, project_version
+from harness.config import load, load_toolchain
 from harness.console import say, shown
 from harness.errors import HarnessError
 from harness.job import ProfileJob, TrainJob
@@ -168,21 +166,15 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
 
 
 def _new_run(layout: Layout, settings: Settings, stem: str) -> BenchRecord:
-    versions = {"opcache": project_version(layout.pyproject), "python": platform.python_version()}
+    versions: Dict[str, str] = {}
     for host, word in dict.fromkeys(run for series in settings.series for run in series.runs):
         variant = parse_variant(word)
         folder = build_folder(layout, host, variant)
         _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
         # The library's own hash: a run must not go on with another build of it.
         versions.update(library_versions(layout, host, variant))
-    now = datetime.datetime.now(datetime.timezone.utc)
     return BenchRecord(
-        kind=bench_record.KIND,
-        schema_version=bench_record.SCHEMA_VERSION,
-        run_id=f"{stem}-{now:%Y%m%dT%H%M%SZ}",
-        started_utc=record.utc(now),
-        machine=machine.describe(),
-        versions=versions,
+        **record.opening(bench_record.KIND, bench_record.SCHEMA_VERSION, stem, layout, versions),
         settings=settings,
     )
 
@@ -229,7 +221,7 @@ def _left(seconds: Optional[float]) -> str:
 
 def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: float) -> Finished:
     """Run one process; a failure is a result too."""
-    started = datetime.datetime.now(datetime.timezone.utc)
+    started = record.now()
     begin = time.monotonic()
     series = settings.find(key.series)
     common = {**key._asdict(), "started_utc": record.utc(started)}

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import json
-import platform
 import socket
 import sys
 import tempfile
@@ -19,10 +17,10 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from harness import atomic, bench_dist_bits, bench_dist_table, machine, record, together
+from harness import atomic, bench_dist_bits, bench_dist_table, record, together
 from harness.bench_config import number, words
 from harness.bench_dist_record import KIND, SCHEMA_VERSION, DistRecord, Sample, Settings
-from harness.config import load_toolchain, project_version
+from harness.config import load_toolchain
 from harness.console import say, shown
 from harness.errors import HarnessError
 from harness.job import DistTrainJob, to_json
@@ -170,7 +168,7 @@ def sample(
     layout: Layout, asked: Settings, variant: str, round_: int, port: int, timeout_s: float
 ) -> Sample:
     """Run one training and return what its workers measured, each proven to run the variant."""
-    started = datetime.datetime.now(datetime.timezone.utc)
+    started = record.now()
     what = f"training (host {asked.host}, {variant}, round {round_})"
     job = DistTrainJob(
         **asked.case.model_dump(),
@@ -243,17 +241,11 @@ def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
 
 
 def _new_run(layout: Layout, asked: Settings) -> DistRecord:
-    versions = {"opcache": project_version(layout.pyproject), "python": platform.python_version()}
+    versions: Dict[str, str] = {}
     for word in asked.variants:
         versions.update(library_versions(layout, asked.host, parse_variant(word)))
-    started = datetime.datetime.now(datetime.timezone.utc)
     return DistRecord(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
-        run_id=f"bench-dist-{started:%Y%m%dT%H%M%SZ}",
-        started_utc=record.utc(started),
-        machine=machine.describe(),
-        versions=versions,
+        **record.opening(KIND, SCHEMA_VERSION, "bench-dist", layout, versions),
         settings=asked,
         samples=[],
     )

@@ -7,7 +7,6 @@ them. Changes nothing on the machine.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import shutil
@@ -23,7 +22,7 @@ import rich.text
 from elftools.common.exceptions import ELFError
 
 from harness import findings, launcher, library, machine, record, step_probe, variables
-from harness.config import Toolchain, load_toolchain, project_version
+from harness.config import Toolchain, load_toolchain
 from harness.console import say, shown
 from harness.errors import HarnessError
 from harness.findings import Finding, warning
@@ -71,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the findings; return 1 when one of them is a problem, else 0."""
     layout = here()
-    started = datetime.datetime.now(datetime.timezone.utc)
+    started = record.now()
     toolchain = load_toolchain(layout.toolchain)
     python = shutil.which(args.python)
     if python is None:
@@ -89,12 +88,7 @@ def main(args: argparse.Namespace) -> int:
     show(found)
     if args.json is not None:
         kept = DoctorRecord(
-            kind=KIND,
-            schema_version=SCHEMA_VERSION,
-            run_id=f"doctor-{started:%Y%m%dT%H%M%SZ}",
-            started_utc=record.utc(started),
-            machine=machine.describe(),
-            versions={"opcache": project_version(layout.pyproject)},
+            **record.opening(KIND, SCHEMA_VERSION, "doctor", layout, {}, started),
             findings=found,
             interpreter=look,
             imported=loaded,

@@ -7,9 +7,7 @@ process counts only if it ran on the libraries that were asked for.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
@@ -19,7 +17,7 @@ from tqdm import tqdm
 
 from harness import atomic, build, library, machine, microbench_table, record, wheels
 from harness.bench_config import number, words
-from harness.config import Host, load_toolchain, project_version
+from harness.config import Host, load_toolchain
 from harness.console import shown
 from harness.errors import HarnessError
 from harness.layout import Layout, here
@@ -100,7 +98,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchRecord:
-    started = datetime.datetime.now(datetime.timezone.utc)
+    started = record.now()
     digest = wheels.sha256_of(layout.library)
     samples: List[Sample] = []
     with tqdm(_plan(hosts, asked), unit="process", dynamic_ncols=True) as progress:
@@ -109,18 +107,12 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchR
             samples.append(_sample(layout, asked, planned))
     if wheels.sha256_of(layout.library) != digest:
         raise HarnessError(f"{layout.library.name} was built anew during the run: run it again")
+    versions = {
+        f"preloaded {library.CACHE_LIBRARY}": digest,
+        **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
+    }
     return MicrobenchRecord(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
-        run_id=f"microbench-{started:%Y%m%dT%H%M%SZ}",
-        started_utc=record.utc(started),
-        machine=machine.describe(),
-        versions={
-            "opcache": project_version(layout.pyproject),
-            "python": platform.python_version(),
-            f"preloaded {library.CACHE_LIBRARY}": digest,
-            **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
-        },
+        **record.opening(KIND, SCHEMA_VERSION, "microbench", layout, versions, started),
         settings=asked,
         samples=samples,
     )
@@ -138,7 +130,7 @@ def _plan(hosts: Sequence[Host], asked: Settings) -> List[_Planned]:
 
 
 def _sample(layout: Layout, asked: Settings, planned: _Planned) -> Sample:
-    started = datetime.datetime.now(datetime.timezone.utc)
+    started = record.now()
     variant = parse_variant(planned.variant)
     what = f"microbench (host {planned.host.version}, {variant.name})"
     environment = settings(variant, asked.threads, {})

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime
 import json
+import platform
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 import pydantic
 
-from harness import atomic
+from harness import atomic, machine
+from harness.config import project_version
 from harness.errors import HarnessError
-from harness.machine import Machine
+from harness.layout import Layout
 
 _Record = TypeVar("_Record", bound=pydantic.BaseModel)
 _Run = TypeVar("_Run", bound="RunRecord")
@@ -61,13 +63,45 @@ class RunRecord(RecordModel):
     schema_version: int
     run_id: str
     started_utc: str
-    machine: Machine
+    machine: machine.Machine
     versions: Dict[str, str]
+
+
+def now() -> datetime.datetime:
+    """Return the moment, in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 def utc(moment: datetime.datetime) -> str:
     """Return a moment as records hold it."""
     return moment.isoformat(timespec="seconds")
+
+
+def opening(
+    kind: str,
+    schema_version: int,
+    name: str,
+    layout: Layout,
+    versions: Mapping[str, str],
+    started: Optional[datetime.datetime] = None,
+) -> Dict[str, Any]:
+    """Return the fields of RunRecord for a run on this machine.
+
+    It is named ``name`` and the moment; ``versions`` come beside those of opcache and Python.
+    """
+    started = started or now()
+    return {
+        "kind": kind,
+        "schema_version": schema_version,
+        "run_id": f"{name}-{started:%Y%m%dT%H%M%SZ}",
+        "started_utc": utc(started),
+        "machine": machine.describe(),
+        "versions": {
+            "opcache": project_version(layout.pyproject),
+            "python": platform.python_version(),
+            **versions,
+        },
+    }
 
 
 def save(record: RecordModel, path: Path) -> None:

@@ -7,8 +7,6 @@ a killed run loses the epochs that were under way. The first bit that parts ends
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,8 @@ from typing import Any, Dict, List, NamedTuple
 
 from tqdm import tqdm
 
-from harness import machine
 from harness.bench_config import number, words
-from harness.config import load, load_toolchain, project_version
+from harness.config import load, load_toolchain
 from harness.console import say, shown
 from harness.converge import checkpoint, cifar10, follow, prepared, table
 from harness.converge.config import ConvergeConfig, resolve
@@ -37,7 +34,7 @@ from harness.converge.record import (
 from harness.converge.record import load as record_of
 from harness.job import ConvergeJob
 from harness.layout import Layout, here
-from harness.record import Threads, save, start_or_resume, utc
+from harness.record import Threads, opening, save, start_or_resume
 from harness.run import library_versions, parse_variant, run_worker
 
 _EXAMPLES = """examples:
@@ -147,7 +144,7 @@ def _new_record(
     trainings: List[Training],
     data: DataSet,
 ) -> ConvergeRecord:
-    versions = {"opcache": project_version(layout.pyproject), "python": platform.python_version()}
+    versions: Dict[str, str] = {}
     for training in trainings:
         for scope in training.scopes:
             versions.update(library_versions(layout, training.host, parse_variant(scope)))
@@ -157,14 +154,8 @@ def _new_record(
     side_by_side = config.side_by_side
     if args.side_by_side is not None:
         side_by_side = number("--side-by-side", args.side_by_side)
-    now = datetime.datetime.now(datetime.timezone.utc)
     return ConvergeRecord(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
-        run_id=f"converge-{now:%Y%m%dT%H%M%SZ}",
-        started_utc=utc(now),
-        machine=machine.describe(),
-        versions=versions,
+        **opening(KIND, SCHEMA_VERSION, "converge", layout, versions),
         settings=Settings(
             trainings=trainings,
             data=Data(

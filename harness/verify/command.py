@@ -7,8 +7,6 @@ tasks that were under way.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -16,11 +14,10 @@ from typing import Callable, Dict, List
 
 from tqdm import tqdm
 
-from harness import machine
-from harness.config import load, load_toolchain, project_version
+from harness.config import load, load_toolchain
 from harness.console import shown
 from harness.layout import Layout, here
-from harness.record import load_as, save, start_or_resume, utc
+from harness.record import load_as, opening, save, start_or_resume
 from harness.run import NotProven, WorkerFailed
 from harness.verify import bitwise, debug, faults, operators, plan, shadow, table, upstream
 from harness.verify.context import Context, Task, check
@@ -111,18 +108,9 @@ def _report(run: VerifyRecord) -> int:
 
 
 def _new_run(layout: Layout, settings: Settings) -> VerifyRecord:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    versions = {layout.library.name: sha256_of(layout.library)}
     return VerifyRecord(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
-        run_id=f"verify-{now:%Y%m%dT%H%M%SZ}",
-        started_utc=utc(now),
-        machine=machine.describe(),
-        versions={
-            "opcache": project_version(layout.pyproject),
-            "python": platform.python_version(),
-            layout.library.name: sha256_of(layout.library),
-        },
+        **opening(KIND, SCHEMA_VERSION, "verify", layout, versions),
         settings=settings,
         checks=[],
     )
