@@ -6,9 +6,7 @@ The record is on disk after every stage; a killed run loses the stage that was u
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
-import platform
 import sys
 import tempfile
 import time
@@ -17,13 +15,13 @@ from typing import Dict, List, Optional, Sequence
 
 from tqdm import tqdm
 
-from harness import machine, tables
+from harness import tables
 from harness.bench_config import words
-from harness.config import Toolchain, load_toolchain, project_version
+from harness.config import Toolchain, load_toolchain
 from harness.console import shown
 from harness.errors import HarnessError
 from harness.layout import Layout, here
-from harness.record import save, start_or_resume, utc
+from harness.record import opening, save, start_or_resume
 from harness.reliability import table
 from harness.reliability.context import Context, finding
 from harness.reliability.record import (
@@ -164,18 +162,9 @@ def _report(run: ReliabilityRecord) -> int:
 
 
 def _new_run(layout: Layout, settings: Settings) -> ReliabilityRecord:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    versions = {layout.library.name: sha256_of(layout.library)}
     return ReliabilityRecord(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
-        run_id=f"reliability-{now:%Y%m%dT%H%M%SZ}",
-        started_utc=utc(now),
-        machine=machine.describe(),
-        versions={
-            "opcache": project_version(layout.pyproject),
-            "python": platform.python_version(),
-            layout.library.name: sha256_of(layout.library),
-        },
+        **opening(KIND, SCHEMA_VERSION, "reliability", layout, versions),
         settings=settings,
         findings=[],
     )
