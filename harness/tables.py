@@ -28,6 +28,7 @@ from harness.converge import record as converge_record
 from harness.converge import table as converge_table
 from harness.errors import HarnessError
 from harness.layout import Layout, here
+from harness.measured_options import add_efficiency, add_record, record_path
 from harness.reliability import table as reliability_table
 from harness.table import Row
 
@@ -44,42 +45,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``tables``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "record",
-        nargs="?",
-        type=Path,
-        help="record of a benchmark, finished or not (default: results/raw/bench-full.jsonl, or "
-        "else bench-quick.jsonl; then the tables in the documents are written anew too)",
-    )
+    add_record(parser, "; then the tables in the documents are written anew too")
     parser.add_argument(
         "--to", type=Path, help="folder for the tables (default: beside a named record, or results)"
     )
-    parser.add_argument(
-        "--efficiency",
-        type=float,
-        default=bigger_machines.EFFICIENCY,
-        help="parameter of the model for bigger machines (default: %(default)s)",
-    )
+    add_efficiency(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Write the tables, say where, and return 0."""
     layout = here()
-    own = layout.root / "results" if args.record is None else beside(args.record)
-    folder = args.to or own
-    run = load(args.record or default_record(layout))
+    results = layout.root / "results"
+    record = record_path(args.record, results)
+    if record is None:
+        raise HarnessError(f"{shown(results / 'raw', layout.root)}: no record: make bench")
+    folder = args.to or (results if args.record is None else beside(args.record))
+    run = load(record)
     names = write(run, folder, bigger_machines.checked(args.efficiency))
     if args.record is None:
         names += write_converge(layout, folder) + write_reliability(layout, folder)
         write_documents(layout)
     print(f"{shown(folder, layout.root)}: {', '.join(names)}")
     return 0
-
-
-def default_record(layout: Layout) -> Path:
-    """Return the record whose tables are published: of the full run, or else of the quick one."""
-    paths = [layout.root / "results" / "raw" / f"bench-{name}.jsonl" for name in ("full", "quick")]
-    return next((path for path in paths if path.is_file()), paths[-1])
 
 
 def beside(record: Path) -> Path:

@@ -15,6 +15,7 @@ from harness.converge.reference import REFERENCE
 from harness.converge.table import minutes_to_reference
 from harness.errors import HarnessError
 from harness.layout import Layout
+from harness.measured_options import record_path
 from harness.verify.record import KIND, SCHEMA_VERSION, VerifyRecord
 from harness.verify.table import overview, render, summary
 from models.registry import REFERENCE_NETWORKS
@@ -54,7 +55,9 @@ def test_unknown_kinds_of_tables_are_refused(layout: Layout) -> None:
 
 
 def test_tables_in_results_are_those_of_the_record(layout: Layout, tmp_path: Path) -> None:
-    run = bench_record.load(tables.default_record(layout))
+    path = record_path(None, layout.root / "results")
+    assert path is not None
+    run = bench_record.load(path)
     for name in tables.write(run, tmp_path):
         written = (tmp_path / name).read_text(encoding="utf-8")
         assert written == (layout.root / "results" / name).read_text(encoding="utf-8"), name

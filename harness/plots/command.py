@@ -15,6 +15,7 @@ from harness import bench_record, bigger_machines
 from harness.console import say, shown
 from harness.errors import HarnessError
 from harness.layout import here
+from harness.measured_options import add_efficiency, add_record, record_path
 from harness.plots import style
 from harness.plots.source import Missing, Source
 
@@ -37,26 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``plot``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "record",
-        nargs="?",
-        type=Path,
-        help="record of a benchmark (default: that of the full one in results/raw, or else of the "
-        "quick one)",
-    )
+    add_record(parser)
     parser.add_argument("--results", type=Path, help="folder of other records (default: results)")
     parser.add_argument("--to", type=Path, help="folder for the figures (default: results/figures)")
     parser.add_argument(
         "--converge", type=Path, help="record of a convergence run (default: raw/converge.json)"
     )
     parser.add_argument("--only", help=f"families: {','.join(name for name, _ in FAMILIES)}")
-    parser.add_argument(
-        "--efficiency",
-        type=float,
-        default=bigger_machines.EFFICIENCY,
-        help="what each further core adds, as a part of one here; see docs/bigger-machines.md "
-        "(default: %(default)s)",
-    )
+    add_efficiency(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -79,12 +68,6 @@ def main(args: argparse.Namespace) -> int:
             say(f"no figure of {name}: {missing}")
     print(f"{shown(folder, layout.root)}: {len(written)} files")
     return 0 if written else 1
-
-
-def record_path(asked: Optional[Path], results: Path) -> Optional[Path]:
-    """Return the record that was asked for, or else the published one; None if there is none."""
-    paths = [results / "raw" / f"bench-{name}.jsonl" for name in ("full", "quick")]
-    return asked or next((path for path in paths if path.is_file()), None)
 
 
 def _wanted(only: Optional[str]) -> List[str]:

@@ -15,7 +15,7 @@ from harness.config import project_version
 from harness.console import say, shown
 from harness.errors import HarnessError
 from harness.layout import Layout, here
-from harness.plots.command import record_path
+from harness.measured_options import add_record, record_path
 from harness.record import load_as
 from harness.report import measured, page, parts
 from harness.verify import record as verify_record
@@ -29,13 +29,7 @@ LEAD = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``report``."""
-    parser.add_argument(
-        "record",
-        nargs="?",
-        type=Path,
-        help="record of a benchmark (default: that of the full one in results/raw, or else of the "
-        "quick one)",
-    )
+    add_record(parser)
     parser.add_argument("--results", type=Path, help="folder of everything else (default: results)")
     parser.add_argument("--out", type=Path, help="the page (default: results/report.html)")
 
