@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "message.h"
+#include "plain_numbers.h"
 
 namespace opcache {
 
@@ -16,12 +17,6 @@ const size_t kDefaultCapacity = 4096;
 
 Options g_values;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
-
-// An unset or empty variable means its default.
-const char *environment(const char *name) {
-  const char *text = getenv(name);
-  return text != nullptr && text[0] != '\0' ? text : nullptr;
-}
 
 bool copy_text(const char *name, const char *text, char *to, size_t size) {
   if (strlen(text) >= size) {
@@ -50,7 +45,7 @@ bool read_capacity(Options *o) {
   errno = 0;
   const unsigned long long n = strtoull(text, &end, 10);
   if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n > kMaxCapacity) {
-    message("MKLDNN_OPCACHE_CAPACITY=%s is not a number from 0 to %zu; not caching", text,
+    message("MKLDNN_OPCACHE_CAPACITY=%.60s is not a number from 0 to %zu; not caching", text,
             kMaxCapacity);
     return false;
   }
@@ -63,10 +58,15 @@ bool read_shadow_rate(Options *o) {
   const char *text = environment("MKLDNN_OPCACHE_SHADOW");
   if (text == nullptr) return true;
   char *end = nullptr;
-  o->shadow_rate = strtod(text, &end);
-  const bool is_number = text[0] >= '0' && text[0] <= '9' && *end == '\0';
+  {
+    const PlainNumbers plain;
+    o->shadow_rate = strtod(text, &end);
+  }
+  // Not all that strtod takes: no hexadecimal numbers, signs or blanks.
+  const bool is_number = text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
+                         strspn(text, "0123456789.eE+-") == strlen(text);
   if (is_number && o->shadow_rate >= 0 && o->shadow_rate <= 1) return true;
-  message("MKLDNN_OPCACHE_SHADOW=%s is not a share from 0 to 1; not caching", text);
+  message("MKLDNN_OPCACHE_SHADOW=%.60s is not a share from 0 to 1; not caching", text);
   o->shadow_rate = 0;
   return false;
 }
@@ -88,6 +88,11 @@ void read() {
 }
 
 }  // namespace
+
+const char *environment(const char *name) {
+  const char *text = secure_getenv(name);
+  return text != nullptr && text[0] != '\0' ? text : nullptr;
+}
 
 std::atomic<const Options *> g_options(nullptr);
 

@@ -22,6 +22,10 @@ struct Options {
   double shadow_rate;     // share of the hits that are checked (shadow.h); 0 = none
 };
 
+// The variable's value, nullptr where it is unset or empty, which means its default. A program that
+// runs with more rights than its user has (set-user-ID) takes none of them from this user.
+const char *environment(const char *name);
+
 extern std::atomic<const Options *> g_options;
 const Options &read_options();
 

@@ -10,6 +10,7 @@
 
 #include "in_tree.h"
 #include "message.h"
+#include "options.h"
 
 namespace opcache {
 
@@ -26,13 +27,27 @@ struct BuildIdSearch {
   size_t size;
 };
 
+// Tells whether the dynamic loader has mapped all of `segment`: headers may say anything.
+bool is_mapped(const struct dl_phdr_info &info, const ElfW(Phdr) & segment) {
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    const ElfW(Phdr) &load = info.dlpi_phdr[i];
+#ifdef OPCACHE_FAULT_BELIEVE_HEADERS
+    return true;
+#endif
+    if (load.p_type != PT_LOAD || (load.p_flags & PF_R) == 0) continue;
+    if (segment.p_vaddr < load.p_vaddr || segment.p_memsz > load.p_filesz) continue;
+    if (segment.p_vaddr - load.p_vaddr <= load.p_filesz - segment.p_memsz) return true;
+  }
+  return false;
+}
+
 // Reads the GNU build-id note of the library loaded at `base` into `hex`.
 int find_build_id(struct dl_phdr_info *info, size_t, void *data) {
   BuildIdSearch *search = static_cast<BuildIdSearch *>(data);
   if (info->dlpi_addr != search->base) return 0;
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr) &segment = info->dlpi_phdr[i];
-    if (segment.p_type != PT_NOTE) continue;
+    if (segment.p_type != PT_NOTE || !is_mapped(*info, segment)) continue;
     const char *at = reinterpret_cast<const char *>(info->dlpi_addr + segment.p_vaddr);
     const char *end = at + segment.p_memsz;
     while (at + sizeof(ElfW(Nhdr)) <= end) {
@@ -61,7 +76,7 @@ const Abi *recognise(const char *build_id) {
   for (size_t i = 0; i < kAbiCount; ++i) {
     if (strcmp(kAbis[i].build_id, build_id) == 0) return &kAbis[i];
   }
-  const char *assumed = getenv("MKLDNN_OPCACHE_ASSUME");
+  const char *assumed = environment("MKLDNN_OPCACHE_ASSUME");
   for (size_t i = 0; assumed != nullptr && i < kAbiCount; ++i) {
     if (strcmp(kAbis[i].version, assumed) == 0) return &kAbis[i];
   }
@@ -74,7 +89,7 @@ const Abi *recognise(const char *build_id) {
              kAbis[i].version);
   }
   if (assumed != nullptr) {
-    message("MKLDNN_OPCACHE_ASSUME=%s is not a release this library knows (%s); not caching",
+    message("MKLDNN_OPCACHE_ASSUME=%.60s is not a release this library knows (%s); not caching",
             assumed, known);
   } else {
     message(

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "plain_numbers.h"
 #include "version.h"
 
 namespace opcache {
@@ -170,7 +171,10 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
            static_cast<unsigned long long>(n));
     first = false;
   }
-  w.text("},\n \"shadow\": {\"rate\": %g", identity.shadow_rate);
+  {
+    const PlainNumbers plain;
+    w.text("},\n \"shadow\": {\"rate\": %g", identity.shadow_rate);
+  }
   for (int i = 0; i < kShadowFieldCount; ++i) {
     w.text(", \"%s\": %llu", kShadowNames[i],
            static_cast<unsigned long long>(now.shadow[i].get() - base.shadow[i].get()));

@@ -1,4 +1,10 @@
 // The environment: what is understood, and the one line about what is not.
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "folder.h"
+#include "opcache.h"
 #include "workload.h"
 
 using namespace workload;
@@ -102,7 +108,8 @@ TEST(wrong_capacities_are_named) {
 }
 
 TEST(wrong_shadow_rates_are_named) {
-  for (const char *wrong : {"-1", "x", "1x", "1.5", "+1", " 1", "0,5", "nan", "inf", ".5", "%"}) {
+  for (const char *wrong : {"-1", "x", "1x", "1.5", "+1", " 1", "0,5", "nan", "inf", ".5", "%",
+                            "0x1", "0x0.8p0", "1e-400x", "0 "}) {
     check_settings({std::string("MKLDNN_OPCACHE_SHADOW=") + wrong}, "off|false|miss|4096",
                    std::string("opcache: MKLDNN_OPCACHE_SHADOW=") + wrong +
                        " is not a share from 0 to 1; not caching\n");
@@ -115,6 +122,63 @@ TEST(too_long_values_are_named) {
                  "opcache: MKLDNN_OPCACHE is longer than 255 characters; not caching\n");
   check_settings({"MKLDNN_OPCACHE_STATS=" + std::string(1024, 'x')}, "off|false|miss|4096",
                  "opcache: MKLDNN_OPCACHE_STATS is longer than 1023 characters; not caching\n");
+}
+
+TEST(long_values_are_shown_in_short) {
+  const std::string much(1 << 16, '7'), shown(60, '7');
+  check_settings({"MKLDNN_OPCACHE_CAPACITY=" + much}, "off|false|miss|4096",
+                 "opcache: MKLDNN_OPCACHE_CAPACITY=" + shown +
+                     " is not a number from 0 to 1073741824; not caching\n");
+  check_settings(
+      {"MKLDNN_OPCACHE_SHADOW=" + much}, "off|false|miss|4096",
+      "opcache: MKLDNN_OPCACHE_SHADOW=" + shown + " is not a share from 0 to 1; not caching\n");
+}
+
+// A line that a terminal or a log would take for two, or obey, or not be able to read.
+TEST(what_does_not_show_is_replaced) {
+  const struct {
+    std::string value, shown;
+  } kValues[] = {
+      {"a\nb", "a?b"},
+      {"\x1b[2J\x7f", "?[2J?"},
+      {"z\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", "z\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80"},
+      {"\xff\xfe", "??"},
+      {"\xc3(", "?("},
+      {"\xc2\x9b\x31m", "??1m"},          // U+009B opens a control sequence
+      {"\xed\xa0\x80\xc0\x80", "?????"},  // a surrogate, and a NUL in two bytes
+      {"\xf4\x90\x80\x80\xe2\x82", "??????"},
+  };
+  for (const auto &each : kValues) {
+    check_settings({"MKLDNN_OPCACHE_SHADOW=" + each.value}, "off|false|miss|4096",
+                   "opcache: MKLDNN_OPCACHE_SHADOW=" + each.shown +
+                       " is not a share from 0 to 1; not caching\n");
+  }
+}
+
+SCENE(report_in_german) {
+  REQUIRE(setlocale(LC_ALL, "de_DE.UTF-8") != nullptr);
+  char number[8];
+  snprintf(number, sizeof(number), "%g", 0.5);
+  CHECK_EQ(std::string(number), "0,5");
+  char report[1 << 14];
+  REQUIRE(mkldnn_opcache_stats_json(report, sizeof(report)) < sizeof(report));
+  printf("%s", strstr(report, "\"rate\": 0.5,") != nullptr ? "as everywhere" : report);
+}
+
+TEST(locale_changes_no_number) {
+  Folder folder;
+  const std::string made = folder.path + "/de_DE.UTF-8";
+  const std::string make = "localedef -i de_DE -f UTF-8 " + made + " 2>/dev/null";
+  if (system(make.c_str()) != 0) {
+    printf("locale_changes_no_number: skipped, localedef cannot make de_DE.UTF-8\n");
+    return;
+  }
+  const check::Outcome outcome = check::run_scene(
+      "report_in_german", {ASSUME, "LOCPATH=" + folder.path, "MKLDNN_OPCACHE_SHADOW=0.5"});
+  CHECK_EQ(outcome.exit_code, 0);
+  CHECK_EQ(outcome.err, "");
+  CHECK_EQ(outcome.out, "as everywhere");
+  CHECK_EQ(system(("rm -r " + made).c_str()), 0);
 }
 
 // Quotes in the scope end up in the report, which must stay JSON.

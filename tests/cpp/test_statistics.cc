@@ -1,16 +1,10 @@
-// The report: its numbers are the fake's, and it reaches the file, or stderr, or a line says why
-// not.
-#include <fcntl.h>
-#include <signal.h>
+// The report: its numbers are the fake's, and each process leaves its own.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-
+#include "folder.h"
 #include "opcache.h"
 #include "workload.h"
 
@@ -19,27 +13,6 @@ using namespace workload;
 #define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
 
 namespace {
-
-// A folder that is gone when the test is.
-struct Folder {
-  Folder() {
-    char pattern[] = "opcache-test-XXXXXX";
-    const char *base = getenv("TMPDIR");
-    path = std::string(base != nullptr ? base : P_tmpdir) + "/" + pattern;
-    REQUIRE(mkdtemp(&path[0]) != nullptr);
-  }
-  ~Folder() {
-    for (const std::string &file : files) unlink((path + "/" + file).c_str());
-    CHECK_EQ(rmdir(path.c_str()), 0);  // nothing else was left in it
-  }
-  std::string path;
-  std::vector<std::string> files;
-};
-
-std::string read(const std::string &path) {
-  std::ifstream file(path);
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-}
 
 const char kCreated[] = "operators/_backward_Activation/primitives_created";
 
@@ -56,13 +29,6 @@ SCENE(work_and_fork) {
   some_work();
   if (fork() == 0) exit(0);  // runs destructors
   sleep(1);
-}
-
-SCENE(work_without_room) {
-  some_work();
-  signal(SIGXFSZ, SIG_IGN);
-  const struct rlimit limit = {100, 100};
-  setrlimit(RLIMIT_FSIZE, &limit);
 }
 
 SCENE(nothing) {}
@@ -159,23 +125,6 @@ TEST(any_buffer_size, ASSUME) {
   }
 }
 
-TEST(file_at_exit, ASSUME) {
-  Folder folder;
-  folder.files = {"stats.json"};
-  const std::string path = folder.path + "/stats.json";
-  const check::Outcome outcome = check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.err, "");
-  CHECK_EQ(outcome.out, "");
-  const Stats stats(read(path));
-  CHECK_EQ(stats[kCreated], 1);
-  CHECK_EQ(stats["operators/_backward_Activation/primitives_avoided"], 2);
-  // A second run replaces the first one's.
-  std::ofstream(path) << "old";
-  check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
-  CHECK_EQ(Stats(read(path))[kCreated], 1);
-}
-
 TEST(stderr_at_exit, ASSUME) {
   const check::Outcome outcome = check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=stderr"});
   CHECK_EQ(outcome.exit_code, 0);
@@ -213,59 +162,6 @@ TEST(forked_child_does_not_write_its_parents_file, ASSUME) {
       check::run_scene("work_and_fork", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
   CHECK_EQ(outcome.err, "");
   CHECK_EQ(Stats(read(path))[kCreated], 1);
-}
-
-TEST(unwritable_path_is_one_line, ASSUME) {
-  const check::Outcome outcome =
-      check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=/nonexistent/stats.json"});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.err,
-           "opcache: cannot write the statistics to /nonexistent/stats.json: No such file or "
-           "directory\n");
-}
-
-TEST(full_disk_is_one_line_and_leaves_the_old_file, ASSUME) {
-  Folder folder;
-  folder.files = {"stats.json"};
-  const std::string path = folder.path + "/stats.json";
-  std::ofstream(path) << "old";
-  const check::Outcome outcome =
-      check::run_scene("work_without_room", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.err, "opcache: cannot write the statistics to " + path + ": File too large\n");
-  CHECK_EQ(read(path), "old");
-}
-
-// What is no regular file is written to, not replaced: /dev/null and the like belong to everybody.
-TEST(fifo_is_written_not_replaced, ASSUME) {
-  Folder folder;
-  folder.files = {"fifo"};
-  const std::string path = folder.path + "/fifo";
-  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
-  const int fd = open(path.c_str(), O_RDWR | O_NONBLOCK);
-  REQUIRE(fd >= 0);
-  const check::Outcome outcome = check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
-  CHECK_EQ(outcome.err, "");
-  struct stat status;
-  CHECK(lstat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode));
-  std::string text(65536, '\0');
-  const ssize_t n = ::read(fd, &text[0], text.size());
-  close(fd);
-  CHECK(n > 0);
-  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
-  CHECK_EQ(Stats(text)[kCreated], 1);
-}
-
-TEST(link_is_followed_not_replaced, ASSUME) {
-  Folder folder;
-  folder.files = {"link", "target"};
-  const std::string path = folder.path + "/link";
-  REQUIRE(symlink("target", path.c_str()) == 0);
-  std::ofstream(folder.path + "/target") << "old";
-  check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=" + path});
-  struct stat status;
-  CHECK(lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode));
-  CHECK_EQ(Stats(read(folder.path + "/target"))[kCreated], 1);
 }
 
 TEST(silent_by_default, ASSUME) {
