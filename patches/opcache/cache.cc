@@ -5,6 +5,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "in_tree.h"
 #include "message.h"
 #include "options.h"
@@ -27,6 +29,15 @@ std::atomic<uint64_t> g_next_serial(1);
 // is released later is taken off twice.
 std::atomic<ptrdiff_t> g_primitive_count(0);
 std::atomic<ptrdiff_t> g_descriptor_count(0);
+
+// Descriptors that a new one beyond the bound has looked at. MXNet may hold any number of them: to
+// pass over all at every miss would make each miss slower than the last. Of those that nobody holds
+// at most a fifteenth of the held ones is then kept beyond the bound.
+#ifdef OPCACHE_FAULT_LOOK_AT_ALL
+const size_t kLooks = SIZE_MAX;
+#else
+const size_t kLooks = 16;
+#endif
 
 bool reached(const std::atomic<ptrdiff_t> &count, size_t bound) {
   return count.load(std::memory_order_relaxed) >= static_cast<ptrdiff_t>(bound);
@@ -321,7 +332,7 @@ void ThreadCache::erase_slot(Descriptor *d) {
 
 Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_desc_t real_pd,
                                 Op op, uint64_t cost_ticks) {
-  evict_idle_descriptors(1);
+  evict_idle_descriptors(1, kLooks);
   const size_t bytes = sizeof(Descriptor) + key.size() * sizeof(uint32_t);
   Descriptor *d = grow() ? static_cast<Descriptor *>(allocate_record(bytes)) : nullptr;
   if (d == nullptr) return nullptr;
@@ -489,16 +500,22 @@ void ThreadCache::evict_idle_memory() {
   }
 }
 
-// Makes room for so many more descriptors, oldest first; those in use are passed over.
-void ThreadCache::evict_idle_descriptors(size_t room) {
+// Makes room for so many more descriptors, least recently used first; those in use come to the
+// front instead. No more than `looks` are looked at.
+void ThreadCache::evict_idle_descriptors(size_t room, size_t looks) {
   const size_t share = own_share();
   Descriptor *d = descriptors_.last();
-  while (d != nullptr && descriptors_.size() + room > share &&
-         reached(g_descriptor_count, capacity() + 1 - room)) {
+  // What comes to the front is not to be met again.
+  for (size_t left = std::min(looks, descriptors_.size());
+       left > 0 && descriptors_.size() + room > share &&
+       reached(g_descriptor_count, capacity() + 1 - room);
+       --left) {
     Descriptor *const newer = d->recency.previous;
     if (unused(d)) {
       count(op_of(d), kEvictions, 1);
       drop(d);
+    } else {
+      descriptors_.touch(d);
     }
     d = newer;
   }
@@ -518,7 +535,7 @@ void ThreadCache::follow() {
   // A descriptor holds those of its layouts, which are free once it has gone: go around again.
   for (size_t before = 0; before != descriptors_.size();) {
     before = descriptors_.size();
-    evict_idle_descriptors(0);
+    evict_idle_descriptors(0, descriptors_.size());
   }
 }
 

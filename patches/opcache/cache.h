@@ -151,7 +151,7 @@ class ThreadCache {
   void drop_idle();
   void evict_idle_primitives();
   void evict_idle_memory();
-  void evict_idle_descriptors(size_t room);
+  void evict_idle_descriptors(size_t room, size_t looks);
   void forget_idle(Primitive *primitive);
   void destroy_idle(Primitive *primitive);
   void evict_last();
