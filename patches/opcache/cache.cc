@@ -66,8 +66,15 @@ bool unused(const Descriptor *d) {
   return d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1;
 }
 
+void drop_substitute(Primitive *p) {
+  if (p->substitute == nullptr) return;
+  lib().primitive_destroy(p->substitute);
+  p->substitute = nullptr;
+}
+
 // Does not touch p->descriptor, which may be gone by now.
 void destroy_primitive(Primitive *p, Op op) {
+  drop_substitute(p);
   g_primitives.erase(p->real);
   if (p->bindings > 0) g_primitive_count.fetch_sub(1, std::memory_order_relaxed);
   const uint64_t start = ticks();
@@ -97,6 +104,16 @@ class Registry {
     // Has no destructor: threads may end after static destructors have run.
     static Registry registry;
     return registry;
+  }
+
+  // Whether threads can be told when they end, and forks be prepared: without that, nothing may be
+  // kept. Said once if not.
+  bool usable() {
+    if (usable_) return true;
+    if (!said_.exchange(true)) {
+      message("the system has no thread-specific key left, or no memory; not caching");
+    }
+    return false;
   }
 
   pthread_key_t key() const { return key_; }
@@ -142,13 +159,13 @@ class Registry {
   pthread_mutex_t base_mutex;
 
  private:
-  Registry() : threads_(0), first_(nullptr) {
+  Registry() : said_(false), threads_(0), first_(nullptr) {
     pthread_mutex_init(&mutex_, nullptr);
     pthread_mutex_init(&base_mutex, nullptr);
     // A thread-specific key, not a thread_local destructor: those of MXNet, which release cached
     // primitives, run before it.
-    pthread_key_create(&key_, ThreadCache::end_of_thread);
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    usable_ = pthread_key_create(&key_, ThreadCache::end_of_thread) == 0 &&
+              pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
   }
 
   static void before_fork() {
@@ -198,6 +215,8 @@ class Registry {
   }
 
   pthread_mutex_t mutex_;
+  bool usable_;
+  std::atomic<bool> said_;
   pthread_key_t key_;
   std::atomic<size_t> threads_;
   ThreadCache *first_;
@@ -253,6 +272,7 @@ void ThreadCache::follow_settings() {
 }
 
 ThreadCache *ThreadCache::make_mine() {
+  if (!Registry::get().usable()) return nullptr;
   ThreadCache *cache = new (std::nothrow) ThreadCache;
   if (cache == nullptr) return nullptr;
   if (pthread_setspecific(Registry::get().key(), cache) != 0) {
@@ -427,6 +447,7 @@ void ThreadCache::make_room() {
 // A released primitive of this thread becomes idle; beyond the bound the least recently used goes.
 void ThreadCache::take_back(Primitive *p) {
   if (shadowing()) forget_primitive(p->real);  // here, where it was made
+  drop_substitute(p);
   Descriptor *d = p->descriptor;
   --d->live_primitives;
   add_live(-1);
@@ -663,7 +684,7 @@ size_t stats_json(char *buffer, size_t size) {
   identity.recognised = r != nullptr && r->abi != nullptr;
   identity.mkldnn = identity.recognised ? r->abi->version : "unknown";
   identity.build_id = r != nullptr ? r->build_id : "";
-  identity.active = identity.recognised && scope_in_force() != kNoOps;
+  identity.active = identity.recognised && scope_in_force() != kNoOps && Registry::get().usable();
   identity.scope = scope;
   identity.capacity = capacity();
   identity.shadow_rate = options().shadow_rate;

@@ -76,6 +76,9 @@ struct Primitive {
   ThreadCache *owner;
   Primitive *next;          // among the descriptor's idle ones, or the owner's returned ones
   Link<Primitive> recency;  // in the owner's idle list, memory objects excepted; owner only
+  // A real primitive over the caller's own memory objects, which a stream that cannot rebind gets
+  // instead (primitives.h); nullptr until one does. Goes when the caller releases this.
+  mkldnn_primitive_t substitute;
   int inputs;
   int bindings;        // inputs, then outputs; 0 for a memory object
   Binding binding[1];  // `bindings` of them
@@ -86,7 +89,8 @@ void *allocate_record(size_t bytes);
 
 class ThreadCache {
  public:
-  // The calling thread's; made on first use. nullptr when memory is short.
+  // The calling thread's; made on first use. nullptr when memory, or what a thread needs of the
+  // system, is short.
   static ThreadCache *mine();
   // Does at once what the settings demand of the calling thread, if it has a cache; the others find
   // out in mine().

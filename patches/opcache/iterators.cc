@@ -36,24 +36,22 @@ Iterator *ours(const_mkldnn_primitive_desc_iterator_t handle) {
 
 // Brings the real iterator to `position`, making it first if need be.
 mkldnn_status_t advance_real(const Real &r, ThreadCache *cache, Iterator *it, int position) {
+  const auto advance = [&] {
+    mkldnn_status_t status = mkldnn_success;
+    if (it->real == nullptr) {
+      status = r.primitive_desc_iterator_create_v2(&it->real, it->op_desc, it->attr, it->engine,
+                                                   it->hint);
+      if (status != mkldnn_success) it->real = nullptr;
+      it->real_position = 0;
+    }
+    while (status == mkldnn_success && it->real_position < position) {
+      status = r.primitive_desc_iterator_next(it->real);
+      if (status == mkldnn_success) ++it->real_position;
+    }
+    return status;
+  };
   uint64_t cost_ticks;
-  return create_timed(
-      cache, it->op,
-      [&] {
-        mkldnn_status_t status = mkldnn_success;
-        if (it->real == nullptr) {
-          status = r.primitive_desc_iterator_create_v2(&it->real, it->op_desc, it->attr, it->engine,
-                                                       it->hint);
-          if (status != mkldnn_success) it->real = nullptr;
-          it->real_position = 0;
-        }
-        while (status == mkldnn_success && it->real_position < position) {
-          status = r.primitive_desc_iterator_next(it->real);
-          ++it->real_position;
-        }
-        return status;
-      },
-      &cost_ticks);
+  return cache != nullptr ? create_timed(cache, it->op, advance, &cost_ticks) : advance();
 }
 
 // What an implementation is made by when nothing is cached: an iterator of its own.
@@ -74,6 +72,7 @@ struct Implementation : Operation {
 };
 
 // Points the iterator at its implementation number `position`, a cached one if that is in scope.
+// `cache` may be nullptr when it is not.
 mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position,
                        bool in_scope) {
   CacheTime time(cache);
@@ -175,13 +174,12 @@ mkldnn_status_t next_implementation(mkldnn_primitive_desc_iterator_t iterator) {
   if (r == nullptr) return mkldnn_runtime_error;
   Iterator *const it = ours(iterator);
   if (it == nullptr) return r->primitive_desc_iterator_next(iterator);
-  ThreadCache *const cache = ThreadCache::mine();
-  if (cache == nullptr) return mkldnn_out_of_memory;
   if (it->ended) return mkldnn_iterator_ends;
+  ThreadCache *const cache = ThreadCache::mine();
   // The scope may have changed since the iterator was created.
-  const mkldnn_status_t status =
-      settle(*r, cache, it, it->position + 1, descriptor_in_scope(it->op));
-  if (status != mkldnn_success) it->ended = true;
+  const bool in_scope = cache != nullptr && descriptor_in_scope(it->op);
+  const mkldnn_status_t status = settle(*r, cache, it, it->position + 1, in_scope);
+  if (status == mkldnn_iterator_ends) it->ended = true;
   return status;
 }
 

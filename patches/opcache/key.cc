@@ -273,10 +273,11 @@ bool visit_op_desc(V &v, const Abi &abi, const void *op_desc) {
 }
 
 template <class V>
-void visit_surroundings(V &v, const Surroundings &around) {
+bool visit_surroundings(V &v, const Surroundings &around) {
   v.section("around");
   v.value("engine", reinterpret_cast<uintptr_t>(around.engine));
   v.number("max_threads", around.max_threads);
+  return around.engine != nullptr;  // nullptr: could not be asked for
 }
 
 // All that a backward implementation can read of its forward hint: the description it was made
@@ -343,7 +344,7 @@ template <class V>
 bool visit_operation(V &v, const Real &real, const Surroundings &around, const void *op_desc,
                      const_mkldnn_primitive_attr_t attr, const_mkldnn_primitive_desc_t hint,
                      uint64_t hint_serial, int implementation) {
-  visit_surroundings(v, around);
+  if (!visit_surroundings(v, around)) return false;
   v.number("implementation", implementation);
   if (!visit_op_desc(v, *real.abi, op_desc) || !visit_attr(v, real, attr)) return false;
   v.section("forward_hint");
@@ -363,6 +364,7 @@ bool visit_memory_object(V &v, const Real &real, mkldnn_engine_t engine,
                          const mkldnn_memory_desc_t &desc) {
   v.text("kind", "memory");
   v.value("engine", reinterpret_cast<uintptr_t>(engine));
+  if (engine == nullptr) return false;
   return visit_memory(v, *real.abi, "desc", desc);
 }
 
@@ -385,7 +387,7 @@ bool visit_reorder(V &v, const Real &real, const Surroundings &around,
                    const_mkldnn_primitive_desc_t input, const_mkldnn_primitive_desc_t output,
                    const_mkldnn_primitive_attr_t attr, SerialOf serials) {
   if (attr != nullptr && hides_attributes(real, input)) return false;
-  visit_surroundings(v, around);
+  if (!visit_surroundings(v, around)) return false;
   v.text("kind", "reorder");
   mkldnn_engine_t output_engine = nullptr;
   if (real.primitive_desc_query(output, mkldnn_query_engine, 0, &output_engine) != mkldnn_success) {
@@ -418,7 +420,7 @@ template <class V>
 bool visit_sum(V &v, const Real &real, const Surroundings &around,
                const mkldnn_memory_desc_t *output, int n, const float *scales,
                const const_mkldnn_primitive_desc_t *inputs, SerialOf serials) {
-  visit_surroundings(v, around);
+  if (!visit_surroundings(v, around)) return false;
   v.text("kind", "sum");
   if (!visit_inputs(v, real, output, n, inputs, serials)) return false;
   v.section("sum");
@@ -430,7 +432,7 @@ template <class V>
 bool visit_concat(V &v, const Real &real, const Surroundings &around,
                   const mkldnn_memory_desc_t *output, int n, int concat_dimension,
                   const const_mkldnn_primitive_desc_t *inputs, SerialOf serials) {
-  visit_surroundings(v, around);
+  if (!visit_surroundings(v, around)) return false;
   v.text("kind", "concat");
   v.section("concat");
   v.number("dimension", concat_dimension);

@@ -49,13 +49,26 @@ bool bind(const Real &r, Primitive *p, const mkldnn_primitive_at_t *inputs,
   return true;
 }
 
+// So many inputs fit on the stack; only sums and concats of more need memory of ours.
+const int kFewInputs = 256;
+
 bool is_memory(const Descriptor *d) { return d->op.load(std::memory_order_relaxed) == kMemory; }
+
+// Behind a record's bindings there is room for the lists that a primitive is created from, so that
+// creating one over them needs no memory of ours at a time when there may be none.
+mkldnn_primitive_at_t *input_room(Primitive *p) {
+  return reinterpret_cast<mkldnn_primitive_at_t *>(p->binding + p->bindings);
+}
+const_mkldnn_primitive_t *output_room(Primitive *p) {
+  return reinterpret_cast<const_mkldnn_primitive_t *>(input_room(p) + p->inputs);
+}
 
 // A record without a real primitive yet; nullptr when memory is short.
 Primitive *new_record(Descriptor *d) {
   const int bindings = is_memory(d) ? 0 : d->inputs + d->outputs;
+  const size_t bytes_each = sizeof(Binding) + sizeof(mkldnn_primitive_at_t);
   Primitive *p = static_cast<Primitive *>(
-      allocate_record(sizeof(Primitive) + static_cast<size_t>(bindings) * sizeof(Binding)));
+      allocate_record(sizeof(Primitive) + static_cast<size_t>(bindings) * bytes_each));
   if (p == nullptr) return nullptr;
   p->descriptor = d;
   p->real_descriptor = d->real;
@@ -116,28 +129,16 @@ mkldnn_status_t make_memory_objects(const Real &r, Primitive *p) {
 
 // A primitive over one of the two memory objects of each of p's bindings.
 template <class Choose>
-mkldnn_status_t create_over(const Real &r, const Primitive *p,
-                            const_mkldnn_primitive_desc_t descriptor, const Choose &choose,
-                            mkldnn_primitive_t *result) {
-  const size_t n_inputs = static_cast<size_t>(p->inputs);
-  const size_t n_outputs = static_cast<size_t>(p->bindings - p->inputs);
-  // One more than needed: malloc(0) may be nullptr.
-  mkldnn_primitive_at_t *inputs =
-      static_cast<mkldnn_primitive_at_t *>(malloc((n_inputs + 1) * sizeof(*inputs)));
-  const_mkldnn_primitive_t *outputs =
-      static_cast<const_mkldnn_primitive_t *>(malloc((n_outputs + 1) * sizeof(*outputs)));
-  mkldnn_status_t status = mkldnn_out_of_memory;
-  if (inputs != nullptr && outputs != nullptr) {
-    for (size_t i = 0; i < n_inputs; ++i) {
-      inputs[i].primitive = choose(p->binding[i]);
-      inputs[i].output_index = 0;
-    }
-    for (size_t i = 0; i < n_outputs; ++i) outputs[i] = choose(p->binding[n_inputs + i]);
-    status = r.primitive_create(result, descriptor, inputs, outputs);
+mkldnn_status_t create_over(const Real &r, Primitive *p, const_mkldnn_primitive_desc_t descriptor,
+                            const Choose &choose, mkldnn_primitive_t *result) {
+  mkldnn_primitive_at_t *const inputs = input_room(p);
+  const_mkldnn_primitive_t *const outputs = output_room(p);
+  for (int i = 0; i < p->inputs; ++i) {
+    inputs[i].primitive = choose(p->binding[i]);
+    inputs[i].output_index = 0;
   }
-  free(inputs);
-  free(outputs);
-  return status;
+  for (int i = p->inputs; i < p->bindings; ++i) outputs[i - p->inputs] = choose(p->binding[i]);
+  return r.primitive_create(result, descriptor, inputs, outputs);
 }
 
 mkldnn_status_t make_real(const Real &r, Primitive *p) {
@@ -157,14 +158,23 @@ void free_record(const Real &r, Primitive *p) {
 }
 
 // A real primitive over the caller's own memory objects. An input that is a cached primitive's
-// output becomes the memory object behind it, which is what the real library would read.
+// output becomes the memory object behind it, which is what the real library would read. `cache`
+// may be nullptr.
 mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primitive_t *result,
                                 const_mkldnn_primitive_desc_t descriptor,
                                 const mkldnn_primitive_at_t *inputs,
                                 const_mkldnn_primitive_t *outputs) {
-  const int n = inputs != nullptr && descriptor != nullptr
-                    ? r.primitive_desc_query_s32(descriptor, mkldnn_query_num_of_inputs_s32, 0)
-                    : 0;
+  int n = 0;
+  if (inputs != nullptr && descriptor != nullptr) {
+    // Not query_s32, which answers 0 when it fails.
+    const Descriptor *const d = find_descriptor(descriptor);
+    const mkldnn_status_t status =
+        d != nullptr ? mkldnn_success
+                     : r.primitive_desc_query(descriptor, mkldnn_query_num_of_inputs_s32, 0, &n);
+    if (status != mkldnn_success) return status;
+    if (d != nullptr) n = d->inputs;
+  }
+  mkldnn_primitive_at_t few[kFewInputs];
   mkldnn_primitive_at_t *translated = nullptr;
   for (int i = 0; i < n; ++i) {
     const Primitive *const p =
@@ -172,29 +182,27 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
     if (p == nullptr || p->bindings == 0) continue;
     if (translated == nullptr) {
       const size_t bytes = static_cast<size_t>(n) * sizeof(*translated);
-      translated = static_cast<mkldnn_primitive_at_t *>(malloc(bytes));
+      translated = n <= kFewInputs ? few : static_cast<mkldnn_primitive_at_t *>(malloc(bytes));
+      // The real library makes a list as long as this one next.
       if (translated == nullptr) return mkldnn_out_of_memory;
       memcpy(translated, inputs, bytes);
     }
-    const_mkldnn_primitive_t output;
-    const mkldnn_status_t status = get_output(inputs[i].primitive, inputs[i].output_index, &output);
-    if (status != mkldnn_success) {
-      free(translated);
-      return status;
-    }
-    translated[i].primitive = output;
+    // An index too high stays as it is: the real library says what is wrong with it.
+    const size_t index = inputs[i].output_index;
+    if (index >= static_cast<size_t>(p->bindings - p->inputs)) continue;
+    translated[i].primitive = p->binding[static_cast<size_t>(p->inputs) + index].caller;
     translated[i].output_index = 0;
   }
   const Op op = op_of_handle(r, descriptor);
   const uint64_t start = ticks();
   const mkldnn_status_t status =
       r.primitive_create(result, descriptor, translated != nullptr ? translated : inputs, outputs);
-  if (status == mkldnn_success) {
+  if (status == mkldnn_success && cache != nullptr) {
     Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
     counters[kPrimitivesCreated].add(1);
     counters[kCreateTicks].add(ticks() - start);
   }
-  free(translated);
+  if (translated != few) free(translated);
   return status;
 }
 
@@ -224,7 +232,7 @@ mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
 
 }  // namespace
 
-mkldnn_status_t create_over_callers(const Real &r, const Primitive *p,
+mkldnn_status_t create_over_callers(const Real &r, Primitive *p,
                                     const_mkldnn_primitive_desc_t descriptor,
                                     mkldnn_primitive_t *result) {
   return create_over(r, p, descriptor, [](const Binding &b) { return b.caller; }, result);
@@ -237,9 +245,9 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
   ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
-  if (cache == nullptr) return r->primitive_create(result, descriptor, inputs, outputs);
+  if (r->abi == nullptr) return r->primitive_create(result, descriptor, inputs, outputs);
   Descriptor *d = descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
-  if (d == nullptr || result == nullptr || !primitive_in_scope(d)) {
+  if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d)) {
     return create_uncached(*r, cache, result, descriptor, inputs, outputs);
   }
   CacheTime time(cache);
@@ -343,6 +351,14 @@ mkldnn_status_t get_output(const_mkldnn_primitive_t primitive, size_t index,
   }
   *output = p->binding[static_cast<size_t>(p->inputs) + index].caller;
   return mkldnn_success;
+}
+
+mkldnn_status_t make_substitute(const Real &r, ThreadCache *cache, Primitive *p) {
+  if (p->substitute != nullptr || p->bindings == 0) return mkldnn_success;
+  if (cache == nullptr) return create_over_callers(r, p, p->real_descriptor, &p->substitute);
+  count_bypass(cache, kOutOfMemory);
+  Busy busy(cache);
+  return create_over_callers(r, p, p->real_descriptor, &p->substitute);
 }
 
 mkldnn_status_t rebind(const Real &r, Primitive *p) {

@@ -147,7 +147,10 @@ __attribute__((destructor)) void finish() {
   // Other threads may go on, and the report grow, until all operators are in it.
   const size_t room = stats_json(nullptr, 0) + kOpCount * 512;
   char *text = static_cast<char *>(malloc(room));
-  if (text == nullptr) return;
+  if (text == nullptr) {
+    message("cannot write the statistics to %s: memory is short", path);
+    return;
+  }
   const size_t length = stats_json(text, room);
   if (length < room) {
     if (strcmp(pattern, "stderr") == 0) {

@@ -1,7 +1,8 @@
 // Streams: cached primitives are pointed at their callers' data before each execution. An eager
 // stream executes in submit, a lazy one in wait, and rerun executes again what was submitted, so a
 // stream of ours remembers its cached primitives. Like the real one, it relies on the caller to
-// keep them alive while it may still execute them.
+// keep them alive while it may still execute them. A stream that cannot remember or rebind (memory
+// of ours is short) is given real primitives in their place.
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,33 @@ mkldnn_status_t prepare(const Real &r, Stream *s, size_t n, const mkldnn_primiti
   return s->lazy ? mkldnn_success : rebind_all(r, s, first);
 }
 
+// Submits to a real stream that knows nothing of rebinding: each cached primitive by a real one in
+// its place, which reads the caller's memory objects itself, now and in every rerun.
+mkldnn_status_t submit_substitutes(const Real &r, mkldnn_stream_t stream, size_t n,
+                                   mkldnn_primitive_t *primitives,
+                                   mkldnn_primitive_t *error_primitive) {
+  bool any = false;
+  for (size_t i = 0; primitives != nullptr && i < n; ++i) {
+    // What the real library refuses, it refuses as a whole.
+    if (primitives[i] == nullptr) return r.stream_submit(stream, n, primitives, error_primitive);
+    Primitive *const p = find_primitive(primitives[i]);
+    if (p == nullptr) continue;
+    const mkldnn_status_t status = make_substitute(r, ThreadCache::mine(), p);
+    if (status != mkldnn_success) return status;
+    any = true;
+  }
+  if (!any) return r.stream_submit(stream, n, primitives, error_primitive);
+  for (size_t i = 0; i < n; ++i) {
+    const Primitive *const p = find_primitive(primitives[i]);
+    mkldnn_primitive_t real = p != nullptr && p->bindings > 0 ? p->substitute : primitives[i];
+    const mkldnn_status_t status = r.stream_submit(stream, 1, &real, error_primitive);
+    if (status == mkldnn_success) continue;
+    if (error_primitive != nullptr && *error_primitive == real) *error_primitive = primitives[i];
+    return status;
+  }
+  return mkldnn_success;
+}
+
 }  // namespace
 
 mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
@@ -82,11 +110,13 @@ mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind
   if (!caching()) return r->stream_create(result, kind);
 #endif
   // Whether or not anything is cached now: the stream may outlive a change of scope.
-  if (r->abi == nullptr || result == nullptr) return r->stream_create(result, kind);
-  ThreadCache *const cache = ThreadCache::mine();
-  if (cache == nullptr) return mkldnn_out_of_memory;
+  ThreadCache *const cache = r->abi != nullptr && result != nullptr ? ThreadCache::mine() : nullptr;
+  if (cache == nullptr) return r->stream_create(result, kind);
   Stream *s = static_cast<Stream *>(cache->take_spare(ThreadCache::kSpareStream, sizeof(Stream)));
-  if (s == nullptr) return mkldnn_out_of_memory;
+  if (s == nullptr) {
+    count_bypass(cache, kOutOfMemory);
+    return r->stream_create(result, kind);
+  }
   const mkldnn_status_t status = r->stream_create(&s->real, kind);
   if (status != mkldnn_success) {
     cache->give_spare(ThreadCache::kSpareStream, s);
@@ -106,14 +136,19 @@ mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *pri
   const Real *r = real();
   if (r == nullptr) return mkldnn_runtime_error;
   Stream *const s = ours(stream);
+#ifdef OPCACHE_FAULT_STREAM_UNWRAPPED
   if (s == nullptr) return r->stream_submit(stream, n, primitives, error_primitive);
+#endif
+  if (s == nullptr) return submit_substitutes(*r, stream, n, primitives, error_primitive);
   const size_t first = s->count;
-  mkldnn_status_t status = prepare(*r, s, n, primitives);
-  if (status == mkldnn_success) {
-    ThreadCache *const cache = shadowing() && !s->lazy ? ThreadCache::mine() : nullptr;
-    status = cache != nullptr ? submit_shadowed(*r, cache, s->real, n, primitives, error_primitive)
-                              : r->stream_submit(s->real, n, primitives, error_primitive);
+  if (prepare(*r, s, n, primitives) != mkldnn_success) {
+    s->count = first;
+    return submit_substitutes(*r, s->real, n, primitives, error_primitive);
   }
+  ThreadCache *const cache = shadowing() && !s->lazy ? ThreadCache::mine() : nullptr;
+  const mkldnn_status_t status =
+      cache != nullptr ? submit_shadowed(*r, cache, s->real, n, primitives, error_primitive)
+                       : r->stream_submit(s->real, n, primitives, error_primitive);
   // What was not submitted will not be executed, and its caller may destroy it.
   if (status != mkldnn_success) s->count = first;
   return status;

@@ -291,23 +291,36 @@ TEST(hits_survive_failures, ASSUME) {
   check_no_misuse();
 }
 
-TEST(failed_rebind_is_tried_again, ASSUME) {
+// A real primitive over the caller's own memory objects runs instead; where the cached one is in a
+// stream already, the status comes back and the next attempt binds again.
+TEST(failed_rebind_is_made_good, ASSUME) {
   on_thread([] {
     Engine engine;
     const Described relu(engine.handle, kReluBackward, 4);
     Bound bound(engine.handle, relu.pd, 0);
     bound.run();
-    for (int i = 0; i < 3; ++i) bound.memories[static_cast<size_t>(i)]->point_to(buffer(50 + i));
     for (int nth = 1; nth < 4; ++nth) {
+      const int first = 50 + 10 * nth;
+      for (int i = 0; i < 3; ++i) {
+        bound.memories[static_cast<size_t>(i)]->point_to(buffer(first + i));
+      }
       const long before = fake_executions();
       Stream stream(mkldnn_eager);
-      if (nth < 3) fake_fail("memory_set_data_handle", nth, 0, mkldnn_runtime_error);
-      const mkldnn_status_t status = mkldnn_stream_submit(stream.handle, 1, &bound.handle, nullptr);
-      CHECK_EQ(status, nth < 3 ? mkldnn_runtime_error : mkldnn_success);
-      CHECK_EQ(fake_executions(), before + (nth < 3 ? 0 : 1));
+      fake_fail("memory_set_data_handle", nth, 0, mkldnn_runtime_error);
+      stream.submit(bound.handle);
       fake_stop_failing();
+      CHECK_EQ(fake_executions(), before + 1);
+      bound.check_log(first, 0);
     }
-    bound.check_log(50, 0);
+    Stream lazy(mkldnn_lazy);
+    lazy.submit(bound.handle);
+    for (int i = 0; i < 3; ++i) bound.memories[static_cast<size_t>(i)]->point_to(buffer(150 + i));
+    const long before = fake_executions();
+    fake_fail("memory_set_data_handle", 2, 0, mkldnn_runtime_error);
+    CHECK_EQ(mkldnn_stream_wait(lazy.handle, 1, nullptr), mkldnn_runtime_error);
+    CHECK_EQ(fake_executions(), before);
+    lazy.wait();
+    bound.check_log(150, 0);
   });
   check_no_misuse();
 }

@@ -1,0 +1,171 @@
+#include "allocations.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <new>
+
+namespace allocations {
+
+namespace {
+
+std::atomic<long> g_asked(0), g_failed(0), g_alive(0);
+std::atomic<long> g_countdown(0);  // 0: nothing fails
+std::atomic<bool> g_for_good(false);
+
+// Counts a call; true: it is to fail.
+bool fails() {
+  g_asked.fetch_add(1);
+  long left = g_countdown.load();
+  while (left > 1 && !g_countdown.compare_exchange_weak(left, left - 1)) continue;
+  if (left != 1) return false;
+  if (!g_for_good) g_countdown = 0;
+  g_failed.fetch_add(1);
+  return true;
+}
+
+void *counted(void *memory) {
+  if (memory != nullptr) g_alive.fetch_add(1);
+  return memory;
+}
+
+void *failing_malloc(size_t bytes) { return fails() ? nullptr : counted(malloc(bytes)); }
+
+void *failing_calloc(size_t n, size_t bytes) {
+  return fails() ? nullptr : counted(calloc(n, bytes));
+}
+
+void *failing_realloc(void *old, size_t bytes) {
+  if (fails()) return nullptr;
+  void *const memory = realloc(old, bytes);
+  return old == nullptr ? counted(memory) : memory;
+}
+
+int failing_posix_memalign(void **memory, size_t alignment, size_t bytes) {
+  if (fails()) return ENOMEM;
+  const int error = posix_memalign(memory, alignment, bytes);
+  if (error == 0) g_alive.fetch_add(1);
+  return error;
+}
+
+// Under sanitizers it is theirs, else the library's own, made of malloc.
+void *failing_new(size_t bytes, const std::nothrow_t &nothrow) {
+  return fails() ? nullptr : counted(operator new(bytes, nothrow));
+}
+
+// Counts only: throwing through a library with a C++ runtime of its own proves nothing.
+void *counting_new(size_t bytes) { return counted(operator new(bytes)); }
+
+void counting_delete(void *memory) {
+  if (memory != nullptr) g_alive.fetch_sub(1);
+  operator delete(memory);
+}
+
+void counting_sized_delete(void *memory, size_t) { counting_delete(memory); }
+
+void counting_free(void *memory) {
+  if (memory != nullptr) g_alive.fetch_sub(1);
+  free(memory);
+}
+
+int failing_setspecific(pthread_key_t key, const void *value) {
+  return fails() ? ENOMEM : pthread_setspecific(key, value);
+}
+
+struct Import {
+  const char *name;
+  void *instead;
+};
+
+const Import kImports[] = {
+    {"malloc", reinterpret_cast<void *>(failing_malloc)},
+    {"calloc", reinterpret_cast<void *>(failing_calloc)},
+    {"realloc", reinterpret_cast<void *>(failing_realloc)},
+    {"posix_memalign", reinterpret_cast<void *>(failing_posix_memalign)},
+    {"free", reinterpret_cast<void *>(counting_free)},
+    {"pthread_setspecific", reinterpret_cast<void *>(failing_setspecific)},
+    {"_ZnwmRKSt9nothrow_t", reinterpret_cast<void *>(failing_new)},
+    {"_Znwm", reinterpret_cast<void *>(counting_new)},
+    {"_ZdlPv", reinterpret_cast<void *>(counting_delete)},
+    {"_ZdlPvm", reinterpret_cast<void *>(counting_sized_delete)},
+};
+
+void overwrite(void **slot, void *value) {
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  void *const start = reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(slot) & ~(page - 1));
+  // Read-only after relocation; it may stay writable.
+  if (mprotect(start, page, PROT_READ | PROT_WRITE) != 0) abort();
+  *slot = value;
+}
+
+// Rewrites the imports among the relocations of a library; how many.
+int rewrite(const struct dl_phdr_info *info) {
+  const ElfW(Dyn) *dynamic = nullptr;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    if (info->dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
+    dynamic = reinterpret_cast<const ElfW(Dyn) *>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+  }
+  const ElfW(Sym) *symbols = nullptr;
+  const char *names = nullptr;
+  const ElfW(Rela) * tables[2] = {nullptr, nullptr};
+  size_t bytes[2] = {0, 0};
+  // The dynamic loader has made these addresses absolute.
+  for (; dynamic != nullptr && dynamic->d_tag != DT_NULL; ++dynamic) {
+    const auto address = [&] { return reinterpret_cast<const void *>(dynamic->d_un.d_ptr); };
+    if (dynamic->d_tag == DT_SYMTAB) symbols = static_cast<const ElfW(Sym) *>(address());
+    if (dynamic->d_tag == DT_STRTAB) names = static_cast<const char *>(address());
+    if (dynamic->d_tag == DT_RELA) tables[0] = static_cast<const ElfW(Rela) *>(address());
+    if (dynamic->d_tag == DT_RELASZ) bytes[0] = dynamic->d_un.d_val;
+    if (dynamic->d_tag == DT_JMPREL) tables[1] = static_cast<const ElfW(Rela) *>(address());
+    if (dynamic->d_tag == DT_PLTRELSZ) bytes[1] = dynamic->d_un.d_val;
+  }
+  int found = 0;
+  for (int t = 0; t < 2; ++t) {
+    for (size_t i = 0; tables[t] != nullptr && i < bytes[t] / sizeof(ElfW(Rela)); ++i) {
+      const ElfW(Rela) &relocation = tables[t][i];
+      const auto type = ELF64_R_TYPE(relocation.r_info);
+      if (type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT) continue;
+      const char *const name = names + symbols[ELF64_R_SYM(relocation.r_info)].st_name;
+      for (const Import &import : kImports) {
+        if (strcmp(name, import.name) != 0) continue;
+        overwrite(reinterpret_cast<void **>(info->dlpi_addr + relocation.r_offset), import.instead);
+        ++found;
+      }
+    }
+  }
+  return found;
+}
+
+int visit(struct dl_phdr_info *info, size_t, void *found) {
+  if (strstr(info->dlpi_name, "libmkldnn_opcache.so") == nullptr) return 0;
+  *static_cast<int *>(found) = rewrite(info);
+  return 1;
+}
+
+}  // namespace
+
+int watch() {
+  int found = 0;
+  dl_iterate_phdr(visit, &found);
+  return found;
+}
+
+void fail(long nth, bool for_good) {
+  g_for_good = for_good;
+  g_countdown = nth;
+}
+
+void stop() { g_countdown = 0; }
+
+long asked() { return g_asked; }
+long failed() { return g_failed; }
+long alive() { return g_alive; }
+
+}  // namespace allocations
