@@ -92,7 +92,9 @@ void drop_reference(Descriptor *d) {
   if (shadowing()) forget_descriptor(d->real);
   g_descriptor_count.fetch_sub(1, std::memory_order_relaxed);
   lib().primitive_desc_destroy(d->real);
+#ifndef OPCACHE_FAULT_LEAK_DESCRIPTOR
   free(d);
+#endif
 }
 
 }  // namespace
