@@ -102,7 +102,7 @@ class OperatorsJob:
 
 @dataclass(frozen=True)
 class ScenarioJob:
-    """Run one of the scenarios of harness/scenarios.py; hash what every step computed."""
+    """Run a scenario, of harness/scenarios.py or thread_scenarios.py; hash what it computed."""
 
     name: str
     seed: int = 1

@@ -1,9 +1,9 @@
 """Ways to use MXNet that plain training does not exercise, each small and run for a few steps.
 
-With harness/worker.py, its only importer, one of the files that import mxnet at their top. A
-scenario yields, for every step, every array that MXNet computed in it, on data that is new in
-every step: a cached primitive that still pointed at an earlier step's buffers would give the
-right answer on equal data.
+Imports mxnet at its top, so that only what runs in a worker process may import it. A scenario
+yields, for every step, every array that MXNet computed in it, on data that is new in every step:
+a cached primitive that still pointed at an earlier step's buffers would give the right answer on
+equal data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import mxnet as mx
 import numpy
@@ -24,6 +24,8 @@ from models import small
 Shape = Tuple[int, ...]
 Arrays = Dict[str, numpy.ndarray]
 Steps = Iterator[Arrays]
+# Takes a seed and a number of steps.
+Scenario = Callable[[int, int], Steps]
 
 PREFIX = "net_"
 SHAPE = (2, 3, 32, 32)
@@ -32,14 +34,14 @@ BATCH_SIZES = (4, 1, 3, 4, 2)
 LEARNING_RATE = 0.01
 
 
-def run_scenario(job: ScenarioJob) -> Dict[str, Any]:
+def run_scenario(job: ScenarioJob, known: Mapping[str, Scenario]) -> Dict[str, Any]:
     """Return ``hashes`` over all steps of each array by name, and whether all were ``finite``."""
-    if job.name not in SCENARIOS:
-        allowed = ", ".join(SCENARIOS)
+    if job.name not in known:
+        allowed = ", ".join(known)
         raise HarnessError(f"unknown scenario '{job.name}': expected one of {allowed}")
     running: Dict[str, Any] = {}
     finite = True
-    for arrays in SCENARIOS[job.name](job.seed, job.steps):
+    for arrays in known[job.name](job.seed, job.steps):
         for name, value in arrays.items():
             running.setdefault(name, hashlib.sha256()).update(value.tobytes())
             finite = finite and bool(numpy.isfinite(value).all())
@@ -47,13 +49,13 @@ def run_scenario(job: ScenarioJob) -> Dict[str, Any]:
     return {"hashes": hashes, "finite": finite}
 
 
-def _values(arrays: Dict[str, Any]) -> Arrays:
+def arrays_of(arrays: Dict[str, Any]) -> Arrays:
     # Batch normalisation updates its moving statistics unknown to MXNet's engine.
     mx.nd.waitall()
     return {name: array.asnumpy() for name, array in arrays.items()}
 
 
-def _uniform(seed: int, name: str, shape: Shape) -> Any:
+def uniform(seed: int, name: str, shape: Shape) -> Any:
     return mx.nd.array(initial.uniform(seed, name, shape))
 
 
@@ -66,7 +68,7 @@ def _initial(symbol: Any, seed: int, data_shape: Shape) -> Dict[str, Any]:
     return {name: mx.nd.array(initial.parameter(seed, name, shapes[name])) for name in shapes}
 
 
-def _initialise(net: Any, seed: int, data_shape: Shape) -> Any:
+def initialise(net: Any, seed: int, data_shape: Shape) -> Any:
     net.initialize()
     parameters = net.collect_params()
     for name, value in _initial(net(mx.sym.var("data")), seed, data_shape).items():
@@ -74,7 +76,7 @@ def _initialise(net: Any, seed: int, data_shape: Shape) -> Any:
     return parameters
 
 
-def _train_gluon(
+def train_gluon(
     net: Any, seed: int, steps: int, shapes: Sequence[Shape] = (SHAPE,), passes: int = 1
 ) -> Steps:
     """Train an initialised net on batches of the given shapes in turn.
@@ -87,11 +89,11 @@ def _train_gluon(
         arrays = {}
         for index in range(passes):
             what = f"{net.prefix}{step}/{index}"
-            data = _uniform(seed, f"data/{what}", shape)
+            data = uniform(seed, f"data/{what}", shape)
             data.attach_grad()
             with mx.autograd.record():
                 output = net(data)
-            output.backward(_uniform(seed, f"head/{what}", output.shape))
+            output.backward(uniform(seed, f"head/{what}", output.shape))
             arrays[f"{net.prefix}output-{index}"] = output
             arrays[f"{net.prefix}gradient-data-{index}"] = data.grad
         for name, parameter in parameters.items():
@@ -102,7 +104,7 @@ def _train_gluon(
                     parameter.data(), parameter.grad(), lr=LEARNING_RATE, out=parameter.data()
                 )
                 parameter.zero_grad()
-        yield _values(arrays)
+        yield arrays_of(arrays)
 
 
 def _train_module(
@@ -119,31 +121,31 @@ def _train_module(
     module.init_optimizer(kvstore=None, optimizer="sgd", optimizer_params=rate)
     for step, shape in zip(range(steps), itertools.cycle(shapes)):
         module.reshape([("data", shape)])
-        module.forward(mx.io.DataBatch([_uniform(seed, f"module/data/{step}", shape)]))
+        module.forward(mx.io.DataBatch([uniform(seed, f"module/data/{step}", shape)]))
         output = module.get_outputs()[0]
-        module.backward([_uniform(seed, f"module/head/{step}", output.shape)])
+        module.backward([uniform(seed, f"module/head/{step}", output.shape)])
         module.update()
         mx.nd.waitall()
         learned, states = module.get_params()
         arrays = {"output": output, "gradient-data": module.get_input_grads()[0]}
         arrays.update(learned, **states)
-        yield _values({f"module/{name}": array for name, array in arrays.items()})
+        yield arrays_of({f"module/{name}": array for name, array in arrays.items()})
 
 
 def _train_executors(
     executors: Dict[str, Any], learned: Sequence[str], seed: int, steps: int, passes: int = 1
 ) -> Steps:
-    """Run the executors in turn, each learning from its own data; see _train_gluon."""
+    """Run the executors in turn, each learning from its own data; see train_gluon."""
     for step in range(steps):
         arrays = {}
         for label, executor in executors.items():
             for index in range(passes):
                 what = f"{label}/{step}/{index}"
-                executor.arg_dict["data"][:] = _uniform(
+                executor.arg_dict["data"][:] = uniform(
                     seed, f"data/{what}", executor.arg_dict["data"].shape
                 )
                 output = executor.forward(is_train=True)[0]
-                executor.backward(_uniform(seed, f"head/{what}", output.shape))
+                executor.backward(uniform(seed, f"head/{what}", output.shape))
                 arrays[f"{label}/output-{index}"] = output.copy()
             for name, gradient in executor.grad_dict.items():
                 arrays[f"{label}/gradient-{name}"] = gradient.copy()
@@ -153,7 +155,7 @@ def _train_executors(
                     arrays[f"{label}/{name}"] = weight.copy()
                 gradient[:] = 0
             arrays.update({f"{label}/{n}": state for n, state in executor.aux_dict.items()})
-        yield _values(arrays)
+        yield arrays_of(arrays)
 
 
 def inference(seed: int, steps: int) -> Steps:
@@ -162,7 +164,7 @@ def inference(seed: int, steps: int) -> Steps:
     Both end in softmax, which MXNet sends to MKL-DNN in no training step.
     """
     net = small.two_convolutions(PREFIX, softmax=True)
-    _initialise(net, seed, SHAPE)
+    initialise(net, seed, SHAPE)
     net.hybridize()
     symbol = net(mx.sym.var("data"))
     module = mx.mod.Module(symbol, label_names=None, context=mx.cpu())
@@ -171,16 +173,16 @@ def inference(seed: int, steps: int) -> Steps:
     states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}
     module.init_params(arg_params=values, aux_params=states)
     for step in range(steps):
-        data = _uniform(seed, f"data/{step}", SHAPE)
+        data = uniform(seed, f"data/{step}", SHAPE)
         module.forward(mx.io.DataBatch([data]), is_train=False)
-        yield _values({"gluon": net(data), "module": module.get_outputs()[0]})
+        yield arrays_of({"gluon": net(data), "module": module.get_outputs()[0]})
 
 
 def grad_add(seed: int, steps: int) -> Steps:
     """Add up the gradients of three passes: Gluon, then an executor."""
     net = small.two_convolutions(PREFIX)
-    _initialise(net, seed, SHAPE).setattr("grad_req", "add")
-    yield from _train_gluon(net, seed, steps, passes=3)
+    initialise(net, seed, SHAPE).setattr("grad_req", "add")
+    yield from train_gluon(net, seed, steps, passes=3)
     symbol = small.two_convolutions(PREFIX)(mx.sym.var("data"))
     executor = symbol.simple_bind(mx.cpu(), grad_req="add", data=SHAPE)
     values = _initial(symbol, seed, SHAPE)
@@ -191,11 +193,11 @@ def grad_add(seed: int, steps: int) -> Steps:
 def grad_null(seed: int, steps: int) -> Steps:
     """Freeze the first convolution, and want the gradient of the data all the same."""
     net = small.two_convolutions(PREFIX)
-    frozen = [name for name in _initialise(net, seed, SHAPE) if "conv0" in name]
+    frozen = [name for name in initialise(net, seed, SHAPE) if "conv0" in name]
     for name in frozen:
         net.collect_params()[name].grad_req = "null"
     net.hybridize()
-    yield from _train_gluon(net, seed, steps)
+    yield from train_gluon(net, seed, steps)
     yield from _train_module(small.two_convolutions(PREFIX), seed, steps, fixed_param_names=frozen)
 
 
@@ -216,9 +218,9 @@ def batch_changes(seed: int, steps: int) -> Steps:
     """Change the batch size in every step: hybridized Gluon, then a Module."""
     shapes = [(size, *SHAPE[1:]) for size in BATCH_SIZES]
     net = small.two_convolutions(PREFIX)
-    _initialise(net, seed, shapes[0])
+    initialise(net, seed, shapes[0])
     net.hybridize()
-    yield from _train_gluon(net, seed, steps, shapes)
+    yield from train_gluon(net, seed, steps, shapes)
     yield from _train_module(small.two_convolutions(PREFIX), seed, steps, shapes)
 
 
@@ -226,16 +228,16 @@ def odd_channels(seed: int, steps: int) -> Steps:
     """Train on channel counts that need padding, odd image sides, groups and depthwise."""
     net = small.odd_channels(PREFIX)
     shape = (3, 3, 31, 29)
-    _initialise(net, seed, shape)
+    initialise(net, seed, shape)
     net.hybridize()
-    return _train_gluon(net, seed, steps, (shape,))
+    return train_gluon(net, seed, steps, (shape,))
 
 
 def imperative(seed: int, steps: int) -> Steps:
     """Train a net with branches that is not hybridized: every operator runs by itself."""
     net = small.branches(PREFIX)
-    _initialise(net, seed, SHAPE)
-    return _train_gluon(net, seed, steps)
+    initialise(net, seed, SHAPE)
+    return train_gluon(net, seed, steps)
 
 
 def fused(seed: int, steps: int) -> Steps:
@@ -248,9 +250,9 @@ def fused(seed: int, steps: int) -> Steps:
     module.bind([("data", SHAPE)], for_training=False)
     module.set_params(values, states)
     for step in range(steps):
-        data = _uniform(seed, f"data/{step}", SHAPE)
+        data = uniform(seed, f"data/{step}", SHAPE)
         module.forward(mx.io.DataBatch([data]), is_train=False)
-        yield _values({"output": module.get_outputs()[0]})
+        yield arrays_of({"output": module.get_outputs()[0]})
 
 
 def recurrent(seed: int, steps: int) -> Steps:
@@ -260,7 +262,7 @@ def recurrent(seed: int, steps: int) -> Steps:
     for name, parameter in layers.collect_params().items():
         parameter.set_data(mx.nd.array(initial.parameter(seed, name, parameter.shape)))
     for step, length in zip(range(steps), itertools.cycle((5, 7))):
-        yield _values({"output": layers(_uniform(seed, f"data/{step}", (length, 3, 8)))})
+        yield arrays_of({"output": layers(uniform(seed, f"data/{step}", (length, 3, 8)))})
 
 
 def int8(seed: int, steps: int) -> Steps:
@@ -284,26 +286,26 @@ def int8(seed: int, steps: int) -> Steps:
     module.set_params(values, states)
     for step in range(steps):
         # Unsigned, as MKL-DNN's int8 convolution takes data.
-        data = _uniform(seed, f"data/{step}", shape) + 1
+        data = uniform(seed, f"data/{step}", shape) + 1
         module.forward(mx.io.DataBatch([data]), is_train=False)
-        yield _values({"output": module.get_outputs()[0]})
+        yield arrays_of({"output": module.get_outputs()[0]})
 
 
 def threads_python(seed: int, steps: int) -> Steps:
     """Train two nets of equal shapes in two Python threads at the same time."""
     nets = [small.two_convolutions("first_"), small.two_convolutions("second_")]
     for net in nets:
-        _initialise(net, seed, SHAPE)
+        initialise(net, seed, SHAPE)
 
     def train(net: Any) -> List[Arrays]:
-        return list(_train_gluon(net, seed, steps))
+        return list(train_gluon(net, seed, steps))
 
     with ThreadPoolExecutor(len(nets)) as pool:
         trained = list(pool.map(train, nets))
     return itertools.chain(*trained)
 
 
-SCENARIOS: Dict[str, Callable[[int, int], Steps]] = {
+SCENARIOS: Dict[str, Scenario] = {
     "inference": inference,
     "grad-add": grad_add,
     "grad-null": grad_null,

@@ -18,7 +18,16 @@ from typing import Any, Dict, List, Optional
 import mxnet as mx
 import numpy
 
-from harness import atomic, dist_worker, library, operator_run, scenarios, train_worker, training
+from harness import (
+    atomic,
+    dist_worker,
+    library,
+    operator_run,
+    scenarios,
+    thread_scenarios,
+    train_worker,
+    training,
+)
 from harness.converge import train as converge_train
 from harness.describe import describe
 from harness.errors import HarnessError
@@ -122,7 +131,7 @@ def check_operators(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
 
 def hash_scenario(job: ScenarioJob, cache: Cache) -> Dict[str, Any]:
     """Run a scenario and hash every array of every step."""
-    found = scenarios.run_scenario(job)
+    found = scenarios.run_scenario(job, {**scenarios.SCENARIOS, **thread_scenarios.SCENARIOS})
     return {**found, "digest": _combined(found["hashes"]), "stats": library.counters(cache)}
 
 

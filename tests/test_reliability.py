@@ -27,6 +27,7 @@ from harness.reliability.record import (
     Settings,
 )
 from harness.reliability.stages import STAGES, Stage
+from harness.verify.faults import faulty
 
 
 def record(*stages: str) -> ReliabilityRecord:
@@ -183,10 +184,19 @@ def test_threads_are_judged_by_bits_and_hits() -> None:
     assert judged([result("a")], result("c")) == ("fail", "1 arrays differ from stock")
     assert judged([result("a")], result("a", avoided=0))[0] == "fail"
     assert judged([result("a")], result("a", finite=False))[0] == "fail"
-    hung = "worker (scenario, host 1.3.1, all) took longer than 120 s; its last lines:"
+    hung = "worker (scenario, host 1.3.1, all) took longer than 90 s; its last lines:"
     assert judged([result("a")], hung) == ("fail", hung)
     assert judged([hung], hung)[0] == "skip"
     assert judged([hung], result("a")) == ("skip", "stock did not end well in any run; this does")
     # A run of stock that hung excuses a hang, not wrong bits.
     assert judged([hung, result("a")], hung)[0] == "skip"
     assert judged([hung, result("a")], result("c"))[0] == "fail"
+
+
+def test_wrong_bits_on_threads_are_found(built: Layout, tmp_path: Path) -> None:
+    """A library that leaves a reused primitive bound to an earlier caller's data."""
+    context = Context(faulty(built, "SKIP_REBIND"), True, 1, ("1.3.1",), tmp_path)
+    case = threads.Case("two networks", "threads-python", (("MXNET_CPU_WORKER_NTHREADS", "2"),))
+    found = threads.run_case(context, case, "1.3.1", "preload:all")
+    assert found.outcome == "fail"
+    assert "arrays differ from stock" in found.summary
