@@ -37,11 +37,12 @@ int write_to(const char *path, int flags, mode_t mode, const char *text, size_t 
 
 // Replaces the file in one step: a reader, or a kill, sees the old text or the new one.
 int replace_file(const char *path, mode_t mode, const char *text, size_t length) {
-  // Of its own short name: the file's may be as long as the file system takes.
+  // The name in part: it may be as long as the file system takes. But not left out: processes in
+  // several containers may share the folder, and the process id.
   const char *const slash = strrchr(path, '/');
   const int folder = slash != nullptr ? static_cast<int>(slash + 1 - path) : 0;
-  char temporary[PATH_MAX + 64];
-  snprintf(temporary, sizeof(temporary), "%.*s.opcache-stats.%ld.tmp", folder, path,
+  char temporary[PATH_MAX + 256];
+  snprintf(temporary, sizeof(temporary), "%.*s.%.200s.%ld.tmp", folder, path, path + folder,
            static_cast<long>(getpid()));
   // Made anew, so never a link that somebody put there. A process of the same id may have been
   // killed while it wrote.

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <filesystem>
+#include <iterator>
+
 #include "folder.h"
 #include "workload.h"
 
@@ -79,10 +82,11 @@ SCENE(work_and_say_so) {
 
 // Somebody expects the temporary file.
 SCENE(work_with_a_trap) {
-  const char *const victim = getenv("VICTIM");
-  const std::string folder = std::string(victim).substr(0, std::string(victim).rfind('/'));
-  const std::string trap = folder + "/.opcache-stats." + std::to_string(getpid()) + ".tmp";
-  REQUIRE(symlink(victim, trap.c_str()) == 0);
+  const std::string file = getenv("MKLDNN_OPCACHE_STATS");
+  const size_t name = file.rfind('/') + 1;
+  const std::string trap =
+      file.substr(0, name) + "." + file.substr(name) + "." + std::to_string(getpid()) + ".tmp";
+  REQUIRE(symlink(getenv("VICTIM"), trap.c_str()) == 0);
   some_work();
 }
 
@@ -218,6 +222,9 @@ TEST(planted_link_is_not_followed) {
   CHECK_EQ(outcome.err, "");
   CHECK_EQ(read(victim), "precious");
   CHECK_EQ(Stats(read(path))[kCreated], 1);
+  // The link is gone, so it did stand where the temporary file goes.
+  const std::filesystem::directory_iterator left(folder.path);
+  CHECK_EQ(std::distance(left, {}), 2);
 }
 
 TEST(nobody_reads_stderr) {
