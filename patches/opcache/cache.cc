@@ -630,7 +630,12 @@ Descriptor *find_descriptor(const_mkldnn_primitive_desc_t handle) {
 
 Primitive *find_primitive(const_mkldnn_primitive_t handle) { return g_primitives.find(handle); }
 
-void retain(Descriptor *d) { d->references.fetch_add(1, std::memory_order_relaxed); }
+void retain(Descriptor *d) {
+#ifdef OPCACHE_FAULT_CLONE_UNCOUNTED
+  return;
+#endif
+  d->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void release(Descriptor *d) { drop_reference(d); }
 
@@ -641,6 +646,14 @@ void release(Primitive *p) {
     return;
   }
   pthread_mutex_lock(&owner->mutex_);
+#ifdef OPCACHE_FAULT_DESTROYED_ABROAD
+  if (!owner->orphaned_) {
+    --p->descriptor->live_primitives;
+    owner->add_live(-1);
+    pthread_mutex_unlock(&owner->mutex_);
+    return destroy_primitive(p, op_of(p->descriptor));
+  }
+#endif
   if (!owner->orphaned_) {
     p->next = owner->returned_;
     owner->returned_ = p;

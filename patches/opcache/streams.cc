@@ -21,6 +21,7 @@ struct Stream {
   const void *mark;  // a real stream's first word is its vtable, never this address
   mkldnn_stream_t real;
   bool lazy;
+  bool stopped;  // between wait and rerun: else a rerun is refused
   size_t count;
   size_t capacity;
   Primitive **cached;  // `count` of them; points to `few` until there are more
@@ -127,6 +128,7 @@ mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind
   }
   s->mark = &kStreamMark;
   s->lazy = kind == mkldnn_lazy;
+  s->stopped = false;
   s->count = 0;
   s->capacity = sizeof(s->few) / sizeof(s->few[0]);
   s->cached = s->few;
@@ -166,6 +168,7 @@ mkldnn_status_t wait(mkldnn_stream_t stream, int block, mkldnn_primitive_t *erro
     const mkldnn_status_t status = rebind_for_replay(*r, s);
     if (status != mkldnn_success) return status;
   }
+  s->stopped = true;
   return r->stream_wait(s->real, block, error_primitive);
 }
 
@@ -174,8 +177,11 @@ mkldnn_status_t rerun(mkldnn_stream_t stream, mkldnn_primitive_t *error_primitiv
   if (r == nullptr) return mkldnn_runtime_error;
   Stream *const s = ours(stream);
   if (s == nullptr) return r->stream_rerun(stream, error_primitive);
+  // It will be refused without a look at the primitives, which may be gone.
+  if (!s->stopped) return r->stream_rerun(s->real, error_primitive);
   const mkldnn_status_t status = rebind_for_replay(*r, s);
   if (status != mkldnn_success) return status;
+  s->stopped = false;
   return r->stream_rerun(s->real, error_primitive);
 }
 

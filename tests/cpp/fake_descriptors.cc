@@ -17,7 +17,9 @@ int omp_get_max_threads() {
 
 mkldnn_status_t mkldnn_engine_create(mkldnn_engine_t *engine, mkldnn_engine_kind_t, size_t) {
   FAKE_ENTER(engine_create, injected);
-  *engine = reinterpret_cast<mkldnn_engine_t>(s.make<Engine>(kFakeEngine));
+  Engine *made = s.make<Engine>(kFakeEngine);
+  made->number = s.created[kFakeEngine];
+  *engine = reinterpret_cast<mkldnn_engine_t>(made);
   return mkldnn_success;
 }
 

@@ -69,6 +69,7 @@ struct FakeExecution {
 // Executions on the calling thread, oldest first.
 long fake_executions(void);
 FakeExecution fake_execution(long index);
+void fake_forget_executions(void);
 
 }  // extern "C"
 

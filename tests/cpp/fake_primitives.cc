@@ -87,8 +87,9 @@ mkldnn_primitive_at_t mkldnn_primitive_at(const_mkldnn_primitive_t primitive, si
   return {primitive, index};
 }
 
-// Streams: eager ones execute in submit, lazy ones in wait; after wait nothing can be submitted,
-// and only after wait can all of it be run again.
+// Streams: eager ones execute in submit, lazy ones in every wait; after wait nothing can be
+// submitted, and only after wait can all of it be run again, once. (The real library's lazy streams
+// refuse to.)
 
 static mkldnn_status_t execute_all(State &s, Stream *stream, size_t first) {
   for (size_t i = first; i < stream->submitted.size(); ++i) {
@@ -116,7 +117,7 @@ mkldnn_status_t mkldnn_stream_submit(mkldnn_stream_t handle, size_t n,
   FAKE_ENTER(stream_submit, injected);
   if (handle == nullptr || primitives == nullptr) return mkldnn_invalid_arguments;
   Stream *stream = FAKE_CHECK(Stream, handle, kFakeStream, kFakeStream);
-  if (stream == nullptr || stream->waited) return mkldnn_invalid_arguments;
+  if (stream == nullptr || !stream->open) return mkldnn_invalid_arguments;
   for (size_t i = 0; i < n; ++i) {
     if (primitives[i] == nullptr) return mkldnn_invalid_arguments;
   }
@@ -132,16 +133,17 @@ mkldnn_status_t mkldnn_stream_wait(mkldnn_stream_t handle, int, mkldnn_primitive
   if (handle == nullptr) return mkldnn_invalid_arguments;
   Stream *stream = FAKE_CHECK(Stream, handle, kFakeStream, kFakeStream);
   if (stream == nullptr) return mkldnn_invalid_arguments;
-  const bool run = stream->lazy && !stream->waited;
-  stream->waited = true;
-  return run ? execute_all(s, stream, 0) : mkldnn_success;
+  stream->open = false;
+  stream->stopped = true;
+  return stream->lazy ? execute_all(s, stream, 0) : mkldnn_success;
 }
 
 mkldnn_status_t mkldnn_stream_rerun(mkldnn_stream_t handle, mkldnn_primitive_t *) {
   FAKE_ENTER(stream_rerun, injected);
   if (handle == nullptr) return mkldnn_invalid_arguments;
   Stream *stream = FAKE_CHECK(Stream, handle, kFakeStream, kFakeStream);
-  if (stream == nullptr || !stream->waited) return mkldnn_invalid_arguments;
+  if (stream == nullptr || !stream->stopped) return mkldnn_invalid_arguments;
+  stream->stopped = false;
   return execute_all(s, stream, 0);
 }
 

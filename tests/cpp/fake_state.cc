@@ -197,4 +197,6 @@ long fake_executions(void) { return static_cast<long>(t_executions.size()); }
 
 FakeExecution fake_execution(long index) { return t_executions.at(static_cast<size_t>(index)); }
 
+void fake_forget_executions(void) { t_executions.clear(); }
+
 }  // extern "C"

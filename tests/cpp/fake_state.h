@@ -41,6 +41,7 @@ struct Object {
 
 struct Engine : Object {
   Engine() : Object(kFakeEngine) {}
+  long number = 0;  // of those created so far: stands for it in digests, as its address may not
 };
 
 struct PostOp {
@@ -101,7 +102,8 @@ struct Iterator : Object {
 struct Stream : Object {
   Stream() : Object(kFakeStream) {}
   bool lazy = false;
-  bool waited = false;
+  bool open = true;      // until the first wait
+  bool stopped = false;  // between wait and rerun
   std::vector<Primitive *> submitted;
 };
 

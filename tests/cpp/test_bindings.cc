@@ -105,8 +105,8 @@ TEST(rerun_follows_the_data, ASSUME) {
       Stream stream(kind);
       stream.submit(a.handle);
       stream.submit(b.handle);
-      stream.wait();
       for (int round = 1; round < 4; ++round) {
+        stream.wait();
         for (int i = 0; i < 3; ++i) {
           b.memories[static_cast<size_t>(i)]->point_to(buffer(100 * round + i));
         }
@@ -121,6 +121,29 @@ TEST(rerun_follows_the_data, ASSUME) {
       // After wait a stream takes nothing more.
       CHECK_EQ(mkldnn_stream_submit(stream.handle, 1, &a.handle, nullptr),
                mkldnn_invalid_arguments);
+    }
+  });
+  check_no_misuse();
+}
+
+// Before a wait, and again before the next one, a rerun is refused: the caller may have destroyed
+// what it submitted.
+TEST(refused_rerun_touches_nothing, ASSUME, "MKLDNN_OPCACHE=activation",
+     "MKLDNN_OPCACHE_CAPACITY=1") {
+  on_thread([] {
+    Engine engine;
+    const Described relu(engine.handle, kReluBackward, 4);
+    const Bound kept(engine.handle, relu.pd, 0);
+    Stream never_waited(mkldnn_eager), once_rerun(mkldnn_eager);
+    {
+      const Bound gone(engine.handle, relu.pd, 10);
+      never_waited.submit(gone.handle);
+      once_rerun.submit(gone.handle);
+      once_rerun.wait();
+      CHECK_OK(mkldnn_stream_rerun(once_rerun.handle, nullptr));
+    }  // beyond the capacity: really destroyed
+    for (const Stream *stream : {&never_waited, &once_rerun}) {
+      CHECK_EQ(mkldnn_stream_rerun(stream->handle, nullptr), mkldnn_invalid_arguments);
     }
   });
   check_no_misuse();

@@ -1,0 +1,84 @@
+// A sequence of calls as bytes: eight to a step, the first says what is done, the others with what.
+// Objects are named by slots, so that a sequence stays meaningful when steps are taken out of it.
+#ifndef OPCACHE_TESTS_FUZZ_STEPS_H_
+#define OPCACHE_TESTS_FUZZ_STEPS_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <string>
+#include <vector>
+
+namespace fuzz {
+
+// X(name, weight in a random sequence)
+#define FUZZ_STEPS(X)     \
+  X(describe, 14)         \
+  X(describe_memory, 5)   \
+  X(describe_view, 0.5)   \
+  X(reorder, 4)           \
+  X(sum, 2)               \
+  X(concat, 2)            \
+  X(clone, 5)             \
+  X(destroy_pd, 8)        \
+  X(query_layout, 6)      \
+  X(query_numbers, 3)     \
+  X(compare_memories, 1)  \
+  X(attr_change, 1.5)     \
+  X(attr_clone, 0.3)      \
+  X(attr_destroy, 0.3)    \
+  X(iterate, 3)           \
+  X(iterator_next, 4)     \
+  X(iterator_fetch, 4)    \
+  X(iterator_destroy, 1)  \
+  X(make_memory, 8)       \
+  X(move_data, 8)         \
+  X(destroy_memory, 3)    \
+  X(make_primitive, 12)   \
+  X(ask_primitive, 3)     \
+  X(destroy_primitive, 8) \
+  X(run, 10)              \
+  X(make_stream, 4)       \
+  X(submit, 8)            \
+  X(wait, 4)              \
+  X(rerun, 4)             \
+  X(destroy_stream, 2)    \
+  X(change_scope, 0.4)    \
+  X(change_capacity, 0.4) \
+  X(pause, 0.4)           \
+  X(resume, 1)            \
+  X(clear, 0.3)           \
+  X(statistics, 0.3)      \
+  X(openmp_threads, 0.4)  \
+  X(callbacks, 0.3)       \
+  X(make_engine, 0.3)     \
+  X(destroy_engine, 0.3)  \
+  X(go_to_thread, 8)      \
+  X(end_thread, 0.15)     \
+  X(wrong_arguments, 3)
+
+enum What : uint8_t {
+#define FUZZ_NAME(name, weight) k_##name,
+  FUZZ_STEPS(FUZZ_NAME)
+#undef FUZZ_NAME
+      kSteps,
+};
+
+struct Step {
+  uint8_t what;
+  uint8_t arg[7];
+};
+static_assert(sizeof(Step) == 8, "steps are stored as they are");
+
+typedef std::vector<Step> Steps;
+
+// A random sequence; `steady` ones leave the settings alone.
+Steps random_steps(uint64_t seed, size_t n, bool steady);
+// What is left over at the end is dropped.
+Steps steps_of(const uint8_t *bytes, size_t size);
+std::string to_text(const Step &step);
+const char *name_of(uint8_t what);
+
+}  // namespace fuzz
+
+#endif  // OPCACHE_TESTS_FUZZ_STEPS_H_

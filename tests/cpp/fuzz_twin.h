@@ -1,0 +1,156 @@
+// Does each step in both worlds and compares everything that a caller can see: statuses, answers,
+// what was executed on which data, handles that should not have been used any more. Legal use only
+// (an object that is still needed is not destroyed), and calls with arguments that are wrong.
+#ifndef OPCACHE_TESTS_FUZZ_TWIN_H_
+#define OPCACHE_TESTS_FUZZ_TWIN_H_
+
+#include <array>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "fuzz_describe.h"
+#include "fuzz_steps.h"
+#include "fuzz_worlds.h"
+#include "worker.h"
+
+namespace fuzz {
+
+// A handle in each world.
+template <class Handle>
+struct Both {
+  Handle at[kWorlds] = {};
+  bool used() const { return at[0] != nullptr; }
+};
+
+class Twin {
+ public:
+  // alone: no other one runs beside it, so what the fakes count is its own doing.
+  explicit Twin(bool alone = true);
+  ~Twin();
+  // Until the worlds differ or the steps end; then destroys all that is left. Once.
+  void run(const Steps &steps);
+
+  // In words, with the number of the step; empty when all was the same.
+  const std::string &difference() const { return difference_; }
+  // Steps that called something, by what they are.
+  const std::array<long, kSteps> &done() const { return done_; }
+
+ private:
+  static const size_t kDescriptors = 20, kMemories = 14, kPrimitives = 12, kStreams = 4, kAttrs = 4,
+                      kIterators = 3, kEngines = 2, kThreads = 3;
+
+  struct Descriptor : Both<mkldnn_primitive_desc_t> {
+    int engine = 0;
+    bool memory = false;
+    bool view = false;
+  };
+  struct Object;
+  typedef std::shared_ptr<Object> ObjectPtr;
+  // A primitive or memory object. It may be destroyed before what was made over it.
+  struct Object : Both<mkldnn_primitive_t> {
+    bool alive = true;
+    bool memory = false;
+    bool view = false;
+    bool cached = false;  // handed out by the library's cache
+    int engine = 0;
+    size_t thread = 0;
+    long life = 0;  // of that thread
+    std::vector<std::pair<ObjectPtr, size_t>> inputs;
+    std::vector<ObjectPtr> outputs;
+    bool runnable() const;
+  };
+  struct Stream : Both<mkldnn_stream_t> {
+    bool lazy = false;
+    bool stopped = false;  // between wait and rerun
+    std::vector<ObjectPtr> submitted;
+    bool runnable() const;
+  };
+  struct Iterator : Both<mkldnn_primitive_desc_iterator_t> {
+    std::unique_ptr<OpDesc> op_desc;
+    Descriptor hint;
+    int engine = 0;
+  };
+  struct Attr : Both<mkldnn_primitive_attr_t> {};
+  struct Engine : Both<mkldnn_engine_t> {};
+
+  typedef const uint8_t *Args;
+  // Each returns false when there was nothing to do it with.
+#define FUZZ_DECLARE(name, weight) bool name(Args a);
+  FUZZ_STEPS(FUZZ_DECLARE)
+#undef FUZZ_DECLARE
+
+  void go(const Steps &steps, size_t *next);
+  void step(const Step &step);
+  bool same() const { return difference_.empty(); }
+  void differ(const std::string &what);
+  void compare_executions();
+  void finish();
+  void destroy_everything();
+
+  template <class T>
+  void compare(const char *what, const T &cached, const T &reference) {
+    if (cached == reference) return;
+    std::ostringstream text;
+    text << what << ": " << cached << " with the cache, " << reference << " without";
+    differ(text.str());
+  }
+  // One call in each world; the status, which is the same.
+  template <class Call>
+  mkldnn_status_t both(const char *what, const Call &call) {
+    mkldnn_status_t status[kWorlds];
+    for (int w = 0; w < kWorlds; ++w) status[w] = call(world(w), w);
+    compare(what, static_cast<int>(status[0]), static_cast<int>(status[1]));
+    return status[1];
+  }
+  // The first slot from `from` on, around the end, that is used and wanted; -1: none.
+  template <class Slots, class Wanted>
+  int pick(const Slots &slots, uint8_t from, const Wanted &wanted) const {
+    for (size_t i = 0; i < slots.size(); ++i) {
+      const size_t at = (from + i) % slots.size();
+      if (slots[at].used() && wanted(slots[at])) return static_cast<int>(at);
+    }
+    return -1;
+  }
+  template <class Slots>
+  int pick(const Slots &slots, uint8_t from) const {
+    return pick(slots, from, [](const auto &) { return true; });
+  }
+  ObjectPtr pick_object(const std::vector<ObjectPtr> &from, uint8_t first, bool runnable) const;
+
+  void compare_contents(const char *what, const Both<const_mkldnn_primitive_desc_t> &pds);
+  void compare_contents(const char *what, const Both<mkldnn_primitive_desc_t> &pds);
+  // Takes the place of what is in the slot, which is destroyed.
+  void keep(uint8_t slot, const Descriptor &d);
+  void keep(std::vector<ObjectPtr> *slots, uint8_t slot, const ObjectPtr &object);
+  void destroy(Descriptor *d);
+  void destroy(const ObjectPtr &object);
+  // A forward descriptor of the same kind, another descriptor, or none.
+  Descriptor make_hint(uint8_t kind, Pass pass, Variation variation, uint8_t how, int engine);
+  const Attr *pick_attr(uint8_t from) const;
+  std::vector<int> pick_memories(uint8_t from, size_t n) const;
+  void create_object(const ObjectPtr &object, const Both<const_mkldnn_primitive_desc_t> &pd);
+  bool has_objects(int engine) const;
+
+  const bool alone_;
+  std::string difference_;
+  std::array<long, kSteps> done_ = {};
+  size_t step_ = 0;
+  long foreign_destroys_ = 0;  // that this step must cause
+  bool foreign_destroys_known_ = true;
+  size_t thread_ = 0;
+  int pauses_ = 0;
+  std::array<std::unique_ptr<workload::Worker>, kThreads> threads_;
+  std::array<long, kThreads> lives_ = {};
+  std::array<Descriptor, kDescriptors> descriptors_;
+  std::vector<ObjectPtr> memories_, primitives_;
+  std::array<Stream, kStreams> streams_;
+  std::array<Iterator, kIterators> iterators_;
+  std::array<Attr, kAttrs> attrs_;
+  std::array<Engine, kEngines> engines_;
+};
+
+}  // namespace fuzz
+
+#endif  // OPCACHE_TESTS_FUZZ_TWIN_H_

@@ -1,0 +1,33 @@
+// Random sequences of calls, with and without the library, compared after each call (fuzz_twin.h).
+// `make -C tests/cpp fuzz` runs more of them.
+#include "check.h"
+#include "fuzz_run.h"
+
+#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
+
+namespace {
+
+void fuzz_it(uint64_t seed, bool steady) {
+  fuzz::Campaign campaign;
+  campaign.seed = seed;
+  campaign.operations = 16000;
+  campaign.steady = steady;
+  const fuzz::Result result = fuzz::run(campaign);
+  CHECK_TEXT(result.ok, result.report);
+  CHECK(result.operations >= 16000);
+}
+
+}  // namespace
+
+TEST(default_settings, ASSUME) { fuzz_it(100, true); }
+TEST(capacity_0, ASSUME, "MKLDNN_OPCACHE_CAPACITY=0") { fuzz_it(200, true); }
+TEST(capacity_1, ASSUME, "MKLDNN_OPCACHE_CAPACITY=1") { fuzz_it(300, true); }
+TEST(capacity_5, ASSUME, "MKLDNN_OPCACHE_CAPACITY=5") { fuzz_it(400, true); }
+TEST(capacity_50, ASSUME, "MKLDNN_OPCACHE_CAPACITY=50") { fuzz_it(500, true); }
+TEST(scope_backward, ASSUME, "MKLDNN_OPCACHE=backward", "MKLDNN_OPCACHE_CAPACITY=10") {
+  fuzz_it(600, true);
+}
+TEST(scope_list, ASSUME, "MKLDNN_OPCACHE=deconvolution,reorder,pooling") { fuzz_it(700, true); }
+TEST(scope_off, ASSUME, "MKLDNN_OPCACHE=off") { fuzz_it(800, true); }
+TEST(changing_settings, ASSUME) { fuzz_it(900, false); }
+TEST(changing_settings_from_off, ASSUME, "MKLDNN_OPCACHE=off") { fuzz_it(1000, false); }
