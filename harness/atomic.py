@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Tuple
 
 from harness.console import say
 
@@ -25,8 +26,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     Parent folders are made as needed. Raises OSError; the old file is then untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}{_PARTIAL}", dir=path.parent)
-    temporary = Path(name)
+    _remove_leftovers(path)
+    handle, temporary = _begin(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -38,6 +39,33 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _begin(path: Path) -> Tuple[int, Path]:
+    """Return a new, open and locked file beside ``path``: locked, it is no killed run's leftover.
+
+    Where the file system has no locks, leftovers are not told apart, and stay.
+    """
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}{_PARTIAL}", dir=path.parent)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink > 0:
+            return handle, Path(name)
+        # Another writer took it for a leftover before it was locked.
+        os.close(handle)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed runs left of ``path`` half written; what is being written is locked."""
+    for leftover in path.parent.glob(f"{glob.escape(f'.{path.name}{_PARTIAL}')}*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(leftover, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink()
+            finally:
+                os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -53,7 +81,7 @@ def folder(path: Path) -> Iterator[Path]:
     make the same folder. A block that raises leaves ``path`` as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}{_PARTIAL}*"):
+    for leftover in path.parent.glob(f"{glob.escape(f'.{path.name}{_PARTIAL}')}*"):
         shutil.rmtree(leftover)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}{_PARTIAL}", dir=path.parent))
     try:

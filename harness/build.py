@@ -105,6 +105,12 @@ def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
     _compile(paths.microbench_sources, paths.microbench, MXNET=mxnet)
 
 
+def make_kill_at(paths: Layout) -> Path:
+    """Compile what kills a process in the middle of writing, and return it."""
+    _compile(paths.kill_at_sources, paths.kill_at)
+    return paths.kill_at
+
+
 def _compile(sources: Path, product: Path, **variables: object) -> None:
     """Compile ``product`` by the Makefile in ``sources``."""
     words = [f"{name}={value}" for name, value in variables.items()]

@@ -70,6 +70,16 @@ class Layout:
         """The micro-benchmark, which runs on any host's MKL-DNN."""
         return self.build / "microbench" / "microbench"
 
+    @property
+    def kill_at_sources(self) -> Path:
+        """The sources of what kills a process in the middle of writing, with their own Makefile."""
+        return self.root / "tools" / "kill_at"
+
+    @property
+    def kill_at(self) -> Path:
+        """What kills a process in the middle of writing, for LD_PRELOAD."""
+        return self.build / "kill_at" / "kill_at.so"
+
     def stock(self, host: str) -> Path:
         """The PYTHONPATH folder of the released MXNet ``host``."""
         return self.build / f"{host}-stock"

@@ -18,4 +18,5 @@ class Stage(NamedTuple):
 
 STAGES: Tuple[Stage, ...] = (
     Stage("threads", "harness.reliability.threads", "Threads: bits against stock"),
+    Stage("kill", "harness.reliability.kill", "SIGKILL at every step of writing files"),
 )

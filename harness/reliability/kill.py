@@ -1,0 +1,134 @@
+"""SIGKILL at every step of writing files: the old content or the new is there, whole.
+
+What the harness writes is swept by harness/reliability/sweep.py, the library's statistics here: a
+process without MXNet writes them at its exit by the same code. A kill loses what the kernel was
+not given; what a failing machine loses is fsync's business, and is not tested.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Mapping
+
+from harness.build import make_kill_at
+from harness.errors import HarnessError
+from harness.layout import Layout
+from harness.reliability.context import Context, finding
+from harness.reliability.record import Finding
+from harness.reliability.sweep import MOST_STEPS, WRITERS
+
+STAGE = "kill"
+STATISTICS = "statistics at exit"
+_TIMEOUT_S = 120
+# Opening, writing, giving it its name: who takes fewer steps was not seen at work.
+_FEWEST_STEPS = 3
+
+
+def run(context: Context) -> List[Finding]:
+    """Sweep every writer of the harness, and the library's statistics, plain and behind a link."""
+    kill_at = make_kill_at(context.layout)
+    found = []
+    for name in WRITERS:
+        command = [sys.executable, "-m", "harness.reliability.sweep", name]
+        swept = sweep_by(context.layout, kill_at, [*command, str(context.scratch / "files")])
+        found.append(judge(name, swept))
+    for name, link in ((STATISTICS, False), (f"{STATISTICS}, behind a link", True)):
+        folder = context.scratch / f"statistics-{link}"
+        swept = sweep_statistics(context.layout.library, kill_at, folder, link)
+        found.append(judge(name, swept))
+    return found
+
+
+def sweep_by(layout: Layout, kill_at: Path, command: List[str]) -> Mapping[str, Any]:
+    """Run a command that sweeps, under the tool that kills, and return what it found."""
+    environment = {"LC_ALL": "C.UTF-8", "LD_PRELOAD": str(kill_at)}
+    done = subprocess.run(
+        command, cwd=layout.root, env=environment, capture_output=True, timeout=_TIMEOUT_S
+    )
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").splitlines()[-1:]
+        raise HarnessError(f"sweep ended with exit code {done.returncode}: {''.join(said)}")
+    found: Mapping[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def sweep_statistics(library: Path, kill_at: Path, folder: Path, link: bool) -> Dict[str, Any]:
+    """Kill a process at every step of its library's report; as sweep.sweep, with the same result.
+
+    With ``link`` the report's name is a link to the file.
+    """
+    folder.mkdir()
+    found: Dict[str, Any] = {"steps": 0, "old": 0, "new": 0, "absent": 0, "leftovers": 0}
+    problems: List[str] = []
+    old = json.dumps({"schema": 0})
+    file = folder / "stats.json"
+    name = folder / "link.json" if link else file
+    if link:
+        name.symlink_to(file)
+    for step in range(1, MOST_STEPS + 1):
+        file.write_text(old, encoding="utf-8")
+        code = _end(library, kill_at, name, folder, step)
+        if code == 0:
+            break
+        found["steps"] = step
+        if code != -signal.SIGKILL:
+            problems.append(f"step {step}: ended with {code}, without being killed")
+            break
+        for beside in set(folder.iterdir()) - {file, name}:
+            found["leftovers"] += 1
+            # Hidden, so that nobody who looks for reports takes it for one.
+            if not beside.name.startswith("."):
+                problems.append(f"step {step}: left beside it: {beside.name}")
+            beside.unlink()
+        problems += [f"step {step}: {line}" for line in _look(file, found)]
+        if _end(library, kill_at, name, folder, None) != 0 or _schema(file) == 0:
+            problems.append(f"step {step}: the next process left no statistics")
+    else:
+        problems.append(f"not at its end after {MOST_STEPS} steps")
+    return {**found, "problems": problems}
+
+
+def _look(file: Path, found: Dict[str, Any]) -> List[str]:
+    try:
+        schema = _schema(file)
+    except (OSError, ValueError, KeyError) as error:
+        return [f"what is there cannot be read: {error!r:.200}"]
+    found["old" if schema == 0 else "new"] += 1
+    return []
+
+
+def _schema(file: Path) -> int:
+    return int(json.loads(file.read_text(encoding="utf-8"))["schema"])
+
+
+def _end(library: Path, kill_at: Path, stats: Path, folder: Path, step: Any) -> int:
+    environment = {
+        "LD_PRELOAD": f"{kill_at}:{library}",
+        "MKLDNN_OPCACHE_STATS": str(stats),
+        "KILL_AT_UNDER": str(folder),
+        **({} if step is None else {"KILL_AT": str(step)}),
+    }
+    return subprocess.run(["/bin/true"], env=environment, timeout=_TIMEOUT_S).returncode
+
+
+def judge(name: str, swept: Mapping[str, Any]) -> Finding:
+    """Return what a sweep says of a writer."""
+    problems = list(swept["problems"])
+    if swept["steps"] < _FEWEST_STEPS:
+        problems.append(f"only {swept['steps']} steps were seen: nothing was put to the test")
+    elif not swept["old"]:
+        problems.append("no kill left the old content: none came before the new one")
+    figures = {
+        "kills": swept["steps"],
+        "old_content": swept["old"],
+        "new_content": swept["new"],
+        "absent": swept["absent"],
+        "hidden_leftovers": swept["leftovers"],
+    }
+    if problems:
+        return finding(STAGE, name, "fail", problems[0], figures=figures, details=problems)
+    return finding(STAGE, name, "pass", "whole after every kill", figures=figures)

@@ -1,0 +1,173 @@
+"""Kills a writer of files at every step of its work, one after the other, and looks at the rest.
+
+Runs in a process with tools/kill_at preloaded, as ``python -m harness.reliability.sweep WRITER
+FOLDER``, and prints what it found as JSON. Each write is done in a forked child. Content 0 is there
+before, content 1 is written; whatever the moment, one of them must be there whole, and the next
+write must succeed and leave nothing beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import numpy
+
+from harness import atomic, jsonl
+from harness.converge import checkpoint
+from harness.errors import HarnessError
+from harness.record import save
+from harness.reliability.context import finding
+from harness.reliability.record import Finding
+
+# More than any writer takes; who never ends is found by it.
+MOST_STEPS = 500
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes ``content``, 0 or 1, into a folder, and reads it; both raise on anything else.
+
+    ``files`` are the names that it may leave there. Reading returns None for what is absent, which
+    only a writer that ``may_be_absent`` may leave.
+    """
+
+    write: Callable[[Path, int], None]
+    read: Callable[[Path], Optional[int]]
+    files: List[str]
+    may_be_absent: bool = False
+
+
+def _write_record(folder: Path, content: int) -> None:
+    save(finding("kill", "record", "pass", str(content)), folder / "record.json")
+
+
+def _read_record(folder: Path) -> int:
+    text = (folder / "record.json").read_text(encoding="utf-8")
+    return int(Finding.model_validate(json.loads(text)).summary)
+
+
+def _append(folder: Path, content: int) -> None:
+    path = folder / "lines.jsonl"
+    if content == 0:
+        jsonl.create(path, {"content": 0})
+        return
+    with jsonl.Appender(path) as file:
+        file.append({"content": content, "filling": "x" * 1000})
+
+
+def _read_last(folder: Path) -> int:
+    return int(jsonl.read(folder / "lines.jsonl")[-1]["content"])
+
+
+_TRAINED = {"model": "small"}
+
+
+def _write_checkpoint(folder: Path, content: int) -> None:
+    arrays = {name: numpy.full(1000, content, numpy.float32) for name in ("weight", "momentum")}
+    checkpoint.save(folder, arrays, _TRAINED, [content])
+
+
+def _read_checkpoint(folder: Path) -> int:
+    loaded = checkpoint.load(folder, _TRAINED)
+    if loaded is None:
+        raise HarnessError("no checkpoint")
+    arrays, epochs = loaded
+    values = {int(value) for array in arrays.values() for value in array} | set(epochs)
+    if len(values) != 1:
+        raise HarnessError(f"a mixture: {sorted(values)}")
+    return values.pop()
+
+
+def _write_tree(folder: Path, content: int) -> None:
+    with atomic.folder(folder / "tree") as tree:
+        for name in ("first", "second"):
+            (tree / name).write_text(str(content), encoding="utf-8")
+
+
+def _read_tree(folder: Path) -> Optional[int]:
+    if not (folder / "tree").exists():
+        return None
+    texts = [(folder / "tree" / name).read_text(encoding="utf-8") for name in ("first", "second")]
+    if texts[0] != texts[1]:
+        raise HarnessError(f"a mixture: {texts}")
+    return int(texts[0])
+
+
+WRITERS = {
+    "record": Writer(_write_record, _read_record, ["record.json"]),
+    "json lines": Writer(_append, _read_last, ["lines.jsonl"]),
+    "checkpoint": Writer(_write_checkpoint, _read_checkpoint, [checkpoint.FILE]),
+    # Two renames: between them a kill leaves none, which the next build makes anew.
+    "unpacked tree": Writer(_write_tree, _read_tree, ["tree"], may_be_absent=True),
+}
+
+
+def sweep(writer: Writer, folder: Path) -> Dict[str, Any]:
+    """Kill at every step; return counts of what was there after, and ``problems`` in lines."""
+    found: Dict[str, Any] = {"steps": 0, "old": 0, "new": 0, "absent": 0, "leftovers": 0}
+    problems: List[str] = []
+    for step in range(1, MOST_STEPS + 1):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        writer.write(folder, 0)
+        code = _write_in_child(writer, folder, step)
+        if code == 0:
+            break
+        found["steps"] = step
+        if code != -signal.SIGKILL:
+            problems.append(f"step {step}: the writer ended with {code}, without being killed")
+            break
+        problems += [f"step {step}: {line}" for line in _look(writer, folder, found)]
+    else:
+        problems.append(f"not at its end after {MOST_STEPS} steps")
+    return {**found, "problems": problems}
+
+
+def _look(writer: Writer, folder: Path, found: Dict[str, Any]) -> List[str]:
+    """Count what a kill left, write again, and return what is wrong."""
+    found["leftovers"] += len(_beside(writer, folder))
+    try:
+        content = writer.read(folder)
+    except Exception as error:  # whatever a reader says of what it finds, it is a problem
+        return [f"what is there cannot be read: {error!r:.200}"]
+    if content is None and not writer.may_be_absent:
+        return ["nothing is there"]
+    found["absent" if content is None else ("old", "new")[content]] += 1
+    code = _write_in_child(writer, folder, None)
+    if code != 0:
+        return [f"the next write failed ({code})"]
+    if writer.read(folder) != 1:
+        return ["the next write is not there"]
+    return [f"left for good: {name}" for name in _beside(writer, folder)]
+
+
+def _beside(writer: Writer, folder: Path) -> List[str]:
+    return sorted(set(os.listdir(folder)) - set(writer.files))
+
+
+def _write_in_child(writer: Writer, folder: Path, kill_at: Optional[int]) -> int:
+    """Write content 1 in a child that is killed at a step; return its exit code or -signal."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if kill_at is not None:
+                os.environ["KILL_AT"] = str(kill_at)
+            os.environ["KILL_AT_UNDER"] = str(folder)
+            writer.write(folder, 1)
+        except BaseException as error:
+            print(f"{error!r:.300}", file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+if __name__ == "__main__":
+    print(json.dumps(sweep(WRITERS[sys.argv[1]], Path(sys.argv[2]).resolve())))
