@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from harness import atomic, bench_dist_bits, bench_dist_table, record, together
+from harness import atomic, bench_dist_bits, bench_dist_table, reading, record, together
 from harness.bench_config import number, words
 from harness.bench_dist_record import KIND, SCHEMA_VERSION, DistRecord, Sample, Settings
 from harness.config import load_toolchain
@@ -42,6 +42,12 @@ _EXAMPLES = """examples:
   python -m harness bench-dist --workers 4 --servers 2 --model resnet-18 --image-size 32
   python -m harness bench-dist --host 1.4.1 --scopes stock,off,all --steps 40 --rounds 10
 """
+
+
+class BitsDiffer(HarnessError):
+    """Trainings that had to have equal bits have not; which, a line each."""
+
+    several_lines = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +108,7 @@ def check_bits(run: DistRecord) -> None:
     lines = [f"  {fault}" for fault in faults]
     if any(fault.variant == STOCK for fault in faults):
         lines.append("stock itself is not as it must be: this says nothing about the cache")
-    raise HarnessError("\n".join(["the trainings' bits are not what they must be:", *lines]))
+    raise BitsDiffer("\n".join(["the trainings' bits are not what they must be:", *lines]))
 
 
 @contextlib.contextmanager
@@ -184,8 +190,7 @@ def sample(
         processes = members(layout, asked, variant, port, folder)
         together.run(processes, what, layout.root, timeout_s)
         results: List[Dict[str, Any]] = [
-            json.loads(_result(folder, number_).read_text(encoding="utf-8"))
-            for number_ in range(1, asked.workers + 1)
+            reading.json_file(_result(folder, number_)) for number_ in range(1, asked.workers + 1)
         ]
     results.sort(key=lambda result: int(result["rank"]))
     measured = parse_variant(variant)

@@ -31,7 +31,7 @@ def make_environment(root: Path, cache: Path) -> bool:
     python = folder / "bin" / "python"
     stamp = folder / ".opcache-stamp.json"
     wanted = _inputs(root)
-    if stamp.is_file() and stamp.read_text() == wanted and python.exists():
+    if stamp.is_file() and stamp.read_bytes() == wanted.encode() and python.exists():
         return False
     say(f"making .venv with Python {platform.python_version()}")
     # --clear, because pip can neither finish nor undo an installation that was killed.

@@ -16,7 +16,16 @@ import sys
 from pathlib import Path
 from typing import Dict
 
-from harness import atomic, config, layout, patching, pip, prerequisites, wheels
+from harness import (
+    atomic,
+    config,
+    layout,
+    patching,
+    pip,
+    prerequisites,
+    reading,
+    wheels,
+)
 from harness.config import Host, Toolchain
 from harness.console import say
 from harness.errors import HarnessError
@@ -176,7 +185,9 @@ def make_wheel(paths: Layout, host: Host, version: str) -> None:
 
 
 def _is_current(stamp: Path, inputs: Dict[str, str]) -> bool:
-    return stamp.is_file() and stamp.read_text() == _stamp_text(inputs)
+    if not stamp.is_file():
+        return False
+    return reading.content(stamp, reading.MOST_TEXT_BYTES) == _stamp_text(inputs).encode()
 
 
 def _stamp(stamp: Path, inputs: Dict[str, str]) -> None:

@@ -12,7 +12,10 @@ from typing import Any, Dict, Tuple, Type, TypeVar
 import pydantic
 import tomli
 
+from harness import reading
 from harness.errors import HarnessError
+
+_MOST_FAULTS = 1000
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -63,12 +66,18 @@ class Toolchain(pydantic.BaseModel):
 
 def read_toml(path: Path) -> Dict[str, Any]:
     """Return the content of a TOML file; raises HarnessError if it cannot be read or parsed."""
+    text = reading.text(path, reading.MOST_CONFIG_BYTES)
+    # tomli takes the square of a dotted key's length, in time and memory.
+    if any(line.count(".") > reading.MOST_DEPTH for line in text.splitlines()):
+        raise HarnessError(f"{path}: expected at most {reading.MOST_DEPTH} dots in a line")
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HarnessError(f"{path}: {error.strerror}") from error
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomli.loads(text, parse_float=reading.number)
+        reading.check_value(content)
+    except RecursionError:
+        raise HarnessError(f"{path}: not a TOML file: nested too deeply") from None
+    except ValueError as error:  # tomli's own among them
         raise HarnessError(f"{path}: not a TOML file: {error}") from error
+    return content
 
 
 def load(path: Path, model: Type[Model]) -> Model:
@@ -77,9 +86,11 @@ def load(path: Path, model: Type[Model]) -> Model:
     try:
         return model.model_validate(content)
     except pydantic.ValidationError as error:
+        if error.error_count() > _MOST_FAULTS:
+            raise HarnessError(f"{path}: {error.error_count()} wrong values") from error
         fault = error.errors()[0]
         place = "".join(f"{part}: " for part in fault["loc"])
-        found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
+        found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r:.60}"
         raise HarnessError(f"{path}: {place}{fault['msg']}{found}") from error
 
 

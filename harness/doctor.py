@@ -7,7 +7,6 @@ them. Changes nothing on the machine.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ import rich.table
 import rich.text
 from elftools.common.exceptions import ELFError
 
-from harness import findings, launcher, library, machine, record, step_probe, variables
+from harness import findings, launcher, library, machine, reading, record, step_probe, variables
 from harness.config import Toolchain, load_toolchain
 from harness.console import say, shown
 from harness.errors import HarnessError
@@ -129,7 +128,7 @@ def _ask(python: str, what: str, environment: Mapping[str, str]) -> Dict[str, An
             return {"error": f"cannot be started: {error.strerror}"}
         if done.returncode != 0 or not out.is_file():
             return {"error": exit_reason(done.returncode)}
-        told: Dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        told: Dict[str, Any] = reading.json_file(out)
         return told
 
 

@@ -8,12 +8,13 @@ readers drop it, the next writer cuts it off. Knows nothing of what the lines me
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 from pathlib import Path
 from typing import Any, List
 
-from harness import atomic
+from harness import atomic, reading
 from harness.errors import HarnessError
 
 
@@ -24,15 +25,14 @@ def create(path: Path, header: Any) -> None:
 
 def read(path: Path) -> List[Any]:
     """Return the values of all finished lines; HarnessError names a line that is not JSON."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise HarnessError(f"{path}: {error.strerror}") from error
+    data = reading.content(path, reading.MOST_RECORD_BYTES)
+    if data.count(b",") > reading.MOST_VALUES:
+        raise HarnessError(f"{path}: expected at most {reading.MOST_VALUES} values, found more")
     values = []
     for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
         try:
-            values.append(json.loads(line))
-        except (UnicodeDecodeError, ValueError, RecursionError) as error:
+            values.append(reading.json_value(line))
+        except ValueError as error:
             raise HarnessError(f"{path}: line {number}: not JSON: {error}") from error
     if not values:
         raise HarnessError(f"{path}: not a file of JSON lines: no line is finished")
@@ -47,10 +47,16 @@ class Appender:
 
     def __init__(self, path: Path) -> None:
         try:
-            # Unbuffered: one line is one write.
-            self._file = path.open("r+b", buffering=0)
+            # Unbuffered: one line is one write. Not waiting for the reader of a FIFO.
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError as error:
             raise HarnessError(f"{path}: {error.strerror}") from error
+        try:
+            reading.check_regular(descriptor, path)
+        except HarnessError:
+            os.close(descriptor)
+            raise
+        self._file = io.FileIO(descriptor, "r+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import os
 import resource
 import shutil
@@ -17,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from harness import variables
+from harness import reading, variables
 from harness.config import Toolchain, load_toolchain
 from harness.console import say, shown
 from harness.errors import HarnessError
@@ -195,8 +194,8 @@ def collect(folder: Path) -> List[Process]:
     found = []
     for path in folder.glob("*.json"):
         try:
-            counters = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            counters = reading.json_file(path)
+        except HarnessError as error:
             say(f"the counters of process {path.stem} cannot be read: {error}")
             continue
         found.append(Process(pid=int(path.stem), counters=counters))

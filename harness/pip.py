@@ -37,6 +37,8 @@ def install(python: Path, wheels: Path, arguments: Sequence[str]) -> str:
     Returns "" on success, else pip's last error line.
     """
     command = [*_pip(python), "install", "--quiet", "--no-index", "--find-links", str(wheels)]
+    # A source distribution would run a program of its own.
+    command += ["--only-binary", ":all:"]
     result = subprocess.run(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -9,6 +9,7 @@ import csv
 from pathlib import Path
 from typing import Dict, NamedTuple
 
+from harness import reading
 from harness.errors import HarnessError
 from harness.layout import here
 
@@ -37,13 +38,10 @@ def operator_ms() -> Dict[str, BeforeAfter]:
 def _read(name: str) -> Dict[str, BeforeAfter]:
     path: Path = here().root / "results" / "reference" / name
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))[1:]
+        rows = list(csv.reader(reading.text(path).splitlines()))[1:]
         return {
             subject: BeforeAfter(float(before), float(after), float(percent) / 100)
             for subject, before, after, percent in rows
         }
-    except OSError as error:
-        raise HarnessError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise HarnessError(f"{path}: expected a name and three numbers a line: {error}") from error

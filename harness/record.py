@@ -14,10 +14,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import pydantic
 
-from harness import atomic, machine
+from harness import atomic, machine, reading
 from harness.config import project_version
 from harness.errors import HarnessError
 from harness.layout import Layout
+
+# Of more, pydantic would make a list of gigabytes to show the first.
+_MOST_FAULTS = 10_000
 
 _Record = TypeVar("_Record", bound=pydantic.BaseModel)
 _Run = TypeVar("_Run", bound="RunRecord")
@@ -112,12 +115,7 @@ def save(record: RecordModel, path: Path) -> None:
 
 def load_as(model: Type[_Record], kind: str, schema_version: int, path: Path) -> _Record:
     """Read a record that is one JSON object; HarnessError says in one line why it is refused."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HarnessError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise HarnessError(f"{path}: truncated or not JSON: {error}") from error
+    content = reading.json_file(path)
     check_kind(content, kind, schema_version, path)
     try:
         return model.model_validate(content)
@@ -131,12 +129,19 @@ def check_kind(content: Any, kind: str, schema_version: int, path: Path) -> None
     if found.get("kind") != kind or found.get("schema_version") != schema_version:
         raise HarnessError(
             f"{path}: expected {kind} schema {schema_version}, "
-            f"found {found.get('kind')!s:.40} schema {found.get('schema_version')!s:.40}"
+            f"found {_shown(found.get('kind'))} schema {_shown(found.get('schema_version'))}"
         )
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text[:40] if text.isprintable() else repr(text)[:40]
 
 
 def first_fault(error: pydantic.ValidationError) -> str:
     """Say in one short line what a value was refused for, and where it stands."""
+    if error.error_count() > _MOST_FAULTS:
+        return f"{error.title}: {error.error_count()} values are not what they should be"
     fault = error.errors()[0]
     place = ".".join(str(part) for part in fault["loc"])
     return f"{place}: {fault['msg']}, found {fault['input']!r:.60}"

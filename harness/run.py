@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from harness import atomic
+from harness import atomic, reading
 from harness.errors import HarnessError
 from harness.job import Job, to_json
 from harness.layout import Layout
@@ -39,6 +39,8 @@ class WorkerFailed(HarnessError):
 
     ``stderr`` is all that it said.
     """
+
+    several_lines = True
 
     def __init__(self, message: str, stderr: str) -> None:
         super().__init__(message)
@@ -230,7 +232,7 @@ def _spawn(
         if done.returncode != 0:
             reason = exit_reason(done.returncode)
             raise _failure(what, reason, done.stderr, text, layout, environment)
-        result = json.loads(result_file.read_text(encoding="utf-8"))
+        result = reading.json_file(result_file)
         return result, done.stderr.decode(errors="replace")
 
 

@@ -7,7 +7,6 @@ Each sample is a fresh process; scope off and scope all take turns, and are comp
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import pydantic
 
-from harness import stats
+from harness import reading, stats
 from harness.errors import HarnessError
 from harness.findings import Finding, ok, warning
 from harness.record import RecordModel
@@ -92,7 +91,7 @@ def _sample(python: str, environment: Mapping[str, str], timeout_s: float) -> Di
         if done.returncode != 0:
             last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
             raise HarnessError(": ".join([f"a process {exit_reason(done.returncode)}", *last]))
-        found: Dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        found: Dict[str, Any] = reading.json_file(out)
         return found
 
 

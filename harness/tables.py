@@ -20,6 +20,7 @@ from harness import (
     memory_table,
     operator_table,
     published,
+    reading,
     table,
 )
 from harness.bench_record import BenchRecord, Failure, load
@@ -122,7 +123,7 @@ def write_documents(layout: Layout) -> None:
     """Write the tables between markers anew in every document."""
     for name in DOCUMENTS:
         path = layout.root / name
-        old = path.read_text(encoding="utf-8")
+        old = reading.text(path)
         new = fill(old, layout.root)
         if new != old:
             atomic.write_text(path, new)

@@ -28,6 +28,8 @@ _STDERR_LINES = 12
 class MemberFailed(HarnessError):
     """A process that ended badly or too late: which, how, and its last lines."""
 
+    several_lines = True
+
 
 @dataclass(frozen=True)
 class Member:

@@ -6,14 +6,12 @@ file pins. Knows nothing of the cache library.
 
 from __future__ import annotations
 
-import hashlib
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import List
 
-from harness import library, pip
+from harness import library, packed, pip, reading
 from harness.config import Host
 from harness.console import say
 from harness.errors import HarnessError
@@ -21,11 +19,7 @@ from harness.errors import HarnessError
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+    return reading.digest(path, "sha256", packed.MOST_ARCHIVE_BYTES)
 
 
 def fetch(host: Host, cache: Path, python: Path) -> Path:
@@ -62,16 +56,14 @@ def _check_sha256(path: Path, host: Host, advice: str) -> None:
 def unpack(wheel: Path, folder: Path) -> None:
     """Unpack ``wheel`` into the existing ``folder``.
 
-    Raises HarnessError for a file that is not a whole zip archive, or that holds a link or a name
-    which leads out of the folder; nothing is written then, except before damage is met.
+    Raises HarnessError for a file that is not a whole zip archive, is more than a wheel can be, or
+    holds anything but plain files and folders, each once, inside of it; nothing is written then,
+    except before damage is met.
     """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.infolist():
-                _check_member(wheel, member)
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise HarnessError(f"{wheel}: expected a wheel, found damage: {error}") from error
+    with packed.zip_archive(wheel, "a wheel") as archive:
+        for member in archive.infolist():
+            _check_member(wheel, member)
+        archive.extractall(folder)
 
 
 def _check_member(wheel: Path, member: zipfile.ZipInfo) -> None:
@@ -80,8 +72,11 @@ def _check_member(wheel: Path, member: zipfile.ZipInfo) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
         raise HarnessError(f"{wheel}: expected names inside the archive's folder, found {name!r}")
-    if stat.S_ISLNK(member.external_attr >> 16):
+    mode = member.external_attr >> 16
+    if stat.S_ISLNK(mode):
         raise HarnessError(f"{wheel}: expected plain files, found the link {name!r}")
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise HarnessError(f"{wheel}: expected plain files, found {name!r} of another kind")
 
 
 def check_mkldnn(tree: Path, host: Host) -> None:

@@ -23,6 +23,7 @@ from harness import (
     dist_worker,
     library,
     operator_run,
+    reading,
     scenarios,
     thread_scenarios,
     train_worker,
@@ -52,7 +53,7 @@ def main(argv: List[str]) -> int:
     if len(argv) != 2:
         print("usage: python -m harness.worker JOB.json OUT.json|-", file=sys.stderr)
         return 2
-    job = job_from_json(json.loads(Path(argv[0]).read_text(encoding="utf-8")))
+    job = job_from_json(reading.json_file(Path(argv[0])))
     text = json.dumps(run(job), indent=1) + "\n"
     if argv[1] == "-":
         sys.stdout.write(text)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
+import os
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy
 
-from harness import atomic
+from harness import atomic, packed, reading
 from harness.errors import HarnessError
 
 FILE = "checkpoint.npz"
@@ -47,7 +47,7 @@ def save(folder: Path, arrays: Arrays, trained: Mapping[str, Any], epochs: List[
 def epochs(folder: Path) -> List[Dict[str, Any]]:
     """Return the results of the epochs that are finished."""
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         return []
     return list(_read(path, arrays=False)[0]["epochs"])
 
@@ -58,9 +58,13 @@ def load(folder: Path, trained: Mapping[str, Any]) -> Optional[Tuple[Arrays, Lis
     Raises HarnessError for a damaged file, or one of another training than ``trained``.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     state, arrays = _read(path, arrays=True)
+    if state["epochs"] and digest(arrays) != state["epochs"][-1].get(
+        "state_sha256", digest(arrays)
+    ):
+        raise HarnessError(f"{path}: the arrays are not those of its last epoch: delete it")
     for name in sorted({*trained, *state["trained"]}):
         kept, asked = state["trained"].get(name), trained.get(name)
         if kept != asked:
@@ -69,14 +73,14 @@ def load(folder: Path, trained: Mapping[str, Any]) -> Optional[Tuple[Arrays, Lis
 
 
 def _read(path: Path, arrays: bool) -> Tuple[Dict[str, Any], Arrays]:
+    found = packed.npz(path, "a checkpoint", None if arrays else [_STATE])
     try:
-        with numpy.load(path, allow_pickle=False) as file:
-            state = json.loads(file[_STATE].tobytes())
-            names = [name for name in file.files if name != _STATE] if arrays else []
-            return {"trained": state["trained"], "epochs": state["epochs"]}, {
-                name: file[name] for name in names
-            }
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        state = reading.json_value(found.pop(_STATE).tobytes())
+        trained, epochs = state["trained"], state["epochs"]
+        if not isinstance(trained, dict) or not all(isinstance(each, dict) for each in epochs):
+            raise TypeError("what was trained, or an epoch, is no object")
+    except (KeyError, TypeError, ValueError) as error:
         raise HarnessError(
             f"{path}: expected a checkpoint, found damage ({error}): delete it to train anew"
         ) from error
+    return {"trained": trained, "epochs": list(epochs)}, found

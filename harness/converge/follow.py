@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from harness import reading
 from harness.errors import HarnessError
 
 _PROGRESS = "progress.json"
@@ -29,9 +30,9 @@ class Progress(NamedTuple):
 def progress(folder: Path) -> Progress:
     """Return how far the training in ``folder`` is."""
     try:
-        content = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+        content = reading.json_file(folder / _PROGRESS, reading.MOST_CONFIG_BYTES)
         return Progress(int(content["steps"]), int(content["epochs"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (HarnessError, ValueError, KeyError, TypeError):
         # Only ever a hint: the checkpoint decides.
         return Progress(0, 0)
 

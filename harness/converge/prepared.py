@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy
 
-from harness import atomic
+from harness import atomic, packed
 from harness.converge import checkpoint
 from harness.converge.dataset import DataSet, Images, Source
 from harness.errors import HarnessError
@@ -26,15 +25,15 @@ def save(folder: Path, data: DataSet) -> Path:
 
 def load(path: Path, expected: str) -> DataSet:
     """Read a file that ``save`` wrote; HarnessError when its digest is not ``expected``."""
+    file = packed.npz(path, "prepared images")
     try:
-        with numpy.load(path, allow_pickle=False) as file:
-            data = DataSet(
-                Images(file["training_pixels"], file["training_labels"]),
-                Images(file["validation_pixels"], file["validation_labels"]),
-                _source(str(file["source"])),
-            )
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise HarnessError(f"{path}: expected prepared images, found damage ({error})") from error
+        data = DataSet(
+            Images(file["training_pixels"], file["training_labels"]),
+            Images(file["validation_pixels"], file["validation_labels"]),
+            _source(str(file["source"])),
+        )
+    except KeyError as error:
+        raise HarnessError(f"{path}: expected prepared images, found no {error}") from error
     found = digest(data)
     if found != expected:
         raise HarnessError(f"{path}: expected sha256 {expected}, found {found}")

@@ -11,6 +11,7 @@ from typing import List, Sequence
 import jinja2
 from markupsafe import Markup
 
+from harness import reading
 from harness.errors import HarnessError
 
 _HERE = Path(__file__).resolve().parent
@@ -79,10 +80,10 @@ def render(
 
 def picture(path: Path) -> Picture:
     """Read a figure that ``make plot`` wrote, with the title and the words that it carries."""
-    content = path.read_bytes()
+    content = reading.content(path, reading.MOST_TEXT_BYTES)
     try:
         root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise HarnessError(f"{path}: not an SVG: {error}") from error
     return Picture(
         title=_held(root, "title", path),
@@ -104,7 +105,7 @@ def _pixels(root: ElementTree.Element, name: str, path: Path) -> int:
     text = root.get(name, "")
     try:
         return round(float(text[:-2] if text.endswith(("pt", "px")) else text) * 4 / 3)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise HarnessError(f"{path}: expected a {name} in points, found '{text}'") from None
 
 

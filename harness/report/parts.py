@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
+from harness import reading
 from harness.report import markdown, page
 
 _NOT_TABLES = ("README.md",)
@@ -131,8 +132,7 @@ def _section(results: Path, part: Part) -> Optional[page.Section]:
         commands=part.commands,
         pictures=[page.picture(path) for path in pictures],
         blocks=[
-            markdown.to_html(path.read_text(encoding="utf-8"), titled=part.name != FURTHER)
-            for path in tables
+            markdown.to_html(reading.text(path), titled=part.name != FURTHER) for path in tables
         ],
     )
 

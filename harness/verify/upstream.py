@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from harness import reading
 from harness.config import Toolchain
 from harness.errors import HarnessError
 from harness.run import parse_variant, settings, whole_environment
@@ -56,10 +57,9 @@ def test_files(checkout: Path) -> List[str]:
 def host_of(checkout: Path, toolchain: Toolchain) -> str:
     """Return the host that an MXNet checkout is the source of, by the version it states."""
     path = checkout / "python" / "mxnet" / "libinfo.py"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise HarnessError(f"{path}: {error.strerror}: expected a checkout of MXNet") from error
+    if not path.is_file():
+        raise HarnessError(f"{path}: expected a checkout of MXNet, found none")
+    text = reading.text(path)
     stated = re.search(r'^__version__ = "([0-9.]+)"', text, re.MULTILINE)
     version = stated.group(1) if stated else "none"
     for host in toolchain.hosts:
