@@ -166,13 +166,14 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
                                 const_mkldnn_primitive_t *outputs) {
   int n = 0;
   if (inputs != nullptr && descriptor != nullptr) {
-    // Not query_s32, which answers 0 when it fails.
     const Descriptor *const d = find_descriptor(descriptor);
-    const mkldnn_status_t status =
-        d != nullptr ? mkldnn_success
-                     : r.primitive_desc_query(descriptor, mkldnn_query_num_of_inputs_s32, 0, &n);
-    if (status != mkldnn_success) return status;
-    if (d != nullptr) n = d->inputs;
+    n = d != nullptr ? d->inputs
+                     : r.primitive_desc_query_s32(descriptor, mkldnn_query_num_of_inputs_s32, 0);
+    // That function answers 0 when it fails, too.
+    if (n == 0 && r.primitive_desc_query(descriptor, mkldnn_query_num_of_inputs_s32, 0, &n) !=
+                      mkldnn_success) {
+      n = 0;
+    }
   }
   mkldnn_primitive_at_t few[kFewInputs];
   mkldnn_primitive_at_t *translated = nullptr;

@@ -1,0 +1,98 @@
+"""Failures of MKL-DNN's calls and of the library's own memory, counted by what was made to fail.
+
+The C++ tests make every call and every allocation of a script fail and compare what the caller
+sees with the same script past the library; here they run, and their counts become figures.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from typing import Dict, List, NamedTuple, Tuple
+
+from harness.build import make_cpp_test
+from harness.config import load_toolchain
+from harness.layout import Layout
+from harness.reliability.context import Context, finding
+from harness.reliability.record import Figure, Finding
+
+STAGE = "faults"
+TIMEOUT_S = 600.0
+
+_INJECTED = re.compile(r"^injected: (\d+) of (?:an )?(\w+)$", re.MULTILINE)
+_COUNTED = re.compile(r"^\w+: (\d+) passed, (\d+) failed$", re.MULTILINE)
+
+
+class Part(NamedTuple):
+    """A C++ test program; ``quick`` names those of its tests that a quick run makes."""
+
+    subject: str
+    program: str
+    quick: Tuple[str, ...]
+
+
+PARTS = (
+    Part("the library's allocations", "test_allocations", ("every_allocation_fails",)),
+    Part("MKL-DNN's calls", "test_calls", ("every_call_fails_warm",)),
+)
+
+
+def run(context: Context) -> List[Finding]:
+    """Build and run the test programs, one after the other."""
+    toolchain = load_toolchain(context.layout.toolchain)
+    found = []
+    for part in PARTS:
+        program = make_cpp_test(context.layout, toolchain, part.program)
+        command = [str(program), *(part.quick if context.quick else ())]
+        started = time.monotonic()
+        code, output = execute(context.layout, command)
+        found.append(judge(part, code, output, time.monotonic() - started))
+    return found
+
+
+def execute(layout: Layout, command: List[str]) -> Tuple[int, str]:
+    """Return exit code and output of a test program on the fake MKL-DNN; -1 when it hangs."""
+    folders = [layout.library.parent, layout.build / "tests-cpp" / "fake"]
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": ":".join(map(str, folders)),
+        "INJECTIONS": "1",
+    }
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return -1, f"hangs: it was still running after {TIMEOUT_S:.0f} s"
+    return done.returncode, done.stdout
+
+
+def judge(part: Part, code: int, output: str, seconds: float) -> Finding:
+    """Return what a test program says: its counts, or the first lines of what it found."""
+    injected: Dict[str, int] = {}
+    for count, name in _INJECTED.findall(output):
+        injected[name] = injected.get(name, 0) + int(count)
+    counted = _COUNTED.search(output)
+    passed = int(counted.group(1)) if counted else 0
+    figures: Dict[str, Figure] = {"tests": passed, "seconds": round(seconds, 1)}
+    figures.update({name: count for name, count in sorted(injected.items()) if count > 0})
+    total = sum(injected.values())
+    figures["injected"] = total
+    if code != 0 or passed == 0:
+        lines = [line for line in output.splitlines() if not line.startswith("injected: ")]
+        summary = f"exit code {code}: {lines[0] if lines else 'no output'}"
+        return finding(STAGE, part.subject, "fail", summary, figures=figures, details=lines[:40])
+    if total == 0:
+        summary = "nothing was made to fail: nothing was put to the test"
+        return finding(STAGE, part.subject, "fail", summary, figures=figures)
+    where = f" of {len(injected)} functions" if len(injected) > 1 else ""
+    summary = f"{total:,} made to fail{where}; the caller sees what it sees without the library"
+    return finding(STAGE, part.subject, "pass", summary, figures=figures)
