@@ -10,7 +10,7 @@ import lzma
 import tarfile
 import threading
 from pathlib import Path
-from typing import Callable, Dict, Iterator
+from typing import Callable, Dict, Iterator, Tuple
 
 import numpy
 import pytest
@@ -225,6 +225,105 @@ def test_download_without_end_is_given_up(
     monkeypatch.setattr(cifar10, "_MOST_BYTES", 1000)
     (server / "cifar-10-binary.tar.gz").write_bytes(archive(files))
     with pytest.raises(HarnessError, match="expected 1000 bytes at most, found more"):
+        cifar10.load(None, tmp_path / "cache")
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    """Gives the bytes that its server was made with, whatever is asked."""
+
+    def do_GET(self) -> None:
+        self.wfile.write(self.server.answer)  # type: ignore[attr-defined]
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Have a server on this machine give this whole answer, in the place of the official page."""
+    with _Server(("127.0.0.1", 0), _Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.server_address[1]
+        monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{port}/cifar-10-binary.tar.gz")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield functools.partial(setattr, server, "answer")
+        server.shutdown()
+        thread.join()
+
+
+# An answer, and why there is no real data then.
+ANSWERS: Dict[str, Tuple[bytes, str]] = {
+    "to a file": (b"HTTP/1.0 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", "InvalidSchema"),
+    "in a circle": (b"HTTP/1.0 302 Found\r\nLocation: /\r\n\r\n", "TooManyRedirects"),
+    "cut": (b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nabc", "ChunkedEncodingError"),
+    "cut in a chunk": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400\r\nabc",
+        "ChunkedEncodingError",
+    ),
+    "no gzip": (b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\nabc", "ContentDecodingError"),
+    "nothing": (b"", "ConnectionError"),
+    "an error": (b"HTTP/1.0 500 No\r\n\r\n", "HTTPError"),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_broken_downloads_are_not_kept(
+    files: Dict[str, bytes],
+    answering: Callable[[bytes], None],
+    what: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cifar10.synthetic, "__defaults__", (20, 5, 1))  # soon made
+    answer, reason = ANSWERS[what]
+    answering(answer)
+    assert cifar10.load(None, tmp_path / "cache").source == "synthetic"
+    assert f"cannot be downloaded ({reason}): training on synthetic" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.gz"))
+
+
+def test_a_stated_length_is_not_believed(
+    files: Dict[str, bytes], answering: Callable[[bytes], None], tmp_path: Path
+) -> None:
+    answering(b"HTTP/1.0 200 OK\r\nContent-Length: lots\r\n\r\nabc")
+    with pytest.raises(HarnessError, match="expected md5 .*; not kept"):
+        cifar10.load(None, tmp_path / "cache")
+
+
+def test_a_slow_download_is_given_up(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar10, "_MOST_DOWNLOAD_S", 0.0)
+    (server / "cifar-10-binary.tar.gz").write_bytes(archive(files))
+    with pytest.raises(HarnessError, match="not there after 0 s: given up"):
+        cifar10.load(None, tmp_path / "cache")
+
+
+def test_an_interrupted_download_leaves_nothing(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    (server / "cifar-10-binary.tar.gz").write_bytes(archive(files))
+    monkeypatch.setattr(cifar10.time, "monotonic", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cifar10.load(None, tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_what_was_downloaded_is_checked_each_time(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive(files)
+    (server / "cifar-10-binary.tar.gz").write_bytes(content)
+    monkeypatch.setattr(cifar10, "MD5", hashlib.md5(content).hexdigest())
+    cifar10.load(None, tmp_path / "cache")
+    kept = tmp_path / "cache" / "cifar-10-binary.tar.gz"
+    kept.write_bytes(archive({**files, TEST_FILE: files[TRAINING_FILES[0]]}))
+    with pytest.raises(HarnessError, match="expected md5 .*: delete it to have it downloaded"):
         cifar10.load(None, tmp_path / "cache")
 
 

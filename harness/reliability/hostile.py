@@ -1,0 +1,214 @@
+"""Hostile surroundings: values that mean nothing, no room, other libraries, programs without MXNet.
+
+Training must give stock's bits, or end with the very error that stock ends with in the same
+surroundings. What the library has to say is one line per fault, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, List, Mapping, Sequence, Tuple
+
+from harness import patching, reading
+from harness.errors import HarnessError
+from harness.job import HashJob, to_json
+from harness.layout import Layout
+from harness.reliability.context import Context, finding
+from harness.reliability.hostile_programs import (
+    PREFIX,
+    STAGE,
+    Outcome,
+    ended,
+    judged,
+    programs,
+    variables,
+)
+from harness.reliability.record import Finding
+from harness.run import STOCK, parse_variant, whole_environment
+from harness.variables import ASSUME, CAPACITY, SCOPE, SHADOW, STATS
+
+_PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """Surroundings of a training: variables, and a shell's words that lead to ``exec "$@"``.
+
+    ``tree`` changes a copy of the MXNet that is trained on, {0} in ``preload`` is an empty folder.
+    ``lines`` are what the library must say, ``active`` is whether it must have cached.
+    """
+
+    name: str
+    environment: Tuple[Tuple[str, str], ...] = ()
+    shell: str = ""
+    tree: str = ""
+    preload: str = ""
+    variant: str = "preload:all"
+    lines: Tuple[str, ...] = ()
+    active: bool = True
+    quick_hosts: Tuple[str, ...] = ()
+
+
+_UNKNOWN = r"libmkldnn.so.0 with build-id '[0-9a-f]+' is not one this library knows .*"
+CASES = (
+    Case(
+        "values that mean nothing",
+        ((CAPACITY, "-1"), (SHADOW, "0x1"), (ASSUME, "v1.0"), (STATS, "/nowhere/stats.json")),
+        lines=(
+            r"MKLDNN_OPCACHE_CAPACITY=-1 is not a number .*",
+            r"MKLDNN_OPCACHE_SHADOW=0x1 is not a share .*",
+            r"cannot write the statistics to /nowhere/stats.json: No such file or directory",
+        ),
+        active=False,
+        quick_hosts=("1.4.1",),
+    ),
+    Case(
+        "statistics to a FIFO",
+        ((STATS, "stats"),),
+        shell='mkfifo stats; exec "$@"',
+        lines=(r"cannot write the statistics to stats: it is a FIFO",),
+    ),
+    Case(
+        "statistics to a full device",
+        ((STATS, "/dev/full"),),
+        lines=(r"cannot write the statistics to /dev/full: No space left on device",),
+    ),
+    Case("no stdin, stdout, stderr", shell='exec "$@" 0<&- 1>&- 2>&-', quick_hosts=("1.3.1",)),
+    Case("a folder that is gone", shell='mkdir gone; cd gone; rmdir ../gone; exec "$@"'),
+    Case("few open files", shell='ulimit -n 24; exec "$@"', quick_hosts=("1.5.1.post0",)),
+    Case("too little address space", shell='ulimit -v 250000; exec "$@"', active=False),
+    Case("all symbols at once", (("LD_BIND_NOW", "1"),)),
+    Case("two copies preloaded", preload="two"),
+    Case("a copy preloaded under a patched MXNet", preload="own", variant="all"),
+    Case("another libmkldnn", tree="other", lines=(_UNKNOWN,), active=False),
+    Case("a libmkldnn that is cut", tree="cut", active=False),
+    Case("no libmkldnn", tree="absent", active=False),
+)
+
+
+def run(context: Context) -> List[Finding]:
+    """Try every variable and program, and train in all surroundings."""
+    pairs = [
+        (case, host)
+        for case in CASES
+        for host in context.hosts
+        if host in case.quick_hosts or not context.quick
+    ]
+    with ThreadPoolExecutor(_PROCESSES) as pool:
+        trained = list(pool.map(lambda pair: _train_case(context, *pair), pairs))
+    return [*variables(context), *programs(context), *trained]
+
+
+def _train_case(context: Context, case: Case, host: str) -> Finding:
+    folder = context.scratch / re.sub(r"\W+", "-", f"{case.name} {host}")
+    try:
+        stock = _train(context, case, host, STOCK, folder / "stock")
+        cached = _train(context, case, host, case.variant, folder / "cached")
+    except HarnessError as error:
+        return finding(STAGE, case.name, "skip", str(error), host)
+    return judge(case, host, stock, cached)
+
+
+def _train(context: Context, case: Case, host: str, word: str, folder: Path) -> Outcome:
+    """Train in an empty folder; the result is read when there is one."""
+    folder.mkdir(parents=True)
+    variant = parse_variant(word)
+    # Stock gets what surrounds it, and none of the library's variables.
+    chosen = {k: v for k, v in case.environment if word != STOCK or not k.startswith(SCOPE)}
+    if variant.scope is not None and SCOPE not in chosen:
+        chosen[SCOPE] = variant.scope
+    environment = whole_environment(
+        context.layout, host, variant, {"OMP_NUM_THREADS": "1", **chosen}
+    )
+    if case.tree:
+        source = context.layout.stock(host)
+        environment["PYTHONPATH"] = str(changed_tree(case.tree, source, folder / "tree"))
+    if case.preload and variant.scope is not None:
+        environment["LD_PRELOAD"] = preloads(case.preload, context.layout, folder)
+    environment["PYTHONPATH"] += f":{context.layout.root}"
+    job = HashJob("seven-ops", batch_size=2, image_size=32, seed=context.seed, steps=2)
+    job_file, out, work = folder / "job.json", folder / "out.json", folder / "work"
+    work.mkdir()
+    job_file.write_text(json.dumps(to_json(job)), encoding="utf-8")
+    worker = [sys.executable, "-m", "harness.worker", str(job_file), str(out)]
+    assigned = [f"{name}={value}" for name, value in environment.items()]
+    # The shell itself runs without the library.
+    command = ["sh", "-c", case.shell or 'exec "$@"', "sh", "env", "-i", *assigned, *worker]
+    outcome = ended(command, {"PATH": os.environ.get("PATH", os.defpath)}, work)
+    return outcome._replace(result=reading.json_file(out) if out.is_file() else None)
+
+
+def changed_tree(change: str, source: Path, tree: Path) -> Path:
+    """Make a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``."""
+    tree.mkdir()
+    patching.link_tree(source, tree)
+    library = tree / "mxnet" / patching.MKLDNN
+    data = library.read_bytes()
+    library.unlink()  # shared with the source
+    if change == "cut":
+        library.write_bytes(data[: len(data) // 2])
+    elif change == "other":
+        note = data.index(b"\x14\0\0\0\x03\0\0\0GNU\0") + 16
+        library.write_bytes(data[:note] + bytes([data[note] ^ 0xFF]) + data[note + 1 :])
+    return tree
+
+
+def preloads(what: str, layout: Layout, folder: Path) -> str:
+    """Return LD_PRELOAD for ``two`` copies of the library, or one of ``own``."""
+    first = folder / layout.library.name
+    shutil.copy2(layout.library, first)
+    if what != "two":
+        return str(first)
+    # By another name: the worker, which reads the counters, would refuse two of one name.
+    return f"{first}:{shutil.copy2(layout.library, folder / 'second.so')}"
+
+
+def judge(case: Case, host: str, stock: Outcome, cached: Outcome) -> Finding:
+    """Return what a training in these surroundings says beside stock's in the same."""
+    problems = []
+    if (stock.result is None) != (cached.result is None) or stock.code != cached.code:
+        problems.append(f"ended with {cached.error}, stock with {stock.error}")
+    elif cached.result is None and cached.error[1] != stock.error[1]:
+        problems.append(f"failed with {cached.error[1]!r}, stock with {stock.error[1]!r}")
+    if stock.result is not None and cached.result is not None:
+        problems += _compared(case, stock.result, cached.result)
+    if not _told(case.lines, cached.ours):
+        problems.append(f"said {cached.ours}, expected {list(case.lines)}")
+    if problems:
+        problems += cached.said[-5:]
+    ended = "stock's bits" if cached.result is not None else "stock's own error"
+    how = "cached" if case.active else "not cached"
+    summary = f"{ended}, {how}, {len(case.lines)} lines" if cached.result else ended
+    return judged(case.name, problems, summary, {"lines": len(cached.ours)}, host)
+
+
+def _compared(case: Case, stock: Mapping[str, Any], cached: Mapping[str, Any]) -> List[str]:
+    problems = []
+    if not cached["finite"]:
+        problems.append("not finite: an oracle of NaNs compares nothing")
+    names = [n for n, digest in stock["hashes"].items() if cached["hashes"].get(n) != digest]
+    if names:
+        problems.append(f"{len(names)} arrays differ from stock, {names[0]} the first")
+    stats = cached["stats"]
+    if stats is None:
+        problems.append("the library was not there")
+    elif stats["active"] != case.active:
+        problems.append(f"active: expected {case.active}, found {stats['active']}")
+    elif (stats["totals"]["primitives_avoided"] > 0) != case.active:
+        problems.append(f"avoided {stats['totals']['primitives_avoided']} primitives")
+    return problems
+
+
+def _told(expected: Sequence[str], lines: Sequence[str]) -> bool:
+    """Tell whether each line is one of the expected, and each of these was said once."""
+    return len(lines) == len(expected) and all(
+        sum(re.fullmatch(PREFIX + each, line) is not None for line in lines) == 1
+        for each in expected
+    )
