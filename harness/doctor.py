@@ -177,7 +177,7 @@ def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(variables.SCOPE) or name == variables.ASSUME
     }
-    return launcher.preloaded(layout, toolchain, outer, None, None)
+    return launcher.preloaded(layout, toolchain, outer, None, None, None)
 
 
 def show(found: Sequence[Finding], console: Optional[rich.console.Console] = None) -> None:

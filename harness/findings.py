@@ -238,11 +238,15 @@ def options(environment: Mapping[str, str], hosts: Sequence[Host]) -> List[Findi
         if name not in variables.ALL:
             known = ", ".join(variables.ALL)
             findings.append(warning("options", f"{name} is not one of the cache's ({known})"))
-        elif (name, value) in ((variables.SCOPE, "off"), (variables.CAPACITY, "0")):
+        elif (name, value) in (
+            (variables.SCOPE, "off"),
+            (variables.CAPACITY, "0"),
+            (variables.MEMORY, "0"),
+        ):
             findings.append(warning("options", f"{name}={value} turns the cache off"))
         else:
             findings.append(ok("options", f"{name}={value}"))
-    return findings or [ok("options", "none set: scope all, capacity 4096")]
+    return findings or [ok("options", "none set: scope all, capacity 4096, memory not bounded")]
 
 
 def _numbers(version: str) -> Tuple[int, ...]:

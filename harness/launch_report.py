@@ -62,10 +62,15 @@ def lines(
         f"creations avoided: {total['primitives_avoided']} primitives and "
         f"{total['descriptors_avoided']} descriptors (created: {total['primitives_created']} and "
         f"{total['descriptors_created']})"
-        + (f"; {evicted} were evicted: a larger --capacity avoids more" if evicted else ""),
+        + (f"; {evicted} were evicted: a larger {_bound(active)} avoids more" if evicted else ""),
         f"time not spent creating: {_seconds(total['avoided_ns'])} (spent creating: "
         f"{_seconds(total['create_ns'])}, in the cache: {_seconds(total['cache_ns'])})",
     ]
+
+
+def _bound(active: Sequence[Process]) -> str:
+    bounds = [process.counters["memory"] for process in active]
+    return "--memory" if any(bound and bound["evictions"] for bound in bounds) else "--capacity"
 
 
 def _where(active: Sequence[Process], processes: Sequence[Process]) -> str:
@@ -98,7 +103,9 @@ def _why_inactive(
             f"libmkldnn.so.0 has build-id {', '.join(unknown)}, expected one of MXNet's releases "
             f"({', '.join(releases)})"
         )
-    return f"scope {processes[0].counters['scope']}, capacity {processes[0].counters['capacity']}"
+    first = processes[0].counters
+    memory = f", memory {first['memory']['bound_bytes']} bytes" if first["memory"] else ""
+    return f"scope {first['scope']}, capacity {first['capacity']}{memory}"
 
 
 def _name(number: int) -> str:

@@ -50,8 +50,8 @@ _SI_KERNEL = 0x80  # asm-generic/siginfo.h: sent by the kernel, as for Ctrl-C
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``run``."""
     parser.usage = (
-        "python -m harness run [--scope SCOPE] [--capacity N] [--stats FILE] [--chdir FOLDER] "
-        "-- COMMAND ..."
+        "python -m harness run [--scope SCOPE] [--capacity N] [--memory BYTES] [--stats FILE] "
+        "[--chdir FOLDER] -- COMMAND ..."
     )
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scope", help="what is cached: all (default), backward, off, or operators with commas"
     )
     parser.add_argument("--capacity", metavar="N", help="most primitives kept (default: 4096)")
+    parser.add_argument(
+        "--memory", metavar="BYTES", help="most memory that is kept, such as 512M (default: any)"
+    )
     parser.add_argument(
         "--stats", type=Path, metavar="FILE", help="keep the counters of every process as JSON"
     )
@@ -71,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
     layout = here()
     toolchain = load_toolchain(layout.toolchain)
     stats = args.stats.absolute() if args.stats is not None else None
-    environment = preloaded(layout, toolchain, os.environ, args.scope, args.capacity)
+    environment = preloaded(layout, toolchain, os.environ, args.scope, args.capacity, args.memory)
     if stats is not None:
         _check_writable(stats)
     if args.chdir is not None:
@@ -105,6 +108,7 @@ def preloaded(
     outer: Mapping[str, str],
     scope: Optional[str],
     capacity: Optional[str],
+    memory: Optional[str],
 ) -> Dict[str, str]:
     """Return ``outer`` with the library preloaded and the options in it.
 
@@ -126,6 +130,7 @@ def preloaded(
     for fault in (
         variables.scope_fault(scope) if scope is not None else None,
         variables.capacity_fault(capacity) if capacity is not None else None,
+        variables.memory_fault(memory) if memory is not None else None,
     ):
         if fault is not None:
             raise HarnessError(fault)
@@ -134,6 +139,8 @@ def preloaded(
         environment[variables.SCOPE] = scope
     if capacity is not None:
         environment[variables.CAPACITY] = capacity
+    if memory is not None:
+        environment[variables.MEMORY] = memory
     for name, fault in variables.faults(environment, [h.mkldnn for h in toolchain.hosts]):
         raise HarnessError(f"{name}: {fault}")
     # Before what is there already, which may be an MKL-DNN of one's own.

@@ -1,7 +1,8 @@
 """How much memory each variant takes, and the cache's own share of it.
 
 Pure: a record in, text out. The peak resident set is the process's own; the share of the cache is
-what the library counts where it does, and always the difference to stock.
+what the library counts, which it does under a bound on memory (MKLDNN_OPCACHE_MEMORY), and always
+the difference to stock.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ from harness import stats
 from harness.bench_record import BenchRecord
 from harness.record import Case
 from harness.table import STOCK, markdown, rows
-
-# Among the totals of the library's counters, in libraries that count what they keep.
-_KEPT = "bytes"
 
 LEGEND = (
     "peak: largest resident set of the process, median; above stock: difference to stock's, which",
@@ -44,9 +42,10 @@ def memory(record: BenchRecord) -> List[MemoryRow]:
     }
     kept: Dict[Tuple[str, Case, str, str], List[float]] = {}
     for sample in record.samples:
-        totals = (sample.stats or {}).get("totals", {})
-        if _KEPT in totals:
-            kept.setdefault(sample.key[:4], []).append(totals[_KEPT])
+        counted_bytes = (sample.stats or {}).get("memory")
+        if counted_bytes:
+            sum_bytes = counted_bytes["idle_bytes"] + counted_bytes["descriptor_bytes"]
+            kept.setdefault(sample.key[:4], []).append(sum_bytes)
     result = []
     for row in found:
         baseline = stock.get((row.series.name, row.case, row.host))

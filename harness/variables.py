@@ -14,16 +14,19 @@ from harness.operator_cases import OPERATOR_CASES
 
 SCOPE = "MKLDNN_OPCACHE"
 CAPACITY = "MKLDNN_OPCACHE_CAPACITY"
+MEMORY = "MKLDNN_OPCACHE_MEMORY"
 STATS = "MKLDNN_OPCACHE_STATS"
 ASSUME = "MKLDNN_OPCACHE_ASSUME"
 TRACE = "MKLDNN_OPCACHE_TRACE"
 SHADOW = "MKLDNN_OPCACHE_SHADOW"
-ALL = (SCOPE, CAPACITY, STATS, ASSUME, TRACE, SHADOW)
+ALL = (SCOPE, CAPACITY, MEMORY, STATS, ASSUME, TRACE, SHADOW)
 
 SCOPES = ("off", "backward", "all")
 # What a list in MKLDNN_OPCACHE may hold (patches/opcache/op.cc).
 LIST_WORDS = (*OPERATOR_CASES, "forward")
 _CAPACITY_MOST = 2**30
+_MEMORY_MOST = 2**50
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def is_scope(words: Sequence[str]) -> bool:
@@ -48,6 +51,14 @@ def capacity_fault(text: str) -> Optional[str]:
     return f"capacity: expected a number from 0 to {_CAPACITY_MOST}, found '{text}'"
 
 
+def memory_fault(text: str) -> Optional[str]:
+    """Return what is wrong with a bound on memory, in bytes or with a unit, or None."""
+    given = re.fullmatch(r"([0-9]+)([KMG]?)", text, re.ASCII)
+    if given and int(given[1]) * _UNITS[given[2]] <= _MEMORY_MOST:
+        return None
+    return f"memory: expected bytes such as 1048576, 64K, 512M or 2G, found '{text}'"
+
+
 def shadow_fault(text: str) -> Optional[str]:
     """Return what is wrong with a share of hits to be checked, or None."""
     is_number = re.fullmatch(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", text, re.ASCII)
@@ -68,6 +79,8 @@ def faults(environment: Mapping[str, str], releases: Sequence[str]) -> List[Tupl
         found.append((SCOPE, scope_fault(given[SCOPE])))
     if CAPACITY in given:
         found.append((CAPACITY, capacity_fault(given[CAPACITY])))
+    if MEMORY in given:
+        found.append((MEMORY, memory_fault(given[MEMORY])))
     if SHADOW in given:
         found.append((SHADOW, shadow_fault(given[SHADOW])))
     if given.get(STATS, "stderr") != "stderr" and not Path(given[STATS]).parent.is_dir():

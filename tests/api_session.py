@@ -18,7 +18,7 @@ import mkldnn_opcache
 BURST = 20
 # A network with all seven operators, batch size, image size.
 NETWORK = ("seven-ops", 4, 32)
-STEPS = 11  # after each but the last comes a change
+STEPS = 13  # after each but the last comes a change
 
 
 def main(argv: List[str]) -> int:
@@ -88,6 +88,10 @@ def controls() -> Dict[str, Any]:
     mkldnn_opcache.set_capacity(100)
     train()
     seen["capacity_100"] = {**counted(train), "capacity": mkldnn_opcache.capacity()}
+    mkldnn_opcache.set_memory(2**20)
+    train()
+    seen["memory"] = {**counted(train), **mkldnn_opcache.stats()["memory"]}
+    mkldnn_opcache.set_memory(None)
     mkldnn_opcache.set_scope("off")
     seen["off"] = {**counted(train), "scope": mkldnn_opcache.scope()}
     mkldnn_opcache.set_scope("all")
@@ -161,6 +165,8 @@ def _followed_by_a_change(
         mkldnn_opcache.clear,
         lambda: mkldnn_opcache.set_capacity(0),
         lambda: mkldnn_opcache.set_capacity(4096),
+        lambda: mkldnn_opcache.set_memory(2**18),
+        lambda: mkldnn_opcache.set_memory(None),
         lambda: mkldnn_opcache.set_scope("backward"),
         lambda: mkldnn_opcache.set_scope("all"),
     ]

@@ -60,6 +60,7 @@ def cache_stats(scope: str, avoided: int, create_ns: int = 0, cache_ns: int = 0)
         "threads": 2,
         "operators": {"_backward_Convolution": counters},
         "bypasses": {},
+        "memory": None,
         "totals": {**counters, "cache_ns": cache_ns, "live_primitives": 0, "idle_primitives": 4},
     }
 

@@ -71,6 +71,9 @@ def test_counters_follow_the_controls(built: Layout, host: str, way: str) -> Non
         assert min(created(seen[off])) > 0, off
     assert not seen["disabled"]["active"] and seen["enabled"]["active"]
     assert not seen["capacity_0"]["active"] and seen["capacity_100"]["capacity"] == 100
+    bounded = seen["memory"]
+    assert bounded["measured"] and bounded["bound_bytes"] == 2**20
+    assert 0 < bounded["idle_bytes"] + bounded["descriptor_bytes"] <= 2**20
     assert seen["off"]["scope"] == "off" and seen["all"]["scope"] == "all"
     assert min(created(seen["cleared"])) > 0 and seen["cleared"]["evictions"] == 0
     assert seen["capacity_0"]["evictions"] > 0 and seen["left"]["idle_primitives"] == 0
@@ -202,6 +205,18 @@ for wrong in (-1, 2**30 + 1, 2**64, 2**100):
         cache.set_capacity(wrong)
     except ValueError as error:
         print(error)
+for wrong in (-1, 2**50 + 1, 2**64 - 1, 2**100):
+    try:
+        cache.set_memory(wrong)
+    except ValueError as error:
+        print(error)
+assert cache.memory() is None and cache.stats()["memory"] is None
+for size in (0, 1, 2**50):
+    cache.set_memory(size)
+    assert cache.memory() == size and cache.stats()["memory"]["bound_bytes"] == size
+    assert cache.stats()["active"] is False
+cache.set_memory(None)
+assert cache.memory() is None
 assert cache.capacity() == 4096 and cache.scope() == ",".join(cache.OPERATORS)
 """
 
@@ -238,5 +253,7 @@ def test_wrong_words_and_numbers_are_named(built: Layout) -> None:
     assert found[5] == repr("x" * 255)  # cut
     assert found[6] == repr("\udcff")
     assert lines[7] == "scope: expected at most 255 characters, found 395"
-    assert found[8:] == [str(number) for number in (-1, 2**30 + 1, 2**64, 2**100)]
-    assert all("capacity: expected 0 to 1073741824" in line for line in lines[8:])
+    assert found[8:12] == [str(number) for number in (-1, 2**30 + 1, 2**64, 2**100)]
+    assert all("capacity: expected 0 to 1073741824" in line for line in lines[8:12])
+    assert found[12:] == [str(number) for number in (-1, 2**50 + 1, 2**64 - 1, 2**100)]
+    assert all("memory: expected 0 to 1125899906842624 bytes" in line for line in lines[12:])

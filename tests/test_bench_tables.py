@@ -175,7 +175,7 @@ def test_a_network_that_lacks_a_variant_is_not_added_up() -> None:
 def test_memory_is_compared_with_stock() -> None:
     run = synthetic.bench_record(samples=1)
     stats = synthetic.cache_stats("backward", 8)
-    stats["totals"]["bytes"] = 3 * 2**20
+    stats["memory"] = {"idle_bytes": 2 * 2**20, "descriptor_bytes": 2**20}
     finished = [
         s.model_copy(update={"peak_resident_bytes": 110 * 2**20, "stats": stats})
         if s.variant == "backward"

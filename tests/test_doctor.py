@@ -87,7 +87,7 @@ def test_preloaded(built: Layout, first_host: str) -> None:
 
 def test_probe(built: Layout, first_host: str) -> None:
     outer = {**os.environ, "PYTHONPATH": str(built.stock(first_host)), "OMP_NUM_THREADS": "1"}
-    environment = launcher.preloaded(built, TOOLCHAIN, outer, None, None)
+    environment = launcher.preloaded(built, TOOLCHAIN, outer, None, None, None)
     off, on = step_probe.run(sys.executable, environment, budget_s=0, timeout_s=90)
     assert (off.scope, on.scope) == step_probe.SCOPES
     assert not off.counters["active"] and off.counters["totals"]["primitives_avoided"] == 0
@@ -100,7 +100,7 @@ def test_probe(built: Layout, first_host: str) -> None:
 
 def test_probe_that_fails_is_one_line(built: Layout, first_host: str) -> None:
     outer = {**os.environ, "PYTHONPATH": str(built.stock(first_host))}
-    environment = launcher.preloaded(built, TOOLCHAIN, outer, None, None)
+    environment = launcher.preloaded(built, TOOLCHAIN, outer, None, None, None)
     with pytest.raises(HarnessError) as caught:
         step_probe.run(sys.executable, {**environment, "MXNET_ENGINE_TYPE": "None"})
     assert "\n" not in str(caught.value) and "a process ended with" in str(caught.value)
@@ -321,12 +321,16 @@ def test_debugging_left_on(name: str, value: str, warned: bool) -> None:
 @pytest.mark.parametrize(
     ("environment", "status", "part"),
     [
-        ({}, "ok", "none set: scope all, capacity 4096"),
+        ({}, "ok", "none set: scope all, capacity 4096, memory not bounded"),
         ({"MKLDNN_OPCACHE": "convolution,reorder"}, "ok", "MKLDNN_OPCACHE=convolution,reorder"),
         ({"MKLDNN_OPCACHE": "off"}, "warning", "MKLDNN_OPCACHE=off turns the cache off"),
         ({"MKLDNN_OPCACHE_CAPACITY": "0"}, "warning", "turns the cache off"),
         ({"MKLDNN_OPCACHE": "convolutoin"}, "problem", "unknown scope 'convolutoin'"),
         ({"MKLDNN_OPCACHE_CAPACITY": "-1"}, "problem", "found '-1'"),
+        ({"MKLDNN_OPCACHE_MEMORY": "512M"}, "ok", "MKLDNN_OPCACHE_MEMORY=512M"),
+        ({"MKLDNN_OPCACHE_MEMORY": "0"}, "warning", "turns the cache off"),
+        ({"MKLDNN_OPCACHE_MEMORY": "0x10"}, "problem", "found '0x10'"),
+        ({"MKLDNN_OPCACHE_MEMORY": "2097153G"}, "problem", "found '2097153G'"),
         ({"MKLDNN_OPCACHE_SHADOW": "2"}, "problem", "expected a share from 0 to 1, found '2'"),
         ({"MKLDNN_OPCACHE_SHADOW": "0.5"}, "ok", "MKLDNN_OPCACHE_SHADOW=0.5"),
         ({"MKLDNN_OPCACHE_STATS": "/dev/null/x"}, "problem", "/dev/null is not a folder"),

@@ -352,6 +352,16 @@ def test_evictions_are_told() -> None:
         "creations avoided: 5 primitives and 5 descriptors (created: 4 and 2); "
         "3 were evicted: a larger --capacity avoids more"
     )
+    process.counters["memory"] = {"bound_bytes": 4096, "evictions": 2}
+    assert lines([process], None, ["v0.14"])[1].endswith("a larger --memory avoids more")
+
+
+def test_the_bound_on_memory_is_passed_on(built: Layout, tmp_path: Path) -> None:
+    file = tmp_path / "stats.json"
+    code = "import os; print(os.environ['MKLDNN_OPCACHE_MEMORY'])"
+    options = ["--memory", "2M", "--stats", str(file)]
+    done = run(built, *python(code), options=options, env=environment(MKLDNN_OPCACHE_MEMORY="1G"))
+    assert done.stdout == "2M\n"
 
 
 # Misuse: one line, exit code 2, and nothing was started.
@@ -370,6 +380,8 @@ def test_evictions_are_told() -> None:
         (["--capacity", "-1"], {}, "capacity: expected a number"),
         ([], {"MKLDNN_OPCACHE": "al"}, "MKLDNN_OPCACHE: unknown scope 'al'"),
         ([], {"MKLDNN_OPCACHE_CAPACITY": "1e3"}, "MKLDNN_OPCACHE_CAPACITY: capacity: expected"),
+        (["--memory", "1.5G"], {}, "memory: expected bytes such as 1048576, 64K, 512M or 2G,"),
+        ([], {"MKLDNN_OPCACHE_MEMORY": "-1"}, "MKLDNN_OPCACHE_MEMORY: memory: expected bytes"),
         ([], {"MKLDNN_OPCACHE_ASSUME": "0.14"}, "MKLDNN_OPCACHE_ASSUME: expected one of v0.14, "),
         ([], {"MKLDNN_OPCACHE_STATS": "stderr"}, "MKLDNN_OPCACHE_STATS is set to 'stderr'"),
         (["--stats", "/dev/null/x"], {}, "--stats /dev/null/x: /dev/null is not a folder"),
@@ -403,7 +415,7 @@ def test_no_command_is_a_misuse(layout: Layout) -> None:
 def test_absent_library_is_named(layout: Layout, tmp_path: Path) -> None:
     toolchain = load_toolchain(layout.toolchain)
     with pytest.raises(HarnessError) as caught:
-        launcher.preloaded(Layout(tmp_path), toolchain, {}, None, None)
+        launcher.preloaded(Layout(tmp_path), toolchain, {}, None, None, None)
     assert str(caught.value) == "build/lib/libmkldnn_opcache.so not found: run make build first"
 
 
@@ -413,7 +425,7 @@ def test_paths_that_cannot_be_preloaded(built: Layout, tmp_path: Path, name: str
     other.library.parent.mkdir(parents=True)
     shutil.copy(built.library, other.library)
     with pytest.raises(HarnessError, match="LD_PRELOAD takes no blank"):
-        launcher.preloaded(other, load_toolchain(built.toolchain), {}, None, None)
+        launcher.preloaded(other, load_toolchain(built.toolchain), {}, None, None, None)
 
 
 def test_statistics_that_cannot_be_written_after_all(layout: Layout, tmp_path: Path) -> None:

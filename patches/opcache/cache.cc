@@ -29,6 +29,7 @@ std::atomic<uint64_t> g_next_serial(1);
 // is released later is taken off twice.
 std::atomic<ptrdiff_t> g_primitive_count(0);
 std::atomic<ptrdiff_t> g_descriptor_count(0);
+std::atomic<ptrdiff_t> g_primitive_bytes(0);  // live and idle, memory objects among them
 
 // Descriptors that a new one beyond the bound has looked at. MXNet may hold any number of them: to
 // pass over all at every miss would make each miss slower than the last. Of those that nobody holds
@@ -61,11 +62,6 @@ void count(Op op, OpField field, uint64_t n) {
   if (t_cache != nullptr) t_cache->counters().ops[op][field].add(n);
 }
 
-// Held by its owner's table alone; to be asked by the owner.
-bool unused(const Descriptor *d) {
-  return d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1;
-}
-
 void drop_substitute(Primitive *p) {
   if (p->substitute == nullptr) return;
   lib().primitive_destroy(p->substitute);
@@ -77,6 +73,7 @@ void destroy_primitive(Primitive *p, Op op) {
   drop_substitute(p);
   g_primitives.erase(p->real);
   if (p->bindings > 0) g_primitive_count.fetch_sub(1, std::memory_order_relaxed);
+  g_primitive_bytes.fetch_sub(static_cast<ptrdiff_t>(p->bytes), std::memory_order_relaxed);
   const uint64_t start = ticks();
   lib().primitive_destroy(p->real);
   for (int i = 0; i < p->bindings; ++i) lib().primitive_destroy(p->binding[i].own);
@@ -152,6 +149,8 @@ class Registry {
     for (ThreadCache *c = first_; c != nullptr; c = c->next_) {
       total->add(c->counters_);
       population->idle_primitives += c->idle_primitives_.load(std::memory_order_relaxed);
+      population->idle_bytes += c->idle_bytes_.load(std::memory_order_relaxed);
+      population->descriptor_bytes += c->descriptor_bytes_.load(std::memory_order_relaxed);
       ++population->threads;
     }
     pthread_mutex_unlock(&mutex_);
@@ -209,6 +208,10 @@ class Registry {
         g_descriptor_count.fetch_sub(
             static_cast<ptrdiff_t>(c->descriptor_count_.load(std::memory_order_relaxed)),
             std::memory_order_relaxed);
+        const size_t idle = c->idle_bytes_.load(std::memory_order_relaxed);
+        g_primitive_bytes.fetch_sub(static_cast<ptrdiff_t>(idle), std::memory_order_relaxed);
+        c->discharge(&c->idle_bytes_, idle);
+        c->discharge(&c->descriptor_bytes_, c->descriptor_bytes_.load(std::memory_order_relaxed));
       }
       c = next;
     }
@@ -237,6 +240,10 @@ ThreadCache::ThreadCache()
       live_primitives_(0),
       idle_primitives_(0),
       descriptor_count_(0),
+      bounded_(memory_bound() != kNoMemoryBound),
+      clock_(0),
+      idle_bytes_(0),
+      descriptor_bytes_(0),
       has_returned_(false),
       returned_(nullptr),
       orphaned_(false),
@@ -306,7 +313,7 @@ Descriptor *ThreadCache::find(const Key &key, uint64_t hash) {
       d->references.fetch_add(1, std::memory_order_relaxed);
       // Far from the bound the order does not matter yet, and keeping it costs three cache misses:
       // it starts to be kept when half of the room is taken.
-      if (capacity() < 64 || reached(g_descriptor_count, capacity() / 2)) descriptors_.touch(d);
+      if (bounded_ || capacity() < 64 || reached(g_descriptor_count, capacity() / 2)) touch(d);
       return d;
     }
   }
@@ -353,10 +360,10 @@ void ThreadCache::erase_slot(Descriptor *d) {
 }
 
 Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_desc_t real_pd,
-                                Op op, uint64_t cost_ticks) {
+                                Op op, uint64_t cost_ticks, size_t bytes) {
   evict_idle_descriptors(1, kLooks);
-  const size_t bytes = sizeof(Descriptor) + key.size() * sizeof(uint32_t);
-  Descriptor *d = grow() ? static_cast<Descriptor *>(allocate_record(bytes)) : nullptr;
+  const size_t record = sizeof(Descriptor) + key.size() * sizeof(uint32_t);
+  Descriptor *d = grow() ? static_cast<Descriptor *>(allocate_record(record)) : nullptr;
   if (d == nullptr) return nullptr;
   d->real = real_pd;
   d->owner.store(this, std::memory_order_relaxed);
@@ -370,6 +377,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
                      lib().primitive_desc_query(real_pd, mkldnn_query_num_of_outputs_s32, 0,
                                                 &d->outputs) == mkldnn_success;
   d->descriptor_ticks = cost_ticks;
+  d->bytes = heap_bytes(record) + bytes;
   d->key_size = key.size();
   memcpy(d->key, key.words(), key.size() * sizeof(uint32_t));
   if (!known || !g_descriptors.insert(real_pd, d)) {
@@ -382,7 +390,12 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
   slots_[i].hash = hash;
   slots_[i].descriptor = d;
   descriptors_.push_front(d);
+  d->used = ++clock_;
   descriptor_count_.store(descriptors_.size(), std::memory_order_relaxed);
+  if (bounded_) {
+    charge(&descriptor_bytes_, d->bytes);
+    keep_within_memory();
+  }
   return d;
 }
 
@@ -394,9 +407,10 @@ Descriptor *ThreadCache::localize(Descriptor *other) {
   if (d == nullptr) {
     mkldnn_primitive_desc_t copy = nullptr;
     const uint64_t start = ticks();
+    const Metering metering(&ledger_);
     if (lib().primitive_desc_clone(&copy, other->real) != mkldnn_success) return nullptr;
     const Op op = op_of(other);
-    d = insert(key, other->hash, copy, op, ticks() - start);
+    d = insert(key, other->hash, copy, op, ticks() - start, metering.bytes(kDescriptorPrice));
     if (d == nullptr) {
       lib().primitive_desc_destroy(copy);
       return nullptr;
@@ -412,7 +426,12 @@ Descriptor *ThreadCache::localize(Descriptor *other) {
 }
 
 Primitive *ThreadCache::acquire(Descriptor *d) {
-  if (has_returned_.load(std::memory_order_acquire)) drain_returned();
+  if (has_returned_.load(std::memory_order_acquire)) {
+    // What comes home may push others out, but not this one: the table alone may hold it.
+    retain(d);
+    drain_returned();
+    d->references.fetch_sub(1, std::memory_order_relaxed);
+  }
   Primitive *p = d->first_idle;
   if (p == nullptr) return nullptr;
   d->first_idle = p->next;
@@ -426,6 +445,10 @@ bool ThreadCache::adopt(Primitive *p) {
   p->owner = this;
   if (!g_primitives.insert(p->real, p)) return false;
   if (p->bindings > 0) g_primitive_count.fetch_add(1, std::memory_order_relaxed);
+  g_primitive_bytes.fetch_add(static_cast<ptrdiff_t>(p->bytes), std::memory_order_relaxed);
+#ifdef OPCACHE_FAULT_EVICT_LIVE
+  newest_ = p;
+#endif
   ++p->descriptor->live_primitives;
   add_live(1);
   return true;
@@ -434,10 +457,12 @@ bool ThreadCache::adopt(Primitive *p) {
 // How many primitives, and descriptors, a thread may keep although the bound is reached. It can
 // destroy only its own: without a share, one thread that filled the cache and then sleeps would
 // leave the others none.
-size_t ThreadCache::own_share() {
+size_t ThreadCache::share_of(size_t bound) {
   const size_t threads = Registry::get().threads();
-  return threads == 1 ? 0 : capacity() / threads;
+  return threads == 1 ? 0 : bound / threads;
 }
+
+size_t ThreadCache::own_share() { return share_of(capacity()); }
 
 void ThreadCache::make_room() {
   const size_t share = own_share();
@@ -463,10 +488,12 @@ void ThreadCache::take_back(Primitive *p) {
   // of the list, whose upkeep costs more cache misses than they save.
   if (p->bindings == 0) {
     ++idle_memory_;
+    if (bounded_) charge_idle(p);
     return;
   }
   idle_.push_front(p);
   idle_primitives_.store(idle_.size(), std::memory_order_relaxed);
+  if (bounded_) charge_idle(p);  // and p may be gone
   evict_idle_primitives();
 }
 
@@ -493,6 +520,7 @@ void ThreadCache::evict_idle_primitives() {
 
 // Takes a primitive off the books of the idle ones; the descriptor's list is the caller's business.
 void ThreadCache::forget_idle(Primitive *p) {
+  if (bounded_) discharge(&idle_bytes_, p->bytes);
   if (p->bindings == 0) {
     --idle_memory_;
     return;
@@ -549,6 +577,7 @@ void ThreadCache::follow() {
   // In the middle of a creation, called back by the real library: later.
   if (busy) return;
   followed_ = g_settings.demands.load(std::memory_order_acquire);
+  count_bytes();
   drain_returned();
   const uint32_t clears = g_settings.clears.load(std::memory_order_relaxed);
   if (clears != cleared_) drop_idle();
@@ -560,6 +589,7 @@ void ThreadCache::follow() {
     before = descriptors_.size();
     evict_idle_descriptors(0, descriptors_.size());
   }
+  if (bounded_) keep_within_memory();
 }
 
 void ThreadCache::drop_idle() {
@@ -583,6 +613,7 @@ void ThreadCache::drop(Descriptor *d) {
   while (d->first_idle != nullptr) destroy_idle(d->first_idle);
   erase_slot(d);
   descriptors_.remove(d);
+  if (bounded_) discharge(&descriptor_bytes_, d->bytes);
   descriptor_count_.store(descriptors_.size(), std::memory_order_relaxed);
   if (last_convolution == d) last_convolution = nullptr;
   drop_reference(d);
@@ -601,6 +632,7 @@ void ThreadCache::shut_down() {
   for (Descriptor *d = descriptors_.first(); d != nullptr;) {
     Descriptor *const next = d->recency.next;
     while (d->first_idle != nullptr) destroy_idle(d->first_idle);
+    if (bounded_) discharge(&descriptor_bytes_, d->bytes);
     d->owner.store(nullptr, std::memory_order_relaxed);
     // One with live primitives keeps the table's reference; the last of them drops it.
     if (d->live_primitives == 0) drop_reference(d);
@@ -637,7 +669,12 @@ void retain(Descriptor *d) {
   d->references.fetch_add(1, std::memory_order_relaxed);
 }
 
-void release(Descriptor *d) { drop_reference(d); }
+void release(Descriptor *d) {
+  ThreadCache *const owner = d->owner.load(std::memory_order_relaxed);
+  drop_reference(d);
+  // It may be idle now.
+  if (owner != nullptr && owner == t_cache && owner->bounded_) owner->keep_within_memory();
+}
 
 void release(Primitive *p) {
   ThreadCache *const owner = p->owner;
@@ -702,6 +739,8 @@ size_t stats_json(char *buffer, size_t size) {
   identity.active = identity.recognised && scope_in_force() != kNoOps && Registry::get().usable();
   identity.scope = scope;
   identity.capacity = capacity();
+  identity.memory = memory_bound();
+  identity.metered = metered();
   identity.shadow_rate = options().shadow_rate;
   Counters now;
   Population population = {};
@@ -712,6 +751,8 @@ size_t stats_json(char *buffer, size_t size) {
   population.live_primitives =
       primitives > population.idle_primitives ? primitives - population.idle_primitives : 0;
   population.descriptors = population_of(g_descriptor_count);
+  const uint64_t bytes = population_of(g_primitive_bytes);
+  population.live_bytes = bytes > population.idle_bytes ? bytes - population.idle_bytes : 0;
   pthread_mutex_lock(&registry.base_mutex);
   const size_t needed = write_json(buffer, size, identity, now, registry.base, population);
   pthread_mutex_unlock(&registry.base_mutex);

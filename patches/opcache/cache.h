@@ -14,6 +14,7 @@
 
 #include "key.h"
 #include "lru.h"
+#include "meter.h"
 #include "pointer_map.h"
 #include "stats.h"
 
@@ -52,6 +53,8 @@ struct Descriptor {
   uint64_t descriptor_ticks;  // what creating it really cost
   uint64_t primitive_ticks;   // what creating a primitive of it really cost, last time
   Link<Descriptor> recency;   // owner only
+  uint64_t used;              // owner only: when it came to the front of that list
+  size_t bytes;               // this record and the real descriptor
   int layout_count;
   Layout layouts[8];         // owner only; the first layout_count are known
   Descriptor *layout_of[8];  // with a reference each
@@ -81,6 +84,8 @@ struct Primitive {
   mkldnn_primitive_t substitute;
   int inputs;
   int bindings;        // inputs, then outputs; 0 for a memory object
+  size_t bytes;        // this record, the real primitive and its memory objects
+  uint64_t used;       // owner only: when it became idle; kept under a bound on memory
   Binding binding[1];  // `bindings` of them
 };
 
@@ -110,14 +115,17 @@ class ThreadCache {
   // True while the real library creates something for this thread: what it calls back through the
   // exported functions is its own business, and the scratch key is in use.
   bool busy;
+  // What a creation of this thread's is measured with.
+  Ledger *ledger() { return &ledger_; }
   // A buffer for building a key without allocating; the next call reuses it.
   Key &scratch_key() { return key_; }
 
   // Descriptors. find and insert return one with a reference for the caller.
   Descriptor *find(const Key &key, uint64_t hash);
-  // Takes ownership of `real`; on nullptr (memory is short) it stays the caller's.
+  // Takes ownership of `real`, which takes `bytes`; on nullptr (memory is short) it stays the
+  // caller's.
   Descriptor *insert(const Key &key, uint64_t hash, mkldnn_primitive_desc_t real, Op op,
-                     uint64_t cost_ticks);
+                     uint64_t cost_ticks, size_t bytes);
   // This thread's equal of another thread's descriptor, without a reference for the caller;
   // nullptr when it cannot be made.
   Descriptor *localize(Descriptor *other);
@@ -159,7 +167,17 @@ class ThreadCache {
   void forget_idle(Primitive *primitive);
   void destroy_idle(Primitive *primitive);
   void evict_last();
+  static size_t share_of(size_t bound);
   static size_t own_share();
+  // The bound on memory (memory_bound.cc).
+  void count_bytes();
+  void charge(std::atomic<size_t> *account, size_t bytes);
+  void discharge(std::atomic<size_t> *account, size_t bytes);
+  void charge_idle(Primitive *primitive);
+  void touch(Descriptor *descriptor);
+  bool over_memory() const;
+  Descriptor *least_recently_used_descriptor(const Primitive *primitive);
+  void keep_within_memory();
   // Returns the new number of live primitives.
   uint64_t add_live(int n);
   void drop(Descriptor *descriptor);
@@ -176,6 +194,13 @@ class ThreadCache {
   std::atomic<uint64_t> live_primitives_;   // written by the owner, or under mutex_ once orphaned
   std::atomic<uint64_t> idle_primitives_;   // idle_.size(), for other threads to read
   std::atomic<uint64_t> descriptor_count_;  // descriptors_.size(), likewise
+#ifdef OPCACHE_FAULT_EVICT_LIVE
+  Primitive *newest_ = nullptr;  // the last one made
+#endif
+  bool bounded_;                          // by memory: the bytes are counted
+  uint64_t clock_;                        // of recency
+  std::atomic<size_t> idle_bytes_;        // what the bound is on; written by the owner
+  std::atomic<size_t> descriptor_bytes_;  // of those in the table
   std::atomic<bool> has_returned_;
   pthread_mutex_t mutex_;  // guards returned_ and orphaned_
   Primitive *returned_;    // released elsewhere, waiting for the owner
@@ -185,6 +210,7 @@ class ThreadCache {
   void *spares_[kSpareCount];
   uint32_t calls_;
   Counters counters_;
+  Ledger ledger_;
   Key key_;
 };
 
@@ -209,6 +235,11 @@ Primitive *find_primitive(const_mkldnn_primitive_t handle);
 void retain(Descriptor *descriptor);
 void release(Descriptor *descriptor);
 void release(Primitive *primitive);
+
+// Held by its owner's table alone; to be asked by the owner.
+inline bool unused(const Descriptor *d) {
+  return d->live_primitives == 0 && d->references.load(std::memory_order_acquire) == 1;
+}
 
 // True when some descriptor or primitive is cached anywhere (an engine must then stay).
 bool anything_cached();

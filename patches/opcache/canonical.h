@@ -142,13 +142,19 @@ mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
   }
   mkldnn_primitive_desc_t pd = nullptr;
   uint64_t cost_ticks = 0;
-  const mkldnn_status_t status =
-      create_timed(cache, op, [&] { return source.create(&pd); }, &cost_ticks);
+  size_t bytes = 0;
+  const auto measured = [&] {
+    const Metering metering(cache->ledger());
+    const mkldnn_status_t status = source.create(&pd);
+    bytes = metering.bytes(kDescriptorPrice);
+    return status;
+  };
+  const mkldnn_status_t status = create_timed(cache, op, measured, &cost_ticks);
   time.real_ticks += cost_ticks;
   if (status != mkldnn_success) return status;  // a failure is not remembered
   *result = pd;
   if (!keyed) return status;
-  *found = cache->insert(cache->scratch_key(), hash, pd, op, cost_ticks);
+  *found = cache->insert(cache->scratch_key(), hash, pd, op, cost_ticks, bytes);
   if (*found == nullptr) count_bypass(cache, kOutOfMemory);
   return status;
 }

@@ -212,6 +212,14 @@ OPCACHE_API int mkldnn_opcache_set_capacity(size_t capacity) {
   return 0;
 }
 
+OPCACHE_API size_t mkldnn_opcache_get_memory(void) { return memory_bound(); }
+
+OPCACHE_API int mkldnn_opcache_set_memory(size_t bytes) {
+  if (!change_memory(bytes)) return 1;
+  ThreadCache::follow_settings();
+  return 0;
+}
+
 OPCACHE_API void mkldnn_opcache_pause(void) { begin_pause(); }
 
 OPCACHE_API int mkldnn_opcache_resume(void) { return end_pause() ? 0 : 1; }

@@ -94,9 +94,13 @@ mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int posi
       return status;
     }
     if (keyed) {
+      const Metering metering(cache->ledger());
       const mkldnn_primitive_desc_t pd = r.primitive_desc_iterator_fetch(it->real);
+      const size_t bytes = metering.bytes(kDescriptorPrice);
       const uint64_t cost_ticks = ticks() - start;
-      if (pd != nullptr) found = cache->insert(cache->scratch_key(), hash, pd, it->op, cost_ticks);
+      if (pd != nullptr) {
+        found = cache->insert(cache->scratch_key(), hash, pd, it->op, cost_ticks, bytes);
+      }
       if (found == nullptr) {
         count_bypass(cache, kOutOfMemory);
         if (pd != nullptr) r.primitive_desc_destroy(pd);

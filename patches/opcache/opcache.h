@@ -43,6 +43,16 @@ size_t mkldnn_opcache_get_capacity(void);
  * 0, descriptors that callers held then stay until the next clear. */
 int mkldnn_opcache_set_capacity(size_t capacity);
 
+/* Most bytes that what is idle may take, as MKLDNN_OPCACHE_MEMORY; 0 = off. */
+#define MKLDNN_OPCACHE_NO_MEMORY_BOUND ((size_t) - 1)
+size_t mkldnn_opcache_get_memory(void);
+
+/* 0 on success; 1, and nothing has changed, for more than 2^50 that is not
+ * MKLDNN_OPCACHE_NO_MEMORY_BOUND. What is idle beyond a lower bound is evicted as with
+ * mkldnn_opcache_set_capacity. What was made while there was no bound is counted at fixed prices,
+ * for it was not measured. */
+int mkldnn_opcache_set_memory(size_t bytes);
+
 /* Between the two nothing new comes from the cache, on any thread, and what is in it stays; a copy
  * of a descriptor that a caller holds from before is still a reference on that one. Pauses add up:
  * as many have to end as were begun. resume returns 1 when there is none to end, else 0. */

@@ -53,6 +53,29 @@ bool read_capacity(Options *o) {
   return true;
 }
 
+// A number of bytes, or of the unit behind it.
+bool read_memory(Options *o) {
+  o->memory = kNoMemoryBound;
+  const char *text = environment("MKLDNN_OPCACHE_MEMORY");
+  if (text == nullptr) return true;
+  char *unit = nullptr;
+  errno = 0;
+  const unsigned long long n = strtoull(text, &unit, 10);
+  static const char kUnits[] = "KMG";
+  const char *const known = unit[0] != '\0' ? strchr(kUnits, unit[0]) : nullptr;
+  const int shift = known != nullptr ? 10 * static_cast<int>(known - kUnits + 1) : 0;
+  const bool ends = unit[known != nullptr ? 1 : 0] == '\0';
+  if (text[0] < '0' || text[0] > '9' || !ends || errno != 0 || n > kMaxMemory >> shift) {
+    message(
+        "MKLDNN_OPCACHE_MEMORY=%s is not a number of bytes such as 1048576, 64K, 512M or 2G; not "
+        "caching",
+        text);
+    return false;
+  }
+  o->memory = static_cast<size_t>(n) << shift;
+  return true;
+}
+
 bool read_shadow_rate(Options *o) {
   o->shadow_rate = 0;
   const char *text = environment("MKLDNN_OPCACHE_SHADOW");
@@ -78,6 +101,7 @@ void read() {
             copy_text("MKLDNN_OPCACHE_STATS", stats, o->stats_path, sizeof(o->stats_path));
   ok = read_scope(o) && ok;
   ok = read_capacity(o) && ok;
+  ok = read_memory(o) && ok;
   ok = read_shadow_rate(o) && ok;
   o->trace = environment("MKLDNN_OPCACHE_TRACE") != nullptr;
   if (!ok) {

@@ -67,9 +67,10 @@ const_mkldnn_primitive_t *output_room(Primitive *p) {
 Primitive *new_record(Descriptor *d) {
   const int bindings = is_memory(d) ? 0 : d->inputs + d->outputs;
   const size_t bytes_each = sizeof(Binding) + sizeof(mkldnn_primitive_at_t);
-  Primitive *p = static_cast<Primitive *>(
-      allocate_record(sizeof(Primitive) + static_cast<size_t>(bindings) * bytes_each));
+  const size_t record = sizeof(Primitive) + static_cast<size_t>(bindings) * bytes_each;
+  Primitive *p = static_cast<Primitive *>(allocate_record(record));
   if (p == nullptr) return nullptr;
+  p->bytes = heap_bytes(record);
   p->descriptor = d;
   p->real_descriptor = d->real;
   p->inputs = bindings > 0 ? d->inputs : 0;
@@ -217,7 +218,10 @@ mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
   mkldnn_status_t status;
   {
     Busy busy(cache);
+    const Metering metering(cache->ledger());
     status = make_real(r, p);
+    p->bytes +=
+        metering.bytes(primitive_price(static_cast<Op>(d->op.load(std::memory_order_relaxed))));
   }
   if (status == mkldnn_success && !cache->adopt(p)) {
     r.primitive_destroy(p->real);

@@ -100,13 +100,6 @@ const Abi *recognise(const char *build_id) {
   return nullptr;
 }
 
-// Threads hold state of ours until they end, so our code must stay as long. A library of our own is
-// linked with -z nodelete; libmxnet.so is not.
-void stay_loaded() {
-  Dl_info self;
-  if (dladdr(&g_once, &self) != 0) dlopen(self.dli_fname, RTLD_NOLOAD | RTLD_NODELETE | RTLD_LAZY);
-}
-
 void resolve() {
   if (kInTree) stay_loaded();
   // NOLOAD: MXNet loads its libraries RTLD_LOCAL, so RTLD_NEXT would not see them, and a second
@@ -130,6 +123,8 @@ void resolve() {
   }
   struct link_map *map = nullptr;
   if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) {
+    g_functions.handle = handle;
+    g_functions.library = map;
     BuildIdSearch search = {map->l_addr, g_functions.build_id, sizeof(g_functions.build_id)};
     dl_iterate_phdr(find_build_id, &search);
   }
@@ -148,6 +143,14 @@ std::atomic<const Real *> g_real(nullptr);
 const Real *resolve_real() {
   pthread_once(&g_once, resolve);
   return g_real.load(std::memory_order_acquire);
+}
+
+// Threads hold state of ours until they end, so our code must stay as long. A library of our own is
+// linked with -z nodelete; libmxnet.so is not.
+bool stay_loaded() {
+  Dl_info self;
+  return dladdr(&g_once, &self) != 0 &&
+         dlopen(self.dli_fname, RTLD_NOLOAD | RTLD_NODELETE | RTLD_LAZY) != nullptr;
 }
 
 bool real_is_loaded() {

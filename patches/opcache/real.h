@@ -3,6 +3,7 @@
 #ifndef OPCACHE_REAL_H_
 #define OPCACHE_REAL_H_
 
+#include <link.h>
 #include <mkldnn.h>
 
 #include <atomic>
@@ -66,6 +67,8 @@ struct Real {
   int (*omp_get_max_threads)();  // of the OpenMP runtime that libmkldnn itself is linked to
   const Abi *abi;                // nullptr: not recognised, pass everything through
   char build_id[65];             // hexadecimal; empty when the library carries none
+  void *handle;                  // dlopen's
+  const struct link_map *library;
 };
 
 extern std::atomic<const Real *> g_real;
@@ -81,6 +84,9 @@ inline const Real *real() {
 
 // Tells whether this process has loaded a libmkldnn.so.0. Says nothing and decides nothing.
 bool real_is_loaded();
+
+// Makes sure that this library is never unloaded; false: it could be.
+bool stay_loaded();
 
 }  // namespace opcache
 

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options.h"
-
 namespace opcache {
 
 namespace {
@@ -24,7 +22,7 @@ class Lock {
 
 // To be called with the lock held, after every change.
 void put_in_force() {
-  const bool on = g_pauses == 0 && capacity() > 0;
+  const bool on = g_pauses == 0 && capacity() > 0 && memory_bound() > 0;
   g_settings.in_force.store(on ? g_scope : kNoOps, std::memory_order_relaxed);
 }
 
@@ -40,6 +38,7 @@ void start_settings() {
   g_scope = o.scope;
   memcpy(g_scope_text, o.scope_text, sizeof(g_scope_text));
   g_settings.capacity.store(o.capacity, std::memory_order_relaxed);
+  g_settings.memory.store(o.memory, std::memory_order_relaxed);
   put_in_force();
 }
 
@@ -70,6 +69,15 @@ bool change_capacity(size_t capacity) {
   if (capacity > kMaxCapacity) return false;
   Lock lock;
   g_settings.capacity.store(capacity, std::memory_order_relaxed);
+  put_in_force();
+  demand();
+  return true;
+}
+
+bool change_memory(size_t bytes) {
+  if (bytes > kMaxMemory && bytes != kNoMemoryBound) return false;
+  Lock lock;
+  g_settings.memory.store(bytes, std::memory_order_relaxed);
   put_in_force();
   demand();
   return true;

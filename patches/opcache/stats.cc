@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "options.h"
 #include "plain_numbers.h"
 #include "version.h"
 
@@ -110,6 +111,7 @@ void Counters::add(const Counters &other) {
   cache_ticks.add(other.cache_ticks.get());
   for (int i = 0; i < kBypassCount; ++i) bypasses[i].add(other.bypasses[i].get());
   for (int i = 0; i < kShadowFieldCount; ++i) shadow[i].add(other.shadow[i].get());
+  memory_evictions.add(other.memory_evictions.get());
 }
 
 void Counters::set(const Counters &other) {
@@ -119,6 +121,7 @@ void Counters::set(const Counters &other) {
   cache_ticks.set(other.cache_ticks.get());
   for (int i = 0; i < kBypassCount; ++i) bypasses[i].set(other.bypasses[i].get());
   for (int i = 0; i < kShadowFieldCount; ++i) shadow[i].set(other.shadow[i].get());
+  memory_evictions.set(other.memory_evictions.get());
 }
 
 uint64_t g_clock_ticks = 0;
@@ -179,7 +182,21 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
     w.text(", \"%s\": %llu", kShadowNames[i],
            static_cast<unsigned long long>(now.shadow[i].get() - base.shadow[i].get()));
   }
-  w.text("},\n \"totals\": {");
+  w.text("},\n \"memory\": ");
+  if (identity.memory == kNoMemoryBound) {
+    w.text("null");
+  } else {
+    w.text(
+        "{\"bound_bytes\": %zu, \"measured\": %s, \"idle_bytes\": %llu, \"descriptor_bytes\": "
+        "%llu, "
+        "\"live_bytes\": %llu, \"evictions\": %llu}",
+        identity.memory, identity.metered ? "true" : "false",
+        static_cast<unsigned long long>(population.idle_bytes),
+        static_cast<unsigned long long>(population.descriptor_bytes),
+        static_cast<unsigned long long>(population.live_bytes),
+        static_cast<unsigned long long>(now.memory_evictions.get() - base.memory_evictions.get()));
+  }
+  w.text(",\n \"totals\": {");
   write_op(&w, total);
   w.text(
       ", \"cache_ns\": %llu, \"live_primitives\": %llu, \"idle_primitives\": %llu, "

@@ -68,6 +68,7 @@ struct Counters {
   Counter cache_ticks;  // in this library itself, real calls not included
   Counter bypasses[kBypassCount];
   Counter shadow[kShadowFieldCount];
+  Counter memory_evictions;  // those among the evictions that the bound on memory asked for
 
   // Caller makes sure nobody else writes this one.
   void add(const Counters &other);
@@ -80,6 +81,10 @@ struct Population {
   uint64_t idle_primitives;
   uint64_t descriptors;
   uint64_t threads;
+  // Counted under a bound on memory.
+  uint64_t live_bytes;
+  uint64_t idle_bytes;
+  uint64_t descriptor_bytes;
 };
 
 struct Identity {
@@ -89,6 +94,8 @@ struct Identity {
   bool active;
   const char *scope;
   size_t capacity;
+  size_t memory;  // or kNoMemoryBound
+  bool metered;
   double shadow_rate;
 };
 

@@ -50,6 +50,9 @@ void fake_reuse_addresses(int on);
 void fake_call_back(int on);
 // Called at the start of every creation of a primitive; nullptr: nothing is.
 void fake_on_primitive_create(void (*hook)(void));
+// Each object of that type that is made from now on allocates so many bytes, and frees them when it
+// is destroyed.
+void fake_grow(FakeType type, size_t bytes);
 // What the fake's omp_get_max_threads says.
 void fake_set_max_threads(int n);
 // How many implementations an operation has; 3 unless set.

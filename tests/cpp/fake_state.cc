@@ -177,6 +177,11 @@ void fake_set_max_threads(int n) {
   State::get().max_threads = n;
 }
 
+void fake_grow(FakeType type, size_t bytes) {
+  Lock lock(State::get().mutex);
+  State::get().growth[type] = bytes;
+}
+
 void fake_call_back(int on) { State::get().calls_back = on != 0; }
 
 void fake_on_primitive_create(void (*hook)(void)) { State::get().on_primitive_create = hook; }

@@ -36,7 +36,11 @@ class SpinLock {
 // What opens every object: of a stream or an iterator this is what tells it from the library's own.
 struct Object {
   explicit Object(FakeType type) : tag(static_cast<size_t>(type) + 1) {}
+  // A copy has none of the original's growth.
+  Object(const Object &other) : tag(other.tag) {}
+  Object &operator=(const Object &) { return *this; }
   size_t tag;
+  void *growth = nullptr;  // what fake_grow asked for
 };
 
 struct Engine : Object {
@@ -120,10 +124,12 @@ class State {
     static std::vector<void *> *const dead = new std::vector<void *>;
     T *t = new (allocate(sizeof(T), dead)) T;
     born(t, type, dead);
+    if (growth[type] > 0) t->growth = ::operator new(growth[type]);
     return t;
   }
   template <class T>
   void destroy(T *t) {
+    ::operator delete(t->growth);
     t->~T();
     died(t);
   }
@@ -145,6 +151,7 @@ class State {
   long zero_paddings = 0;
   long created[kFakeTypes + 1] = {};
   long live[kFakeTypes + 1] = {};
+  size_t growth[kFakeTypes + 1] = {};
   std::map<std::string, long> calls;
   long misuses = 0;
   std::string first_misuse;

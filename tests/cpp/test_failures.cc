@@ -226,6 +226,7 @@ TEST(every_call_fails_cold) { check_scene("cold", "MKLDNN_OPCACHE=all"); }
 TEST(every_call_fails_warm) { check_scene("warm", "MKLDNN_OPCACHE=all"); }
 TEST(every_call_fails_scope_backward) { check_scene("warm", "MKLDNN_OPCACHE=backward"); }
 TEST(every_call_fails_off) { check_scene("cold", "MKLDNN_OPCACHE=off"); }
+TEST(every_call_fails_small_memory) { check_scene("warm", "MKLDNN_OPCACHE_MEMORY=40K"); }
 TEST(every_call_fails_small_capacity) { check_scene("warm", "MKLDNN_OPCACHE_CAPACITY=2"); }
 
 // A creation that failed is not remembered: the status comes back each time, and then it works.

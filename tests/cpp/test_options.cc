@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sstream>
+
 #include "folder.h"
 #include "opcache.h"
 #include "workload.h"
@@ -35,6 +37,13 @@ SCENE(settings) {
   const Stats stats;
   printf("%s|%s|%s|%g", stats.text("scope").c_str(), stats.text("active").c_str(),
          hit ? "hit" : "miss", stats["capacity"]);
+}
+
+SCENE(memory) {
+  Engine engine;
+  call(engine.handle, kReluBackward, 4);
+  const Stats stats;
+  printf("%s|%.17g", stats.text("active").c_str(), stats["memory/bound_bytes"]);
 }
 
 static void check_settings(const check::Environment &environment, const std::string &settings,
@@ -104,6 +113,60 @@ TEST(wrong_capacities_are_named) {
     CHECK_EQ(outcome.out.substr(0, 14), "off|false|miss");
     CHECK_EQ(outcome.err, std::string("opcache: MKLDNN_OPCACHE_CAPACITY=") + wrong +
                               " is not a number from 0 to 1073741824; not caching\n");
+  }
+}
+
+TEST(bounds_on_memory) {
+  const struct {
+    const char *text;
+    double bytes;
+    bool active;
+  } kGood[] = {{"1", 1, true},
+               {"64K", 65536, true},
+               {"512M", 536870912, true},
+               {"2G", 2147483648.0, true},
+               {"0064K", 65536, true},
+               {"1048576G", 1125899906842624.0, true},
+               {"0", 0, false},
+               {"0G", 0, false}};
+  for (const auto &good : kGood) {
+    const check::Outcome outcome =
+        check::run_scene("memory", {ASSUME, std::string("MKLDNN_OPCACHE_MEMORY=") + good.text});
+    std::ostringstream expected;
+    expected.precision(17);
+    expected << (good.active ? "true" : "false") << '|' << good.bytes;
+    CHECK_EQ(outcome.out, expected.str());
+    CHECK_EQ(outcome.err, "");
+  }
+  check_settings({"MKLDNN_OPCACHE_MEMORY="}, "all|true|hit|4096", "");
+}
+
+TEST(wrong_bounds_on_memory_are_named) {
+  for (const char *wrong : {"-1",
+                            "x",
+                            "1x",
+                            "1.5G",
+                            "1e3",
+                            "+1",
+                            " 1",
+                            "1 ",
+                            "1 M",
+                            "0x10",
+                            "K",
+                            "1k",
+                            "1KB",
+                            "1MM",
+                            "1T",
+                            "1125899906842625",
+                            "1048577G",
+                            "18446744073709551616",
+                            "99999999999999999999G",
+                            "lots",
+                            "%s%n"}) {
+    check_settings({std::string("MKLDNN_OPCACHE_MEMORY=") + wrong}, "off|false|miss|4096",
+                   std::string("opcache: MKLDNN_OPCACHE_MEMORY=") + wrong +
+                       " is not a number of bytes such as 1048576, 64K, 512M or 2G; not "
+                       "caching\n");
   }
 }
 

@@ -32,9 +32,11 @@ __all__ = [
     "clear",
     "disabled",
     "load",
+    "memory",
     "reset_stats",
     "scope",
     "set_capacity",
+    "set_memory",
     "set_scope",
     "stats",
 ]
@@ -46,6 +48,7 @@ OPERATORS = (
     *("pooling", "softmax", "reorder", "sum", "concat", "forward"),
 )
 _LONGEST_SCOPE = 256  # bytes, with the NUL
+_NO_MEMORY_BOUND = 2 ** (8 * ctypes.sizeof(ctypes.c_size_t)) - 1
 
 
 def stats() -> Dict[str, Any]:
@@ -121,6 +124,26 @@ def set_capacity(capacity: int) -> None:
     fits = 0 <= number <= sys.maxsize
     if not fits or library.mkldnn_opcache_set_capacity(number) != 0:
         raise ValueError(f"capacity: expected 0 to {2**30}, found {number}")
+
+
+def memory() -> Optional[int]:
+    """Return the most bytes that what is idle may take, None when any; 0 = off."""
+    size = int(loaded().mkldnn_opcache_get_memory())
+    return None if size == _NO_MEMORY_BOUND else size
+
+
+def set_memory(size: Optional[int]) -> None:
+    """Let what is idle take at most so many bytes from now on, any for None; 0 = off.
+
+    What is beyond it is evicted, by each thread its own, when ``clear`` would drop it.
+    Raises ValueError, and changes nothing, below 0 and above 2**50.
+    """
+    library = loaded()
+    number = _NO_MEMORY_BOUND if size is None else operator.index(size)
+    # ctypes cuts what does not fit.
+    fits = size is None or 0 <= number <= sys.maxsize
+    if not fits or library.mkldnn_opcache_set_memory(number) != 0:
+        raise ValueError(f"memory: expected 0 to {2**50} bytes, found {number}")
 
 
 @contextlib.contextmanager

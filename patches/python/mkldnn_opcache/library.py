@@ -67,6 +67,8 @@ def _declare(library: ctypes.CDLL) -> None:
         "set_scope": (number, (text, text, size)),
         "get_capacity": (size, ()),
         "set_capacity": (number, (size,)),
+        "get_memory": (size, ()),
+        "set_memory": (number, (size,)),
         "pause": (None, ()),
         "resume": (number, ()),
     }
