@@ -31,15 +31,6 @@ std::atomic<ptrdiff_t> g_primitive_count(0);
 std::atomic<ptrdiff_t> g_descriptor_count(0);
 std::atomic<ptrdiff_t> g_primitive_bytes(0);  // live and idle, memory objects among them
 
-// Descriptors that a new one beyond the bound has looked at. MXNet may hold any number of them: to
-// pass over all at every miss would make each miss slower than the last. Of those that nobody holds
-// at most a fifteenth of the held ones is then kept beyond the bound.
-#ifdef OPCACHE_FAULT_LOOK_AT_ALL
-const size_t kLooks = SIZE_MAX;
-#else
-const size_t kLooks = 16;
-#endif
-
 bool reached(const std::atomic<ptrdiff_t> &count, size_t bound) {
   return count.load(std::memory_order_relaxed) >= static_cast<ptrdiff_t>(bound);
 }
@@ -394,7 +385,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, mkldnn_primitive_
   descriptor_count_.store(descriptors_.size(), std::memory_order_relaxed);
   if (bounded_) {
     charge(&descriptor_bytes_, d->bytes);
-    keep_within_memory();
+    keep_within_memory(kLooks);
   }
   return d;
 }
@@ -566,7 +557,7 @@ void ThreadCache::evict_idle_descriptors(size_t room, size_t looks) {
       count(op_of(d), kEvictions, 1);
       drop(d);
     } else {
-      descriptors_.touch(d);
+      touch(d);
     }
     d = newer;
   }
@@ -589,7 +580,7 @@ void ThreadCache::follow() {
     before = descriptors_.size();
     evict_idle_descriptors(0, descriptors_.size());
   }
-  if (bounded_) keep_within_memory();
+  if (bounded_) keep_within_memory(descriptors_.size());
 }
 
 void ThreadCache::drop_idle() {
@@ -673,7 +664,7 @@ void release(Descriptor *d) {
   ThreadCache *const owner = d->owner.load(std::memory_order_relaxed);
   drop_reference(d);
   // It may be idle now.
-  if (owner != nullptr && owner == t_cache && owner->bounded_) owner->keep_within_memory();
+  if (owner != nullptr && owner == t_cache && owner->bounded_) owner->keep_within_memory(kLooks);
 }
 
 void release(Primitive *p) {

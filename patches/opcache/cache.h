@@ -92,6 +92,15 @@ struct Primitive {
 // Zeroed, and starting a cache line of its own; nullptr when memory is short. For free().
 void *allocate_record(size_t bytes);
 
+// Descriptors that a new one beyond a bound has looked at. MXNet may hold any number of them: to
+// pass over all at every miss would make each miss slower than the last. Of those that nobody holds
+// at most a fifteenth of the held ones is then kept beyond the bound.
+#ifdef OPCACHE_FAULT_LOOK_AT_ALL
+const size_t kLooks = SIZE_MAX;
+#else
+const size_t kLooks = 16;
+#endif
+
 class ThreadCache {
  public:
   // The calling thread's; made on first use. nullptr when memory, or what a thread needs of the
@@ -176,8 +185,8 @@ class ThreadCache {
   void charge_idle(Primitive *primitive);
   void touch(Descriptor *descriptor);
   bool over_memory() const;
-  Descriptor *least_recently_used_descriptor(const Primitive *primitive);
-  void keep_within_memory();
+  Descriptor *least_recently_used_descriptor(const Primitive *primitive, size_t looks);
+  void keep_within_memory(size_t looks);
   // Returns the new number of live primitives.
   uint64_t add_live(int n);
   void drop(Descriptor *descriptor);

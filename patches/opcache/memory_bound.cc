@@ -3,6 +3,8 @@
 // recently used goes first, and nothing that a caller holds.
 // The bound is for all threads together, but each can destroy only its own: as with the capacity,
 // one that has no more than its share keeps it.
+#include <algorithm>
+
 #include "cache.h"
 #include "real.h"
 #include "settings.h"
@@ -55,7 +57,7 @@ void ThreadCache::charge_idle(Primitive *p) {
   // Memory objects go with their descriptor.
   if (p->bindings == 0) touch(p->descriptor);
   charge(&idle_bytes_, p->bytes);
-  keep_within_memory();
+  keep_within_memory(kLooks);
 }
 
 void ThreadCache::touch(Descriptor *d) {
@@ -72,24 +74,22 @@ bool ThreadCache::over_memory() const {
 }
 
 // One that can give something, and was used before `primitive` was (nullptr: at any time).
-Descriptor *ThreadCache::least_recently_used_descriptor(const Primitive *primitive) {
+Descriptor *ThreadCache::least_recently_used_descriptor(const Primitive *primitive, size_t looks) {
   Descriptor *d = descriptors_.last();
-  // Those in use come to the front, once each.
-  const uint64_t now = clock_;
-  while (d != nullptr && d->used <= now && (primitive == nullptr || d->used < primitive->used)) {
-    Descriptor *const newer = d->recency.previous;
+  // What comes to the front is not to be met again.
+  for (size_t left = std::min(looks, descriptors_.size()); left > 0; --left) {
+    if (primitive != nullptr && d->used > primitive->used) return nullptr;
     // A descriptor stays as long as its primitives; memory objects are all alike and go with it.
-    if (op_of(d) == kMemory ? d->first_idle != nullptr || unused(d)
-                            : d->first_idle == nullptr && unused(d)) {
-      return d;
-    }
-    if (d->references.load(std::memory_order_relaxed) > 1 || d->live_primitives > 0) touch(d);
+    const bool gives = d->first_idle != nullptr ? op_of(d) == kMemory : unused(d);
+    if (gives) return d;
+    Descriptor *const newer = d->recency.previous;
+    touch(d);  // in use, or its primitives were used later
     d = newer;
   }
   return nullptr;
 }
 
-void ThreadCache::keep_within_memory() {
+void ThreadCache::keep_within_memory(size_t looks) {
   // In the middle of a creation, called back by the real library: the next call will.
   if (busy) return;
 #ifdef OPCACHE_FAULT_EVICT_LIVE
@@ -99,9 +99,9 @@ void ThreadCache::keep_within_memory() {
   while (over_memory()) {
     Primitive *const p = idle_.last();
 #ifdef OPCACHE_FAULT_RECENCY_BY_KIND
-    Descriptor *const d = p != nullptr ? nullptr : least_recently_used_descriptor(p);
+    Descriptor *const d = p != nullptr ? nullptr : least_recently_used_descriptor(p, looks);
 #else
-    Descriptor *const d = least_recently_used_descriptor(p);
+    Descriptor *const d = least_recently_used_descriptor(p, looks);
 #endif
     if (p == nullptr && d == nullptr) return;
     counters_.memory_evictions.add(1);
