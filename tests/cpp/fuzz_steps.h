@@ -45,6 +45,7 @@ namespace fuzz {
   X(destroy_stream, 2)    \
   X(change_scope, 0.4)    \
   X(change_capacity, 0.4) \
+  X(change_memory, 0.4)   \
   X(pause, 0.4)           \
   X(resume, 1)            \
   X(clear, 0.3)           \

@@ -173,6 +173,12 @@ bool Twin::change_capacity(Args a) {
   return mkldnn_opcache_set_capacity(kCapacities[a[0] % 8]) == 0;
 }
 
+bool Twin::change_memory(Args a) {
+  const size_t none = MKLDNN_OPCACHE_NO_MEMORY_BOUND;
+  const size_t kBytes[] = {none, none, 0, 1, 10000, 50000, 300000, none};
+  return mkldnn_opcache_set_memory(kBytes[a[0] % 8]) == 0;
+}
+
 bool Twin::pause(Args) {
   mkldnn_opcache_pause();
   ++pauses_;

@@ -29,5 +29,7 @@ TEST(scope_backward, ASSUME, "MKLDNN_OPCACHE=backward", "MKLDNN_OPCACHE_CAPACITY
 }
 TEST(scope_list, ASSUME, "MKLDNN_OPCACHE=deconvolution,reorder,pooling") { fuzz_it(700, true); }
 TEST(scope_off, ASSUME, "MKLDNN_OPCACHE=off") { fuzz_it(800, true); }
+TEST(memory_1, ASSUME, "MKLDNN_OPCACHE_MEMORY=1") { fuzz_it(1100, true); }
+TEST(memory_64k, ASSUME, "MKLDNN_OPCACHE_MEMORY=64K") { fuzz_it(1200, true); }
 TEST(changing_settings, ASSUME) { fuzz_it(900, false); }
 TEST(changing_settings_from_off, ASSUME, "MKLDNN_OPCACHE=off") { fuzz_it(1000, false); }

@@ -237,11 +237,16 @@ TEST(what_goes_is_given_back, MEMORY(6M), "MKLDNN_OPCACHE=activation") {
 TEST(both_bounds_hold, MEMORY(10M), "MKLDNN_OPCACHE_CAPACITY=3", "MKLDNN_OPCACHE=activation") {
   on_thread([] {
     Engine engine;
-    for (int n = 4; n < 14; ++n) call(engine.handle, kReluBackward, n);
-    CHECK(fake_live(kFakePrimitive) <= 3);
+    std::vector<std::unique_ptr<Described>> held;
+    const auto use = [&](int n) {
+      held.push_back(std::make_unique<Described>(engine.handle, kReluBackward, n));
+      Bound(engine.handle, held.back()->pd, 0).run();
+    };
+    for (int n = 4; n < 14; ++n) use(n);
+    CHECK_EQ(fake_live(kFakePrimitive), 3);
     CHECK_EQ(Stats()["memory/evictions"], 0);
     fake_grow(kFakePrimitive, 6 * kMiB);
-    for (int n = 20; n < 30; ++n) call(engine.handle, kReluBackward, n);
+    for (int n = 20; n < 30; ++n) use(n);
     CHECK_EQ(fake_live(kFakePrimitive), 1);
     CHECK(Stats()["memory/evictions"] >= 9);
   });
