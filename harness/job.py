@@ -102,11 +102,27 @@ class OperatorsJob:
 
 @dataclass(frozen=True)
 class ScenarioJob:
-    """Run a scenario, of harness/scenarios.py or thread_scenarios.py; hash what it computed."""
+    """Run a scenario of harness/scenarios.py, thread_ or fork_scenarios.py; hash its arrays."""
 
     name: str
     seed: int = 1
     steps: int = 4
+
+
+@dataclass(frozen=True)
+class ForkJob:
+    """Train a small network and fork ``forks`` times; parent and child both train on.
+
+    The parent takes one step a fork, each child ``child_steps`` from where the parent was. The
+    result holds ``hashes`` over what the ``parent`` and the ``children`` computed, the children's
+    ``exit_codes`` with their numbers, how many creations they avoided (``children_avoided``), and
+    samples over the run: ``resident_bytes`` and, with the cache, ``primitives`` and ``threads``
+    alive.
+    """
+
+    forks: int
+    seed: int = 1
+    child_steps: int = 2
 
 
 @dataclass(frozen=True)
@@ -165,6 +181,7 @@ Job = Union[
     HashJob,
     OperatorsJob,
     ScenarioJob,
+    ForkJob,
     DistTrainJob,
     ConvergeJob,
     DescribeJob,
@@ -175,6 +192,7 @@ _KINDS = {
     "hash": HashJob,
     "operators": OperatorsJob,
     "scenario": ScenarioJob,
+    "fork": ForkJob,
     "dist-train": DistTrainJob,
     "converge": ConvergeJob,
     "describe": DescribeJob,

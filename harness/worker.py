@@ -21,6 +21,8 @@ import numpy
 from harness import (
     atomic,
     dist_worker,
+    fork_scenarios,
+    fork_worker,
     library,
     operator_run,
     reading,
@@ -36,6 +38,7 @@ from harness.job import (
     ConvergeJob,
     DescribeJob,
     DistTrainJob,
+    ForkJob,
     HashJob,
     Job,
     OperatorsJob,
@@ -75,6 +78,8 @@ def run(job: Job) -> Dict[str, Any]:
         result = hash_training(job, cache)
     elif isinstance(job, ScenarioJob):
         result = hash_scenario(job, cache)
+    elif isinstance(job, ForkJob):
+        result = fork_worker.train(job, cache)
     elif isinstance(job, DistTrainJob):
         result = dist_worker.train(job, cache)
     elif isinstance(job, ConvergeJob):
@@ -132,7 +137,8 @@ def check_operators(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
 
 def hash_scenario(job: ScenarioJob, cache: Cache) -> Dict[str, Any]:
     """Run a scenario and hash every array of every step."""
-    found = scenarios.run_scenario(job, {**scenarios.SCENARIOS, **thread_scenarios.SCENARIOS})
+    known = {**scenarios.SCENARIOS, **thread_scenarios.SCENARIOS, **fork_scenarios.SCENARIOS}
+    found = scenarios.run_scenario(job, known)
     return {**found, "digest": _combined(found["hashes"]), "stats": library.counters(cache)}
 
 

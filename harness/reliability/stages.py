@@ -18,6 +18,7 @@ class Stage(NamedTuple):
 
 STAGES: Tuple[Stage, ...] = (
     Stage("threads", "harness.reliability.threads", "Threads: bits against stock"),
+    Stage("fork", "harness.reliability.fork", "Forks: parent and child go on, bits against stock"),
     Stage("hostile", "harness.reliability.hostile", "Hostile surroundings"),
     Stage("kill", "harness.reliability.kill", "SIGKILL at every step of writing files"),
     Stage("faults", "harness.reliability.faults", "Every call and every allocation fails"),

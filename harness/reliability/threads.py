@@ -39,7 +39,7 @@ class Case:
     quick_hosts: Tuple[str, ...] = ()
 
 
-_NAIVE = (("MXNET_ENGINE_TYPE", "NaiveEngine"),)
+NAIVE = (("MXNET_ENGINE_TYPE", "NaiveEngine"),)
 
 
 def _workers(count: int) -> Tuple[Tuple[str, str], ...]:
@@ -64,39 +64,44 @@ CASES = (
         # The batch normalisation of 1.3.1 does not repeat its bits on two.
         hosts=("1.4.1", "1.5.1.post0"),
     ),
-    Case("naive engine", "imperative", _NAIVE),
+    Case("naive engine", "imperative", NAIVE),
     Case("threads come and go, 4 engine workers", "threads-come-and-go", _workers(4)),
     Case(
         "threads come and go, naive engine",
         "threads-come-and-go",
-        _NAIVE,
+        NAIVE,
         quick_hosts=("1.5.1.post0",),
     ),
     Case(
         "destroyed on another thread, naive engine",
         "threads-destroyed-elsewhere",
-        _NAIVE,
+        NAIVE,
         quick_hosts=("1.4.1",),
     ),
     Case(
         "OpenMP threads and shapes change",
         "omp-threads-and-shapes-change",
-        _NAIVE,
+        NAIVE,
         omp_num_threads=4,
         steps=9,
         quick_hosts=("1.4.1",),
     ),
     # On 1.4.1 and 1.5.1 stock crashes or hangs: its own cache does not know the number of threads.
-    Case("OpenMP threads rise", "omp-threads-rise", _NAIVE, omp_num_threads=4, steps=8),
-    Case("OpenMP threads fall", "omp-threads-fall", _NAIVE, omp_num_threads=4, steps=6),
+    Case("OpenMP threads rise", "omp-threads-rise", NAIVE, omp_num_threads=4, steps=8),
+    Case("OpenMP threads fall", "omp-threads-fall", NAIVE, omp_num_threads=4, steps=6),
 )
 
 
 def run(context: Context) -> List[Finding]:
     """Run every case on its hosts, on stock and with the cache."""
+    return run_cases(context, CASES)
+
+
+def run_cases(context: Context, cases: Sequence[Case]) -> List[Finding]:
+    """Run those of the cases that a full or a quick run has, some at the same time."""
     pairs = [
         (case, host)
-        for case in CASES
+        for case in cases
         for host in context.hosts
         if (case.hosts is None or host in case.hosts)
         and (host in case.quick_hosts or not context.quick)

@@ -156,8 +156,11 @@ class Registry {
     pthread_mutex_init(&base_mutex, nullptr);
     // A thread-specific key, not a thread_local destructor: those of MXNet, which release cached
     // primitives, run before it.
-    usable_ = pthread_key_create(&key_, ThreadCache::end_of_thread) == 0 &&
-              pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    usable_ = pthread_key_create(&key_, ThreadCache::end_of_thread) == 0;
+#ifndef OPCACHE_FAULT_NO_ATFORK
+    usable_ =
+        usable_ && pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+#endif
   }
 
   static void before_fork() {
