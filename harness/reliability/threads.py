@@ -37,6 +37,7 @@ class Case:
     steps: int = 4
     hosts: Optional[Tuple[str, ...]] = None
     quick_hosts: Tuple[str, ...] = ()
+    timeout_s: float = TIMEOUT_S
 
 
 NAIVE = (("MXNET_ENGINE_TYPE", "NaiveEngine"),)
@@ -87,8 +88,8 @@ CASES = (
         quick_hosts=("1.4.1",),
     ),
     # On 1.4.1 and 1.5.1 stock crashes or hangs: its own cache does not know the number of threads.
-    Case("OpenMP threads rise", "omp-threads-rise", NAIVE, omp_num_threads=4, steps=8),
-    Case("OpenMP threads fall", "omp-threads-fall", NAIVE, omp_num_threads=4, steps=6),
+    Case("OpenMP threads rise", "omp-threads-rise", NAIVE, 4, steps=8, timeout_s=45),
+    Case("OpenMP threads fall", "omp-threads-fall", NAIVE, 4, steps=6, timeout_s=45),
 )
 
 
@@ -130,7 +131,7 @@ def _result(context: Context, case: Case, host: str, word: str) -> Result:
             host,
             parse_variant(word),
             threads,
-            TIMEOUT_S,
+            case.timeout_s,
             dict(case.environment),
             expect_hits=False,
         )
