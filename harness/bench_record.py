@@ -238,6 +238,14 @@ def load(path: Path) -> BenchRecord:
         except pydantic.ValidationError as error:
             raise HarnessError(f"{path}: line {number}: {first_fault(error)}") from error
     try:
-        return BenchRecord.model_validate({**header, "finished": finished})
+        run = BenchRecord.model_validate({**header, "finished": finished})
     except pydantic.ValidationError as error:
         raise HarnessError(f"{path}: line 1: {first_fault(error)}") from error
+    known = [series.name for series in run.settings.series]
+    for number, each in enumerate(run.finished, start=2):
+        if each.series not in known:
+            raise HarnessError(
+                f"{path}: line {number}: series: expected one of {', '.join(known)}, "
+                f"found {each.series!r:.60}"
+            )
+    return run

@@ -416,6 +416,13 @@ def test_checkpoints_of_a_wrong_form_are_refused(state: bytes, tmp_path: Path) -
     assert str(path) in refusal(READERS["checkpoint"], path)
 
 
+@pytest.mark.parametrize("name", ["a", "momentum:x", "momentum:", "parameter:", "momentum:-1"])
+def test_checkpoints_of_other_arrays_are_refused(name: str, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {name: numpy.ones(3, numpy.float32)}, {}, [])
+    said = refusal(READERS["checkpoint"], tmp_path / checkpoint.FILE)
+    assert "is no parameter and no momentum" in said
+
+
 def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
     arrays = {
         "a": numpy.arange(6, dtype=numpy.float32).reshape(2, 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -140,6 +141,11 @@ def test_foreign_schema(saved: Path) -> None:
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent.jsonl") == "No such file or directory"
     assert refusal(tmp_path) == "Is a directory"
+
+
+def test_process_of_a_series_that_was_not_asked_for(saved: Path) -> None:
+    changed(saved, 2, lambda sample: sample.update(series="another"))
+    assert re.fullmatch(r"line 2: series: expected one of .*, found 'another'", refusal(saved))
 
 
 def test_wrong_types(saved: Path) -> None:

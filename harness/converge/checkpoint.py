@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -22,6 +23,9 @@ from harness.errors import HarnessError
 
 FILE = "checkpoint.npz"
 _STATE = "state.json"
+
+# Momenta go by the number of their parameter.
+_NAME = re.compile(r"parameter:.+|momentum:[0-9]{1,6}", re.ASCII)
 
 Arrays = Dict[str, numpy.ndarray]
 
@@ -79,6 +83,9 @@ def _read(path: Path, arrays: bool) -> Tuple[Dict[str, Any], Arrays]:
         trained, epochs = state["trained"], state["epochs"]
         if not isinstance(trained, dict) or not all(isinstance(each, dict) for each in epochs):
             raise TypeError("what was trained, or an epoch, is no object")
+        for name in found:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r:.60} is no parameter and no momentum")
     except (KeyError, TypeError, ValueError) as error:
         raise HarnessError(
             f"{path}: expected a checkpoint, found damage ({error}): delete it to train anew"

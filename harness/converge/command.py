@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
+import pydantic
 from tqdm import tqdm
 
 from harness.bench_config import number, words
@@ -32,9 +33,10 @@ from harness.converge.record import (
     partings,
 )
 from harness.converge.record import load as record_of
+from harness.errors import HarnessError
 from harness.job import ConvergeJob
 from harness.layout import Layout, here
-from harness.record import Threads, opening, save, start_or_resume
+from harness.record import Threads, first_fault, opening, save, start_or_resume
 from harness.run import library_versions, parse_variant, run_worker
 
 _EXAMPLES = """examples:
@@ -252,7 +254,11 @@ def _take_epochs(
     if follow.progress(run.folder(task)).epochs <= len(old.epochs):
         return record
     epochs = checkpoint.epochs(run.folder(task))
-    curve = Curve.model_validate({**old.model_dump(), "epochs": epochs})
+    try:
+        curve = Curve.model_validate({**old.model_dump(), "epochs": epochs})
+    except pydantic.ValidationError as error:
+        path = run.folder(task) / checkpoint.FILE
+        raise HarnessError(f"{path}: {first_fault(error)}") from error
     record = record.with_curve(curve)
     save(record, path)
     for epoch in curve.epochs[len(old.epochs) :]:

@@ -157,7 +157,13 @@ def _restore(module: Any, arrays: checkpoint.Arrays) -> None:
     for name, array in arrays.items():
         kind, _, key = name.partition(":")
         values[kind][key] = mx.nd.array(array)
-    _, states = module.get_params()
+    parameters, states = module.get_params()
+    wanted = {name: array.shape for name, array in {**parameters, **states}.items()}
+    found = {name: array.shape for name, array in values["parameter"].items()}
+    if found != wanted:
+        raise HarnessError(
+            f"{checkpoint.FILE}: its parameters are not those of this network: delete it"
+        )
     module.set_params(
         {k: v for k, v in values["parameter"].items() if k not in states},
         {k: v for k, v in values["parameter"].items() if k in states},
