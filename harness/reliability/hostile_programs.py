@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding
-from harness.variables import ALL, ASSUME, CAPACITY, SCOPE, SHADOW, STATS, TRACE
+from harness.variables import ALL, ASSUME, CAPACITY, MEMORY, SCOPE, SHADOW, STATS, TRACE
 
 STAGE = "hostile"
 TIMEOUT_S = 120.0
@@ -45,6 +45,7 @@ class Outcome(NamedTuple):
 VALUES: Dict[str, Tuple[bytes, ...]] = {
     SCOPE: (b"All", b"on", b"backward,all", b",", b"lrn;pooling", b"0x1"),
     CAPACITY: (b"-1", b"0x10", b"1e3", b"99999999999999999999", b"1073741825", b"many"),
+    MEMORY: (b"-1", b"0x10", b"1e3", b"1.5G", b"1KB", b"K", b"99999999999999999999", b"all"),
     SHADOW: (b"-1", b"0x1", b"1.5", b"0,5", b"nan", b"yes"),
     STATS: (b"/nowhere/s", b"/", b"/dev/full", b"/dev/null/s"),
 }

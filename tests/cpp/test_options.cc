@@ -192,6 +192,9 @@ TEST(long_values_are_shown_in_short) {
   check_settings({"MKLDNN_OPCACHE_CAPACITY=" + much}, "off|false|miss|4096",
                  "opcache: MKLDNN_OPCACHE_CAPACITY=" + shown +
                      " is not a number from 0 to 1073741824; not caching\n");
+  check_settings({"MKLDNN_OPCACHE_MEMORY=" + much}, "off|false|miss|4096",
+                 "opcache: MKLDNN_OPCACHE_MEMORY=" + shown +
+                     " is not a number of bytes such as 1048576, 64K, 512M or 2G; not caching\n");
   check_settings(
       {"MKLDNN_OPCACHE_SHADOW=" + much}, "off|false|miss|4096",
       "opcache: MKLDNN_OPCACHE_SHADOW=" + shown + " is not a share from 0 to 1; not caching\n");
