@@ -169,6 +169,25 @@ class ConvergeJob:
 
 
 @dataclass(frozen=True)
+class SoakJob:
+    """Train the network of all seven operators on ``shapes`` different shapes, one by one.
+
+    Every shape is bound anew and trained ``steps`` steps. After every ``restart_every`` shapes
+    MXNet's worker threads end and others begin; 0 is never. The result holds ``digests``, one for
+    each shape over everything that was computed, and ``samples`` of the process after every
+    ``sample_every`` shapes: its memory in bytes, and the population of the cache. It stops early
+    when the machine has less memory left than ``stop_below_bytes``.
+    """
+
+    shapes: int
+    seed: int = 1
+    steps: int = 2
+    sample_every: int = 100
+    restart_every: int = 0
+    stop_below_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class DescribeJob:
     """Describe every network of the registry for one image of its paper's size; runs none."""
 
@@ -184,6 +203,7 @@ Job = Union[
     ForkJob,
     DistTrainJob,
     ConvergeJob,
+    SoakJob,
     DescribeJob,
 ]
 _KINDS = {
@@ -195,6 +215,7 @@ _KINDS = {
     "fork": ForkJob,
     "dist-train": DistTrainJob,
     "converge": ConvergeJob,
+    "soak": SoakJob,
     "describe": DescribeJob,
 }
 

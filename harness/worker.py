@@ -27,6 +27,7 @@ from harness import (
     operator_run,
     reading,
     scenarios,
+    soak_worker,
     thread_scenarios,
     train_worker,
     training,
@@ -43,6 +44,7 @@ from harness.job import (
     Job,
     OperatorsJob,
     ScenarioJob,
+    SoakJob,
     TrainJob,
     job_from_json,
 )
@@ -84,6 +86,8 @@ def run(job: Job) -> Dict[str, Any]:
         result = dist_worker.train(job, cache)
     elif isinstance(job, ConvergeJob):
         result = converge_train.train(job, cache)
+    elif isinstance(job, SoakJob):
+        result = soak_worker.soak(job, cache)
     elif isinstance(job, DescribeJob):
         result = describe_networks(cache)
     else:

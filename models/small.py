@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 
-def seven_ops(classes: int, prefix: str) -> Any:
+def seven_ops(classes: int, prefix: str, channels: int = 16) -> Any:
     """Build a network of a few thousand parameters that uses all seven operators.
 
-    Input (batch, 3, side, side) with side >= 16, output (batch, classes). The channel counts
-    are multiples of 8, so that MKL-DNN picks its blocked formats and needs reorders.
+    Input (batch, any, side, side) with side >= 8, output (batch, classes). Where ``channels``, of
+    every layer, are a multiple of 8, MKL-DNN picks its blocked formats and needs reorders.
     """
     from mxnet.gluon import nn
 
@@ -24,15 +24,15 @@ def seven_ops(classes: int, prefix: str) -> Any:
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(
-            nn.Conv2D(16, kernel_size=3, padding=1),
+            nn.Conv2D(channels, kernel_size=3, padding=1),
             nn.BatchNorm(),
             nn.Activation("relu"),
             LocalResponseNorm(),
             nn.MaxPool2D(pool_size=2, strides=2),
             # No bias: MXNet itself fails to add one to a deconvolution in a blocked layout.
-            nn.Conv2DTranspose(16, kernel_size=4, strides=2, padding=1, use_bias=False),
+            nn.Conv2DTranspose(channels, kernel_size=4, strides=2, padding=1, use_bias=False),
             nn.Activation("tanh"),
-            nn.Conv2D(16, kernel_size=3, strides=2, padding=1, use_bias=False),
+            nn.Conv2D(channels, kernel_size=3, strides=2, padding=1, use_bias=False),
             nn.AvgPool2D(pool_size=2, strides=2),
             nn.Activation("sigmoid"),
             nn.Flatten(),

@@ -26,6 +26,7 @@ FAMILIES = (
     ("shares", "harness.plots.shares"),
     ("cores", "harness.plots.cores"),
     ("curves", "harness.plots.curves"),
+    ("soak", "harness.plots.soak"),
 )
 _EXAMPLES = """examples:
   python -m harness plot

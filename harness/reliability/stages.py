@@ -22,4 +22,5 @@ STAGES: Tuple[Stage, ...] = (
     Stage("hostile", "harness.reliability.hostile", "Hostile surroundings"),
     Stage("kill", "harness.reliability.kill", "SIGKILL at every step of writing files"),
     Stage("faults", "harness.reliability.faults", "Every call and every allocation fails"),
+    Stage("soak", "harness.reliability.soak", "Ten thousand shapes: memory and bits"),
 )

@@ -66,7 +66,9 @@ void destroy_primitive(Primitive *p, Op op) {
   if (p->bindings > 0) g_primitive_count.fetch_sub(1, std::memory_order_relaxed);
   g_primitive_bytes.fetch_sub(static_cast<ptrdiff_t>(p->bytes), std::memory_order_relaxed);
   const uint64_t start = ticks();
+#ifndef OPCACHE_FAULT_LEAK_PRIMITIVE
   lib().primitive_destroy(p->real);
+#endif
   for (int i = 0; i < p->bindings; ++i) lib().primitive_destroy(p->binding[i].own);
   count(op, kDestroyTicks, ticks() - start);
   free(p);

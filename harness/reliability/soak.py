@@ -1,0 +1,250 @@
+"""Ten thousand shapes through all seven operators: memory stays where it was, bits are stock's.
+
+MXNet itself keeps primitives for every shape, in maps of its worker threads, and what it holds is
+never evicted. So both variants run with MXNet's own caches bounded: by its variable where a release
+has it, and by worker threads that end, as before every fork. Beside them runs stock as released.
+docs/reliability.md says whose which memory is.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from harness.job import SoakJob
+from harness.layout import Layout
+from harness.record import Threads
+from harness.reliability.context import Context, finding
+from harness.reliability.record import Figure, Finding
+from harness.run import STOCK, NotProven, WorkerFailed, parse_variant, run_worker
+from harness.soak_shapes import shapes
+
+STAGE = "soak"
+CACHED = "all"
+# A curve is called this, the variant and the way of MXNet's own caches.
+MEMORY = "memory, "
+BOUNDED, RELEASED = "bounded", "as released"
+_PROCESSES = 2
+_THREADS = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
+_STOP_BELOW_BYTES = 3 * 2**30
+
+# A worker's result, or why there is none.
+Result = Union[Mapping[str, Any], str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, and what is asked.
+
+    After ``settled`` shapes resident memory may grow by ``growth_most_percent`` until the last.
+    After every ``every`` shapes the process is sampled, then MXNet's workers start anew.
+    ``released`` is how many shapes each variant runs as released.
+    """
+
+    shapes: int
+    settled: int
+    every: int
+    growth_most_percent: float
+    capacity: int
+    memory_bytes: int
+    hosts: Tuple[str, ...]
+    released_hosts: Tuple[str, ...] = ()
+    released: Tuple[Tuple[str, int], ...] = ()
+    timeout_s: float = 7200.0
+    steps: int = 2
+
+    @property
+    def bounds(self) -> Dict[str, str]:
+        """The variables that bound what the library keeps."""
+        return {
+            "MKLDNN_OPCACHE_CAPACITY": str(self.capacity),
+            "MKLDNN_OPCACHE_MEMORY": str(self.memory_bytes),
+        }
+
+
+FULL = Plan(
+    shapes=10_000,
+    settled=2_000,
+    every=100,
+    growth_most_percent=5.0,
+    capacity=1024,
+    memory_bytes=12 * 2**20,
+    hosts=("1.3.1", "1.4.1"),
+    released_hosts=("1.4.1",),
+    released=((STOCK, 10_000), (CACHED, 2_000)),
+)
+# Memory is still settling then: the leak of a few KiB per shape is for the full run.
+QUICK = Plan(
+    shapes=300,
+    settled=150,
+    every=10,
+    growth_most_percent=15.0,
+    capacity=512,
+    memory_bytes=4 * 2**20,
+    hosts=("1.4.1",),
+    timeout_s=300.0,
+)
+_BYTES = ("idle_bytes", "descriptor_bytes")
+# MXNet 1.4 and 1.5 keep so many primitives of a kind; 1.3 does not know it.
+_MXNET_BOUND = {"MXNET_MKLDNN_CACHE_NUM": "16"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One process: ``word`` is its variant, ``way`` how MXNet's own caches are."""
+
+    host: str
+    word: str
+    way: str
+    shapes: int
+
+    @property
+    def name(self) -> str:
+        """The finding's subject."""
+        return f"{MEMORY}{STOCK if self.word == STOCK else 'cached'}, {self.way}"
+
+
+def run(context: Context) -> List[Finding]:
+    """Run every curve of the plan on the hosts that were asked for."""
+    plan = QUICK if context.quick else FULL
+    hosts = [host for host in plan.hosts if host in context.hosts]
+    if not hosts:
+        return [finding(STAGE, "hosts", "skip", f"runs on {', '.join(plan.hosts)} only")]
+    return run_plan(context.layout, plan, hosts, context.seed)
+
+
+def run_plan(
+    layout: Layout, plan: Plan, hosts: Sequence[str], seed: int, cached: str = CACHED
+) -> List[Finding]:
+    """Run a plan; ``cached`` is the variant that is compared with stock."""
+    curves = [Curve(h, word, BOUNDED, plan.shapes) for word in (cached, STOCK) for h in hosts]
+    curves += [
+        Curve(host, cached if word == CACHED else word, RELEASED, count)
+        for host in hosts
+        if host in plan.released_hosts
+        for word, count in plan.released
+    ]
+    with ThreadPoolExecutor(_PROCESSES) as pool:
+        results = dict(zip(curves, pool.map(lambda c: _result(layout, plan, c, seed), curves)))
+    found: List[Finding] = []
+    for host in hosts:
+        of_host = {curve: result for curve, result in results.items() if curve.host == host}
+        bounded = {c.word: result for c, result in of_host.items() if c.way == BOUNDED}
+        found += [judge_memory(plan, curve, result) for curve, result in of_host.items()]
+        found.append(judge_bits(plan, host, seed, bounded[STOCK], bounded[cached]))
+    return found
+
+
+def _result(layout: Layout, plan: Plan, curve: Curve, seed: int) -> Result:
+    bounded = curve.way == BOUNDED
+    job = SoakJob(
+        curve.shapes,
+        seed,
+        plan.steps,
+        sample_every=plan.every,
+        restart_every=plan.every if bounded else 0,
+        stop_below_bytes=0 if bounded else _STOP_BELOW_BYTES,
+    )
+    environment = {**plan.bounds, **(_MXNET_BOUND if bounded else {})}
+    variant = parse_variant(curve.word)
+    try:
+        return run_worker(
+            job,
+            layout,
+            curve.host,
+            variant,
+            _THREADS,
+            plan.timeout_s,
+            environment,
+            expect_hits=False,
+        )
+    except (WorkerFailed, NotProven) as error:
+        return str(error)
+
+
+def growth_percent(samples: Sequence[Mapping[str, int]], settled: int) -> Optional[float]:
+    """Return by how much resident memory ever grew after ``settled`` shapes; None: not so many."""
+    later = [each["resident_bytes"] for each in samples if each["shapes"] >= settled]
+    return 100 * (max(later) / later[0] - 1) if len(later) > 1 else None
+
+
+def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
+    """Return what a curve says of memory; what MXNet keeps by itself is recorded, not judged."""
+    stock = curve.word == STOCK
+    if isinstance(result, str):
+        lines = result.splitlines()
+        return finding(STAGE, curve.name, "fail", lines[0], curve.host, details=lines)
+    samples = result["samples"]
+    figures = _figures(samples)
+    grown = growth_percent(samples, plan.settled)
+    last = samples[-1]["shapes"]
+    if grown is not None:
+        figures["growth_percent"] = round(grown, 2)
+        change = f"{grown:+.1f} % from {plan.settled:,} to {last:,} shapes"
+    else:
+        change = f"{last:,} shapes"
+    if stock:
+        if last < curve.shapes:
+            change += ", stopped: memory of the machine ran short"
+        return finding(STAGE, curve.name, "pass", f"{change} (not judged)", curve.host, figures)
+    problems = []
+    evictions = result["stats"]["totals"]["evictions"]
+    figures["evictions"] = evictions
+    if evictions == 0:
+        problems.append("nothing was evicted: no bound was put to the test")
+    most_idle = max(each["idle_primitives"] for each in samples)
+    if most_idle > plan.capacity:
+        problems.append(f"{most_idle} idle primitives, expected at most {plan.capacity}")
+    # Not those of the descriptors, of which MXNet holds most.
+    idle_bytes = max(each["idle_bytes"] for each in samples)
+    if idle_bytes > plan.memory_bytes:
+        problems.append(f"{idle_bytes:,} bytes idle, expected at most {plan.memory_bytes:,}")
+    if curve.way == BOUNDED and (grown is None or grown > plan.growth_most_percent):
+        problems.append(f"{change}, expected at most {plan.growth_most_percent:g} %")
+    if problems:
+        return finding(STAGE, curve.name, "fail", problems[0], curve.host, figures, problems)
+    held = "" if curve.way == BOUNDED else f", {samples[-1]['live_primitives']:,} held by MXNet"
+    return finding(STAGE, curve.name, "pass", f"{change}{held}", curve.host, figures)
+
+
+def _figures(samples: Sequence[Mapping[str, int]]) -> Dict[str, Figure]:
+    """Return the curve, as lists over the samples."""
+    found: Dict[str, Figure] = {"shapes": [float(each["shapes"]) for each in samples]}
+    for name in ("resident", "unique"):
+        found[f"{name}_mib"] = [round(each[f"{name}_bytes"] / 2**20, 1) for each in samples]
+    for name in ("live_primitives", "idle_primitives", "descriptors", *_BYTES):
+        if name in samples[0]:
+            found[name] = [float(each[name]) for each in samples]
+    return found
+
+
+def judge_bits(plan: Plan, host: str, seed: int, stock: Result, cached: Result) -> Finding:
+    """Compare what every shape computed: output, gradients, parameters and states, as a digest."""
+    subject = "bits"
+    for each in (stock, cached):
+        if isinstance(each, str):
+            return finding(STAGE, subject, "fail", each.splitlines()[0], host)
+    assert not isinstance(stock, str) and not isinstance(cached, str)  # for the type checker
+    totals = cached["stats"]["totals"]
+    figures: Dict[str, Figure] = {
+        "shapes": len(stock["digests"]),
+        "different_digests": len(set(stock["digests"])),
+        "primitives_avoided": totals["primitives_avoided"],
+        "primitives_created": totals["primitives_created"],
+    }
+    problems = []
+    if not (stock["finite"] and cached["finite"]):
+        problems.append("not finite: an oracle of NaNs compares nothing")
+    if len(set(stock["digests"])) < plan.shapes:
+        problems.append("shapes with equal digests: the digest does not tell shapes apart")
+    if totals["primitives_avoided"] == 0:
+        problems.append("no creation was avoided: nothing was put to the test")
+    pairs = list(zip(shapes(seed, plan.shapes), stock["digests"], cached["digests"]))
+    parted = [shape for shape, a, b in pairs if a != b]
+    if parted or len(pairs) < plan.shapes:
+        problems.append(f"{len(parted)} of {len(pairs)} shapes differ from stock")
+        problems += [f"differs: {'x'.join(map(str, shape))}" for shape in parted[:10]]
+    if problems:
+        return finding(STAGE, subject, "fail", problems[0], host, figures, problems)
+    return finding(STAGE, subject, "pass", f"equal in {len(pairs):,} shapes", host, figures)
