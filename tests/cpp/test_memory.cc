@@ -1,6 +1,13 @@
 // The bound on memory: what is idle takes no more than it after any call, the least recently used
 // goes first whatever it is, and what is live stays. The fake's objects take what they are told to.
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -374,4 +381,35 @@ TEST(forked_child, MEMORY(6M), "MKLDNN_OPCACHE=activation") {
 TEST(called_back, MEMORY(1)) {
   fake_call_back(1);
   keeps_nothing();
+}
+
+// Where the system does not let libmkldnn's calls be counted, that is said once, and prices hold.
+SCENE(not_measured) {
+  // mprotect to PROT_READ | PROT_WRITE fails, as it may under a policy of the system's.
+  struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_READ | PROT_WRITE, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const struct sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
+  CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+  fake_grow(kFakePrimitive, kMiB);
+  Engine engine;
+  for (int n = 4; n < 34; ++n) call(engine.handle, kReluBackward, n);
+  const Stats stats;
+  CHECK_EQ(stats.text("memory/measured"), "false");
+  CHECK(kept() <= 1 * kMiB);
+  // A price of 64 KiB, and of 16 KiB for each of two descriptors, not what it took.
+  CHECK(fake_live(kFakePrimitive) > 8 && fake_live(kFakePrimitive) < 16);
+}
+
+TEST(what_cannot_be_measured_has_a_price) {
+  const check::Outcome outcome = check::run_scene("not_measured", {MEMORY(1M)});
+  CHECK_EQ(outcome.exit_code, 0);
+  CHECK_EQ(outcome.err,
+           "opcache: cannot measure how much memory libmkldnn.so.0 takes: the system does not "
+           "allow it; MKLDNN_OPCACHE_MEMORY goes by fixed prices instead\n");
 }
