@@ -7,7 +7,7 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc t
 	tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv build test bench tables plot report bench-dist microbench verify reliability \
+.PHONY: all help venv build test sanitize bench tables plot report bench-dist microbench verify reliability \
 	converge doctor source-patch check format clean distclean
 
 all: build
@@ -35,6 +35,7 @@ help:
 	@echo 'make source-patch'
 	@echo '                the cache as a patch for MXNet'"'"'s own source tree, in dist/'
 	@echo 'make test       C++ tests and pytest; PYTEST_ARGS="-k name" runs some of pytest only'
+	@echo 'make sanitize   C++ tests under AddressSanitizer, UBSan, LeakSanitizer and ThreadSanitizer'
 	@echo 'make check      formatters (without changing anything), linter, type checker'
 	@echo 'make format     formatters'
 	@echo 'make venv       .venv only'
@@ -54,6 +55,9 @@ build: venv
 test: build
 	$(if $(wildcard tests/cpp/Makefile),$(MAKE) -C tests/cpp test HEADERS=$(HEADERS) BUILD=$(CURDIR)/build)
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+sanitize: build
+	$(MAKE) -C tests/cpp sanitize HEADERS=$(HEADERS) BUILD=$(CURDIR)/build
 
 bench: build
 	@$(VENV_PYTHON) -m harness bench \

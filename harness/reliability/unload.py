@@ -1,0 +1,127 @@
+"""Clean ends: libraries opened and closed in every order, with primitives alive, threads in calls.
+
+A program opens MKL-DNN, the library and a client that stands for libmxnet.so, closes them in every
+order and ends in four ways. It must end by itself, with exit code 0 and nothing on stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from harness.build import make_cpp_test
+from harness.config import load_toolchain
+from harness.reliability.context import Context, finding
+from harness.reliability.record import Finding
+
+STAGE = "unload"
+TIMEOUT_S = 60.0
+_PROCESSES = 2
+
+LIBRARIES = ("OPCACHE", "MKLDNN", "CLIENT")
+# When the threads end: before closing, with main, one after all was closed, or in exit().
+MODES = ("quiet", "busy", "late", "exit")
+FAKE = "fake"
+# Numbers of enumerations that differ between releases: the format nchw, the algorithm relu.
+_NUMBERS: Dict[str, Tuple[str, str]] = {
+    "1.3.1": ("5", "8"),
+    "1.4.1": ("7", "8"),
+    "1.5.1.post0": ("7", "31"),
+}
+
+
+class Case(NamedTuple):
+    """One process; ``opened`` and ``closed`` are orders of LIBRARIES."""
+
+    opened: Tuple[str, ...]
+    closed: Tuple[str, ...]
+    mode: str
+
+    def name(self) -> str:
+        """Return the words that the program is started with."""
+        return f"{','.join(self.opened)} {','.join(self.closed)} {self.mode}"
+
+
+def cases(every_opening: bool) -> List[Case]:
+    """Return every order of closing, and of opening too or only that of a preloaded library."""
+    orders = list(itertools.permutations(LIBRARIES))
+    openings = orders if every_opening else [LIBRARIES]
+    return [Case(*each) for each in itertools.product(openings, orders, MODES)]
+
+
+def run(context: Context) -> List[Finding]:
+    """Run the orders on the fake MKL-DNN and on every host's."""
+    toolchain = load_toolchain(context.layout.toolchain)
+    program = make_cpp_test(context.layout, toolchain, "unload_program")
+    client = make_cpp_test(context.layout, toolchain, "unload_client.so")
+    make_cpp_test(context.layout, toolchain, "fake/libmkldnn.so.0")
+    folders = {FAKE: context.layout.build / "tests-cpp" / "fake"}
+    for host in context.hosts:
+        folders[host] = context.layout.stock(host) / "mxnet"
+    found = []
+    for host, folder in folders.items():
+        chosen = cases(every_opening=not context.quick)
+        environment = environment_of(context.layout.library, host, folder, client)
+        end = functools.partial(end_of, program, environment)
+        with ThreadPoolExecutor(_PROCESSES) as pool:
+            problems = list(pool.map(end, chosen))
+        found.append(judge(host, chosen, problems))
+    return found
+
+
+def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict[str, str]:
+    """Return what the program needs to find ``library`` and the MKL-DNN in ``folder``."""
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "MKLDNN": str(folder / "libmkldnn.so.0"),
+        "OPCACHE": str(library),
+        "CLIENT": str(client),
+        "CLIENT_ATEXIT": "1",
+    }
+    if host == FAKE:
+        environment["MKLDNN_OPCACHE_ASSUME"] = "v0.17.4"
+    else:
+        environment["CLIENT_NCHW"], environment["CLIENT_RELU"] = _NUMBERS[host]
+    return environment
+
+
+def end_of(program: Path, environment: Dict[str, str], case: Case) -> str:
+    """Return how a process failed to end cleanly; "" when it did."""
+    try:
+        done = subprocess.run(
+            [str(program), *case.name().split()],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{case.name()}: hangs"
+    if done.returncode == 0 and not done.stdout:
+        return ""
+    said = done.stdout.strip().splitlines()
+    return f"{case.name()}: exit code {done.returncode}: {said[-1] if said else ''}"
+
+
+def judge(host: str, chosen: Sequence[Case], problems: Sequence[str]) -> Finding:
+    """Return what the processes of one MKL-DNN say; a problem is "" where there is none."""
+    bad = [problem for problem in problems if problem]
+    subject = "every order of closing, threads " + ", ".join(MODES)
+    figures = {"processes": len(chosen), "failed": len(bad)}
+    name = "" if host == FAKE else host
+    if host == FAKE:
+        subject += ", before the counting fake"
+    if bad or not chosen:
+        summary = f"{len(bad)} of {len(chosen)} processes did not end cleanly"
+        return finding(STAGE, subject, "fail", summary, name, figures, bad[:20])
+    summary = f"{len(chosen)} processes ended cleanly"
+    return finding(STAGE, subject, "pass", summary, name, figures)

@@ -1,0 +1,135 @@
+// Stands for libmxnet.so: a shared library that calls MKL-DNN by its names, wherever the loader
+// finds them, and holds objects of it in static variables, whose destructors give them back after
+// main.
+#include <dlfcn.h>
+#include <mkldnn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace {
+
+void require(bool condition, const char *what) {
+  if (condition) return;
+  fprintf(stderr, "unload_client: %s\n", what);
+  abort();
+}
+
+// One engine for everything, as in MXNet; never destroyed.
+mkldnn_engine_t engine() {
+  static const mkldnn_engine_t e = [] {
+    mkldnn_engine_t made = nullptr;
+    require(mkldnn_engine_create(&made, mkldnn_cpu, 0) == mkldnn_success, "no engine");
+    return made;
+  }();
+  return e;
+}
+
+// A rectification over two memory objects, of `n` numbers.
+class Relu {
+ public:
+  explicit Relu(int n) : data_(static_cast<size_t>(2 * n), -1.0f) {
+    mkldnn_memory_desc_t md;
+    mkldnn_eltwise_desc_t op;
+    const int dims[] = {1, 1, 1, n};
+    // Numbers that differ from release to release.
+    const int nchw = getenv("CLIENT_NCHW") != nullptr ? atoi(getenv("CLIENT_NCHW")) : mkldnn_nchw;
+    const int relu = getenv("CLIENT_RELU") != nullptr ? atoi(getenv("CLIENT_RELU"))
+                                                      : static_cast<int>(mkldnn_eltwise_relu);
+    require(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32,
+                                    static_cast<mkldnn_memory_format_t>(nchw)) == mkldnn_success,
+            "no memory description");
+    require(mkldnn_eltwise_forward_desc_init(&op, mkldnn_forward_training,
+                                             static_cast<mkldnn_alg_kind_t>(relu), &md, 0,
+                                             0) == mkldnn_success,
+            "no description");
+    require(mkldnn_primitive_desc_create(&pd_, &op, engine(), nullptr) == mkldnn_success,
+            "no descriptor");
+    for (int i = 0; i < 2; ++i) {
+      mkldnn_primitive_desc_t layout = nullptr;
+      require(mkldnn_memory_primitive_desc_create(&layout, &md, engine()) == mkldnn_success,
+              "no layout");
+      require(mkldnn_primitive_create(&memory_[i], layout, nullptr, nullptr) == mkldnn_success,
+              "no memory object");
+      mkldnn_primitive_desc_destroy(layout);
+      mkldnn_memory_set_data_handle(memory_[i], data_.data() + i * n);
+    }
+    const mkldnn_primitive_at_t input = {memory_[0], 0};
+    const_mkldnn_primitive_t output = memory_[1];
+    require(mkldnn_primitive_create(&primitive_, pd_, &input, &output) == mkldnn_success,
+            "no primitive");
+  }
+  ~Relu() {
+    mkldnn_primitive_destroy(primitive_);
+    for (mkldnn_primitive_t m : memory_) mkldnn_primitive_destroy(m);
+    mkldnn_primitive_desc_destroy(pd_);
+  }
+  void run() {
+    mkldnn_stream_t stream = nullptr;
+    require(mkldnn_stream_create(&stream, mkldnn_eager) == mkldnn_success, "no stream");
+    require(mkldnn_stream_submit(stream, 1, &primitive_, nullptr) == mkldnn_success, "no submit");
+    require(mkldnn_stream_wait(stream, 1, nullptr) == mkldnn_success, "no wait");
+    mkldnn_stream_destroy(stream);
+  }
+
+ private:
+  std::vector<float> data_;
+  mkldnn_primitive_desc_t pd_ = nullptr;
+  mkldnn_primitive_t memory_[2] = {nullptr, nullptr};
+  mkldnn_primitive_t primitive_ = nullptr;
+};
+
+// Held until static destructors run: after main, or when this library is unloaded.
+struct Held {
+  ~Held() { delete relu; }
+  Relu *relu = nullptr;
+};
+Held g_held;
+std::atomic<bool> g_stop{false};
+
+void *work(void *) {
+  // Live ones and idle ones of this thread's, until it is told to end or the process does.
+  Relu own(24);
+  for (int i = 0; !g_stop; ++i) {
+    Relu other(8 + i % 5);
+    other.run();
+    own.run();
+  }
+  return nullptr;
+}
+
+void after_main() {
+  Relu late(40);
+  late.run();
+}
+
+pthread_t g_threads[2];
+
+}  // namespace
+
+extern "C" {
+
+// Leaves live and idle primitives behind, on this thread and on those that go on working.
+__attribute__((visibility("default"))) void client_start(int threads) {
+  Relu(16).run();
+  g_held.relu = new Relu(32);
+  g_held.relu->run();
+  for (int i = 0; i < threads; ++i) {
+    require(pthread_create(&g_threads[i], nullptr, work, nullptr) == 0, "no thread");
+  }
+  if (getenv("CLIENT_ATEXIT") != nullptr) atexit(after_main);
+}
+
+// Leaves an idle primitive behind on the calling thread.
+__attribute__((visibility("default"))) void client_touch(int) { Relu(48).run(); }
+
+__attribute__((visibility("default"))) void client_stop(int threads) {
+  g_stop = true;
+  for (int i = 0; i < threads; ++i) pthread_join(g_threads[i], nullptr);
+}
+
+}  // extern "C"
