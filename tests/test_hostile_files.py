@@ -608,6 +608,7 @@ _MAY = {
     "describe.py": "what MXNet says of a network",
     "verify/bitwise.py": "what a process of its own left",
     "fork_worker.py": "a pipe of its own, and what Linux says of itself",
+    "soak_worker.py": "what Linux says of itself",
     "atomic.py": "to write",
 }
 _READS = {"read_text", "read_bytes", "open", "load", "loads", "fdopen", "fromstring", "parse"}
