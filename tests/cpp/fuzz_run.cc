@@ -1,12 +1,8 @@
 #include "fuzz_run.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "fuzz_process.h"
 #include "fuzz_twin.h"
 #include "json.h"
 #include "opcache.h"
@@ -19,7 +15,6 @@ namespace {
 struct Shared {
   std::array<long, kSteps> done;
   long hits, misses, evictions;
-  char difference[4096];
 };
 
 long total(const json::Document &document, const std::string &name) {
@@ -36,26 +31,6 @@ void count_hits(Shared *shared) {
   shared->hits = total(document, "primitives_avoided") + total(document, "descriptors_avoided");
   shared->misses = total(document, "primitives_created") + total(document, "descriptors_created");
   shared->evictions = total(document, "evictions");
-}
-
-// The process itself: what the library says there is for who looks into a failure.
-[[noreturn]] void be(const Steps &steps, Shared *shared, int err) {
-  dup2(err, STDERR_FILENO);
-  alarm(60);
-  Twin twin;
-  twin.run(steps);
-  shared->done = twin.done();
-  count_hits(shared);
-  snprintf(shared->difference, sizeof(shared->difference), "%s", twin.difference().c_str());
-  _exit(twin.difference().empty() ? 0 : 1);
-}
-
-std::string read_all(FILE *file) {
-  std::string text;
-  char buffer[4096];
-  rewind(file);
-  for (size_t n; (n = fread(buffer, 1, sizeof(buffer), file)) > 0;) text.append(buffer, n);
-  return text;
 }
 
 std::string describe_failure(const Steps &steps) {
@@ -78,38 +53,26 @@ std::string describe_failure(const Steps &steps) {
 }  // namespace
 
 Outcome run_apart(const Steps &steps) {
-  void *const memory =
-      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  FILE *const err = tmpfile();
-  if (memory == MAP_FAILED || err == nullptr) {
-    perror("fuzz");
-    exit(2);
-  }
-  Shared *const shared = static_cast<Shared *>(memory);
+  static Shared *const shared = static_cast<Shared *>(shared_memory(sizeof(Shared)));
+  *shared = Shared();
   world(0);  // loads the reference once for all
-  fflush(nullptr);
-  const pid_t child = fork();
-  if (child < 0) {
-    perror("fuzz: fork");
-    exit(2);
-  }
-  if (child == 0) be(steps, shared, fileno(err));
-  int status = 0;
-  waitpid(child, &status, 0);
-  Outcome outcome = {};
-  outcome.ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  outcome.what = shared->difference;
+  const Ended ended = in_a_process(
+      [&] {
+        Twin twin;
+        twin.run(steps);
+        shared->done = twin.done();
+        count_hits(shared);
+        fprintf(stderr, "%s\n", twin.difference().c_str());
+        return twin.difference().empty() ? 0 : 1;
+      },
+      60);
+  Outcome outcome;
+  outcome.ok = ended.ok;
+  outcome.what = ended.what;
   outcome.done = shared->done;
   outcome.hits = shared->hits;
   outcome.misses = shared->misses;
   outcome.evictions = shared->evictions;
-  if (!outcome.ok && outcome.what.empty()) {
-    outcome.what = WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status))
-                                       : "exit code " + std::to_string(WEXITSTATUS(status));
-    outcome.what += "\n" + read_all(err);
-  }
-  fclose(err);
-  munmap(memory, sizeof(Shared));
   return outcome;
 }
 

@@ -1,10 +1,8 @@
-// Runs sequences in processes of their own, so that what one leaves behind or breaks does not touch
-// the next; finds a shortest one of those that fail.
+// Runs sequences on the fake, each in a process of its own.
 #ifndef OPCACHE_TESTS_FUZZ_RUN_H_
 #define OPCACHE_TESTS_FUZZ_RUN_H_
 
 #include <array>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,37 +12,12 @@ namespace fuzz {
 
 // What a process of its own came to.
 struct Outcome {
-  bool ok;
-  std::string what;  // the difference, or how the process died and what it wrote on stderr
-  std::array<long, kSteps> done;
-  long hits, misses, evictions;  // of descriptors and primitives, as the library counts them
+  bool ok = false;
+  std::string what;  // the difference, or how the process ended and what it wrote on stderr
+  std::array<long, kSteps> done = {};
+  long hits = 0, misses = 0, evictions = 0;  // of both kinds of object, as the library counts them
 };
 Outcome run_apart(const Steps &steps);
-
-// Leaves out items as long as `fails` still holds; calls it at most `tries` times.
-template <class T>
-std::vector<T> shortest(std::vector<T> items,
-                        const std::function<bool(const std::vector<T> &)> &fails,
-                        int tries = 2000) {
-  for (size_t chunk = (items.size() + 1) / 2; chunk > 0;) {
-    bool any = false;
-    for (size_t at = 0; at < items.size() && tries > 0;) {
-      std::vector<T> fewer(items.begin(), items.begin() + static_cast<long>(at));
-      const size_t end = at + chunk < items.size() ? at + chunk : items.size();
-      fewer.insert(fewer.end(), items.begin() + static_cast<long>(end), items.end());
-      --tries;
-      if (fails(fewer)) {
-        items = fewer;
-        any = true;
-      } else {
-        at += chunk;
-      }
-    }
-    // Once more at the last size: what one step needed may be gone.
-    if (chunk > 1 || !any || tries <= 0) chunk /= 2;
-  }
-  return items;
-}
 
 // Many sequences, one after the other, until one fails.
 struct Campaign {

@@ -49,13 +49,16 @@ struct Release {
   Algorithms algorithms;
 };
 
-const Algorithms kUpToV017 = {alg(8), alg(9), alg(17), alg(34), alg(40), alg(41), alg(65), alg(71)};
-const Algorithms kFromV018 = {alg(31),  alg(47),   alg(175),  alg(511),
-                              alg(767), alg(1023), alg(2815), alg(10)};
+const Algorithms kUpToV017 = {alg(8),  alg(9),  alg(17), alg(34), alg(40), alg(41),
+                              alg(65), alg(71), alg(66), alg(10), alg(11), alg(12),
+                              alg(13), alg(14), alg(15), alg(16)};
+const Algorithms kFromV018 = {alg(31),   alg(47),  alg(175),  alg(511), alg(767), alg(1023),
+                              alg(2815), alg(10),  alg(3071), alg(63),  alg(79),  alg(95),
+                              alg(111),  alg(127), alg(143),  alg(159)};
 const Release kReleases[] = {
-    {"v0.14", {5, 6, 8, 13, 15, 36}, kUpToV017},
-    {"v0.17.4", {7, 8, 33, 12, 16, 22}, kUpToV017},
-    {"v0.19", {7, 8, 37, 12, 16, 23}, kFromV018},
+    {"v0.14", {5, 6, 8, 13, 15, 36, 9}, kUpToV017},
+    {"v0.17.4", {7, 8, 33, 12, 16, 22, 34}, kUpToV017},
+    {"v0.19", {7, 8, 37, 12, 16, 23, 38}, kFromV018},
 };
 
 const Release &release() {

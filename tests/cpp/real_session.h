@@ -56,12 +56,13 @@ double number(const json::Document &document, const std::string &path);
 // What the tests use of the enumerations that have other numbers in another release than that of
 // the headers.
 struct Formats {
-  int nchw, nhwc, nChw8c, oi, oihw, goihw;
+  int nchw, nhwc, nChw8c, oi, oihw, goihw, nChw16c;
 };
 struct Algorithms {
   mkldnn_alg_kind_t relu, tanh, logistic;
   mkldnn_alg_kind_t pooling_max, pooling_avg_include_padding, pooling_avg_exclude_padding;
-  mkldnn_alg_kind_t lrn_across_channels, deconvolution_direct;
+  mkldnn_alg_kind_t lrn_across_channels, deconvolution_direct, lrn_within_channel;
+  mkldnn_alg_kind_t elu, square, abs, sqrt, linear, bounded_relu, soft_relu;
 };
 const Formats &formats();
 const Algorithms &algorithms();
@@ -163,7 +164,9 @@ class Session {
         at[i] = value(random_) * (random_() % 2 == 0 ? 1.0f : -1.0f);
       }
     } else {
-      memset(data->data, 0, data->bytes);
+      for (size_t i = 0; i < data->bytes; ++i) {
+        static_cast<unsigned char *>(data->data)[i] = static_cast<unsigned char>(random_());
+      }
     }
     buffers_.push_back(data);
     return data;
