@@ -23,6 +23,7 @@ STAGES: Tuple[Stage, ...] = (
     Stage("kill", "harness.reliability.kill", "SIGKILL at every step of writing files"),
     Stage("faults", "harness.reliability.faults", "Every call and every allocation fails"),
     Stage("soak", "harness.reliability.soak", "Ten thousand shapes: memory and bits"),
+    Stage("fuzz", "harness.reliability.fuzz", "Random calls and primitives"),
     Stage("unload", "harness.reliability.unload", "Libraries closed in every order"),
     Stage("sanitizers", "harness.reliability.sanitizers", "The C++ tests under sanitizers"),
 )

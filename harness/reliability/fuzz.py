@@ -1,0 +1,151 @@
+"""Random calls and random primitives, with and without the cache, by the C++ programs that do it.
+
+On the counting fake, sequences of calls are compared call by call; on each host's MKL-DNN, random
+primitives with direct creation, bit for bit. A full run lets libFuzzer make up sequences as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+
+from harness.build import make_cpp_test
+from harness.config import load_toolchain
+from harness.layout import Layout
+from harness.reliability.context import Context, finding
+from harness.reliability.record import Figure, Finding
+
+STAGE = "fuzz"
+CALLS = "random calls on the fake"
+PRIMITIVES = "random primitives"
+GUIDED = "calls led by coverage"
+OPERATIONS = 1_000_000
+CASES = 20_000
+QUICK_CASES = 500
+GUIDED_S = 120
+TIMEOUT_S = 900.0
+
+_CLANGS = ("clang++", "clang++-14")
+_COVERED = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
+_COUNTERS = re.compile(r"\((\d+) inline 8-bit counters\)")
+_UNITS = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
+
+
+class Ended(NamedTuple):
+    """A program's exit code (-1: it hangs) and all that it wrote."""
+
+    code: int
+    output: str
+
+
+def run(context: Context) -> List[Finding]:
+    """Fuzz the fake, then every host; a full run also lets coverage lead."""
+    toolchain = load_toolchain(context.layout.toolchain)
+    seed = str(context.seed)
+    program = make_cpp_test(context.layout, toolchain, "fuzz")
+    command = [str(program), "--operations", str(OPERATIONS), "--seed", seed]
+    fake = str(context.layout.build / "tests-cpp" / "fake")
+    found = [judge(CALLS, "", execute(context.layout, command, fake), OPERATIONS)]
+    program = make_cpp_test(context.layout, toolchain, "test_fuzz_real")
+    cases = QUICK_CASES if context.quick else CASES
+    for host in context.hosts:
+        variables = {"FUZZ_CASES": str(cases), "FUZZ_SEED": seed}
+        mkldnn = str(context.layout.stock(host) / "mxnet")
+        ended = execute(context.layout, [str(program)], mkldnn, variables)
+        found.append(judge(PRIMITIVES, host, ended, cases))
+    if not context.quick:
+        found.append(guided(context))
+    return found
+
+
+def guided(context: Context) -> Finding:
+    """Return what libFuzzer found; a skip where there is no clang."""
+    if not any(shutil.which(name) for name in _CLANGS):
+        return finding(STAGE, GUIDED, "skip", f"no {' or '.join(_CLANGS)} with libFuzzer is here")
+    layout = context.layout
+    headers = layout.headers(load_toolchain(layout.toolchain).headers)
+    command = ["make", "-s", "-C", str(layout.cpp_tests), "fuzz-guided", f"HEADERS={headers}"]
+    command += [f"BUILD={layout.build}", f"SEED={context.seed}", f"FUZZ_SECONDS={GUIDED_S}"]
+    return judge_guided(execute(layout, command))
+
+
+def execute(
+    layout: Layout,
+    command: List[str],
+    mkldnn: str = "",
+    variables: Optional[Mapping[str, str]] = None,
+) -> Ended:
+    """Run a program on the library and the MKL-DNN in the folder ``mkldnn``."""
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    environment.update(variables or {})
+    if mkldnn:
+        environment["LD_LIBRARY_PATH"] = f"{layout.library.parent}:{mkldnn}"
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return Ended(-1, f"hangs: it was still running after {TIMEOUT_S:.0f} s")
+    return Ended(done.returncode, done.stdout)
+
+
+def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:
+    """Return what a fuzz says of itself; less than ``wanted`` is a failure too."""
+    told = _told(ended.output)
+    unit = "operations" if subject == CALLS else "cases"
+    figures: Dict[str, Figure] = {}
+    for name, value in told.items():
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            figures[name] = value
+        elif isinstance(value, dict):
+            figures.update({f"{unit}_{kind}": count for kind, count in value.items()})
+    done = int(told.get(unit, 0))
+    # A case that MKL-DNN itself does not survive is left out, and counted.
+    if ended.code == 0 and done >= 0.98 * wanted and int(told.get("hits", 0)) > 0:
+        summary = f"{done:,} {unit}, {told['hits']:,} hits: the same as without the cache"
+        return finding(STAGE, subject, "pass", summary, host, figures)
+    lines = [line for line in ended.output.splitlines() if line and not line.startswith("{")]
+    why = lines[0] if lines else f"{done:,} of {wanted:,} {unit}"
+    return finding(
+        STAGE, subject, "fail", f"exit code {ended.code}: {why[:200]}", host, figures, lines[:60]
+    )
+
+
+def judge_guided(ended: Ended) -> Finding:
+    """Return what libFuzzer says; coverage is counted in edges of the library."""
+    covered, counters = _COVERED.search(ended.output), _COUNTERS.search(ended.output)
+    units = _UNITS.search(ended.output)
+    if ended.code != 0 or covered is None or counters is None or units is None:
+        lines = ended.output.splitlines()[-40:]
+        summary = f"exit code {ended.code}: libFuzzer did not come to its end"
+        return finding(STAGE, GUIDED, "fail", summary, details=lines)
+    edges, sequences = int(covered.group(1)), int(units.group(1))
+    figures: Dict[str, Figure] = {
+        "sequences": sequences,
+        "edges_covered": edges,
+        "edges": int(counters.group(1)),
+        "features": int(covered.group(2)),
+        "sequences_kept": int(covered.group(3)),
+        "seconds": GUIDED_S,
+    }
+    summary = f"{sequences:,} sequences over {edges:,} edges: the same as without the cache"
+    return finding(STAGE, GUIDED, "pass", summary, figures=figures)
+
+
+def _told(output: str) -> Mapping[str, Any]:
+    for line in reversed(output.splitlines()):
+        if line.startswith("{"):
+            told: Mapping[str, Any] = json.loads(line)
+            return told
+    return {}
