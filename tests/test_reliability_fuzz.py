@@ -25,8 +25,8 @@ def test_figures_are_what_the_program_tells() -> None:
         "operations": 50,
         "hits": 7,
         "seconds": 0.5,
-        "operations_run": 9,
     }
+    assert found.details == ["run: 9"]
 
 
 @pytest.mark.parametrize(

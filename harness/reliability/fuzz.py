@@ -25,7 +25,7 @@ PRIMITIVES = "random primitives"
 GUIDED = "calls led by coverage"
 OPERATIONS = 1_000_000
 CASES = 20_000
-QUICK_CASES = 500
+QUICK_CASES = 2_000
 GUIDED_S = 120
 TIMEOUT_S = 900.0
 
@@ -104,17 +104,18 @@ def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:
     """Return what a fuzz says of itself; less than ``wanted`` is a failure too."""
     told = _told(ended.output)
     unit = "operations" if subject == CALLS else "cases"
-    figures: Dict[str, Figure] = {}
-    for name, value in told.items():
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            figures[name] = value
-        elif isinstance(value, dict):
-            figures.update({f"{unit}_{kind}": count for kind, count in value.items()})
+    figures: Dict[str, Figure] = {
+        name: value
+        for name, value in told.items()
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool)
+    }
+    kinds = told.get("steps", told.get("kinds", {}))
     done = int(told.get(unit, 0))
     # A case that MKL-DNN itself does not survive is left out, and counted.
     if ended.code == 0 and done >= 0.98 * wanted and int(told.get("hits", 0)) > 0:
         summary = f"{done:,} {unit}, {told['hits']:,} hits: the same as without the cache"
-        return finding(STAGE, subject, "pass", summary, host, figures)
+        counts = [f"{kind}: {count:,}" for kind, count in kinds.items()]
+        return finding(STAGE, subject, "pass", summary, host, figures, ["; ".join(counts)])
     lines = [line for line in ended.output.splitlines() if line and not line.startswith("{")]
     why = lines[0] if lines else f"{done:,} of {wanted:,} {unit}"
     return finding(
