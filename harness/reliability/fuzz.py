@@ -21,6 +21,7 @@ from harness.reliability.record import Figure, Finding
 
 STAGE = "fuzz"
 CALLS = "random calls on the fake"
+AT_ONCE = "random calls on the fake, four threads at once"
 PRIMITIVES = "random primitives"
 GUIDED = "calls led by coverage"
 OPERATIONS = 1_000_000
@@ -50,6 +51,9 @@ def run(context: Context) -> List[Finding]:
     command = [str(program), "--operations", str(OPERATIONS), "--seed", seed]
     fake = str(context.layout.build / "tests-cpp" / "fake")
     found = [judge(CALLS, "", execute(context.layout, command, fake), OPERATIONS)]
+    found.append(
+        judge(AT_ONCE, "", execute(context.layout, [*command, "--at-once", "4"], fake), OPERATIONS)
+    )
     program = make_cpp_test(context.layout, toolchain, "test_fuzz_real")
     cases = QUICK_CASES if context.quick else CASES
     for host in context.hosts:
@@ -103,7 +107,7 @@ def execute(
 def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:
     """Return what a fuzz says of itself; less than ``wanted`` is a failure too."""
     told = _told(ended.output)
-    unit = "operations" if subject == CALLS else "cases"
+    unit = "cases" if subject == PRIMITIVES else "operations"
     figures: Dict[str, Figure] = {
         name: value
         for name, value in told.items()

@@ -1,10 +1,11 @@
 // The fuzz on the counting fake, as a program: the last line is what was done, as JSON.
-//   fuzz [--operations N] [--seed S] [--length N] [--steady] | --replay HEX | FILE...
+//   fuzz [--operations N] [--seed S] [--length N] [--at-once N] [--steady] | --replay HEX | FILE...
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <iterator>
@@ -71,12 +72,14 @@ int main(int argc, char **argv) {
       campaign.seed = strtoull(argv[++i], nullptr, 10);
     } else if (word == "--length" && value) {
       campaign.length = strtoul(argv[++i], nullptr, 10);
+    } else if (word == "--at-once" && value) {
+      campaign.at_once = std::max(1ul, strtoul(argv[++i], nullptr, 10));
     } else if (word == "--steady") {
       campaign.steady = true;
     } else if (word[0] != '-' || (word == "--replay" && value)) {
       files = true;
-      result = word[0] != '-' ? fuzz::run(from_file(argv[i]), word)
-                              : fuzz::run(from_hex(argv[++i]), "--replay");
+      result = word[0] != '-' ? fuzz::run({from_file(argv[i])}, word)
+                              : fuzz::run({from_hex(argv[++i])}, "--replay");
     } else {
       fprintf(stderr, "fuzz: %s is not understood\n", word.c_str());
       return 2;

@@ -25,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   }
   mkldnn_opcache_set_scope("all", nullptr, 0);
   mkldnn_opcache_set_capacity(4096);
+  mkldnn_opcache_set_memory(MKLDNN_OPCACHE_NO_MEMORY_BOUND);
   fuzz::Twin twin;
   twin.run(fuzz::steps_of(bytes, size));
   if (twin.difference().empty()) return 0;

@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+#include <memory>
+#include <thread>
+
 #include "fuzz_process.h"
 #include "fuzz_twin.h"
 #include "json.h"
@@ -33,6 +36,29 @@ void count_hits(Shared *shared) {
   shared->evictions = total(document, "evictions");
 }
 
+// Returns the first difference.
+std::string run_here(const std::vector<Steps> &sequences, Shared *shared) {
+  std::vector<std::unique_ptr<Twin>> twins;
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    twins.push_back(std::make_unique<Twin>(sequences.size() == 1));
+  }
+  if (sequences.size() == 1) {
+    twins[0]->run(sequences[0]);
+  } else {
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      threads.emplace_back([&, i] { twins[i]->run(sequences[i]); });
+    }
+  }
+  for (std::thread &thread : threads) thread.join();
+  std::string difference;
+  for (const auto &twin : twins) {
+    if (difference.empty()) difference = twin->difference();
+    for (size_t i = 0; i < kSteps; ++i) shared->done[i] += twin->done()[i];
+  }
+  return difference.empty() ? Twin::left_over() : difference;
+}
+
 std::string describe_failure(const Steps &steps) {
   std::string report;
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -52,18 +78,16 @@ std::string describe_failure(const Steps &steps) {
 
 }  // namespace
 
-Outcome run_apart(const Steps &steps) {
+Outcome run_apart(const std::vector<Steps> &sequences) {
   static Shared *const shared = static_cast<Shared *>(shared_memory(sizeof(Shared)));
   *shared = Shared();
   world(0);  // loads the reference once for all
   const Ended ended = in_a_process(
       [&] {
-        Twin twin;
-        twin.run(steps);
-        shared->done = twin.done();
+        const std::string difference = run_here(sequences, shared);
         count_hits(shared);
-        fprintf(stderr, "%s\n", twin.difference().c_str());
-        return twin.difference().empty() ? 0 : 1;
+        fprintf(stderr, "%s\n", difference.c_str());
+        return difference.empty() ? 0 : 1;
       },
       60);
   Outcome outcome;
@@ -76,11 +100,11 @@ Outcome run_apart(const Steps &steps) {
   return outcome;
 }
 
-Result run(const Steps &steps, const std::string &name) {
-  const Outcome outcome = run_apart(steps);
+Result run(const std::vector<Steps> &sequences, const std::string &name) {
+  const Outcome outcome = run_apart(sequences);
   Result result;
   result.ok = outcome.ok;
-  result.sequences = 1;
+  result.sequences = static_cast<long>(sequences.size());
   result.done = outcome.done;
   result.hits = outcome.hits;
   result.misses = outcome.misses;
@@ -88,10 +112,12 @@ Result run(const Steps &steps, const std::string &name) {
   for (const long n : outcome.done) result.operations += n;
   if (outcome.ok) return result;
   result.report = name + ": " + outcome.what + "\n";
-  const Steps few = shortest<Step>(steps, [](const Steps &s) { return !run_apart(s).ok; });
+  // What threads do at once is not the same twice: nothing shorter would be sure to fail.
+  if (sequences.size() > 1) return result;
+  const Steps few = shortest<Step>(sequences[0], [](const Steps &s) { return !run_apart({s}).ok; });
   result.report += "the shortest that fails (" + std::to_string(few.size()) + " of " +
-                   std::to_string(steps.size()) + " steps): " + run_apart(few).what + "\n" +
-                   describe_failure(few);
+                   std::to_string(sequences[0].size()) + " steps): " + run_apart({few}).what +
+                   "\n" + describe_failure(few);
   return result;
 }
 
@@ -99,11 +125,16 @@ Result run(const Campaign &c) {
   Result all;
   while (all.ok && all.operations < c.operations) {
     const uint64_t number = static_cast<uint64_t>(all.sequences);
+    std::vector<Steps> sequences;
+    for (size_t i = 0; i < c.at_once; ++i) {
+      // One that changes the settings changes them for those beside it.
+      const bool steady = c.steady || number / c.at_once % 2 == 0;
+      sequences.push_back(random_steps(c.seed * 1000003 + number + i, c.length, steady));
+    }
     const Result one =
-        run(random_steps(c.seed * 1000003 + number, c.length, c.steady || number % 2 == 0),
-            "seed " + std::to_string(c.seed) + ", sequence " + std::to_string(number) + ", after " +
-                std::to_string(all.operations) + " operations");
-    ++all.sequences;
+        run(sequences, "seed " + std::to_string(c.seed) + ", sequence " + std::to_string(number) +
+                           ", after " + std::to_string(all.operations) + " operations");
+    all.sequences += one.sequences;
     all.ok = one.ok;
     all.report = one.report;
     all.operations += one.operations;

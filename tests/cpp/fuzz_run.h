@@ -17,13 +17,15 @@ struct Outcome {
   std::array<long, kSteps> done = {};
   long hits = 0, misses = 0, evictions = 0;  // of both kinds of object, as the library counts them
 };
-Outcome run_apart(const Steps &steps);
+// Several sequences run at once, each on a thread and with objects of its own.
+Outcome run_apart(const std::vector<Steps> &sequences);
 
 // Many sequences, one after the other, until one fails.
 struct Campaign {
   uint64_t seed = 1;
   long operations = 0;   // at least so many
   size_t length = 4000;  // of a sequence
+  size_t at_once = 1;    // sequences that run beside each other
   bool steady = false;   // the settings are left alone in all sequences, else in every other one
 };
 struct Result {
@@ -33,8 +35,8 @@ struct Result {
   std::array<long, kSteps> done = {};
 };
 Result run(const Campaign &campaign);
-// One sequence; on failure the report has its shortest form.
-Result run(const Steps &steps, const std::string &name);
+// On failure of a single sequence the report has its shortest form.
+Result run(const std::vector<Steps> &sequences, const std::string &name);
 
 }  // namespace fuzz
 

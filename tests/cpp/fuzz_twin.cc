@@ -2,6 +2,8 @@
 // what the library is set to.
 #include "fuzz_twin.h"
 
+#include <mutex>
+
 #include "opcache.h"
 
 namespace fuzz {
@@ -100,13 +102,22 @@ void Twin::compare_executions() {
   for (int w = 0; w < kWorlds; ++w) world(w).fake.forget_executions();
 }
 
-// Destroys all that is left, ends all threads, and looks whether anything remains.
+// Destroys all that is left; alone, ends all threads too, and looks whether anything remains.
 void Twin::finish() {
-  if (!alone_) return destroy_everything();
+  if (!alone_) {
+    destroy_everything();
+    while (pauses_ > 0) resume(nullptr);
+    return;
+  }
   if (threads_[thread_] == nullptr) threads_[thread_] = std::make_unique<workload::Worker>();
   threads_[thread_]->run([this] { destroy_everything(); });
   while (pauses_ > 0) resume(nullptr);
   for (auto &thread : threads_) thread.reset();
+  const std::string left = left_over();
+  if (!left.empty()) differ(left);
+}
+
+std::string Twin::left_over() {
   static const struct {
     FakeType type;
     const char *name;
@@ -119,8 +130,11 @@ void Twin::finish() {
                 {kFakePostOps, "post-ops left"},
                 {kFakeStream, "streams left"}};
   // An engine may stay (destroy_engine in descriptors.cc).
-  for (const auto &t : kTypes) compare(t.name, world(0).fake.live(t.type), 0l);
-  if (world(0).fake.misuses() > 0) differ(world(0).fake.misuse());
+  for (const auto &t : kTypes) {
+    const long n = world(0).fake.live(t.type);
+    if (n != 0) return std::string(t.name) + ": " + std::to_string(n);
+  }
+  return world(0).fake.misuses() > 0 ? world(0).fake.misuse() : "";
 }
 
 void Twin::destroy_everything() {
@@ -233,6 +247,9 @@ bool Twin::has_objects(int engine) const {
 bool Twin::make_engine(Args a) {
   Engine &engine = engines_[a[0] % kEngines];
   if (engine.used()) return false;
+  // The fakes number engines in the order of their creation, which must be the same in both.
+  static std::mutex order;
+  const std::lock_guard<std::mutex> lock(order);
   both("engine_create",
        [&](const World &w, int i) { return w.engine_create(&engine.at[i], mkldnn_cpu, 0); });
   return true;

@@ -34,6 +34,9 @@ class Twin {
 
   // In words, with the number of the step; empty when all was the same.
   const std::string &difference() const { return difference_; }
+  // What is in the worlds although everything has been destroyed and all threads have ended; empty
+  // when nothing is.
+  static std::string left_over();
   // Steps that called something, by what they are.
   const std::array<long, kSteps> &done() const { return done_; }
 

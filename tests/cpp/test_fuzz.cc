@@ -7,11 +7,12 @@
 
 namespace {
 
-void fuzz_it(uint64_t seed, bool steady) {
+void fuzz_it(uint64_t seed, bool steady, size_t at_once = 1) {
   fuzz::Campaign campaign;
   campaign.seed = seed;
   campaign.operations = 16000;
   campaign.steady = steady;
+  campaign.at_once = at_once;
   const fuzz::Result result = fuzz::run(campaign);
   CHECK_TEXT(result.ok, result.report);
   CHECK(result.operations >= 16000);
@@ -33,3 +34,6 @@ TEST(memory_1, ASSUME, "MKLDNN_OPCACHE_MEMORY=1") { fuzz_it(1100, true); }
 TEST(memory_64k, ASSUME, "MKLDNN_OPCACHE_MEMORY=64K") { fuzz_it(1200, true); }
 TEST(changing_settings, ASSUME) { fuzz_it(900, false); }
 TEST(changing_settings_from_off, ASSUME, "MKLDNN_OPCACHE=off") { fuzz_it(1000, false); }
+TEST(four_at_once, ASSUME) { fuzz_it(1300, true, 4); }
+TEST(four_at_once_of_capacity_50, ASSUME, "MKLDNN_OPCACHE_CAPACITY=50") { fuzz_it(1400, true, 4); }
+TEST(four_at_once_changing_settings, ASSUME) { fuzz_it(1500, false, 4); }
