@@ -147,7 +147,7 @@ size_t redirect(const struct link_map *library, void *handle, Redirection *redir
   for (size_t i = 0; i < found; ++i) {
     Redirection *const r = slots[i].redirection;
     if (r->original != nullptr) continue;
-    r->original = original_of(library, handle, slots[i]);
+    __atomic_store_n(&r->original, original_of(library, handle, slots[i]), __ATOMIC_RELEASE);
     if (r->original == nullptr) {
       *why = "what it calls cannot be found";
       return 0;
