@@ -75,8 +75,10 @@ def read_toml(path: Path) -> Dict[str, Any]:
         reading.check_value(content)
     except RecursionError:
         raise HarnessError(f"{path}: not a TOML file: nested too deeply") from None
-    except ValueError as error:  # tomli's own among them
+    except tomli.TOMLDecodeError as error:
         raise HarnessError(f"{path}: not a TOML file: {error}") from error
+    except ValueError as error:
+        raise HarnessError(f"{path}: {error}") from error
     return content
 
 

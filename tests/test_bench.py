@@ -104,8 +104,8 @@ def test_wrong_options_are_one_line(layout: Layout, options: List[str], message:
     [
         ("seed = 1", "seed = [", "{path}: not a TOML file: "),
         ("seed = 1", "color = 1", "{path}: seed: Field required"),
-        ("rate = 0.01", "rate = nan", "{path}: learning_rate: Input should be a finite number"),
-        ("rate = 0.01", "rate = inf", "{path}: learning_rate: Input should be a finite number"),
+        ("rate = 0.01", "rate = nan", "{path}: expected finite numbers, found nan"),
+        ("rate = 0.01", "rate = inf", "{path}: expected finite numbers, found inf"),
         ('"throughput"', '"Bad Name"', "{path}: series: 0: name: String should match"),
         (
             "timed_steps_max = 2",

@@ -70,8 +70,9 @@ _TRAINED = {"model": "small"}
 
 
 def _write_checkpoint(folder: Path, content: int) -> None:
-    arrays = {name: numpy.full(1000, content, numpy.float32) for name in ("weight", "momentum")}
-    checkpoint.save(folder, arrays, _TRAINED, [content])
+    names = ("parameter:weight", "momentum:0")
+    arrays = {name: numpy.full(1000, content, numpy.float32) for name in names}
+    checkpoint.save(folder, arrays, _TRAINED, [{"content": content}])
 
 
 def _read_checkpoint(folder: Path) -> int:
@@ -79,7 +80,8 @@ def _read_checkpoint(folder: Path) -> int:
     if loaded is None:
         raise HarnessError("no checkpoint")
     arrays, epochs = loaded
-    values = {int(value) for array in arrays.values() for value in array} | set(epochs)
+    values = {int(value) for array in arrays.values() for value in array}
+    values |= {epoch["content"] for epoch in epochs}
     if len(values) != 1:
         raise HarnessError(f"a mixture: {sorted(values)}")
     return values.pop()
