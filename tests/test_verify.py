@@ -221,7 +221,7 @@ import os, signal
 import mxnet as mx
 
 def cached():
-    return "opcache" in open("/proc/self/maps").read()
+    return "libmkldnn_opcache" in open("/proc/self/maps").read()
 
 def test_passes():
     assert mx.nd.ones(3).asnumpy().sum() == 3

@@ -26,6 +26,9 @@ _PROCESSES = 2
 LIBRARIES = ("OPCACHE", "MKLDNN", "CLIENT")
 # When the threads end: before closing, with main, one after all was closed, or in exit().
 MODES = ("quiet", "busy", "late", "exit")
+# Not with a real MKL-DNN: its OpenMP runtime, shut down while the process ends, starts anew for a
+# thread that still calls it, and may crash in doing so, without the library too.
+REAL_MODES = ("quiet", "late")
 FAKE = "fake"
 # Numbers of enumerations that differ between releases: the format nchw, the algorithm relu.
 _NUMBERS: Dict[str, Tuple[str, str]] = {
@@ -47,11 +50,11 @@ class Case(NamedTuple):
         return f"{','.join(self.opened)} {','.join(self.closed)} {self.mode}"
 
 
-def cases(every_opening: bool) -> List[Case]:
+def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Case]:
     """Return every order of closing, and of opening too or only that of a preloaded library."""
     orders = list(itertools.permutations(LIBRARIES))
     openings = orders if every_opening else [LIBRARIES]
-    return [Case(*each) for each in itertools.product(openings, orders, MODES)]
+    return [Case(*each) for each in itertools.product(openings, orders, modes)]
 
 
 def run(context: Context) -> List[Finding]:
@@ -65,7 +68,8 @@ def run(context: Context) -> List[Finding]:
         folders[host] = context.layout.stock(host) / "mxnet"
     found = []
     for host, folder in folders.items():
-        chosen = cases(every_opening=not context.quick)
+        modes = MODES if host == FAKE else REAL_MODES
+        chosen = cases(not context.quick, modes)
         environment = environment_of(context.layout.library, host, folder, client)
         end = functools.partial(end_of, program, environment)
         with ThreadPoolExecutor(_PROCESSES) as pool:
@@ -115,7 +119,7 @@ def end_of(program: Path, environment: Dict[str, str], case: Case) -> str:
 def judge(host: str, chosen: Sequence[Case], problems: Sequence[str]) -> Finding:
     """Return what the processes of one MKL-DNN say; a problem is "" where there is none."""
     bad = [problem for problem in problems if problem]
-    subject = "every order of closing, threads " + ", ".join(MODES)
+    subject = "every order of closing, threads " + ", ".join(MODES if host == FAKE else REAL_MODES)
     figures = {"processes": len(chosen), "failed": len(bad)}
     name = "" if host == FAKE else host
     if host == FAKE:
