@@ -126,13 +126,19 @@ def _compile(sources: Path, product: Path, **variables: object) -> None:
     _make(sources, product, *words, f"OUT={product.parent}")
 
 
+def own_environment() -> Dict[str, str]:
+    """Return the environment without the variables and jobs of a make that called us.
+
+    They are not meant for another one.
+    """
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    return {name: value for name, value in os.environ.items() if name not in outer}
+
+
 def _make(sources: Path, product: Path, *words: str) -> None:
     """Run the Makefile in ``sources``, which knows what is out of date."""
     command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(sources), *words]
-    # The variables and jobs of a make that called us are not meant for this one.
-    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
-    environment = {name: value for name, value in os.environ.items() if name not in outer}
-    result = subprocess.run(command, env=environment, stdout=2)  # to stderr
+    result = subprocess.run(command, env=own_environment(), stdout=2)  # to stderr
     if result.returncode != 0:
         raise HarnessError(f"compiling {sources} failed: make exit {result.returncode}")
     if not product.is_file():

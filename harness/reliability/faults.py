@@ -6,16 +6,16 @@ sees with the same script past the library; here they run, and their counts beco
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import time
 from typing import Dict, List, NamedTuple, Tuple
 
 from harness.build import make_cpp_test
 from harness.config import load_toolchain
 from harness.layout import Layout
+from harness.reliability import programs
 from harness.reliability.context import Context, finding
+from harness.reliability.programs import Ended
 from harness.reliability.record import Figure, Finding
 
 STAGE = "faults"
@@ -52,27 +52,11 @@ def run(context: Context) -> List[Finding]:
     return found
 
 
-def execute(layout: Layout, command: List[str]) -> Tuple[int, str]:
-    """Return exit code and output of a test program on the fake MKL-DNN; -1 when it hangs."""
+def execute(layout: Layout, command: List[str]) -> Ended:
+    """Run a test program on the fake MKL-DNN."""
     folders = [layout.library.parent, layout.build / "tests-cpp" / "fake"]
-    environment = {
-        **os.environ,
-        "LD_LIBRARY_PATH": ":".join(map(str, folders)),
-        "INJECTIONS": "1",
-    }
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        return -1, f"hangs: it was still running after {TIMEOUT_S:.0f} s"
-    return done.returncode, done.stdout
+    variables = {"LD_LIBRARY_PATH": ":".join(map(str, folders)), "INJECTIONS": "1"}
+    return programs.execute(command, TIMEOUT_S, variables)
 
 
 def judge(part: Part, code: int, output: str, seconds: float) -> Finding:

@@ -7,16 +7,16 @@ primitives with direct creation, bit for bit. A full run lets libFuzzer make up 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from harness.build import make_cpp_test
 from harness.config import load_toolchain
 from harness.layout import Layout
+from harness.reliability import programs
 from harness.reliability.context import Context, finding
+from harness.reliability.programs import Ended
 from harness.reliability.record import Figure, Finding
 
 STAGE = "fuzz"
@@ -34,13 +34,6 @@ _CLANGS = ("clang++", "clang++-14")
 _COVERED = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 _COUNTERS = re.compile(r"\((\d+) inline 8-bit counters\)")
 _UNITS = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
-
-
-class Ended(NamedTuple):
-    """A program's exit code (-1: it hangs) and all that it wrote."""
-
-    code: int
-    output: str
 
 
 def run(context: Context) -> List[Finding]:
@@ -84,24 +77,8 @@ def execute(
     variables: Optional[Mapping[str, str]] = None,
 ) -> Ended:
     """Run a program on the library and the MKL-DNN in the folder ``mkldnn``."""
-    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
-    environment = {name: value for name, value in os.environ.items() if name not in outer}
-    environment.update(variables or {})
-    if mkldnn:
-        environment["LD_LIBRARY_PATH"] = f"{layout.library.parent}:{mkldnn}"
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        return Ended(-1, f"hangs: it was still running after {TIMEOUT_S:.0f} s")
-    return Ended(done.returncode, done.stdout)
+    paths = {"LD_LIBRARY_PATH": f"{layout.library.parent}:{mkldnn}"} if mkldnn else {}
+    return programs.execute(command, TIMEOUT_S, {**(variables or {}), **paths})
 
 
 def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:

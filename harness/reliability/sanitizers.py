@@ -5,13 +5,12 @@ A quick run leaves them to `make sanitize`, which .ci/run calls as a step of its
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import time
 from typing import Dict, List
 
 from harness.config import load_toolchain
+from harness.reliability import programs
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Figure, Finding
 
@@ -32,22 +31,12 @@ def run(context: Context) -> List[Finding]:
     layout = context.layout
     headers = layout.headers(load_toolchain(layout.toolchain).headers)
     command = ["make", "--silent", "-C", str(layout.cpp_tests), "sanitize"]
-    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
-    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    command += [f"HEADERS={headers}", f"BUILD={layout.build}"]
     started = time.monotonic()
-    try:
-        done = subprocess.run(
-            [*command, f"HEADERS={headers}", f"BUILD={layout.build}"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
+    ended = programs.execute(command, TIMEOUT_S, {})
+    if ended.code == programs.HANGS:
         return [finding(STAGE, _SUBJECT, "fail", f"still running after {TIMEOUT_S:.0f} s")]
-    return [judge(done.returncode, done.stdout, time.monotonic() - started)]
+    return [judge(*ended, time.monotonic() - started)]
 
 
 def judge(code: int, output: str, seconds: float) -> Finding:

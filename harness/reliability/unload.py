@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from harness.build import make_cpp_test
 from harness.config import load_toolchain
+from harness.reliability import programs
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding
 
@@ -81,7 +80,6 @@ def run(context: Context) -> List[Finding]:
 def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict[str, str]:
     """Return what the program needs to find ``library`` and the MKL-DNN in ``folder``."""
     environment = {
-        **os.environ,
         "LD_LIBRARY_PATH": str(folder),
         "OMP_NUM_THREADS": "1",
         "MKLDNN": str(folder / "libmkldnn.so.0"),
@@ -98,22 +96,13 @@ def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict
 
 def end_of(program: Path, environment: Dict[str, str], case: Case) -> str:
     """Return how a process failed to end cleanly; "" when it did."""
-    try:
-        done = subprocess.run(
-            [str(program), *case.name().split()],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
+    ended = programs.execute([str(program), *case.name().split()], TIMEOUT_S, environment)
+    if ended.code == programs.HANGS:
         return f"{case.name()}: hangs"
-    if done.returncode == 0 and not done.stdout:
+    if ended.code == 0 and not ended.output:
         return ""
-    said = done.stdout.strip().splitlines()
-    return f"{case.name()}: exit code {done.returncode}: {said[-1] if said else ''}"
+    said = ended.output.strip().splitlines()
+    return f"{case.name()}: exit code {ended.code}: {said[-1] if said else ''}"
 
 
 def judge(host: str, chosen: Sequence[Case], problems: Sequence[str]) -> Finding:
