@@ -666,10 +666,14 @@ void retain(Descriptor *d) {
 }
 
 void release(Descriptor *d) {
-  ThreadCache *const owner = d->owner.load(std::memory_order_relaxed);
+  ThreadCache *const mine = t_cache;
+  if (mine == nullptr || !mine->bounded_) {
+    drop_reference(d);
+    return;
+  }
+  const bool own = d->owner.load(std::memory_order_relaxed) == mine;
   drop_reference(d);
-  // It may be idle now.
-  if (owner != nullptr && owner == t_cache && owner->bounded_) owner->keep_within_memory(kLooks);
+  if (own) mine->keep_within_memory(kLooks);  // it may be idle now
 }
 
 void release(Primitive *p) {
