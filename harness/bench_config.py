@@ -20,6 +20,7 @@ from harness.run import parse_variant
 from models.registry import check_image_size, find_network
 
 _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
+_NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
 
 class SeriesConfig(pydantic.BaseModel):
@@ -39,7 +40,7 @@ class SeriesConfig(pydantic.BaseModel):
     rounds_min: Optional[_Positive] = None
     rounds_max: Optional[_Positive] = None
     case_budget_s: Optional[float] = pydantic.Field(default=None, ge=0)
-    warm_up_steps_min: Optional[_Positive] = None
+    warm_up_steps_min: Optional[_NotNegative] = None
     warm_up_steps_max: Optional[_Positive] = None
     timed_steps_min: Optional[_Positive] = None
     timed_steps_max: Optional[_Positive] = None
@@ -62,7 +63,7 @@ class BenchConfig(pydantic.BaseModel):
     rounds_min: _Positive
     rounds_max: _Positive
     case_budget_s: float = pydantic.Field(default=0, ge=0)
-    warm_up_steps_min: _Positive
+    warm_up_steps_min: _NotNegative
     warm_up_steps_max: _Positive
     timed_steps_min: _Positive
     timed_steps_max: _Positive

@@ -61,7 +61,7 @@ class Series(RecordModel):
     rounds_min: _Positive
     rounds_max: _Positive
     case_budget_s: float = pydantic.Field(ge=0)
-    warm_up_steps_min: _Positive
+    warm_up_steps_min: Annotated[int, pydantic.Field(ge=0)]
     warm_up_steps_max: _Positive
     timed_steps_min: _Positive
     timed_steps_max: _Positive
@@ -121,8 +121,8 @@ class _Sample(_Process):
     """What all results hold: the steps' wall times, and the evidence of what they ran on.
 
     ``stats`` are the cache library's counters over the timed steps, None without the library.
-    ``still_missing`` tells that the cache created something in the last warm-up step; None where
-    no cache was at work.
+    ``still_missing`` tells that the cache created something in them; None where no cache was at
+    work.
     """
 
     warm_up_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)

@@ -35,15 +35,19 @@ def train(job: TrainJob, cache: Cache) -> Dict[str, Any]:
     def timed_step() -> int:
         return training.timed_step(module, batch)
 
-    warm_up_ns, missing = _warm_up(job, timed_step, cache)
+    warm_up_ns = _warm_up(job, timed_step, cache)
+    missing = None
     if cache is not None:
         cache.mkldnn_opcache_reset_stats()
+        before = library.read_stats(cache)
     steps = job.timed_steps(warm_up_ns[-1])
     result: Dict[str, Any] = {}
     if isinstance(job, ProfileJob):
         step_ns, result["operators"] = profiled(lambda: [timed_step() for _ in range(steps)], steps)
     else:
         step_ns = [timed_step() for _ in range(steps)]
+    if cache is not None and before["active"]:
+        missing = library.still_missing(before, library.read_stats(cache))
     return {
         **result,
         "warm_up_ns": warm_up_ns,
@@ -55,22 +59,19 @@ def train(job: TrainJob, cache: Cache) -> Dict[str, Any]:
     }
 
 
-def _warm_up(
-    job: TrainJob, timed_step: Callable[[], int], cache: Cache
-) -> Tuple[List[int], Optional[bool]]:
-    """Return the steps' times, and whether the cache missed in the last; None without a cache."""
-    elapsed_ns: List[int] = []
+def _warm_up(job: TrainJob, timed_step: Callable[[], int], cache: Cache) -> List[int]:
+    """Return the steps' times."""
     if cache is None or not library.read_stats(cache)["active"]:
         # As many as a cache takes that misses in none of the steps after the minimum.
-        return [timed_step() for _ in range(job.warm_up_steps_min + 1)], None
-    missing = True
+        return [timed_step() for _ in range(job.warm_up_steps_min + 1)]
+    elapsed_ns: List[int] = []
     while len(elapsed_ns) < job.warm_up_steps_max:
         before = library.read_stats(cache)
         elapsed_ns.append(timed_step())
         missing = library.still_missing(before, library.read_stats(cache))
         if len(elapsed_ns) > job.warm_up_steps_min and not missing:
             break
-    return elapsed_ns, missing
+    return elapsed_ns
 
 
 def profiled(
