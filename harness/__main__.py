@@ -14,7 +14,7 @@ import types
 from typing import Sequence
 
 from harness.console import say
-from harness.errors import HarnessError
+from harness.errors import HarnessError, one_line
 from harness.layout import here
 
 # (command, module, what it does)
@@ -68,12 +68,16 @@ def _import(module_name: str) -> types.ModuleType:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code: 2 for a HarnessError, 130 when interrupted."""
+    """Run one command and return its exit code: 2 for what a user can repair, 130 for Ctrl-C."""
     try:
         args = parse(argv)
         return int(args.main(args))
     except HarnessError as error:
         say(f"error: {error}")
+        return 2
+    except OSError as error:  # no room, no permission
+        named = "" if error.filename is None else f"{error.filename}: "
+        say(f"error: {one_line(named + (error.strerror or str(error)))}")
         return 2
     except KeyboardInterrupt:
         say("interrupted")

@@ -23,7 +23,8 @@ _PARTIAL = ".partial-"
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``: readers see the old content or the new, never a part of it.
 
-    Parent folders are made as needed. Raises OSError; the old file is then untouched.
+    Parent folders are made as needed. Raises OSError with a file name; the old file is then
+    untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
@@ -35,10 +36,17 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink()
+        name(error, path)
         raise
     _sync_folder(path.parent)
+
+
+def name(error: BaseException, path: Path) -> None:
+    """Give an OSError of a call that knew an open file only the name of that file."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.filename = str(path)
 
 
 def _begin(path: Path) -> Tuple[int, Path]:

@@ -37,6 +37,7 @@ class SeriesConfig(pydantic.BaseModel):
     models: Optional[Tuple[str, ...]] = None
     scopes: Optional[Dict[str, Tuple[str, ...]]] = None
     omp_num_threads: Optional[_Positive] = None
+    allocator: Optional[Literal["default", "heap"]] = None
     rounds_min: Optional[_Positive] = None
     rounds_max: Optional[_Positive] = None
     case_budget_s: Optional[float] = pydantic.Field(default=None, ge=0)
@@ -77,6 +78,7 @@ class BenchConfig(pydantic.BaseModel):
     omp_num_threads: Optional[_Positive] = None
     kmp_affinity: Optional[str] = None
     kmp_blocktime: Optional[str] = None
+    allocator: Literal["default", "heap"] = "default"
 
 
 def words(option: str, text: str) -> Tuple[str, ...]:

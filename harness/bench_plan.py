@@ -5,13 +5,14 @@ A killed run goes on exactly where it was, because the plan depends on nothing e
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
+import random
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness import stats
 from harness.bench_record import Failure, Finished, SampleKey, Series, Settings
 from harness.record import Case
 
-# A process that died once may have been unlucky; one that died twice stays away.
+# A process that died once may have been unlucky: it is tried again. One that died twice stays away.
 _DEATHS_MOST = 2
 
 
@@ -29,7 +30,8 @@ def plan(settings: Settings, finished: Sequence[Finished]) -> List[SampleKey]:
 
     Series and, within them, batch sizes follow each other as configured: the first of them is
     complete first. All variants of a case follow each other, so that each is close in time to the
-    stock it is compared with; each round starts with another one, so that none is always first.
+    stock it is compared with; each round has them in an order of its own, drawn from its name, so
+    that none always comes first or always after the same one.
     A case whose first round is not complete yet has the fewest rounds.
     """
     return [key for series in settings.series for key in _series(series, finished)]
@@ -40,7 +42,7 @@ def todo(settings: Settings, finished: Sequence[Finished]) -> List[SampleKey]:
 
     A variant of a case that did not fit into memory, or died twice, is not tried again.
     """
-    done = {each.key for each in finished}
+    done = {each.key for each in finished if not isinstance(each, Failure)}
     deaths: Dict[Cell, int] = {}
     for each in finished:
         if isinstance(each, Failure):
@@ -60,14 +62,18 @@ def _cell(key: SampleKey) -> Cell:
 def _series(series: Series, finished: Sequence[Finished]) -> Iterator[SampleKey]:
     own = [each for each in finished if each.series == series.name]
     rounds = {case: case_rounds(series, case, own) for case in series.cases}
-    runs = series.runs
     for batch_size in dict.fromkeys(case.batch_size for case in series.cases):
         cases = [case for case in series.cases if case.batch_size == batch_size]
         for round_ in range(max(rounds[case] for case in cases)):
-            first = round_ % len(runs)
             for case in (case for case in cases if round_ < rounds[case]):
-                for host, variant in runs[first:] + runs[:first]:
+                for host, variant in _drawn(series, case, round_):
                     yield SampleKey(series.name, case, host, variant, round_)
+
+
+def _drawn(series: Series, case: Case, round_: int) -> List[Tuple[str, str]]:
+    runs = series.runs
+    random.Random(f"{series.name} {case.model} {case.batch_size} {round_}").shuffle(runs)
+    return runs
 
 
 def case_rounds(series: Series, case: Case, finished: Sequence[Finished]) -> int:
@@ -76,7 +82,7 @@ def case_rounds(series: Series, case: Case, finished: Sequence[Finished]) -> int
     ``finished`` are the series' own processes; the first round tells how long one takes.
     """
     first = [each for each in finished if each.case == case and each.round == 0]
-    if len(first) < len(series.runs):
+    if len({each.key for each in first}) < len(series.runs):
         return series.rounds_min
     round_s = sum(each.elapsed_s for each in first)
     fitting = int(series.case_budget_s / round_s) if round_s > 0 else series.rounds_max

@@ -49,6 +49,9 @@ class Series(RecordModel):
     process is bounded: after the warm-up it times as many steps as fit into ``steps_budget_s``,
     within the two limits. So is the time of a case: after the first round it gets as many rounds
     as fit into ``case_budget_s``, within the two limits.
+
+    ``allocator`` is where glibc puts large blocks: ``default`` is mappings of their own, whose
+    addresses differ from process to process, ``heap`` is one block after the other.
     """
 
     name: str = pydantic.Field(min_length=1)
@@ -58,6 +61,7 @@ class Series(RecordModel):
         min_length=1, description="by host"
     )
     threads: Threads
+    allocator: Literal["default", "heap"] = "default"
     rounds_min: _Positive
     rounds_max: _Positive
     case_budget_s: float = pydantic.Field(ge=0)

@@ -18,9 +18,10 @@ class TrainJob:
     """Time training steps on dummy data through MXNet's Module API.
 
     Warm-up runs ``warm_up_steps_min`` steps and one more, in which a cache must not miss, or on
-    until it does not, to ``warm_up_steps_max`` at most. Then as many steps as fit into ``steps_budget_s``, judged by the
-    last warm-up step, are timed one by one: ``timed_steps_min`` at least, ``timed_steps_max`` at
-    most. With ``memory_limit_gib`` the process gets no more address space than that.
+    until it does not, to ``warm_up_steps_max`` at most. Then as many steps as fit into
+    ``steps_budget_s``, judged by the last warm-up step, are timed one by one: ``timed_steps_min``
+    at least, ``timed_steps_max`` at most. With ``memory_limit_gib`` the process gets no more
+    address space than that.
     """
 
     model: str

@@ -66,16 +66,20 @@ class Appender:
         self._whole = False
 
     def append(self, value: Any) -> None:
-        """Append one value as a line, and return when it is on disk."""
+        """Append one value as a line, and return when it is on disk; OSError names the file."""
         if not self._whole:
             # Not before there is something to write: who opened a foreign file leaves it alone.
             self._file.truncate(self._path.read_bytes().rfind(b"\n") + 1)
             self._file.seek(0, os.SEEK_END)
             self._whole = True
         data = memoryview(_line(value).encode("utf-8"))
-        while data:
-            data = data[self._file.write(data) :]
-        os.fsync(self._file.fileno())
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            atomic.name(error, self._path)
+            raise
 
     def __enter__(self) -> Appender:
         return self

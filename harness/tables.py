@@ -187,11 +187,13 @@ def bench_markdown(run: BenchRecord) -> str:
 def _heading(run: BenchRecord, title: str) -> str:
     machine = run.machine
     threads = sorted({series.threads.omp_num_threads for series in run.settings.series})
+    on_heap = [each.name for each in run.settings.series if each.allocator == "heap"]
+    allocator = f"; large blocks on the heap: {', '.join(on_heap)}" if on_heap else ""
     return (
         f"# {title}\n\nRun {run.run_id} on {machine.cpu_model}, {machine.physical_cores} cores, "
         f"{machine.memory_gib} GiB, {machine.kernel}; OpenMP threads: "
         f"{', '.join(map(str, threads))}; CPUs of every process: "
-        f"{', '.join(map(str, run.settings.cpus))}.\n"
+        f"{', '.join(map(str, run.settings.cpus))}{allocator}.\n"
     )
 
 

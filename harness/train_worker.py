@@ -87,6 +87,7 @@ def profiled(
     mx.profiler.set_config(
         profile_symbolic=True,
         profile_imperative=True,
+        profile_memory=False,
         aggregate_stats=True,
         filename=trace,
     )

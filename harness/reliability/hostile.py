@@ -90,6 +90,7 @@ CASES = (
     Case("another libmkldnn", tree="other", lines=(_UNKNOWN,), active=False),
     Case("a libmkldnn that is cut", tree="cut", active=False),
     Case("no libmkldnn", tree="absent", active=False),
+    Case("a libmxnet that asks for other symbols", tree="renamed", active=False),
 )
 
 
@@ -146,10 +147,13 @@ def _train(context: Context, case: Case, host: str, word: str, folder: Path) -> 
 
 
 def changed_tree(change: str, source: Path, tree: Path) -> Path:
-    """Make a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``."""
+    """Make a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``.
+
+    ``renamed``: whose libmxnet.so needs a function of MKL-DNN that no release has.
+    """
     tree.mkdir()
     patching.link_tree(source, tree)
-    library = tree / "mxnet" / patching.MKLDNN
+    library = tree / "mxnet" / ("libmxnet.so" if change == "renamed" else patching.MKLDNN)
     data = library.read_bytes()
     library.unlink()  # shared with the source
     if change == "cut":
@@ -157,6 +161,9 @@ def changed_tree(change: str, source: Path, tree: Path) -> Path:
     elif change == "other":
         note = data.index(b"\x14\0\0\0\x03\0\0\0GNU\0") + 16
         library.write_bytes(data[:note] + bytes([data[note] ^ 0xFF]) + data[note + 1 :])
+    elif change == "renamed":
+        name = b"\0mkldnn_primitive_create\0"
+        library.write_bytes(data.replace(name, name.swapcase()))
     return tree
 
 

@@ -123,7 +123,8 @@ def _series(all_series: Sequence[Series]) -> List[Tuple[str, str]]:
             rounds += f" to {series.rounds_max}"
         text = (
             f"{networks} network{'s' * (networks != 1)}, batch size {sizes}; {variants}; "
-            f"{rounds} round{'s' * (rounds != '1')}; {_threads(series.threads)}"
+            f"{rounds} round{'s' * (rounds != '1')}; {_threads(series.threads)}; "
+            f"allocator {series.allocator}"
         )
         found.append((f"Series {series.name}", text))
     return found
