@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import rich.box
 import rich.console
@@ -184,46 +184,54 @@ def markdown(
 
 
 def warnings(record: BenchRecord) -> List[str]:
-    """Return what a reader must know before believing the table, one line each."""
-    lines = []
+    """Return what a reader must know before believing the table.
+
+    One line for each thing to know and variant, with all networks that it holds for.
+    """
+    lines: Dict[Tuple[str, str], List[str]] = {}
+
+    def warn(case: Case, host: str, variant: str, series: Series, text: str) -> None:
+        threads = series.threads.omp_num_threads
+        subject = f"batch {case.batch_size} threads {threads} {host} {variant}"
+        models = lines.setdefault((subject, text), [])
+        if case.model not in models:
+            models.append(case.model)
+
     for row in rows(record):
-        name = _name(row.case, row.host, row.variant, row.series)
-        if row.relative_iqr > UNSTABLE_RELATIVE_IQR:
-            lines.append(
-                f"{name}: unstable, half of the samples spread over {row.relative_iqr:.0%} "
-                "of the median"
-            )
-        if row.ratio is not None and row.interval is None:
-            lines.append(f"{name}: too few pairs for an interval ({row.pairs})")
-        elif row.ratio is not None and row.pairs < stats.ENOUGH_PAIRS:
-            lines.append(
-                f"{name}: {row.pairs} pairs, of which no interval reaches 95 %: "
-                f"take {stats.ENOUGH_PAIRS} or more"
-            )
-        if row.variant == STOCK_AGAIN and row.interval is not None:
-            low, high = row.interval
-            if not low <= 1 <= high:
-                lines.append(
-                    f"{name}: stock differs from itself ({interval_text(row.interval)}): "
-                    "smaller differences than that show nothing here"
-                )
+        for text in _doubts(row):
+            warn(row.case, row.host, row.variant, row.series, text)
     for sample in [*record.samples, *record.profiles]:
         series = record.settings.find(sample.series)
-        name = _name(sample.case, sample.host, sample.variant, series)
         if sample.still_missing:
-            lines.append(
-                f"{name} round {sample.round}: the cache still missed after "
-                f"{len(sample.warm_up_ns)} warm-ups"
-            )
+            text = f"the cache still created something after {len(sample.warm_up_ns)} warm-up steps"
+            warn(sample.case, sample.host, sample.variant, series, text)
         if not sample.finite:
-            lines.append(f"{name} round {sample.round}: the network's output is not finite")
+            text = f"round {sample.round}: the network's output is not finite"
+            warn(sample.case, sample.host, sample.variant, series, text)
     for failure in record.failures:
         series = record.settings.find(failure.series)
-        name = _name(failure.case, failure.host, failure.variant, series)
-        lines.append(f"{name} round {failure.round}: {failure.reason}: {failure.detail}")
-    return lines
+        text = f"round {failure.round}: {failure.reason}: {failure.detail}"
+        warn(failure.case, failure.host, failure.variant, series, text)
+    return [f"{', '.join(models)} {subject}: {text}" for (subject, text), models in lines.items()]
 
 
-def _name(case: Case, host: str, variant: str, series: Series) -> str:
-    threads = series.threads.omp_num_threads
-    return f"{case.model} batch {case.batch_size} threads {threads} {host} {variant}"
+def _doubts(row: Row) -> Iterator[str]:
+    if row.relative_iqr > UNSTABLE_RELATIVE_IQR:
+        yield (
+            f"unstable, half of the samples spread over more than {UNSTABLE_RELATIVE_IQR:.0%} "
+            "of the median"
+        )
+    if row.ratio is not None and row.interval is None:
+        yield f"too few pairs for an interval ({row.pairs})"
+    elif row.ratio is not None and row.pairs < stats.ENOUGH_PAIRS:
+        yield (
+            f"{row.pairs} pairs, of which no interval reaches 95 %: "
+            f"take {stats.ENOUGH_PAIRS} or more"
+        )
+    if row.variant == STOCK_AGAIN and row.interval is not None:
+        low, high = row.interval
+        if not low <= 1 <= high:
+            yield (
+                f"stock differs from itself ({interval_text(row.interval)}): "
+                "smaller differences than that show nothing here"
+            )

@@ -139,7 +139,7 @@ def test_wrong_configuration(
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["bench-quick", "bench-small", "bench-full"])
+@pytest.mark.parametrize("name", ["bench-quick", "bench-small", "bench-full", "bench-batch-1"])
 def test_configurations_in_the_repository_are_sound(layout: Layout, name: str) -> None:
     # The last thing that is looked at before the first process, after all of the configuration.
     path = layout.root / "configs" / f"{name}.toml"
@@ -319,7 +319,7 @@ def test_a_process_that_dies_is_a_row(layout: Layout, config: Path, first_host: 
         "worker (train seven-ops, host 1.3.1, stock) took longer than 0.05 s"
     )
     assert "|  died |" in done.stdout
-    assert "1.3.1 stock round 0: died: worker (train seven-ops" in done.stderr
+    assert "1.3.1 stock: round 0: died: worker (train seven-ops" in done.stderr
     # Asked again it has nothing left to try, and still says so.
     again = bench_command(layout, *options)
     assert (again.returncode, again.stdout) == (1, done.stdout)

@@ -185,6 +185,21 @@ def test_another_mkldnn_is_refused(tree: FakeTree) -> None:
     assert not tree.layout.stock(VERSION).exists()
 
 
+def test_a_libmxnet_without_mkldnn_is_refused(
+    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that has MKL-DNN linked in: there is no boundary to go between."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    source, linked = tmp_path / "mxnet.cc", tmp_path / "libmxnet.so"
+    source.write_text("int mxnet() { return 0; }\n")
+    subprocess.run(["g++", "-shared", "-fPIC", "-o", str(linked), str(source)], check=True)
+    tree = make_tree(tmp_path, {**members, "mxnet/libmxnet.so": linked.read_bytes()})
+    needed = "expected it to need libmkldnn_opcache.so, then libmkldnn.so.0, found"
+    with pytest.raises(HarnessError, match=f"libmxnet.so: {needed} libmkldnn_opcache.so"):
+        build.build(tree.layout, tree.cache)
+    assert not tree.layout.patched(VERSION).exists()
+
+
 def test_a_library_that_does_not_compile_is_an_error(
     tree: FakeTree, capfd: pytest.CaptureFixture[str]
 ) -> None:

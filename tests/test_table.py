@@ -6,6 +6,7 @@ import pytest
 
 from harness import table
 from harness.bench_record import BenchRecord
+from harness.record import Case
 from tests import synthetic
 
 GOLDEN = """\
@@ -89,6 +90,17 @@ def test_instability_is_warned_of() -> None:
     assert line.startswith(f"{NAME} stock: unstable, half of the samples spread")
 
 
+def test_what_holds_for_several_networks_is_one_warning() -> None:
+    cases = [Case(model=model, batch_size=2, image_size=32) for model in ("alexnet", "resnet-18")]
+    asked = synthetic.settings(synthetic.series(2, cases=cases))
+    run = synthetic.bench_record(asked=asked)
+    both = NAME.replace("resnet-18", "alexnet, resnet-18")
+    assert table.warnings(run) == [
+        f"{both} off: too few pairs for an interval (2)",
+        f"{both} backward: too few pairs for an interval (2)",
+    ]
+
+
 def test_stock_that_differs_from_itself_is_warned_of() -> None:
     asked = synthetic.settings(synthetic.series(variants={"1.3.1": ["stock", "stock-again"]}))
     record = synthetic.bench_record(asked=asked)
@@ -108,20 +120,20 @@ def test_what_failed_is_a_row_and_a_warning() -> None:
     assert [row.variant for row in table.rows(gone)] == ["stock", "backward"]
     line = "| resnet-18 |     2 |    32 |       2 | 1.3.1 | off      | no memory |      - |"
     assert line in table.render(gone)
-    assert table.warnings(gone) == [f"{NAME} off round 0: memory: std::bad_alloc"]
+    assert table.warnings(gone) == [f"{NAME} off: round 0: memory: std::bad_alloc"]
     # What has samples shows them; that one of its processes died is still said.
     died = record.model_copy(
         update={"finished": [*record.samples, synthetic.failure(keys[0], "died", "gone")]}
     )
     assert table.render(died) == GOLDEN
-    assert table.warnings(died) == [f"{NAME} off round 0: died: gone"]
+    assert table.warnings(died) == [f"{NAME} off: round 0: died: gone"]
 
 
 def test_unfinished_warm_up_and_nan_are_warned_of() -> None:
     record = synthetic.bench_record()
     assert table.warnings(with_first(record, still_missing=True)) == [
-        f"{NAME} stock round 0: the cache still missed after 2 warm-ups"
+        f"{NAME} stock: the cache still created something after 2 warm-up steps"
     ]
     assert table.warnings(with_first(record, finite=False)) == [
-        f"{NAME} stock round 0: the network's output is not finite"
+        f"{NAME} stock: round 0: the network's output is not finite"
     ]
