@@ -15,19 +15,28 @@ from typing import Any, Dict, Optional
 
 from tqdm import tqdm
 
-from harness import bench_plan, bench_record, bench_summary, jsonl, record, table, tables
+from harness import (
+    bench_plan,
+    bench_record,
+    bench_summary,
+    jsonl,
+    memory_table,
+    record,
+    table,
+    tables,
+    variables,
+)
 from harness.bench_config import BenchConfig, number, numbers, resolve, scopes_by_host, words
 from harness.bench_record import (
+    MEMORY,
     PROFILE,
     TRAIN,
     BenchRecord,
     Failure,
     Finished,
-    ProfileSample,
     SampleKey,
     Series,
     Settings,
-    TrainSample,
 )
 from harness.config import load, load_toolchain
 from harness.console import say, shown
@@ -48,6 +57,8 @@ _PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
 # One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
 # weight depends on its address relative to the gradient's: docs/performance.md.
 _HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
+# The library counts bytes under a bound only; this one is beyond every machine's memory.
+_COUNTING = {variables.MEMORY: "1024G"}
 
 _EXAMPLES = """examples:
   python -m harness bench
@@ -117,13 +128,16 @@ def main(args: argparse.Namespace) -> int:
             raise
     folder = args.tables or tables.beside(path)
     tables.write(run, folder)
-    print(table.render(run))
-    print(bench_summary.render(run))
+    if table.cells(run):
+        print(table.render(run))
+        print(bench_summary.render(run))
+    if run.memories:
+        print(memory_table.render(run))
     for line in table.warnings(run):
         say(f"warning: {line}")
     print(f"record: {shown(path, layout.root)}, tables: {shown(folder, layout.root)}")
     # Who died, and gave a result when tried again, is in the warnings.
-    found = {each.key for each in (*run.samples, *run.profiles)}
+    found = {each.key for each in run.finished if not isinstance(each, Failure)}
     lost = [each for each in run.failures if each.reason != "memory" and each.key not in found]
     return 1 if lost else 0
 
@@ -244,8 +258,7 @@ def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: floa
     common["elapsed_s"] = round(time.monotonic() - begin, 3)
     if failure:
         return Failure.model_validate({**common, **failure})
-    model = ProfileSample if series.job == PROFILE else TrainSample
-    return model.model_validate({**common, **result})
+    return bench_record.TYPES[series.job].model_validate({**common, **result})
 
 
 def _run(
@@ -267,6 +280,7 @@ def _run(
     overrides = {
         **(_PROFILING if series.job == PROFILE else {}),
         **(_HEAP if series.allocator == "heap" else {}),
+        **(_COUNTING if series.job == MEMORY else {}),
     }
     variant = parse_variant(key.variant)
     result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)

@@ -32,7 +32,7 @@ class SeriesConfig(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     name: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    job: Literal["train", "profile"] = "train"
+    job: Literal["train", "profile", "memory"] = "train"
     batch_sizes: Tuple[_Positive, ...] = pydantic.Field(min_length=1)
     models: Optional[Tuple[str, ...]] = None
     scopes: Optional[Dict[str, Tuple[str, ...]]] = None

@@ -1,8 +1,8 @@
 """The record of a benchmark run: what was asked for, and every raw measurement, one line each.
 
 A record is a file of JSON lines (harness/jsonl.py). The header holds the machine, the versions
-and the settings; each further line is one finished process: ``train``, ``profile`` or
-``failure``. A record that is foreign, or not whole except for its end, is refused in one line.
+and the settings; each further line is one finished process: ``train``, ``profile``, ``memory``
+or ``failure``. A record that is foreign, or not whole except for its end, is refused in one line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.record import (
 
 KIND = "opcache-bench"
 SCHEMA_VERSION = 2
-TRAIN, PROFILE = "train", "profile"
+TRAIN, PROFILE, MEMORY = "train", "profile", "memory"
 
 _Positive = Annotated[int, pydantic.Field(gt=0)]
 
@@ -45,17 +45,18 @@ class SampleKey(NamedTuple):
 class Series(RecordModel):
     """Processes of one kind: every variant of every case once per round.
 
-    ``job`` is ``train`` (times whole steps) or ``profile`` (times each operator). The time of a
-    process is bounded: after the warm-up it times as many steps as fit into ``steps_budget_s``,
-    within the two limits. So is the time of a case: after the first round it gets as many rounds
-    as fit into ``case_budget_s``, within the two limits.
+    ``job`` is ``train`` (times whole steps), ``profile`` (times each operator) or ``memory`` (has
+    the cache count its bytes, which costs time: its steps are not compared). The time of a process
+    is bounded: after the warm-up it times as many steps as fit into ``steps_budget_s``, within the
+    two limits. So is the time of a case: after the first round it gets as many rounds as fit into
+    ``case_budget_s``, within the two limits.
 
     ``allocator`` is where glibc puts large blocks: ``default`` is mappings of their own, whose
     addresses differ from process to process, ``heap`` is one block after the other.
     """
 
     name: str = pydantic.Field(min_length=1)
-    job: Literal["train", "profile"]
+    job: Literal["train", "profile", "memory"]
     cases: List[Case] = pydantic.Field(min_length=1)
     variants: Dict[str, Annotated[List[str], pydantic.Field(min_length=1)]] = pydantic.Field(
         min_length=1, description="by host"
@@ -183,11 +184,24 @@ class ProfileSample(_Sample):
         return {name: time.total_ms / steps for name, time in self.operators.items()}
 
 
-Finished = Union[TrainSample, ProfileSample, Failure]
-_Sampled = TypeVar("_Sampled", TrainSample, ProfileSample, Failure)
-_TYPES: Dict[str, Type[Any]] = {
+class MemorySample(_Sample):
+    """One process whose cache counted its bytes, under a bound that none reaches."""
+
+    type: Literal["memory"] = "memory"
+
+    @property
+    def kept_bytes(self) -> Optional[int]:
+        """What the cache kept at the end, descriptors included; None where it counted nothing."""
+        counted = (self.stats or {}).get("memory")
+        return counted["idle_bytes"] + counted["descriptor_bytes"] if counted else None
+
+
+Finished = Union[TrainSample, ProfileSample, MemorySample, Failure]
+_Sampled = TypeVar("_Sampled", TrainSample, ProfileSample, MemorySample, Failure)
+TYPES: Dict[str, Type[Any]] = {
     TRAIN: TrainSample,
     PROFILE: ProfileSample,
+    MEMORY: MemorySample,
     "failure": Failure,
 }
 
@@ -209,6 +223,11 @@ class BenchRecord(RunRecord):
     def profiles(self) -> List[ProfileSample]:
         """The processes that timed operators."""
         return self._of(ProfileSample)
+
+    @property
+    def memories(self) -> List[MemorySample]:
+        """The processes whose cache counted its bytes."""
+        return self._of(MemorySample)
 
     @property
     def failures(self) -> List[Failure]:
@@ -234,9 +253,9 @@ def load(path: Path) -> BenchRecord:
     check_kind(header, KIND, SCHEMA_VERSION, path)
     finished = []
     for number, line in enumerate(lines, start=2):
-        type_ = _TYPES.get(str(line.get("type"))) if isinstance(line, dict) else None
+        type_ = TYPES.get(str(line.get("type"))) if isinstance(line, dict) else None
         if type_ is None:
-            raise HarnessError(f"{path}: line {number}: expected a type of {', '.join(_TYPES)}")
+            raise HarnessError(f"{path}: line {number}: expected a type of {', '.join(TYPES)}")
         try:
             finished.append(type_.model_validate(line))
         except pydantic.ValidationError as error:

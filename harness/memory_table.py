@@ -1,22 +1,22 @@
 """How much memory each variant takes, and the cache's own share of it.
 
-Pure: a record in, text out. The peak resident set is the process's own; the share of the cache is
-what the library counts, which it does under a bound on memory (MKLDNN_OPCACHE_MEMORY), and always
-the difference to stock.
+Pure: a record in, text out. The peak resident set is the process's own. The share of the cache is
+the difference to stock's, and what the library counts in processes of their own (job ``memory``).
 """
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Union
 
 from harness import stats
-from harness.bench_record import BenchRecord
+from harness.bench_record import BenchRecord, MemorySample, Series
 from harness.record import Case
-from harness.table import STOCK, markdown, rows
+from harness.table import STOCK, Row, markdown, rows
 
 LEGEND = (
     "peak: largest resident set of the process, median; above stock: difference to stock's, which",
-    "noise of the allocator is part of; kept: bytes that the library counts as kept at the end",
+    "noise of the allocator is part of; kept: idle primitives, memory objects and descriptors at",
+    "the end, as the library counts them in a process of its own",
 )
 
 
@@ -33,38 +33,51 @@ class MemoryRow(NamedTuple):
 
 
 def memory(record: BenchRecord) -> List[MemoryRow]:
-    """Return a row for everything that was sampled, in the order of the settings."""
-    found = rows(record)
-    stock = {
-        (row.series.name, row.case, row.host): row.peak_resident_bytes
-        for row in found
-        if row.variant == STOCK
-    }
-    kept: Dict[Tuple[str, Case, str, str], List[float]] = {}
-    for sample in record.samples:
-        counted_bytes = (sample.stats or {}).get("memory")
-        if counted_bytes:
-            sum_bytes = counted_bytes["idle_bytes"] + counted_bytes["descriptor_bytes"]
-            kept.setdefault(sample.key[:4], []).append(sum_bytes)
+    """Return a row for everything that was sampled, in the order of the settings.
+
+    Peaks are those of the processes that timed steps. What only the counting ones ran has theirs.
+    """
+    kept: Dict[_Cell, List[float]] = {}
+    peaks: Dict[str, Dict[_Cell, float]] = {}
+    for row in rows(record):
+        peaks.setdefault(row.series.name, {})[_cell(row.series, row)] = row.peak_resident_bytes
+    timed = {cell for cells in peaks.values() for cell in cells}
+    counting: Dict[str, Dict[_Cell, List[float]]] = {}
+    for sample in record.memories:
+        cell = _cell(record.settings.find(sample.series), sample)
+        if sample.kept_bytes is not None:
+            kept.setdefault(cell, []).append(sample.kept_bytes)
+        if cell not in timed:
+            own = counting.setdefault(sample.series, {})
+            own.setdefault(cell, []).append(sample.peak_resident_bytes)
+    for name, own in counting.items():
+        peaks[name] = {cell: stats.median(each) for cell, each in own.items()}
     result = []
-    for row in found:
-        baseline = stock.get((row.series.name, row.case, row.host))
-        counted = kept.get((row.series.name, row.case, row.host, row.variant))
-        above = None
-        if baseline is not None and row.variant != STOCK:
-            above = int(row.peak_resident_bytes - baseline)
-        result.append(
-            MemoryRow(
-                row.case,
-                row.series.threads.omp_num_threads,
-                row.host,
-                row.variant,
-                int(row.peak_resident_bytes),
-                above,
-                int(stats.median(counted)) if counted else None,
+    for cells in peaks.values():
+        for cell, peak_bytes in cells.items():
+            baseline = cells.get(cell._replace(variant=STOCK))
+            above = None if baseline is None or cell.variant == STOCK else peak_bytes - baseline
+            result.append(
+                MemoryRow(
+                    *cell,
+                    peak_bytes=int(peak_bytes),
+                    above_stock_bytes=None if above is None else int(above),
+                    kept_bytes=int(stats.median(kept[cell])) if cell in kept else None,
+                )
             )
-        )
     return result
+
+
+class _Cell(NamedTuple):
+    case: Case
+    omp_num_threads: int
+    host: str
+    variant: str
+
+
+def _cell(series: Series, measured: Union[Row, MemorySample]) -> _Cell:
+    threads = series.threads.omp_num_threads
+    return _Cell(measured.case, threads, measured.host, measured.variant)
 
 
 def render(record: BenchRecord) -> str:

@@ -171,12 +171,10 @@ _KINDS: Dict[str, Callable[[Path], str]] = {
 def bench_markdown(run: BenchRecord) -> str:
     """Return the page of throughput and memory."""
     warnings = [f"- {line}" for line in table.warnings(run)]
+    timed = ["## Ratios", bench_summary.render(run), "## Everything measured", table.render(run)]
     parts = [
         _heading(run, "Training throughput"),
-        "## Ratios",
-        bench_summary.render(run),
-        "## Everything measured",
-        table.render(run),
+        *(timed if table.cells(run) else []),
         "## Memory",
         memory_table.render(run),
         *(["## Warnings", "\n".join(warnings) + "\n"] if warnings else []),

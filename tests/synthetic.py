@@ -10,6 +10,7 @@ from harness.bench_record import (
     SCHEMA_VERSION,
     BenchRecord,
     Failure,
+    MemorySample,
     OperatorTime,
     ProfileSample,
     SampleKey,
@@ -123,6 +124,14 @@ def profile_sample(key: SampleKey, ms: Dict[str, float], **others: Any) -> Profi
     """Two profiled steps, in each of which every operator takes ``ms`` in three calls."""
     operators = {name: OperatorTime(calls=6, total_ms=2 * value) for name, value in ms.items()}
     return ProfileSample(**{**_common(key), "operators": operators, **others})
+
+
+def memory_sample(key: SampleKey, kept_bytes: int, **others: Any) -> MemorySample:
+    """Two thirds of ``kept_bytes`` in primitives, the rest in descriptors."""
+    stats = cache_stats(key.variant, 8)
+    third = kept_bytes // 3
+    stats["memory"] = {"idle_bytes": kept_bytes - third, "descriptor_bytes": third}
+    return MemorySample(**{**_common(key), "stats": stats, **others})
 
 
 def failure(key: SampleKey, reason: str = "died", detail: str = "worker ended") -> Failure:

@@ -232,6 +232,12 @@ name = "operators"
 job = "profile"
 batch_sizes = [2]
 """
+MEMORY = """
+[[series]]
+name = "memory"
+job = "memory"
+batch_sizes = [1]
+"""
 
 
 def test_a_large_network_is_profiled_from_its_second_step_on(
@@ -247,14 +253,14 @@ def test_a_large_network_is_profiled_from_its_second_step_on(
 
 
 def test_real_run(built: Layout, config: Path) -> None:
-    config.write_text(CONFIG + PROFILE)
+    config.write_text(CONFIG + PROFILE + MEMORY)
     path = config.with_name("run.jsonl")
     options = ["--config", str(config), "--out", str(path), "--hosts", "1.3.1"]
     done = bench_command(built, *options, "--scopes", "stock,stock-again,backward")
     assert done.returncode == 0, done.stderr
     run = bench_record.load(path)
     variants = ["backward", "stock", "stock-again"]
-    for samples in (run.samples, run.profiles):
+    for samples in (run.samples, run.profiles, run.memories):
         assert sorted(sample.variant for sample in samples) == variants
     shared = []
     for sample in [*run.samples, *run.profiles]:
@@ -282,6 +288,10 @@ def test_real_run(built: Layout, config: Path) -> None:
         for name in ("LRN", "_backward_LRN", "BatchNorm", "_backward_BatchNorm"):
             assert profile.operators[name].calls == 2
             assert profile.operators[name].total_ms > 0
+    kept = {sample.variant: sample.kept_bytes for sample in run.memories}
+    assert kept.pop("backward", None) and kept == {"stock": None, "stock-again": None}
+    for sample in (*run.samples, *run.profiles):
+        assert sample.stats is None or sample.stats["memory"] is None
     # MXNet removes what is where its trace shall go.
     assert Path(os.devnull).is_char_device()
     tables = path.with_suffix("")

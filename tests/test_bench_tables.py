@@ -6,7 +6,8 @@ from typing import Dict, List
 
 import pytest
 
-from harness import bench_summary, memory_table, operator_table, profiler, published
+from harness import bench_summary, memory_table, operator_table, profiler, published, table
+from harness.bench_plan import plan
 from harness.bench_record import BenchRecord, Finished, SampleKey
 from harness.errors import HarnessError
 from harness.record import Case
@@ -172,22 +173,28 @@ def test_a_network_that_lacks_a_variant_is_not_added_up() -> None:
     assert operator_table.render(run.model_copy(update={"finished": []})) == ""
 
 
-def test_memory_is_compared_with_stock() -> None:
-    run = synthetic.bench_record(samples=1)
-    stats = synthetic.cache_stats("backward", 8)
-    stats["memory"] = {"idle_bytes": 2 * 2**20, "descriptor_bytes": 2**20}
-    finished = [
-        s.model_copy(update={"peak_resident_bytes": 110 * 2**20, "stats": stats})
-        if s.variant == "backward"
-        else s
-        for s in run.samples
-    ]
-    rows = memory_table.memory(run.model_copy(update={"finished": finished}))
+def test_memory_is_compared_with_stock_and_the_caches_share_counted() -> None:
     mib = 2**20
-    assert [(r.variant, r.above_stock_bytes, r.kept_bytes) for r in rows] == [
-        ("stock", None, None),
-        ("off", 0, None),
-        ("backward", 10 * mib, 3 * mib),
+    timed = synthetic.series(1)
+    apart = {"name": "memory", "job": "memory", "variants": {"1.3.1": ["backward", "all"]}}
+    asked = synthetic.settings(timed, synthetic.series(1, **apart))
+    finished = [
+        synthetic.memory_sample(key, 3 * mib, peak_resident_bytes=120 * mib)
+        if key.series == "memory"
+        else synthetic.train_sample(
+            key, peak_resident_bytes=(110 if key.variant == "backward" else 100) * mib
+        )
+        for key in plan(asked, [])
     ]
-    text = memory_table.render(run.model_copy(update={"finished": finished}))
+    run = synthetic.bench_record(taken=0, asked=asked).model_copy(update={"finished": finished})
+    rows = memory_table.memory(run)
+    assert {r.variant: (r.peak_bytes, r.above_stock_bytes, r.kept_bytes) for r in rows} == {
+        "stock": (100 * mib, None, None),
+        "off": (100 * mib, 0, None),
+        "backward": (110 * mib, 10 * mib, 3 * mib),
+        "all": (120 * mib, None, 3 * mib),
+    }
+    text = memory_table.render(run)
     assert "|      110 | +10 MiB (+10.0%) |      3.0 |" in text
+    # A process that counts is no process that is timed.
+    assert [row.variant for row in table.rows(run)] == ["stock", "off", "backward"]
