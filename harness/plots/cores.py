@@ -126,9 +126,9 @@ def draw(source: Source) -> List[style.Drawn]:
             ratio = None if reported is None else reported.ratio
             predictions.append(Prediction(each.case.model, each.step, ratio, published.CORES))
         size = mine[0].case.batch_size
-        title = f"Predicted on more cores: {host} {variant}, batch {size}"
+        title = f"Predicted on more cores: {host} {variant}"
         subtitle = (
-            f"img/s over stock's; from steps on {mine[0].step.cores} threads of "
+            f"img/s over stock's, batch size {size}; from steps on {mine[0].step.cores} threads of "
             f"{source.bench.machine.cpu_model}"
         )
         efficiency = source.efficiency

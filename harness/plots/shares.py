@@ -90,9 +90,10 @@ def draw(source: Source) -> List[style.Drawn]:
             continue
         title = f"Where a step's time goes, {host}, batch size {batch_size}"
         threads = next(iter(group.values())).series.threads
+        rest = "rest: no operator runs" if outside else "execution: all else"
         subtitle = (
             f"{machine_line(source.bench, threads, [host])}\n"
-            "creation, destruction, cache: by the library's counters; rest: no operator runs"
+            f"creation, destruction, cache: the library's counters; {rest}"
         )
         name = f"shares-{host}-batch-{batch_size}"
         figure_ = figure(shares, title, subtitle)
@@ -118,6 +119,7 @@ def _parts(row: Row, counted: Row, outside_share: Optional[float]) -> Dict[str, 
     step_ms = row.step_ns / 1e6
     creation = ((counted.create_ns or 0.0) + (counted.destroy_ns or 0.0)) / 1e6
     cache = 0.0 if row.variant == STOCK else (counted.cache_ns or 0.0) / 1e6
-    rest = step_ms * (outside_share or 0.0)
-    execution = max(0.0, step_ms - creation - cache - rest)
-    return {EXECUTION: execution, CREATION: creation, CACHE: cache, REST: rest}
+    # What was not profiled has no rest of its own: it is part of execution.
+    rest = {} if outside_share is None else {REST: step_ms * outside_share}
+    execution = max(0.0, step_ms - creation - cache - sum(rest.values()))
+    return {EXECUTION: execution, CREATION: creation, CACHE: cache, **rest}
