@@ -143,7 +143,10 @@ def _train(context: Context, case: Case, host: str, word: str, folder: Path) -> 
     # The shell itself runs without the library.
     command = ["sh", "-c", case.shell or 'exec "$@"', "sh", "env", "-i", *assigned, *worker]
     outcome = ended(command, {"PATH": os.environ.get("PATH", os.defpath)}, work)
-    return outcome._replace(result=reading.json_file(out) if out.is_file() else None)
+    # What is said of a file in the folder is the same in another.
+    said = [line.replace(f"{folder}/", "") for line in outcome.said]
+    result = reading.json_file(out) if out.is_file() else None
+    return outcome._replace(said=said, result=result)
 
 
 def changed_tree(change: str, source: Path, tree: Path) -> Path:

@@ -280,8 +280,8 @@ bool visit_surroundings(V &v, const Surroundings &around) {
   return around.engine != nullptr;  // nullptr: could not be asked for
 }
 
-// All that a backward implementation can read of its forward hint: the description it was made
-// from, the implementation chosen, and the layouts that implementation settled on.
+// All that a backward implementation can read of its forward hint: its engine, the description it
+// was made from, the implementation chosen, and the layouts that implementation settled on.
 template <class V>
 bool visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
   mkldnn_primitive_kind_t primitive_kind;
@@ -293,7 +293,9 @@ bool visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
   const void *op_desc = nullptr;
   const char *implementation = nullptr;
   const_mkldnn_primitive_attr_t attr = nullptr;
+  mkldnn_engine_t engine = nullptr;
   if (query < 0 ||
+      real.primitive_desc_query(hint, mkldnn_query_engine, 0, &engine) != mkldnn_success ||
       real.primitive_desc_query(hint, static_cast<mkldnn_query_t>(query), 0, &op_desc) !=
           mkldnn_success ||
       op_desc == nullptr ||
@@ -302,7 +304,13 @@ bool visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
       implementation == nullptr || real.primitive_desc_get_attr(hint, &attr) != mkldnn_success) {
     return false;
   }
+  // What a hint was itself hinted at cannot be asked of it. A forward descriptor needs no hint.
+#ifndef OPCACHE_FAULT_ANY_HINT
+  const int prop_kind = static_cast<const OpDescHead *>(op_desc)->prop_kind;
+  if (prop_kind != mkldnn_forward_training && prop_kind != mkldnn_forward_scoring) return false;
+#endif
   v.section("hint");
+  v.value("engine", reinterpret_cast<uintptr_t>(engine));
   v.text("implementation", implementation);
   if (!visit_op_desc(v, *real.abi, op_desc) || !visit_attr(v, real, attr)) return false;
   const struct {

@@ -31,12 +31,14 @@ struct Item {
 struct Answer {
   std::string text;
   std::string bits;
+  size_t beside;  // bytes written beside the tensors
 };
 
 // What the processes tell.
 struct Counts {
   long cases, repeated, refused, bytes, hits, misses;
   long stock_dies;    // cases left out, because MKL-DNN does not survive them
+  long beside;        // cases in which MKL-DNN writes beside its tensors
   uint64_t directly;  // the case that is being run without the library; 0: none
   char kinds[400][16];
   long kind_counts[400];
@@ -76,6 +78,7 @@ void count(const Answer &a, bool repeated) {
   c.repeated += repeated;
   c.refused += a.bits.empty();
   c.bytes += static_cast<long>(a.bits.size());
+  c.beside += a.beside > 0;
   const std::string kind = a.text.substr(0, a.text.find(';'));
   size_t i = 0;
   while (c.kinds[i][0] != '\0' && kind != c.kinds[i]) ++i;
@@ -101,6 +104,7 @@ int run_items(const std::vector<Item> &items, bool aloud = false) {
         session = std::make_unique<Session>(api);
         answer.text = fuzz::run_case(session.get(), item.number, aloud);
         answer.bits = session->bits();
+        answer.beside = session->touched_beside();
       });
       threads[item.destroyed_on].run([&] { session.reset(); });
       return answer;
@@ -115,6 +119,12 @@ int run_items(const std::vector<Item> &items, bool aloud = false) {
       fprintf(stderr, "case %llu:\nwith the cache %s\nwithout %s\n",
               static_cast<unsigned long long>(item.number), answer.text.c_str(),
               right.text.c_str());
+      return 1;
+    }
+    if (answer.beside != right.beside) {
+      fprintf(stderr,
+              "case %llu: %zu bytes written beside the tensors with the cache, %zu without\n",
+              static_cast<unsigned long long>(item.number), answer.beside, right.beside);
       return 1;
     }
     if (answer.bits != right.bits || check::failures() > failures) {
@@ -199,10 +209,10 @@ TEST(random_primitives) {
   CHECK(100 * c.stock_dies < c.cases);
   printf(
       "{\"mkldnn\": \"%s\", \"seed\": %llu, \"cases\": %ld, \"repeated\": %ld, \"refused\": %ld, "
-      "\"stock_dies\": %ld, "
+      "\"stock_dies\": %ld, \"written_beside\": %ld, "
       "\"compared_bytes\": %ld, \"hits\": %ld, \"misses\": %ld, \"seconds\": %.1f, \"kinds\": {",
       stats()["mkldnn"].text.c_str(), static_cast<unsigned long long>(seed), c.cases, c.repeated,
-      c.refused, c.stock_dies, c.bytes, c.hits, c.misses, elapsed.count());
+      c.refused, c.stock_dies, c.beside, c.bytes, c.hits, c.misses, elapsed.count());
   for (size_t i = 0; c.kinds[i][0] != '\0'; ++i) {
     printf("%s\"%s\": %ld", i > 0 ? ", " : "", c.kinds[i], c.kind_counts[i]);
   }

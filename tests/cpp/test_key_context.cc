@@ -36,6 +36,10 @@ TEST(hint_fields) {
     hint.attr.mask = 2;
     check_differs(base, identify(), "hint's attributes");
     hint.attr.mask = 0;
+    int another = 0;
+    hint.engine = &another;
+    check_differs(base, identify(), "hint's engine");
+    hint.engine = nullptr;
     Descriptor role = memory(layout);
     std::vector<Identity> seen = {base};
     for (const Descriptor *&at : hint.roles) {
