@@ -51,11 +51,17 @@ def memory(record: BenchRecord) -> List[MemoryRow]:
             own = counting.setdefault(sample.series, {})
             own.setdefault(cell, []).append(sample.peak_resident_bytes)
     for name, own in counting.items():
-        peaks[name] = {cell: stats.median(each) for cell, each in own.items()}
+        series = record.settings.find(name)
+        cells = [
+            _Cell(case, series.threads.omp_num_threads, host, variant)
+            for case in series.cases
+            for host, variant in series.runs
+        ]
+        peaks[name] = {cell: stats.median(own[cell]) for cell in cells if cell in own}
     result = []
-    for cells in peaks.values():
-        for cell, peak_bytes in cells.items():
-            baseline = cells.get(cell._replace(variant=STOCK))
+    for measured in peaks.values():
+        for cell, peak_bytes in measured.items():
+            baseline = measured.get(cell._replace(variant=STOCK))
             above = None if baseline is None or cell.variant == STOCK else peak_bytes - baseline
             result.append(
                 MemoryRow(
