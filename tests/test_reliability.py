@@ -106,6 +106,18 @@ def test_only_what_is_lacking_or_failed_is_done_again(
     ]
 
 
+def test_findings_name_no_folder_of_this_machine(
+    layout: Layout, tmp_path: Path, planted: Callable[..., Stage]
+) -> None:
+    said = f"{layout.root}/build/x failed"
+    run = [finding("it", "it", "skip", said, details=["", f"again: env A={layout.root}/build b"])]
+    found = command.run_stages(
+        layout, record("it"), tmp_path / "r.json", [planted("it", lambda context: run)]
+    )
+    assert found.findings[0].summary == "build/x failed"
+    assert found.findings[0].details == ["", "again: env A=build b"]
+
+
 @pytest.mark.parametrize(
     ("found", "summary"),
     [

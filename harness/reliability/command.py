@@ -123,7 +123,7 @@ def run_stages(
         for stage in todo:
             progress.set_description(stage.name)
             start = time.monotonic()
-            found = _run_stage(layout, run.settings, stage)
+            found = [_portable(layout, each) for each in _run_stage(layout, run.settings, stage)]
             seconds: Dict[str, float] = {
                 **run.seconds,
                 stage.name: round(time.monotonic() - start, 1),
@@ -133,6 +133,13 @@ def run_stages(
             save(run, path)
             progress.update()
     return run
+
+
+def _portable(layout: Layout, found: Finding) -> Finding:
+    """Return a finding without this machine's folders: it is published."""
+    details = [line.replace(f"{layout.root}/", "") for line in found.details]
+    summary = found.summary.replace(f"{layout.root}/", "")
+    return found.model_copy(update={"summary": summary, "details": details})
 
 
 def _run_stage(layout: Layout, settings: Settings, stage: Stage) -> List[Finding]:
