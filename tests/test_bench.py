@@ -92,7 +92,7 @@ def bench_command(layout: Layout, *options: str) -> subprocess.CompletedProcess[
         ),
         (
             ("--series", "operator"),
-            "--series: expected some of throughput, operators, found 'operator'",
+            "--series: expected some of throughput, operators, memory, found 'operator'",
         ),
         (("--config", "absent.toml"), "absent.toml: No such file or directory"),
     ],
