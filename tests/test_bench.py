@@ -139,7 +139,9 @@ def test_wrong_configuration(
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["bench-quick", "bench-small", "bench-full", "bench-batch-1"])
+@pytest.mark.parametrize(
+    "name", ["bench-quick", "bench-small", "bench-full", "bench-batch-1", "bench-batch-32"]
+)
 def test_configurations_in_the_repository_are_sound(layout: Layout, name: str) -> None:
     # The last thing that is looked at before the first process, after all of the configuration.
     path = layout.root / "configs" / f"{name}.toml"
