@@ -30,6 +30,8 @@ std::atomic<uint64_t> g_next_serial(1);
 std::atomic<ptrdiff_t> g_primitive_count(0);
 std::atomic<ptrdiff_t> g_descriptor_count(0);
 std::atomic<ptrdiff_t> g_primitive_bytes(0);  // live and idle, memory objects among them
+// Guards what is counted of the live primitives whose thread is gone: any thread releases them.
+pthread_mutex_t g_orphans_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 bool reached(const std::atomic<ptrdiff_t> &count, size_t bound) {
   return count.load(std::memory_order_relaxed) >= static_cast<ptrdiff_t>(bound);
@@ -171,6 +173,9 @@ class Registry {
     pthread_mutex_lock(&r.base_mutex);
     pthread_mutex_lock(&r.mutex_);
     for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_lock(&c->mutex_);
+#ifndef OPCACHE_FAULT_ORPHANS_AT_FORK
+    pthread_mutex_lock(&g_orphans_mutex);
+#endif
     g_descriptors.lock();
     g_primitives.lock();
     lock_shadows();
@@ -181,6 +186,9 @@ class Registry {
     unlock_shadows();
     g_primitives.unlock();
     g_descriptors.unlock();
+#ifndef OPCACHE_FAULT_ORPHANS_AT_FORK
+    pthread_mutex_unlock(&g_orphans_mutex);
+#endif
     for (ThreadCache *c = r.first_; c != nullptr; c = c->next_) pthread_mutex_unlock(&c->mutex_);
     pthread_mutex_unlock(&r.mutex_);
     pthread_mutex_unlock(&r.base_mutex);
@@ -196,7 +204,7 @@ class Registry {
     for (ThreadCache *c = r.first_; c != nullptr;) {
       ThreadCache *const next = c->next_;
       if (c != t_cache) {
-        c->orphaned_ = true;
+        c->orphaned_.store(true, std::memory_order_relaxed);
         r.remove(c);
         g_primitive_count.fetch_sub(
             static_cast<ptrdiff_t>(c->idle_primitives_.load(std::memory_order_relaxed)),
@@ -619,7 +627,6 @@ void ThreadCache::drop(Descriptor *d) {
 // hold stays valid and is destroyed when they let go of it.
 void ThreadCache::shut_down() {
   pthread_mutex_lock(&mutex_);
-  orphaned_ = true;
   for (Primitive *p = returned_; p != nullptr;) {
     Primitive *const next = p->next;
     take_back(p);
@@ -636,13 +643,15 @@ void ThreadCache::shut_down() {
   }
   free(slots_);
   slots_ = nullptr;
+  descriptor_count_.store(0, std::memory_order_relaxed);
   // Keeps this object until the registry has let go of it.
   add_live(1);
+  orphaned_.store(true, std::memory_order_release);
   pthread_mutex_unlock(&mutex_);
   Registry::get().remove(this);
-  pthread_mutex_lock(&mutex_);
+  pthread_mutex_lock(&g_orphans_mutex);
   const uint64_t live = add_live(-1);
-  pthread_mutex_unlock(&mutex_);
+  pthread_mutex_unlock(&g_orphans_mutex);
   if (live == 0) delete this;
 }
 
@@ -676,34 +685,40 @@ void release(Descriptor *d) {
   if (own) mine->keep_within_memory(kLooks);  // it may be idle now
 }
 
+// From another thread than the owner, which finds it in drain_returned(). False when there is no
+// owner any more.
+bool ThreadCache::give_back(Primitive *p) {
+  pthread_mutex_lock(&mutex_);
+  const bool owned = !orphaned_.load(std::memory_order_relaxed);
+  if (owned) {
+#ifdef OPCACHE_FAULT_DESTROYED_ABROAD
+    --p->descriptor->live_primitives;
+    add_live(-1);
+    destroy_primitive(p, op_of(p->descriptor));
+#else
+    p->next = returned_;
+    returned_ = p;
+    has_returned_.store(true, std::memory_order_release);
+#endif
+  }
+  pthread_mutex_unlock(&mutex_);
+  return owned;
+}
+
 void release(Primitive *p) {
   ThreadCache *const owner = p->owner;
   if (owner == t_cache) {
     owner->take_back(p);
     return;
   }
-  pthread_mutex_lock(&owner->mutex_);
-#ifdef OPCACHE_FAULT_DESTROYED_ABROAD
-  if (!owner->orphaned_) {
-    --p->descriptor->live_primitives;
-    owner->add_live(-1);
-    pthread_mutex_unlock(&owner->mutex_);
-    return destroy_primitive(p, op_of(p->descriptor));
-  }
-#endif
-  if (!owner->orphaned_) {
-    p->next = owner->returned_;
-    owner->returned_ = p;
-    owner->has_returned_.store(true, std::memory_order_release);
-    pthread_mutex_unlock(&owner->mutex_);
-    return;
-  }
+  if (!owner->orphaned_.load(std::memory_order_acquire) && owner->give_back(p)) return;
   // Its thread is gone. Without a cache, too, it would be destroyed here and now.
   Descriptor *const d = p->descriptor;
   const Op op = op_of(d);
+  pthread_mutex_lock(&g_orphans_mutex);
   const bool last_of_descriptor = --d->live_primitives == 0;
   const uint64_t live = owner->add_live(-1);
-  pthread_mutex_unlock(&owner->mutex_);
+  pthread_mutex_unlock(&g_orphans_mutex);
   if (shadowing()) forget_primitive(p->real);
   destroy_primitive(p, op);
   if (last_of_descriptor) drop_reference(d);

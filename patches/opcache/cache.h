@@ -43,7 +43,7 @@ struct Descriptor {
   std::atomic<uint32_t> references;
   std::atomic<uint32_t> op;  // an Op; atomic because another thread may hold the handle
   Primitive *first_idle;     // owner only
-  uint32_t live_primitives;  // owner only
+  uint32_t live_primitives;  // owner only; of orphans: under g_orphans_mutex
   // A forward convolution that could be Deconvolution's data gradient.
   std::atomic<bool> maybe_deconvolution;
   int inputs;
@@ -167,6 +167,7 @@ class ThreadCache {
   static void end_of_thread(void *cache);
   void shut_down();
   void take_back(Primitive *primitive);
+  bool give_back(Primitive *p);
   void drain_returned();
   void follow();
   void drop_idle();
@@ -200,7 +201,7 @@ class ThreadCache {
   List<Descriptor, &Descriptor::recency> descriptors_;
   List<Primitive, &Primitive::recency> idle_;
   size_t idle_memory_;
-  std::atomic<uint64_t> live_primitives_;   // written by the owner, or under mutex_ once orphaned
+  std::atomic<uint64_t> live_primitives_;   // written by the owner, or under a mutex once orphaned
   std::atomic<uint64_t> idle_primitives_;   // idle_.size(), for other threads to read
   std::atomic<uint64_t> descriptor_count_;  // descriptors_.size(), likewise
 #ifdef OPCACHE_FAULT_EVICT_LIVE
@@ -211,9 +212,9 @@ class ThreadCache {
   std::atomic<size_t> idle_bytes_;        // what the bound is on; written by the owner
   std::atomic<size_t> descriptor_bytes_;  // of those in the table
   std::atomic<bool> has_returned_;
-  pthread_mutex_t mutex_;  // guards returned_ and orphaned_
-  Primitive *returned_;    // released elsewhere, waiting for the owner
-  bool orphaned_;          // the thread is gone
+  pthread_mutex_t mutex_;       // guards returned_, and orphaned_ while it becomes true
+  Primitive *returned_;         // released elsewhere, waiting for the owner
+  std::atomic<bool> orphaned_;  // the thread is gone
   ThreadCache *next_;      // in the registry, under its mutex
   ThreadCache *previous_;
   void *spares_[kSpareCount];

@@ -1,5 +1,8 @@
 // Fork: the child goes on with the one thread it has, whatever the others were doing.
+#include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -7,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "opcache.h"
 #include "workload.h"
 
 using namespace workload;
@@ -204,8 +208,135 @@ void fork_beside_work() {
 }  // namespace
 
 // Forks at any moment of other threads' work, a thousand times in all: no lock may stay behind in
-// the child.
+// the child. What chance brings about; below, every lock in turn.
 TEST(fork_beside_work, ASSUME) { fork_beside_work(); }
 TEST(fork_beside_evictions, ASSUME, "MKLDNN_OPCACHE_CAPACITY=6") { fork_beside_work(); }
 TEST(fork_beside_misses, ASSUME, "MKLDNN_OPCACHE_CAPACITY=1") { fork_beside_work(); }
 TEST(fork_beside_bypasses, ASSUME, "MKLDNN_OPCACHE=off") { fork_beside_work(); }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+namespace {
+
+// Makes one thread stop right after the library took its nth lock on it, until another thread finds
+// a lock taken or lets it go on.
+struct LockWatch {
+  std::atomic<long> until{-1};  // locks still to pass over; negative: none is awaited
+  std::atomic<bool> holds{false}, waited_for{false}, go_on{false};
+};
+LockWatch g_watch;
+thread_local bool t_watched = false;
+
+bool in_the_library(const void *code) {
+  Dl_info info;
+  return dladdr(code, &info) != 0 && strstr(info.dli_fname, "libmkldnn_opcache") != nullptr;
+}
+
+}  // namespace
+
+// In place of the C library's, for the library under test as well.
+extern "C" int pthread_mutex_lock(pthread_mutex_t *mutex) {
+  typedef int (*Lock)(pthread_mutex_t *);
+  static std::atomic<Lock> real{nullptr};  // a static with a guard would lock
+  Lock lock = real.load();
+  if (lock == nullptr) {
+    lock = reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
+    real = lock;
+  }
+  const bool ours = in_the_library(__builtin_return_address(0));
+  if (!t_watched) {
+    if (!ours || !g_watch.holds.load()) return lock(mutex);
+    if (pthread_mutex_trylock(mutex) == 0) return 0;
+    g_watch.waited_for = true;
+    g_watch.go_on = true;
+    return lock(mutex);
+  }
+  const int status = lock(mutex);
+  if (ours && g_watch.until.fetch_sub(1) == 0) {
+    g_watch.holds = true;
+    while (!g_watch.go_on.load()) std::this_thread::yield();
+    g_watch.holds = false;
+  }
+  return status;
+}
+
+namespace {
+
+// In shadow mode, too, where more is executed than was asked for.
+void use(mkldnn_engine_t engine, What what, int n) {
+  const Described pd(engine, what, n);
+  const Bound bound(engine, pd.pd, 0);
+  Stream stream(mkldnn_eager);
+  stream.submit(bound.handle);
+  stream.wait();
+}
+
+void use_all(mkldnn_engine_t engine) {
+  for (int what = 0; what < kShuffle; ++what) use(engine, static_cast<What>(what), 4);
+}
+
+// From a thread's first call to its end.
+void *watched_work(void *engine_handle) {
+  t_watched = true;
+  const mkldnn_engine_t engine = static_cast<mkldnn_engine_t>(engine_handle);
+  use(engine, kReluBackward, 4);
+  use(engine, kConvolutionBackwardWeights, 5);
+  const auto release = [](std::unique_ptr<Bound> &bound) {
+    t_watched = true;
+    bound.reset();
+  };
+  const Described pd(engine, kPoolingBackward, 6);
+  auto bound = std::make_unique<Bound>(engine, pd.pd, 0);
+  on_thread([&] { release(bound); });  // of another thread
+  on_thread([&] { bound = std::make_unique<Bound>(engine, pd.pd, 0); });
+  release(bound);  // of a thread that has ended
+  const Stats stats;
+  mkldnn_opcache_set_capacity(1000);
+  return nullptr;
+}
+
+// A fork while another thread holds a lock, for every lock that its work takes: the fork must wait
+// for it, and the child must find none taken.
+void fork_beside_each_lock() {
+  Engine engine;
+  use_all(engine.handle);
+  long locks = 0;
+  for (bool more = true; more;) {
+    g_watch.until = locks;
+    g_watch.waited_for = false;
+    g_watch.go_on = false;
+    pthread_t other;
+    REQUIRE(pthread_create(&other, nullptr, watched_work, engine.handle) == 0);
+    bool ended = false;
+    while (!ended && !g_watch.holds.load()) {
+      ended = pthread_tryjoin_np(other, nullptr) == 0;
+    }
+    if (ended) break;
+    const int before = check::failures();
+    in_child([&] {
+      use_all(engine.handle);
+      on_thread([&] { use_all(engine.handle); });
+      const Stats stats;
+      mkldnn_opcache_set_capacity(2000);
+    });
+    CHECK_TEXT(g_watch.waited_for.load(), "the fork did not wait for lock " << locks);
+    more = check::failures() == before;
+    ++locks;
+    g_watch.go_on = true;
+    REQUIRE(pthread_join(other, nullptr) == 0);
+  }
+  CHECK_TEXT(locks > 20, locks);
+  check_no_misuse();
+}
+
+}  // namespace
+
+TEST(fork_beside_each_lock, ASSUME) { fork_beside_each_lock(); }
+TEST(fork_beside_each_lock_of_misses, ASSUME, "MKLDNN_OPCACHE_CAPACITY=1") {
+  fork_beside_each_lock();
+}
+TEST(fork_beside_each_lock_of_shadows, ASSUME, "MKLDNN_OPCACHE_SHADOW=1") {
+  fork_beside_each_lock();
+}
+
+#endif
