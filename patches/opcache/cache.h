@@ -215,7 +215,7 @@ class ThreadCache {
   pthread_mutex_t mutex_;       // guards returned_, and orphaned_ while it becomes true
   Primitive *returned_;         // released elsewhere, waiting for the owner
   std::atomic<bool> orphaned_;  // the thread is gone
-  ThreadCache *next_;      // in the registry, under its mutex
+  ThreadCache *next_;           // in the registry, under its mutex
   ThreadCache *previous_;
   void *spares_[kSpareCount];
   uint32_t calls_;
