@@ -167,7 +167,7 @@ class ThreadCache {
   static void end_of_thread(void *cache);
   void shut_down();
   void take_back(Primitive *primitive);
-  bool give_back(Primitive *p);
+  bool give_back(Primitive *primitive);
   void drain_returned();
   void follow();
   void drop_idle();
@@ -201,7 +201,7 @@ class ThreadCache {
   List<Descriptor, &Descriptor::recency> descriptors_;
   List<Primitive, &Primitive::recency> idle_;
   size_t idle_memory_;
-  std::atomic<uint64_t> live_primitives_;   // written by the owner, or under a mutex once orphaned
+  std::atomic<uint64_t> live_primitives_;   // the owner's; of orphans: under g_orphans_mutex
   std::atomic<uint64_t> idle_primitives_;   // idle_.size(), for other threads to read
   std::atomic<uint64_t> descriptor_count_;  // descriptors_.size(), likewise
 #ifdef OPCACHE_FAULT_EVICT_LIVE
