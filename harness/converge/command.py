@@ -15,9 +15,12 @@ from typing import Any, Dict, List, NamedTuple
 import pydantic
 from tqdm import tqdm
 
-from harness.bench_config import number, words
-from harness.config import load, load_toolchain
-from harness.console import say, shown
+from harness.base.console import say, shown
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout, here
+from harness.base.options import number, words
+from harness.base.toml import load
+from harness.build.toolchain import load_toolchain
 from harness.converge import checkpoint, cifar10, follow, prepared, table
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet
@@ -33,11 +36,10 @@ from harness.converge.record import (
     partings,
 )
 from harness.converge.record import load as record_of
-from harness.errors import HarnessError
-from harness.job import ConvergeJob
-from harness.layout import Layout, here
-from harness.record import Threads, first_fault, opening, save, start_or_resume
-from harness.run import library_versions, parse_variant, run_worker
+from harness.trials.jobs import ConvergeJob
+from harness.trials.launch import run_worker
+from harness.trials.record import Threads, first_fault, opening, save, start_or_resume
+from harness.trials.variants import library_versions, parse_variant
 
 _EXAMPLES = """examples:
   python -m harness converge

@@ -9,8 +9,8 @@ import pydantic
 from typing_extensions import Annotated, Literal
 
 from harness.converge.reference import Accuracy
-from harness.record import Library, RecordModel, RunRecord, Threads, load_as
-from harness.run import STOCK
+from harness.trials.record import Library, RecordModel, RunRecord, Threads, load_as
+from harness.trials.variants import STOCK
 
 KIND = "opcache-converge"
 SCHEMA_VERSION = 1

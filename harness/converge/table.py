@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from harness.converge.record import (
-    ConvergeRecord,
-    Curve,
-    Epoch,
-    Settings,
-    Training,
-    partings,
-)
+from harness.base.markdown import markdown
+from harness.base.statistics import median
+from harness.converge.record import ConvergeRecord, Curve, Epoch, Settings, Training, partings
 from harness.converge.reference import REFERENCE
-from harness.stats import median
-from harness.table import markdown
 
 _SYNTHETIC = "synthetic"
 LEGEND = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List
 
-from harness.record import load_as
+from harness.base.markdown import markdown
 from harness.reliability.record import KIND, SCHEMA_VERSION, Figure, Finding, ReliabilityRecord
 from harness.reliability.stages import STAGES
-from harness.table import markdown
+from harness.trials.record import load_as
 
 _OUTCOMES = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 

@@ -14,23 +14,25 @@ from typing import Callable, Dict, List
 
 from tqdm import tqdm
 
-from harness.config import load, load_toolchain
-from harness.console import shown
-from harness.layout import Layout, here
-from harness.record import load_as, opening, save, start_or_resume
-from harness.run import NotProven, WorkerFailed
-from harness.verify import bitwise, debug, faults, operators, plan, shadow, table, upstream
+from harness.base.console import shown
+from harness.base.layout import Layout, here
+from harness.base.reading import sha256_of
+from harness.base.toml import load
+from harness.build.toolchain import load_toolchain
+from harness.trials.launch import WorkerFailed
+from harness.trials.proof import NotProven
+from harness.trials.record import load_as, opening, save, start_or_resume
+from harness.verify import bitwise, faults, mxnet_debug, mxnet_tests, operators, plan, shadow, table
 from harness.verify.context import Context, Task, check
 from harness.verify.record import KIND, SCHEMA_VERSION, Check, Settings, VerifyRecord
-from harness.wheels import sha256_of
 
 _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
     "operators": operators.run,
     "bitwise": bitwise.run,
-    "debug": debug.run,
+    "debug": mxnet_debug.run,
     "shadow": shadow.run,
     "faults": faults.run,
-    "upstream": upstream.run,
+    "upstream": mxnet_tests.run,
 }
 _EXAMPLES = """examples:
   python -m harness verify --quick

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-from harness.build import make_cpp_test, make_faulty
-from harness.config import load_toolchain
-from harness.job import OperatorsJob
-from harness.layout import Layout
-from harness.library import CACHE_LIBRARY
-from harness.operator_check import judge
-from harness.run import WorkerFailed
-from harness.verify import debug, shadow
+from harness.base.layout import CACHE_LIBRARY, Layout
+from harness.build.command import make_cpp_test, make_faulty
+from harness.build.toolchain import load_toolchain
+from harness.operators.judge import judge
+from harness.trials.jobs import OperatorsJob
+from harness.trials.launch import WorkerFailed
+from harness.verify import mxnet_debug, shadow
 from harness.verify.bitwise import differing
 from harness.verify.context import Check, Context, Task, check
 
@@ -111,7 +110,7 @@ def _by_mxnet(context: Context, task: Task, layout: Layout) -> Dict[str, List[st
     job = OperatorsJob(fault.operator, seed=context.settings.seed)
     stock = context.run(job, task.host, "stock")
     # MXNet's checker finds fault with some cases on stock too.
-    control = debug.report(context, job, task.host, "stock")
+    control = mxnet_debug.report(context, job, task.host, "stock")
 
     def outcome(judge: Callable[[Mapping[str, Any]], List[str]], **variables: str) -> List[str]:
         """Return what a kind of check finds; a process that does not end well was caught too."""
@@ -121,13 +120,13 @@ def _by_mxnet(context: Context, task: Task, layout: Layout) -> Dict[str, List[st
         except WorkerFailed as error:
             return [str(error).splitlines()[0]]
 
-    checker = debug.report(
+    checker = mxnet_debug.report(
         context, job, task.host, VARIANT, fault.environment, layout, timeout_s=_TIMEOUT_S
     )
     return {
         "operators": outcome(_wrong_values),
         "bitwise": outcome(lambda result: differing(stock, result)),
-        "debug": [] if checker == control else [debug.outcome(checker)],
+        "debug": [] if checker == control else [mxnet_debug.outcome(checker)],
         "shadow": outcome(lambda r: shadow.reports(r["stderr"]), MKLDNN_OPCACHE_SHADOW=shadow.RATE),
     }
 

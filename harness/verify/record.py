@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Tuple
 import pydantic
 from typing_extensions import Literal
 
-from harness.record import Case, RecordModel, RunRecord
+from harness.trials.record import Case, RecordModel, RunRecord
 
 KIND = "opcache-verify"
 SCHEMA_VERSION = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, Tuple
 
-from harness.table import markdown
+from harness.base.markdown import markdown
 from harness.verify.record import Check, VerifyRecord
 
 TITLES = {
