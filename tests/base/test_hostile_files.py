@@ -611,9 +611,9 @@ _MAY = {
     "worker/network.py": "what MXNet says of a network",
     "worker/facts.py": "what MXNet says of a network",
     "verify/bitwise.py": "what a process of its own left",
-    "fork_worker.py": "a pipe of its own, and what Linux says of itself",
-    "soak_worker.py": "what Linux says of itself",
-    "atomic.py": "to write",
+    "worker/fork.py": "a pipe of its own, and what Linux says of itself",
+    "worker/soak.py": "what Linux says of itself",
+    "base/files.py": "to write",
 }
 _READS = {"read_text", "read_bytes", "open", "load", "loads", "fdopen", "fromstring", "parse"}
 _MODULES = {"json", "numpy", "pickle", "tarfile", "lzma", "gzip", "bz2", "tomli", "zipfile", "os"}
