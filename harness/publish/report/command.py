@@ -55,8 +55,8 @@ def bench_command(layout: Layout, record: Optional[Path]) -> str:
     if record is None:
         return "make bench"
     config = layout.root / "configs" / f"{record.stem}.toml"
-    options = f" CONFIG={shown(config, layout.root)}" if config.is_file() else ""
-    return f"make bench{options} OUT={shown(record, layout.root)}"
+    options = f"--config {shown(config, layout.root)} " if config.is_file() else ""
+    return f"make bench ARGS='{options}--out {shown(record, layout.root)}'"
 
 
 def render(
