@@ -76,7 +76,7 @@ check: venv ## Check formats, lint, types and the order of the packages
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy harness models
-	$(if $(shell grep -s 'tool.importlinter' pyproject.toml),.venv/bin/lint-imports --no-cache)
+	.venv/bin/lint-imports --no-cache
 	.venv/bin/clang-format --dry-run -Werror $(CXX_FILES)
 
 format: venv ## Format Python and C++
@@ -87,5 +87,5 @@ clean: ## Remove build/ and dist/
 	rm -rf build dist
 
 distclean: clean ## Remove .venv too; wheels stay in ~/.cache/opcache
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ from typing import Dict
 import pytest
 
 from harness.__main__ import COMMANDS
-from harness.layout import here
+from harness.base.layout import here
 
 ROOT = here().root
 TEXT = (ROOT / "Makefile").read_text()
