@@ -3,8 +3,11 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 HEADERS := $(CURDIR)/build/1.4.1-stock/mxnet/include/mkldnn
-CXX_FOLDERS := patches/opcache patches/opcache/* tests/cpp tests/cpp/* tools/*
-CXX_FILES = $(wildcard $(foreach folder,$(CXX_FOLDERS),$(folder)/*.cc $(folder)/*.h))
+CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h tests/cpp/*.cc tests/cpp/*.h \
+	tools/*/*.cc tools/*/*.h)
+
+.DEFAULT_GOAL := all
+
 CPP_TESTS = $(MAKE) -C tests/cpp HEADERS=$(HEADERS) BUILD=$(CURDIR)/build
 COMMANDS := bench bench-dist converge doctor microbench plot reliability source-patch tables verify
 
@@ -26,7 +29,6 @@ ifneq ($(strip $(GIVEN)),)
     $(or $(MAKECMDGOALS),all) $(if $(QUICK),QUICK=1 )ARGS='$(OPTIONS)')
 endif
 
-.DEFAULT_GOAL := all
 .PHONY: all help venv build test sanitize report check format clean distclean $(COMMANDS)
 
 all: build

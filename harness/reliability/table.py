@@ -40,8 +40,7 @@ def published(path: Path) -> str:
     """Return the tables of a record for a document, or how to make the record that is not there."""
     if not path.is_file():
         return (
-            f"No record yet: `make reliability ARGS='--out results/raw/{path.name}'`, "
-            "then `make tables`.\n"
+            f"No record yet: `make reliability OUT=results/raw/{path.name}`, then `make tables`.\n"
         )
     record = load(path)
     machine = record.machine
