@@ -107,6 +107,16 @@ def render(record: BenchRecord) -> str:
     return "\n".join([*markdown(titles, ("model", "host", "variant"), cells), "", *LEGEND]) + "\n"
 
 
+def spread(record: BenchRecord) -> List[str]:
+    """Return a line per batch size, release and variant: the cache's share, over the networks."""
+    found: Dict[str, List[float]] = {}
+    for row in memory(record):
+        if row.kept_bytes is not None:
+            title = f"batch {row.case.batch_size}, MXNet {row.host}, `{row.variant}`"
+            found.setdefault(title, []).append(row.kept_bytes / 2**20)
+    return [f"- {title}: {min(mib):.1f} to {max(mib):.1f} MiB" for title, mib in found.items()]
+
+
 def _above(row: MemoryRow) -> str:
     if row.above_stock_bytes is None:
         return "-"
