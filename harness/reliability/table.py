@@ -66,7 +66,7 @@ def explanations(record: ReliabilityRecord) -> List[str]:
 
 
 def _table(found: List[Finding]) -> List[str]:
-    titles = ["subject", "host", "outcome", "found", "figures"]
+    titles = ["subject", "MXNet", "outcome", "found", "figures"]
     cells = [
         [each.subject, each.host or "-", _shown_outcome(each), each.summary, _figures(each)]
         for each in found

@@ -56,8 +56,8 @@ def test_a_changed_digest_parts_the_curves_where_both_have_one(at: int, lines: i
     for line in partings(parted):
         assert line.startswith(f"cifar-resnet-50 1.4.1: bits part in epoch {at}: stock=")
         assert line.endswith(", all=ffffffffffff")
-        assert f"PARTED: {at - 1} of 3 epochs" in table.render(parted)
-        assert table.verdict(parted).startswith("1 curve parted from the first")
+        assert f"DIFFER: {at - 1} of 3 epochs" in table.render(parted)
+        assert table.verdict(parted).startswith("1 curve differs from the first")
 
 
 def test_generated_data_is_called_so_everywhere(tmp_path: Path) -> None:

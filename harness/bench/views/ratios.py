@@ -1,7 +1,7 @@
 """The ratios of all networks side by side, with their geometric mean: the table for a glance.
 
 Pure: a record in, rows and text out. Every number is table.py's own or the geometric mean of such;
-the ratios of 2018 stand beside, as published.
+the published ratios of PR #11301 stand beside.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from harness.bench.rows import NO_RESULT, Row, cells
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
 Cell = Union[Row, Failure]
-REFERENCE = "of 2018"
-# The change of 2018 was this on that host.
+REFERENCE = "PR #11301"
+# The scope that repeats PR #11301, and the release that lacks it.
 _REFERENCE_RUN = ("1.3.1", "backward")
 
 
@@ -155,9 +155,9 @@ def _legend(record: BenchRecord) -> List[str]:
         "~: the interval includes 1, no difference is shown",
     ]
     if any(run[1] == STOCK_AGAIN for group in groups(record) for run in group.runs):
-        lines.append(f"{STOCK_AGAIN} / stock: the same build twice: what it shows is noise")
-    if any(_with_reference(group) for group in groups(record)):
         lines.append(
-            f"{REFERENCE}: ratio published with the change of 2018, on {pr11301.CORES} cores"
+            f"{STOCK_AGAIN} / stock: stock measured twice; its distance from 1 is measurement noise"
         )
+    if any(_with_reference(group) for group in groups(record)):
+        lines.append(f"{REFERENCE}: its published ratio, on {pr11301.CORES} cores")
     return lines
