@@ -10,10 +10,9 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from harness.base.errors import HarnessError
 from harness.base.markdown import interval_text, markdown
-from harness.base.statistics import Interval
 from harness.bench.record import BenchRecord
 from harness.bench.rows import Row
-from harness.bench.views.ratios import Group, Mean, groups
+from harness.bench.views.ratios import Group, Mean, groups, ratio_text
 from harness.trials.variants import STOCK_AGAIN
 from harness.user import run_report
 
@@ -29,15 +28,16 @@ class _Column(NamedTuple):
     def cell(self, model: str) -> str:
         """Return a network's ratio to stock with its interval."""
         row = self.group.cells.get(model, {}).get((self.mean.host, _ALL))
-        known = isinstance(row, Row) and row.ratio is not None
-        return _ratio(row.ratio, row.interval) if known else "-"
+        if not isinstance(row, Row) or row.ratio is None:
+            return "-"
+        return ratio_text(row.ratio, row.interval)
 
     @property
     def noise(self) -> str:
         """Return the geometric mean of stock's ratios to itself, where it was measured."""
         for mean in self.group.means():
             if (mean.host, mean.variant) == (self.mean.host, STOCK_AGAIN):
-                return _ratio(mean.ratio, mean.interval)
+                return ratio_text(mean.ratio, mean.interval)
         return "-"
 
     @property
@@ -46,10 +46,6 @@ class _Column(NamedTuple):
         return "/".join(
             map(str, sorted({row.pairs for row in self.group.rows((self.mean.host, _ALL))}))
         )
-
-
-def _ratio(ratio: float, interval: Interval) -> str:
-    return f"{ratio:.2f}x ({interval_text(interval, 2)})"
 
 
 def _columns(records: Sequence[BenchRecord]) -> Dict[Tuple[str, str], _Column]:
@@ -92,7 +88,7 @@ def table(records: Sequence[BenchRecord]) -> List[str]:
     models = list(dict.fromkeys(model for each in columns for model in each.group.cells))
     titles = [f"batch {each.group.batch_size}, {each.mean.host}" for each in columns]
     lines = [[model, *(each.cell(model) for each in columns)] for model in models]
-    means = [_ratio(each.mean.ratio, each.mean.interval) for each in columns]
+    means = [ratio_text(each.mean.ratio, each.mean.interval) for each in columns]
     lines.append(["geometric mean", *means])
     lines.append(["stock / stock", *(each.noise for each in columns)])
     lines.append(["pairs", *(each.pairs for each in columns)])

@@ -200,6 +200,6 @@ def test_memory_is_compared_with_stock_and_the_caches_share_counted() -> None:
         "all": (120 * mib, None, 3 * mib),
     }
     text = memory_table.render(run)
-    assert "|      110 | +10 MiB (+10.0%) |      3.0 |" in text
+    assert "|      110 | +10 MiB (+10.0%) |        3.0 |" in text
     # A process that counts is no process that is timed.
     assert [row.variant for row in table.rows(run)] == ["stock", "off", "backward"]

@@ -108,7 +108,7 @@ def table(group: Group) -> List[str]:
     last = ["geometric mean"]
     for run in group.runs:
         mean = means.get(run)
-        last.append("-" if mean is None else _ratio_text(mean.ratio, mean.interval))
+        last.append("-" if mean is None else ratio_text(mean.ratio, mean.interval))
         if with_reference and run == _REFERENCE_RUN:
             last.append(_reference_mean(group.rows(run)))
     return markdown(titles, ("model",), [*lines, last])
@@ -125,14 +125,15 @@ def _network(group: Group, model: str, with_reference: bool) -> List[str]:
         elif cell.variant == STOCK:
             line.append(f"{cell.images_per_second:.2f}")
         else:
-            line.append("-" if cell.ratio is None else _ratio_text(cell.ratio, cell.interval))
+            line.append("-" if cell.ratio is None else ratio_text(cell.ratio, cell.interval))
         if with_reference and run == _REFERENCE_RUN:
             reported = pr11301.throughput().get(model)
             line.append("-" if reported is None else f"{reported.ratio:.2f}x")
     return line
 
 
-def _ratio_text(ratio: float, interval: Optional[statistics.Interval]) -> str:
+def ratio_text(ratio: float, interval: Optional[statistics.Interval]) -> str:
+    """Return a ratio, with its interval where there is one."""
     return f"{ratio:.2f}x" if interval is None else f"{ratio:.2f}x ({interval_text(interval, 2)})"
 
 
