@@ -40,8 +40,8 @@ def headline(path: Path) -> str:
     """Return a line on a record for a document, or how to make the record that is not there."""
     if not path.is_file():
         return (
-            "No record yet: `make reliability "
-            f'ARGS="--out results/raw/{path.name}"`, then `make tables`.'
+            f"No record yet: `make reliability ARGS='--out results/raw/{path.name}'`, "
+            "then `make tables`."
         )
     record = load(path)
     minutes = sum(record.seconds.values()) / 60

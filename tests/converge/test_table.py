@@ -54,7 +54,7 @@ def test_a_changed_digest_parts_the_curves_where_both_have_one(at: int, lines: i
     parted = sample_converge.parted(at)
     assert len(partings(parted)) == lines
     for line in partings(parted):
-        assert line.startswith(f"cifar-resnet-50 1.4.1: bits part in epoch {at}: stock=")
+        assert line.startswith(f"cifar-resnet-50 1.4.1: bits differ in epoch {at}: stock=")
         assert line.endswith(", all=ffffffffffff")
         assert f"DIFFER: {at - 1} of 3 epochs" in table.render(parted)
         assert table.verdict(parted).startswith("1 curve differs from the first")

@@ -168,7 +168,7 @@ def test_tables_show_every_finding() -> None:
 def test_a_document_without_a_record_says_how_to_make_it(layout: Layout, tmp_path: Path) -> None:
     text = "<!-- table: reliability raw/reliability.json -->\n<!-- end of table -->\n"
     filled = documents.fill(text, tmp_path)
-    assert 'make reliability ARGS="--out results/raw/reliability.json"' in filled
+    assert "make reliability ARGS='--out results/raw/reliability.json'" in filled
 
 
 def result(digest: str, avoided: int = 3, finite: bool = True) -> Any:
