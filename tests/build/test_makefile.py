@@ -66,3 +66,11 @@ def test_all_refused_variables_are_named_at_once() -> None:
     assert "MODELS OUT are no longer read: " in said
     assert "make bench ARGS='--series c --models b --out a'." in said
     assert make("-n", "bench", "PYTHON=python3").returncode == 0
+
+
+def test_documents_name_no_variable_that_is_refused() -> None:
+    old = re.compile(rf"make [a-z-]+ (?:[A-Z_]+=\S+ )*(?:{'|'.join(REPLACED)})=")
+    assert old.search("make verify QUICK=1 OUT=a.json")
+    for pattern in ("*.md", "docs/*.md", "results/*.md", "configs/*.toml", ".ci/run"):
+        for path in ROOT.glob(pattern):
+            assert not old.search(path.read_text(encoding="utf-8")), path
