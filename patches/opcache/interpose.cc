@@ -5,11 +5,11 @@
 
 #include <type_traits>
 
-#include "cache.h"
-#include "calls.h"
+#include "api0/calls.h"
+#include "cache/cache.h"
 #include "opcache.h"
 #include "route.h"
-#include "settings.h"
+#include "settings/settings.h"
 
 using namespace opcache;
 

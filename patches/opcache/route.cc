@@ -4,8 +4,8 @@
 
 #include <atomic>
 
-#include "message.h"
-#include "real.h"
+#include "api0/real.h"
+#include "report/message.h"
 
 namespace opcache {
 

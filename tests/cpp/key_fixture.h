@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "api0/key.h"
 #include "check.h"
-#include "key.h"
 
 namespace key_fixture {
 

@@ -3,8 +3,8 @@
 #include <random>
 #include <vector>
 
+#include "cache/lru.h"
 #include "check.h"
-#include "lru.h"
 
 namespace {
 

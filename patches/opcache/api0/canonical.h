@@ -1,0 +1,172 @@
+// From a description to its canonical descriptor: building the key, looking it up, asking the real
+// library on a miss. Shared by descriptors.cc and iterators.cc.
+// A Source is a way to describe a primitive: visit() feeds a key, create() asks the real library.
+#ifndef OPCACHE_API0_CANONICAL_H_
+#define OPCACHE_API0_CANONICAL_H_
+
+#include "api0/policy.h"
+#include "api0/shadow.h"
+#include "cache/cache.h"
+#include "report/message.h"
+#include "settings/options.h"
+
+namespace opcache {
+
+inline Surroundings surroundings(const Real &r, mkldnn_engine_t engine) {
+  const Surroundings around = {engine, r.omp_get_max_threads()};
+  return around;
+}
+
+inline mkldnn_engine_t engine_of(const Real &r, const_mkldnn_primitive_desc_t pd) {
+  mkldnn_engine_t engine = nullptr;
+  if (pd != nullptr) r.primitive_desc_query(pd, mkldnn_query_engine, 0, &engine);
+  return engine;
+}
+
+inline uint64_t serial_of(const_mkldnn_primitive_desc_t pd) {
+  const Descriptor *const d = find_descriptor(pd);
+  return d != nullptr ? d->serial : 0;
+}
+
+struct Operation {
+  const Real &r;
+  const_mkldnn_op_desc_t op_desc;
+  const_mkldnn_primitive_attr_t attr;
+  mkldnn_engine_t engine;
+  const_mkldnn_primitive_desc_t hint;
+  const Descriptor *canonical_hint;
+  int implementation;
+
+  template <class V>
+  bool visit(V &v) const {
+    return visit_operation(v, r, surroundings(r, engine), op_desc, attr, hint,
+                           canonical_hint != nullptr ? canonical_hint->serial : 0, implementation);
+  }
+  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
+    return r.primitive_desc_create_v2(pd, op_desc, attr, engine, hint);
+  }
+};
+
+template <class Source>
+void trace(const Source &source, Op op) {
+  try {
+    Printer printer;
+    source.visit(printer);
+    message("miss %s %s", op_name(op), printer.str().c_str());
+  } catch (...) {
+    // Out of memory for a message: say nothing.
+  }
+}
+
+// A real creation, timed; counted when it succeeds.
+template <class Create>
+mkldnn_status_t create_timed(ThreadCache *cache, Op op, const Create &create,
+                             uint64_t *cost_ticks) {
+  const uint64_t start = ticks();
+  Busy busy(cache);
+  const mkldnn_status_t status = create();
+  *cost_ticks = ticks() - start;
+  // What the real library makes for itself is part of the creation that asked for it.
+  if (status == mkldnn_success && !busy.was()) {
+    Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
+    counters[kDescriptorsCreated].add(1);
+    counters[kCreateTicks].add(*cost_ticks);
+  }
+  return status;
+}
+
+inline void count_avoided(ThreadCache *cache, const Descriptor *d) {
+  Counter(&counters)[kOpFieldCount] = cache->counters().ops[d->op.load(std::memory_order_relaxed)];
+  counters[kDescriptorsAvoided].add(1);
+  counters[kAvoidedTicks].add(d->descriptor_ticks);
+}
+
+// The key of `source` in the thread's scratch buffer and its hash; false: do not cache.
+template <class Source>
+bool make_key(ThreadCache *cache, const Source &source, uint64_t *hash) {
+  Key &key = cache->scratch_key();
+  key.clear();
+  if (!source.visit(key)) {
+    count_bypass(cache, kUnknownDescription);
+    return false;
+  }
+  if (!key.complete()) {
+    count_bypass(cache, kKeyTooLarge);
+    return false;
+  }
+  *hash = key.hash();
+  return true;
+}
+
+// In shadow mode, after a hit: asks the real library for the same and has the two compared.
+template <class Source>
+void shadow_hit(ThreadCache *cache, Descriptor *d, const Source &source) {
+  if (!shadow_due()) {
+    shadow_descriptor(source.r, cache, d, mkldnn_success, nullptr, "");
+    return;
+  }
+  mkldnn_primitive_desc_t fresh = nullptr;
+  mkldnn_status_t status;
+  {
+    Busy busy(cache);
+    status = source.create(&fresh);
+  }
+  try {
+    Printer printer;
+    source.visit(printer);
+    shadow_descriptor(source.r, cache, d, status, fresh, printer.str().c_str());
+  } catch (...) {
+    // Out of memory for the text: this hit goes unchecked.
+    if (fresh != nullptr) source.r.primitive_desc_destroy(fresh);
+  }
+}
+
+// Returns a canonical descriptor of `source` with a reference for the caller in *found, or, when
+// it could not be kept, only the real one in *result and *found == nullptr.
+template <class Source>
+mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
+                               mkldnn_primitive_desc_t *result, Descriptor **found) {
+  CacheTime time(cache);
+  *found = nullptr;
+  uint64_t hash = 0;
+  const bool keyed = make_key(cache, source, &hash);
+  if (keyed) {
+    *found = cache->find(cache->scratch_key(), hash);
+    if (*found != nullptr) {
+      count_avoided(cache, *found);
+      if (shadowing()) shadow_hit(cache, *found, source);
+      *result = (*found)->real;
+      return mkldnn_success;
+    }
+    if (options().trace) trace(source, op);
+  }
+  mkldnn_primitive_desc_t pd = nullptr;
+  uint64_t cost_ticks = 0;
+  size_t bytes = 0;
+  const auto measured = [&] {
+    const Metering metering(cache->ledger());
+    const mkldnn_status_t status = source.create(&pd);
+    bytes = metering.bytes(kDescriptorPrice);
+    return status;
+  };
+  const mkldnn_status_t status = create_timed(cache, op, measured, &cost_ticks);
+  time.real_ticks += cost_ticks;
+  if (status != mkldnn_success) return status;  // a failure is not remembered
+  *result = pd;
+  if (!keyed) return status;
+  *found = cache->insert(cache->scratch_key(), hash, pd, op, cost_ticks, bytes);
+  if (*found == nullptr) count_bypass(cache, kOutOfMemory);
+  return status;
+}
+
+// Tells Convolution and Deconvolution apart by the order of calls, after `found` was handed out for
+// `op_desc`; does nothing for other kinds.
+void tell_deconvolution(const Real &r, ThreadCache *cache, Descriptor *found, Descriptor *hint,
+                        const_mkldnn_op_desc_t op_desc);
+
+// Whether an operation descriptor is to be cached; *op is its operator in any case.
+bool operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op);
+
+}  // namespace opcache
+
+#endif  // OPCACHE_API0_CANONICAL_H_
