@@ -144,7 +144,7 @@ def test_headers_without_the_fields_that_some_releases_lack(
     text, count = re.subn(softmax, "", types.read_text())
     assert count == 1
     types.write_text(re.sub(r"float negative_slope;(?=\n\} mkldnn_eltwise_desc_t;)", "", text))
-    stand_ins.changed(stand_ins.tree, ["opcache_api0_key.cc"], headers, tmp_path)
+    stand_ins.changed(stand_ins.tree, ["opcache_api0_fields.cc"], headers, tmp_path)
 
 
 def test_headers_of_another_interface_are_refused(
@@ -250,7 +250,7 @@ def test_planted_thread_local_in_the_static_block(
         stand_ins.layout, tmp_path, "in_tree.h", "#define OPCACHE_TLS_MODEL\n#else", model
     )
     objects = stand_ins.changed(
-        tree, ["opcache_cache_cache.cc"], stand_ins.headers(own_host), tmp_path
+        tree, ["opcache_cache_thread_cache.cc"], stand_ins.headers(own_host), tmp_path
     )
     library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
     result = stand_ins.run(library, own_host, *ONE)

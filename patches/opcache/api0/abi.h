@@ -16,6 +16,7 @@ enum class Kind {
   kReorder,
   kConcat,
   kSum,
+  // From here on there are operation descriptors.
   kConvolution,
   kDeconvolution,
   kEltwise,
@@ -38,74 +39,52 @@ struct Abi {
   bool eltwise_has_slope;   // eltwise_desc ends with negative_slope
   bool softmax_has_diff;    // softmax_desc has diff_desc before softmax_axis
   bool pads_outputs;        // a kernel may pad its output by the layout of its memory object
-  int query_convolution_d;  // the other op-desc queries follow in the order below
-  int query_deconvolution_d;
-  int query_eltwise_d;
-  int query_softmax_d;
-  int query_pooling_d;
-  int query_lrn_d;
-  int query_batch_norm_d;
-  int query_inner_product_d;
+  int op_desc_queries[8];   // mkldnn_query_convolution_d .. inner_product_d, in the order of Kind
 };
 
 const Abi kAbis[] = {
-    {"v0.14",
-     "327b74456f70bbd8c01967faac05ca0295cbf4f9",
-     0,
-     67,
-     66,
-     {62, 64},
-     {-1, -1},
-     8,
-     true,
-     false,
-     false,
-     66,
-     67,
-     68,
-     69,
-     70,
-     71,
-     72,
-     73},
-    {"v0.17.4",
-     "70903626b916e9767d06429ff6fe6dce2723c90c",
-     1,
-     112,
-     109,
-     {110, 111},
-     {-1, -1},
-     10,
-     true,
-     true,
-     false,
-     67,
-     68,
-     70,
-     71,
-     72,
-     73,
-     74,
-     75},
-    {"v0.19",
-     "fe478f273f5ec5d5cbab438f90265448ba47dab5",
-     1,
-     145,
-     143,
-     {144, 144},
-     {28, 29},
-     10,
-     false,
-     true,
-     true,
-     67,
-     68,
-     70,
-     71,
-     72,
-     73,
-     74,
-     75},
+    {
+        /*version=*/"v0.14",
+        /*build_id=*/"327b74456f70bbd8c01967faac05ca0295cbf4f9",
+        /*kind_shift=*/0,
+        /*format_last=*/67,
+        /*wino_format=*/66,
+        /*packed_formats=*/{62, 64},
+        /*rnn_data_formats=*/{-1, -1},
+        /*wino_words=*/8,
+        /*eltwise_has_slope=*/true,
+        /*softmax_has_diff=*/false,
+        /*pads_outputs=*/false,
+        /*op_desc_queries=*/{66, 67, 68, 69, 70, 71, 72, 73},
+    },
+    {
+        /*version=*/"v0.17.4",
+        /*build_id=*/"70903626b916e9767d06429ff6fe6dce2723c90c",
+        /*kind_shift=*/1,
+        /*format_last=*/112,
+        /*wino_format=*/109,
+        /*packed_formats=*/{110, 111},
+        /*rnn_data_formats=*/{-1, -1},
+        /*wino_words=*/10,
+        /*eltwise_has_slope=*/true,
+        /*softmax_has_diff=*/true,
+        /*pads_outputs=*/false,
+        /*op_desc_queries=*/{67, 68, 70, 71, 72, 73, 74, 75},
+    },
+    {
+        /*version=*/"v0.19",
+        /*build_id=*/"fe478f273f5ec5d5cbab438f90265448ba47dab5",
+        /*kind_shift=*/1,
+        /*format_last=*/145,
+        /*wino_format=*/143,
+        /*packed_formats=*/{144, 144},
+        /*rnn_data_formats=*/{28, 29},
+        /*wino_words=*/10,
+        /*eltwise_has_slope=*/false,
+        /*softmax_has_diff=*/true,
+        /*pads_outputs=*/true,
+        /*op_desc_queries=*/{67, 68, 70, 71, 72, 73, 74, 75},
+    },
 };
 
 const size_t kAbiCount = sizeof(kAbis) / sizeof(kAbis[0]);
@@ -119,13 +98,14 @@ inline bool headers_are(const Abi &abi) {
          abi.wino_words * sizeof(int) + sizeof(size_t) == sizeof(mkldnn_wino_desc_t) &&
          abi.eltwise_has_slope == (sizeof(mkldnn_eltwise_desc_t) > 840) &&
          abi.softmax_has_diff == (sizeof(mkldnn_softmax_desc_t) > 424) &&
-         abi.query_convolution_d == mkldnn_query_convolution_d &&
-         abi.query_deconvolution_d == mkldnn_query_deconvolution_d &&
-         abi.query_eltwise_d == mkldnn_query_eltwise_d &&
-         abi.query_softmax_d == mkldnn_query_softmax_d &&
-         abi.query_pooling_d == mkldnn_query_pooling_d && abi.query_lrn_d == mkldnn_query_lrn_d &&
-         abi.query_batch_norm_d == mkldnn_query_batch_normalization_d &&
-         abi.query_inner_product_d == mkldnn_query_inner_product_d;
+         abi.op_desc_queries[0] == mkldnn_query_convolution_d &&
+         abi.op_desc_queries[1] == mkldnn_query_deconvolution_d &&
+         abi.op_desc_queries[2] == mkldnn_query_eltwise_d &&
+         abi.op_desc_queries[3] == mkldnn_query_softmax_d &&
+         abi.op_desc_queries[4] == mkldnn_query_pooling_d &&
+         abi.op_desc_queries[5] == mkldnn_query_lrn_d &&
+         abi.op_desc_queries[6] == mkldnn_query_batch_normalization_d &&
+         abi.op_desc_queries[7] == mkldnn_query_inner_product_d;
 }
 
 // The opening words that every operation descriptor shares.
@@ -135,64 +115,21 @@ struct OpDescHead {
 };
 
 inline Kind kind_of(const Abi &abi, int primitive_kind) {
-  switch (primitive_kind) {
-    case 1:
-      return Kind::kMemory;
-    case 2:
-      return Kind::kView;
-    case 3:
-      return Kind::kReorder;
-    default:
-      break;
-  }
-  switch (primitive_kind - abi.kind_shift) {
-    case 4:
-      return Kind::kConcat;
-    case 6:
-      return Kind::kSum;
-    case 7:
-      return Kind::kConvolution;
-    case 8:
-      return Kind::kDeconvolution;
-    case 9:
-      return Kind::kEltwise;
-    case 10:
-      return Kind::kSoftmax;
-    case 11:
-      return Kind::kPooling;
-    case 12:
-      return Kind::kLrn;
-    case 13:
-      return Kind::kBatchNorm;
-    case 14:
-      return Kind::kInnerProduct;
-    default:
-      return Kind::kUnknown;
-  }
+  static const Kind kFixed[] = {Kind::kUnknown, Kind::kMemory, Kind::kView, Kind::kReorder};
+  // 4 to 14 in v0.14; the second is concat_inplace.
+  static const Kind kShifted[] = {Kind::kConcat,      Kind::kUnknown,       Kind::kSum,
+                                  Kind::kConvolution, Kind::kDeconvolution, Kind::kEltwise,
+                                  Kind::kSoftmax,     Kind::kPooling,       Kind::kLrn,
+                                  Kind::kBatchNorm,   Kind::kInnerProduct};
+  if (primitive_kind >= 0 && primitive_kind < 4) return kFixed[primitive_kind];
+  const int shifted = primitive_kind - abi.kind_shift - 4;
+  return shifted >= 0 && shifted < 11 ? kShifted[shifted] : Kind::kUnknown;
 }
 
 // The query that returns the operation descriptor of a primitive descriptor; -1 where none does.
 inline int op_desc_query(const Abi &abi, Kind kind) {
-  switch (kind) {
-    case Kind::kConvolution:
-      return abi.query_convolution_d;
-    case Kind::kDeconvolution:
-      return abi.query_deconvolution_d;
-    case Kind::kEltwise:
-      return abi.query_eltwise_d;
-    case Kind::kSoftmax:
-      return abi.query_softmax_d;
-    case Kind::kPooling:
-      return abi.query_pooling_d;
-    case Kind::kLrn:
-      return abi.query_lrn_d;
-    case Kind::kBatchNorm:
-      return abi.query_batch_norm_d;
-    case Kind::kInnerProduct:
-      return abi.query_inner_product_d;
-    default:
-      return -1;
-  }
+  const int i = static_cast<int>(kind) - static_cast<int>(Kind::kConvolution);
+  return i >= 0 ? abi.op_desc_queries[i] : -1;
 }
 
 }  // namespace opcache

@@ -1,6 +1,7 @@
-// What each intercepted call does, in terms of the cache. The exported functions (interpose.cc)
-// only forward here. Status codes of the real library come back unchanged, and whatever is not
-// understood goes to the real library as if we were not there.
+// What each intercepted call does, in terms of the cache; interpose.cc says which. Called only in a
+// process that has MKL-DNN 0.14 to 0.19, so that real() is there. Status codes of the real library
+// come back unchanged, and whatever is not understood goes to the real library as if we were not
+// there.
 #ifndef OPCACHE_API0_CALLS_H_
 #define OPCACHE_API0_CALLS_H_
 
@@ -8,13 +9,19 @@
 
 namespace opcache {
 
-// Primitive descriptors (descriptors.cc).
+// Primitive descriptors (descriptors.cc). The functions of the first version (_v1) have no
+// attributes.
 mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
                                  const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
                                  const_mkldnn_primitive_desc_t hint);
+mkldnn_status_t create_operation_v1(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
+                                    mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint);
 mkldnn_status_t create_reorder(mkldnn_primitive_desc_t *result, const_mkldnn_primitive_desc_t input,
                                const_mkldnn_primitive_desc_t output,
                                const_mkldnn_primitive_attr_t attr);
+mkldnn_status_t create_reorder_v1(mkldnn_primitive_desc_t *result,
+                                  const_mkldnn_primitive_desc_t input,
+                                  const_mkldnn_primitive_desc_t output);
 mkldnn_status_t create_sum(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
                            int n, const float *scales, const_mkldnn_primitive_desc_t *inputs);
 mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
@@ -31,6 +38,9 @@ mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor);
 mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
                                 const_mkldnn_op_desc_t op_desc, const_mkldnn_primitive_attr_t attr,
                                 mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint);
+mkldnn_status_t create_iterator_v1(mkldnn_primitive_desc_iterator_t *result,
+                                   const_mkldnn_op_desc_t op_desc, mkldnn_engine_t engine,
+                                   const_mkldnn_primitive_desc_t hint);
 mkldnn_status_t next_implementation(mkldnn_primitive_desc_iterator_t iterator);
 mkldnn_primitive_desc_t fetch_implementation(const_mkldnn_primitive_desc_iterator_t iterator);
 mkldnn_status_t destroy_iterator(mkldnn_primitive_desc_iterator_t iterator);

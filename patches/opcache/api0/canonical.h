@@ -1,20 +1,22 @@
 // From a description to its canonical descriptor: building the key, looking it up, asking the real
 // library on a miss. Shared by descriptors.cc and iterators.cc.
-// A Source is a way to describe a primitive: visit() feeds a key, create() asks the real library.
+// A Source is a way to describe a primitive: visit() names its fields to a visitor, create() asks
+// the real library.
 #ifndef OPCACHE_API0_CANONICAL_H_
 #define OPCACHE_API0_CANONICAL_H_
 
+#include "api0/fields.h"
 #include "api0/policy.h"
 #include "api0/shadow.h"
-#include "cache/cache.h"
+#include "cache/thread_cache.h"
 #include "report/message.h"
 #include "settings/options.h"
 
 namespace opcache {
 
-inline Surroundings surroundings(const Real &r, mkldnn_engine_t engine) {
-  const Surroundings around = {engine, r.omp_get_max_threads()};
-  return around;
+inline Context context_of(const Real &r, mkldnn_engine_t engine) {
+  const Context context = {engine, r.omp_get_max_threads()};
+  return context;
 }
 
 inline mkldnn_engine_t engine_of(const Real &r, const_mkldnn_primitive_desc_t pd) {
@@ -23,9 +25,9 @@ inline mkldnn_engine_t engine_of(const Real &r, const_mkldnn_primitive_desc_t pd
   return engine;
 }
 
-inline uint64_t serial_of(const_mkldnn_primitive_desc_t pd) {
+inline uint64_t id_of(const_mkldnn_primitive_desc_t pd) {
   const Descriptor *const d = find_descriptor(pd);
-  return d != nullptr ? d->serial : 0;
+  return d != nullptr ? d->id : 0;
 }
 
 struct Operation {
@@ -38,9 +40,9 @@ struct Operation {
   int implementation;
 
   template <class V>
-  bool visit(V &v) const {
-    return visit_operation(v, r, surroundings(r, engine), op_desc, attr, hint,
-                           canonical_hint != nullptr ? canonical_hint->serial : 0, implementation);
+  void visit(V &v) const {
+    visit_operation(v, r, context_of(r, engine), op_desc, attr, hint,
+                    canonical_hint != nullptr ? canonical_hint->id : 0, implementation);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.primitive_desc_create_v2(pd, op_desc, attr, engine, hint);
@@ -68,17 +70,13 @@ mkldnn_status_t create_timed(ThreadCache *cache, Op op, const Create &create,
   *cost_ticks = ticks() - start;
   // What the real library makes for itself is part of the creation that asked for it.
   if (status == mkldnn_success && !busy.was()) {
-    Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
-    counters[kDescriptorsCreated].add(1);
-    counters[kCreateTicks].add(*cost_ticks);
+    count(cache, op, kDescriptorsCreated, kCreateTicks, *cost_ticks);
   }
   return status;
 }
 
 inline void count_avoided(ThreadCache *cache, const Descriptor *d) {
-  Counter(&counters)[kOpFieldCount] = cache->counters().ops[d->op.load(std::memory_order_relaxed)];
-  counters[kDescriptorsAvoided].add(1);
-  counters[kAvoidedTicks].add(d->descriptor_ticks);
+  count(cache, op_of(d), kDescriptorsAvoided, kAvoidedTicks, d->descriptor_ticks);
 }
 
 // The key of `source` in the thread's scratch buffer and its hash; false: do not cache.
@@ -86,19 +84,16 @@ template <class Source>
 bool make_key(ThreadCache *cache, const Source &source, uint64_t *hash) {
   Key &key = cache->scratch_key();
   key.clear();
-  if (!source.visit(key)) {
-    count_bypass(cache, kUnknownDescription);
-    return false;
-  }
-  if (!key.complete()) {
-    count_bypass(cache, kKeyTooLarge);
+  source.visit(key);
+  if (!key.known() || !key.complete()) {
+    count_bypass(cache, key.known() ? kKeyTooLarge : kUnknownDescription);
     return false;
   }
   *hash = key.hash();
   return true;
 }
 
-// In shadow mode, after a hit: asks the real library for the same and has the two compared.
+// In shadow mode, after a hit: asks the real library for the same and compares the two.
 template <class Source>
 void shadow_hit(ThreadCache *cache, Descriptor *d, const Source &source) {
   if (!shadow_due()) {
@@ -121,8 +116,30 @@ void shadow_hit(ThreadCache *cache, Descriptor *d, const Source &source) {
   }
 }
 
+// The numbers of inputs and outputs; false when they cannot be asked. Not by query_s32, which
+// answers 0 when it fails.
+inline bool count_tensors(const Real &r, const_mkldnn_primitive_desc_t pd, int *inputs,
+                          int *outputs) {
+  return r.primitive_desc_query(pd, mkldnn_query_num_of_inputs_s32, 0, inputs) == mkldnn_success &&
+         r.primitive_desc_query(pd, mkldnn_query_num_of_outputs_s32, 0, outputs) == mkldnn_success;
+}
+
+// Caches `created`, whose key is in the scratch buffer; nullptr when that failed: created.real is
+// then the caller's.
+inline Descriptor *insert(const Real &r, ThreadCache *cache, uint64_t hash,
+                          ThreadCache::Created created) {
+  Descriptor *d = nullptr;
+  if (created.real != nullptr &&
+      count_tensors(r, created.real, &created.inputs, &created.outputs)) {
+    d = cache->insert(cache->scratch_key(), hash, created);
+  }
+  if (d == nullptr) count_bypass(cache, kOutOfMemory);
+  return d;
+}
+
 // Returns a canonical descriptor of `source` with a reference for the caller in *found, or, when
-// it could not be kept, only the real one in *result and *found == nullptr.
+// it could not be cached, *found == nullptr and only the real one in *result. With `result` nullptr
+// the caller wants none but a canonical one.
 template <class Source>
 mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
                                mkldnn_primitive_desc_t *result, Descriptor **found) {
@@ -135,27 +152,27 @@ mkldnn_status_t find_or_create(ThreadCache *cache, Op op, const Source &source,
     if (*found != nullptr) {
       count_avoided(cache, *found);
       if (shadowing()) shadow_hit(cache, *found, source);
-      *result = (*found)->real;
+      if (result != nullptr) *result = (*found)->real;
       return mkldnn_success;
     }
     if (options().trace) trace(source, op);
   }
-  mkldnn_primitive_desc_t pd = nullptr;
-  uint64_t cost_ticks = 0;
-  size_t bytes = 0;
+  ThreadCache::Created created = {nullptr, 0, 0, op, 0, 0};
   const auto measured = [&] {
     const Metering metering(cache->ledger());
-    const mkldnn_status_t status = source.create(&pd);
-    bytes = metering.bytes(kDescriptorPrice);
+    const mkldnn_status_t status = source.create(&created.real);
+    created.bytes = metering.bytes(kEstimatedDescriptorBytes);
     return status;
   };
-  const mkldnn_status_t status = create_timed(cache, op, measured, &cost_ticks);
-  time.real_ticks += cost_ticks;
+  const mkldnn_status_t status = create_timed(cache, op, measured, &created.ticks);
+  time.real_ticks += created.ticks;
   if (status != mkldnn_success) return status;  // a failure is not remembered
-  *result = pd;
-  if (!keyed) return status;
-  *found = cache->insert(cache->scratch_key(), hash, pd, op, cost_ticks, bytes);
-  if (*found == nullptr) count_bypass(cache, kOutOfMemory);
+  if (keyed) *found = insert(source.r, cache, hash, created);
+  if (result != nullptr) {
+    *result = created.real;
+  } else if (*found == nullptr && created.real != nullptr) {
+    source.r.primitive_desc_destroy(created.real);
+  }
   return status;
 }
 

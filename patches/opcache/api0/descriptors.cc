@@ -46,8 +46,8 @@ struct MemoryObject {
   mkldnn_engine_t engine;
 
   template <class V>
-  bool visit(V &v) const {
-    return visit_memory_object(v, r, engine, *desc);
+  void visit(V &v) const {
+    visit_memory_object(v, r, engine, *desc);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.memory_primitive_desc_create(pd, desc, engine);
@@ -61,9 +61,8 @@ struct Reorder {
   const_mkldnn_primitive_attr_t attr;
 
   template <class V>
-  bool visit(V &v) const {
-    return visit_reorder(v, r, surroundings(r, engine_of(r, input)), input, output, attr,
-                         serial_of);
+  void visit(V &v) const {
+    visit_reorder(v, r, context_of(r, engine_of(r, input)), input, output, attr, id_of);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.reorder_primitive_desc_create_v2(pd, input, output, attr);
@@ -78,9 +77,8 @@ struct Sum {
   const_mkldnn_primitive_desc_t *inputs;
 
   template <class V>
-  bool visit(V &v) const {
-    return visit_sum(v, r, surroundings(r, engine_of(r, inputs[0])), output, n, scales, inputs,
-                     serial_of);
+  void visit(V &v) const {
+    visit_sum(v, r, context_of(r, engine_of(r, inputs[0])), output, n, scales, inputs, id_of);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.sum_primitive_desc_create(pd, output, n, scales, inputs);
@@ -95,25 +93,13 @@ struct Concat {
   const_mkldnn_primitive_desc_t *inputs;
 
   template <class V>
-  bool visit(V &v) const {
-    return visit_concat(v, r, surroundings(r, engine_of(r, inputs[0])), output, n, dimension,
-                        inputs, serial_of);
+  void visit(V &v) const {
+    visit_concat(v, r, context_of(r, engine_of(r, inputs[0])), output, n, dimension, inputs, id_of);
   }
   mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
     return r.concat_primitive_desc_create(pd, output, n, dimension, inputs);
   }
 };
-
-mkldnn_status_t operation(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op op,
-                          const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
-                          const_mkldnn_primitive_desc_t hint, mkldnn_primitive_desc_t *result,
-                          Descriptor **found) {
-  Descriptor *const canonical_hint = hint != nullptr ? find_descriptor(hint) : nullptr;
-  const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
-  const mkldnn_status_t status = find_or_create(cache, op, source, result, found);
-  if (*found != nullptr) tell_deconvolution(r, cache, *found, canonical_hint, op_desc);
-  return status;
-}
 
 // True when there are inputs and none is missing.
 bool all(const_mkldnn_primitive_desc_t *inputs, int n) {
@@ -128,7 +114,7 @@ template <class Source>
 mkldnn_status_t create_simple(Op op, const Source &source, bool arguments_ok,
                               mkldnn_primitive_desc_t *result) {
   const Real &r = source.r;
-  ThreadCache *const cache = r.abi != nullptr && arguments_ok ? ThreadCache::mine() : nullptr;
+  ThreadCache *const cache = arguments_ok ? cache_for(r) : nullptr;
   if (cache == nullptr || cache->busy) return source.create(result);
   if (caching() && descriptor_in_scope(op)) {
     Descriptor *found;
@@ -143,54 +129,64 @@ mkldnn_status_t create_simple(Op op, const Source &source, bool arguments_ok,
 mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
                                  const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
                                  const_mkldnn_primitive_desc_t hint) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
+  const Real &r = real();
   const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
-  ThreadCache *const cache = r->abi != nullptr && arguments_ok ? ThreadCache::mine() : nullptr;
-  if (cache == nullptr) return r->primitive_desc_create_v2(result, op_desc, attr, engine, hint);
+  ThreadCache *const cache = arguments_ok ? cache_for(r) : nullptr;
+  if (cache == nullptr) return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint);
   Op op;
-  if (operation_in_scope(*r, cache, op_desc, &op)) {
+  if (operation_in_scope(r, cache, op_desc, &op)) {
+    Descriptor *const canonical_hint = hint != nullptr ? find_descriptor(hint) : nullptr;
+    const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
     Descriptor *found;
-    return operation(*r, cache, op_desc, op, attr, engine, hint, result, &found);
+    const mkldnn_status_t status = find_or_create(cache, op, source, result, &found);
+    if (found != nullptr) tell_deconvolution(r, cache, found, canonical_hint, op_desc);
+    return status;
   }
   uint64_t cost_ticks;
   return create_timed(
-      cache, op, [&] { return r->primitive_desc_create_v2(result, op_desc, attr, engine, hint); },
+      cache, op, [&] { return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint); },
       &cost_ticks);
+}
+
+mkldnn_status_t create_operation_v1(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
+                                    mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint) {
+  return create_operation(result, op_desc, nullptr, engine, hint);
 }
 
 mkldnn_status_t create_reorder(mkldnn_primitive_desc_t *result, const_mkldnn_primitive_desc_t input,
                                const_mkldnn_primitive_desc_t output,
                                const_mkldnn_primitive_attr_t attr) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  const Reorder source = {*r, input, output, attr};
+  const Real &r = real();
+  const Reorder source = {r, input, output, attr};
   return create_simple(kReorder, source, result != nullptr && input != nullptr && output != nullptr,
                        result);
 }
 
+mkldnn_status_t create_reorder_v1(mkldnn_primitive_desc_t *result,
+                                  const_mkldnn_primitive_desc_t input,
+                                  const_mkldnn_primitive_desc_t output) {
+  return create_reorder(result, input, output, nullptr);
+}
+
 mkldnn_status_t create_sum(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
                            int n, const float *scales, const_mkldnn_primitive_desc_t *inputs) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  const Sum source = {*r, output, n, scales, inputs};
+  const Real &r = real();
+  const Sum source = {r, output, n, scales, inputs};
   return create_simple(kSum, source, result != nullptr && scales != nullptr && all(inputs, n),
                        result);
 }
 
 mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
                               int n, int dimension, const_mkldnn_primitive_desc_t *inputs) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  const Concat source = {*r, output, n, dimension, inputs};
+  const Real &r = real();
+  const Concat source = {r, output, n, dimension, inputs};
   return create_simple(kConcat, source, result != nullptr && all(inputs, n), result);
 }
 
 mkldnn_status_t create_memory_descriptor(mkldnn_primitive_desc_t *result,
                                          const mkldnn_memory_desc_t *desc, mkldnn_engine_t engine) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  const MemoryObject source = {*r, desc, engine};
+  const Real &r = real();
+  const MemoryObject source = {r, desc, engine};
   return create_simple(kMemory, source, result != nullptr && desc != nullptr && engine != nullptr,
                        result);
 }
@@ -208,13 +204,8 @@ Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_pri
     return nullptr;
   }
   const MemoryObject source = {r, r.primitive_desc_query_memory_d(pd), engine_of(r, pd)};
-  mkldnn_primitive_desc_t made = nullptr;
   Descriptor *found = nullptr;
-  if (source.desc == nullptr ||
-      find_or_create(cache, kMemory, source, &made, &found) != mkldnn_success) {
-    return nullptr;
-  }
-  if (found == nullptr) r.primitive_desc_destroy(made);
+  if (source.desc != nullptr) find_or_create(cache, kMemory, source, nullptr, &found);
   return found;
 }
 
@@ -224,12 +215,11 @@ Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_pri
 // the canonical memory descriptor, so that the clone only counts.
 const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t descriptor,
                                                mkldnn_query_t what, int index) {
-  const Real *r = real();
-  if (r == nullptr) return nullptr;
-  ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
+  const Real &r = real();
+  ThreadCache *const cache = cache_for(r);
   Descriptor *const d =
       cache != nullptr && descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
-  if (d == nullptr || !cache->owns(d)) return r->primitive_desc_query_pd(descriptor, what, index);
+  if (d == nullptr || !cache->owns(d)) return r.primitive_desc_query_pd(descriptor, what, index);
   CacheTime time(cache);
   for (int i = 0; i < d->layout_count; ++i) {
     const Layout &known = d->layouts[i];
@@ -237,14 +227,14 @@ const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t des
       return known.real;
     }
   }
-  const const_mkldnn_primitive_desc_t answer = r->primitive_desc_query_pd(descriptor, what, index);
+  const const_mkldnn_primitive_desc_t answer = r.primitive_desc_query_pd(descriptor, what, index);
   const int room = sizeof(d->layouts) / sizeof(d->layouts[0]);
   const bool fits =
       static_cast<unsigned>(what) <= UINT16_MAX && static_cast<unsigned>(index) <= UINT16_MAX;
   // A memory descriptor is its own layout: a reference on itself would never be dropped.
   const bool itself = answer == descriptor;
   if (answer == nullptr || itself || d->layout_count == room || !fits) return answer;
-  Descriptor *const memory = canonical_memory(*r, cache, answer);
+  Descriptor *const memory = canonical_memory(r, cache, answer);
   if (memory == nullptr) return answer;
   const Layout layout = {static_cast<uint16_t>(what), static_cast<uint16_t>(index), memory->real};
   d->layouts[d->layout_count] = layout;
@@ -254,11 +244,10 @@ const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t des
 
 mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
                                  const_mkldnn_primitive_desc_t existing) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
+  const Real &r = real();
+  ThreadCache *const cache = cache_for(r);
   if (cache == nullptr || result == nullptr || existing == nullptr) {
-    return r->primitive_desc_clone(result, existing);
+    return r.primitive_desc_clone(result, existing);
   }
   Descriptor *d = find_descriptor(existing);
   if (d != nullptr) {
@@ -266,7 +255,7 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
     retain(d);
     count_avoided(cache, d);
   } else {
-    d = canonical_memory(*r, cache, existing);
+    d = canonical_memory(r, cache, existing);
   }
   if (d != nullptr) {
     *result = d->real;
@@ -274,34 +263,29 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
   }
   uint64_t cost_ticks;
   return create_timed(
-      cache, op_of_handle(*r, existing), [&] { return r->primitive_desc_clone(result, existing); },
+      cache, op_of_handle(r, existing), [&] { return r.primitive_desc_clone(result, existing); },
       &cost_ticks);
 }
 
 mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
-  ThreadCache *const cache = r->abi != nullptr ? ThreadCache::mine() : nullptr;
+  const Real &r = real();
+  ThreadCache *const cache = cache_for(r);
   Descriptor *const d = descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
   if (d != nullptr) {
     CacheTime time(cache);
-    release(d);
+    ThreadCache::release(d);
     return mkldnn_success;
   }
-  if (cache == nullptr || descriptor == nullptr) return r->primitive_desc_destroy(descriptor);
-  const Op op = op_of_handle(*r, descriptor);
-  const uint64_t start = ticks();
-  const mkldnn_status_t status = r->primitive_desc_destroy(descriptor);
-  cache->counters().ops[op][kDestroyTicks].add(ticks() - start);
-  return status;
+  if (cache == nullptr || descriptor == nullptr) return r.primitive_desc_destroy(descriptor);
+  const Op op = op_of_handle(r, descriptor);
+  return destroy_timed(cache, op, [&] { return r.primitive_desc_destroy(descriptor); });
 }
 
 mkldnn_status_t destroy_engine(mkldnn_engine_t engine) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
+  const Real &r = real();
   // Cached descriptors point to it. It is a few words: leave it.
   if (anything_cached()) return mkldnn_success;
-  return r->engine_destroy(engine);
+  return r.engine_destroy(engine);
 }
 
 }  // namespace opcache

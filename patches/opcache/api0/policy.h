@@ -4,12 +4,18 @@
 
 #include <mkldnn.h>
 
+#include "api0/abi.h"
 #include "api0/real.h"
-#include "cache/cache.h"
+#include "cache/thread_cache.h"
 #include "report/stats.h"
 #include "settings/settings.h"
 
 namespace opcache {
+
+// The calling thread's cache; nullptr when its calls pass through.
+inline ThreadCache *cache_for(const Real &r) {
+  return r.abi != nullptr ? ThreadCache::mine() : nullptr;
+}
 
 inline bool caching() { return scope_in_force() != kNoOps; }
 
@@ -29,10 +35,23 @@ inline bool descriptor_in_scope(Op op) {
 }
 
 inline bool primitive_in_scope(const Descriptor *d) {
-  OpSet serves = set_of(static_cast<Op>(d->op.load(std::memory_order_relaxed)));
+  OpSet serves = set_of(op_of(d));
   if (d->maybe_deconvolution.load(std::memory_order_relaxed))
     serves |= set_of(backward(kDeconvolution));
   return (scope_in_force() & serves) != 0;
+}
+
+// The operator that a primitive of this kind and prop_kind usually serves. Deconvolution uses
+// convolution primitives; tell_deconvolution() tells the two apart by how they are used.
+inline Op op_of(Kind kind, int prop_kind) {
+  static const Op kForward[] = {kOther,   kMemory,      kMemory,        kReorder,       kConcat,
+                                kSum,     kConvolution, kDeconvolution, kActivation,    kSoftmax,
+                                kPooling, kLRN,         kBatchNorm,     kFullyConnected};
+  static_assert(sizeof(kForward) / sizeof(kForward[0]) == static_cast<int>(Kind::kInnerProduct) + 1,
+                "one for each Kind, in that order");
+  const Op op = kForward[static_cast<int>(kind)];
+  const bool forward = prop_kind == mkldnn_forward_training || prop_kind == mkldnn_forward_scoring;
+  return op >= kSeven || forward ? op : backward(op);
 }
 
 // The operator of a handle of the real library; a few queries, so only beside a real call.
@@ -53,7 +72,7 @@ inline Op op_of_handle(const Real &r, const_mkldnn_primitive_desc_t pd) {
   return op_of(kind, head->prop_kind);
 }
 
-// Charges the time of a call to the cache, except what real calls inside it took. One call in
+// Adds the time of a call to cache_ticks, except what real calls inside it took. One call in
 // ThreadCache::kSampling is measured and stands for the others.
 class CacheTime {
  public:
@@ -76,6 +95,21 @@ class CacheTime {
   ThreadCache *cache_;
   uint64_t start_;
 };
+
+inline void count(ThreadCache *cache, Op op, OpField field, OpField ticks_field, uint64_t n_ticks) {
+  Counter(&counters)[kOpFieldCount] = cache->counters().ops[op];
+  counters[field].add(1);
+  counters[ticks_field].add(n_ticks);
+}
+
+// A real destruction, timed.
+template <class Destroy>
+mkldnn_status_t destroy_timed(ThreadCache *cache, Op op, const Destroy &destroy) {
+  const uint64_t start = ticks();
+  const mkldnn_status_t status = destroy();
+  cache->counters().ops[op][kDestroyTicks].add(ticks() - start);
+  return status;
+}
 
 }  // namespace opcache
 

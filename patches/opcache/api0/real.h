@@ -1,9 +1,7 @@
-// The real MKL-DNN: its functions, resolved once, and which release it is.
-// Knows nothing of the cache. Never unloads: a reference on the library is kept for good.
+// The functions of the real MKL-DNN 0.14 to 0.19, resolved once, and which release it is.
 #ifndef OPCACHE_API0_REAL_H_
 #define OPCACHE_API0_REAL_H_
 
-#include <link.h>
 #include <mkldnn.h>
 
 #include <atomic>
@@ -13,6 +11,7 @@
 #endif
 
 #include "api0/abi.h"
+#include "library.h"
 
 namespace opcache {
 
@@ -60,33 +59,18 @@ namespace opcache {
   X(stream_wait)                              \
   X(sum_primitive_desc_create)
 
-struct Real {
+struct Real : Library {
 #define OPCACHE_DECLARE(name) decltype(&mkldnn_##name) name;
   OPCACHE_REAL_FUNCTIONS(OPCACHE_DECLARE)
 #undef OPCACHE_DECLARE
   int (*omp_get_max_threads)();  // of the OpenMP runtime that libmkldnn itself is linked to
   const Abi *abi;                // nullptr: not recognised, pass everything through
-  char build_id[65];             // hexadecimal; empty when the library carries none
-  void *handle;                  // dlopen's
-  const struct link_map *library;
 };
 
 extern std::atomic<const Real *> g_real;
-const Real *resolve_real();
 
-// Resolves on the first call; thread-safe. nullptr when no libmkldnn.so.0 is loaded in this
-// process, or when it lacks a function we forward to (one line on stderr says which), and for good:
-// ask real_is_loaded() first where MKL-DNN may not be there yet.
-inline const Real *real() {
-  const Real *const known = g_real.load(std::memory_order_acquire);
-  return known != nullptr ? known : resolve_real();
-}
-
-// Tells whether this process has loaded a libmkldnn.so.0. Says nothing and decides nothing.
-bool real_is_loaded();
-
-// Makes sure that this library is never unloaded; false: it could be.
-bool stay_loaded();
+// To be called where library() is not nullptr: in what a route leads to (route.h).
+inline const Real &real() { return *g_real.load(std::memory_order_acquire); }
 
 }  // namespace opcache
 

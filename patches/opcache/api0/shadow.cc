@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api0/primitives.h"
+#include "api0/binding.h"
 #include "in_tree.h"
 #include "report/message.h"
 
@@ -15,53 +15,34 @@ namespace {
 const uint64_t kReports = 20;  // mismatches that are written out; all are counted
 const int kMaxOutputs = 4;
 
-// What the latest description that hit a descriptor asked for. `pd` is nullptr when that hit was
-// not to be checked.
-struct Fresh {
-  mkldnn_primitive_desc_t pd;
-  char text[1];
-};
-
-// A live cached primitive's twin.
-struct Shadow {
-  mkldnn_primitive_t real;
-  Fresh *fresh;
-};
-
-PointerMap<Fresh> g_fresh;     // by the canonical descriptor
-PointerMap<Shadow> g_shadows;  // by the cached primitive
 std::atomic<uint64_t> g_reported(0);
 
-Fresh *new_fresh(mkldnn_primitive_desc_t pd, const char *text) {
-  Fresh *f = static_cast<Fresh *>(malloc(sizeof(Fresh) + strlen(text)));
-  if (f == nullptr) return nullptr;
-  f->pd = pd;
-  strcpy(f->text, text);
-  return f;
+ShadowDescriptor *new_shadow(mkldnn_primitive_desc_t pd, const char *text) {
+  void *const memory = malloc(sizeof(ShadowDescriptor) + strlen(text));
+  ShadowDescriptor *const shadow = static_cast<ShadowDescriptor *>(memory);
+  if (shadow == nullptr) return nullptr;
+  shadow->pd = pd;
+  strcpy(shadow->text, text);
+  return shadow;
 }
 
-void free_fresh(Fresh *f) {
-  if (f->pd != nullptr) real()->primitive_desc_destroy(f->pd);
-  free(f);
-}
-
-Fresh *take_fresh(mkldnn_primitive_desc_t descriptor) {
-  Fresh *const f = g_fresh.find(descriptor);
-  if (f != nullptr) g_fresh.erase(descriptor);
-  return f;
+// The descriptor's shadow, which becomes the caller's; nullptr when it has none.
+ShadowDescriptor *take_shadow(Descriptor *d) {
+  ShadowDescriptor *const shadow = d->shadow;
+  d->shadow = nullptr;
+  return shadow;
 }
 
 void mismatch(ThreadCache *cache, const Descriptor *d, const char *what, const char *text) {
   cache->counters().shadow[kShadowMismatches].add(1);
   if (g_reported.fetch_add(1, std::memory_order_relaxed) >= kReports) return;
-  message("shadow: %s: %s; asked for: %s",
-          op_name(static_cast<Op>(d->op.load(std::memory_order_relaxed))), what, text);
+  message("shadow: %s: %s; asked for: %s", op_name(op_of(d)), what, text);
 }
 
 // Says in `what` how two descriptors differ; false: they do not.
 bool differ(const Real &r, const_mkldnn_primitive_desc_t cached,
             const_mkldnn_primitive_desc_t fresh, const Descriptor *d, char *what, size_t size) {
-  if (d->op.load(std::memory_order_relaxed) == kMemory) {
+  if (op_of(d) == kMemory) {
     snprintf(what, size, "the memory descriptor is another");
     return r.memory_primitive_desc_equal(cached, fresh) == 0;
   }
@@ -101,11 +82,11 @@ class Comparison {
   }
 
   // Runs the shadow, and undoes what it did; false: it cannot be compared.
-  bool run_shadow(const Real &r, const Primitive *p, const Shadow *s) {
+  bool run_shadow(const Real &r, const Primitive *p) {
     if (!save(r, p)) return false;
     mkldnn_stream_t stream = nullptr;
     if (r.stream_create(&stream, mkldnn_eager) != mkldnn_success) return false;
-    mkldnn_primitive_t primitive = s->real;
+    mkldnn_primitive_t primitive = p->shadow->real;
     bool done = r.stream_submit(stream, 1, &primitive, nullptr) == mkldnn_success;
     done = r.stream_wait(stream, 1, nullptr) == mkldnn_success && done;
     r.stream_destroy(stream);
@@ -187,65 +168,64 @@ bool shadow_due() {
   return static_cast<double>(state >> 32) < options().shadow_rate * 4294967296.0;
 }
 
+void free_shadow(ShadowDescriptor *shadow) {
+  if (shadow->pd != nullptr) real().primitive_desc_destroy(shadow->pd);
+  free(shadow);
+}
+
+void free_shadow(ShadowPrimitive *shadow) {
+  real().primitive_destroy(shadow->real);
+  free_shadow(shadow->descriptor);
+  free(shadow);
+}
+
 void shadow_descriptor(const Real &r, ThreadCache *cache, Descriptor *d, mkldnn_status_t status,
-                       mkldnn_primitive_desc_t fresh, const char *text) {
-  Fresh *const old = take_fresh(d->real);
-  if (old != nullptr) free_fresh(old);
+                       mkldnn_primitive_desc_t created, const char *text) {
+  ShadowDescriptor *const old = take_shadow(d);
+  if (old != nullptr) free_shadow(old);
   char what[256] = "it is from the cache, but cannot be made anew";
   // When memory is short nothing is wrong with the cache; this hit goes unchecked.
   bool wrong = status != mkldnn_success && status != mkldnn_out_of_memory;
-  if (fresh != nullptr) {
-    wrong = differ(r, d->real, fresh, d, what, sizeof(what));
+  if (created != nullptr) {
+    wrong = differ(r, d->real, created, d, what, sizeof(what));
     cache->counters().shadow[kShadowDescriptors].add(1);
   }
   if (wrong) mismatch(cache, d, what, text);
   // A primitive of it could not run over the caller's memory objects, which fit the cached one.
-  const bool keep = !wrong && d->op.load(std::memory_order_relaxed) != kMemory;
-  Fresh *const f = keep ? new_fresh(fresh, text) : nullptr;
-  if (f != nullptr && g_fresh.insert(d->real, f)) return;
-  free(f);
-  if (fresh != nullptr) r.primitive_desc_destroy(fresh);
-}
-
-void forget_descriptor(mkldnn_primitive_desc_t descriptor) {
-  Fresh *const f = take_fresh(descriptor);
-  if (f != nullptr) free_fresh(f);
+  if (!wrong && op_of(d) != kMemory) d->shadow = new_shadow(created, text);
+  if (d->shadow == nullptr && created != nullptr) r.primitive_desc_destroy(created);
 }
 
 void shadow_primitive(const Real &r, ThreadCache *cache, Primitive *p) {
   if (p->bindings == 0) return;  // a memory object: nothing to execute
-  Fresh *f = take_fresh(p->descriptor->real);
-  if (f == nullptr && shadow_due()) {
+  ShadowDescriptor *descriptor = take_shadow(p->descriptor);
+  if (descriptor == nullptr && shadow_due()) {
     // A descriptor that its caller keeps: only the primitive is in question.
-    f = new_fresh(nullptr, "another primitive of a descriptor that its caller kept");
-    if (f != nullptr && r.primitive_desc_clone(&f->pd, p->real_descriptor) != mkldnn_success) {
-      f->pd = nullptr;
+    descriptor = new_shadow(nullptr, "another primitive of a descriptor that its caller kept");
+    if (descriptor != nullptr &&
+        r.primitive_desc_clone(&descriptor->pd, p->real_descriptor) != mkldnn_success) {
+      descriptor->pd = nullptr;
     }
   }
-  if (f == nullptr) return;
-  Shadow *const s = f->pd != nullptr ? static_cast<Shadow *>(malloc(sizeof(Shadow))) : nullptr;
-  bool made = false;
+  if (descriptor == nullptr) return;
+  ShadowPrimitive *const s = descriptor->pd != nullptr
+                                 ? static_cast<ShadowPrimitive *>(malloc(sizeof(ShadowPrimitive)))
+                                 : nullptr;
+  mkldnn_status_t status = mkldnn_out_of_memory;
   if (s != nullptr) {
     Busy busy(cache);
-    s->fresh = f;
-    const mkldnn_status_t status = create_over_callers(r, p, f->pd, &s->real);
-    made = status == mkldnn_success;
-    if (!made && status != mkldnn_out_of_memory)
-      mismatch(cache, p->descriptor, "a primitive cannot be made anew", f->text);
+    s->descriptor = descriptor;
+    status = create_over_callers(r, p, descriptor->pd, &s->real);
   }
-  if (made && g_shadows.insert(p->real, s)) return;
-  if (made) r.primitive_destroy(s->real);
+  if (status == mkldnn_success) {
+    p->shadow = s;
+    return;
+  }
+  if (status != mkldnn_out_of_memory) {
+    mismatch(cache, p->descriptor, "a primitive cannot be made anew", descriptor->text);
+  }
   free(s);
-  free_fresh(f);
-}
-
-void forget_primitive(mkldnn_primitive_t primitive) {
-  Shadow *const s = g_shadows.find(primitive);
-  if (s == nullptr) return;
-  g_shadows.erase(primitive);
-  real()->primitive_destroy(s->real);
-  free_fresh(s->fresh);
-  free(s);
+  free_shadow(descriptor);
 }
 
 mkldnn_status_t submit_shadowed(const Real &r, ThreadCache *cache, mkldnn_stream_t stream, size_t n,
@@ -256,34 +236,24 @@ mkldnn_status_t submit_shadowed(const Real &r, ThreadCache *cache, mkldnn_stream
   for (size_t i = 0; !refused && i < n; ++i) refused = primitives[i] == nullptr;
   if (refused) return r.stream_submit(stream, n, primitives, error_primitive);
   for (size_t i = 0; i < n; ++i) {
-    const Shadow *const s = g_shadows.find(primitives[i]);
-    const Primitive *const p = s != nullptr ? find_primitive(primitives[i]) : nullptr;
+    const Primitive *p = find_primitive(primitives[i]);
+    if (p != nullptr && p->shadow == nullptr) p = nullptr;
     Comparison comparison;
-    const bool comparable = p != nullptr && comparison.run_shadow(r, p, s);
+    const bool comparable = p != nullptr && comparison.run_shadow(r, p);
     const mkldnn_status_t status = r.stream_submit(stream, 1, &primitives[i], error_primitive);
     if (status != mkldnn_success) return status;
     if (p == nullptr) continue;
     cache->counters().shadow[comparable ? kShadowExecutions : kShadowSkipped].add(1);
     char what[256];
     if (comparable && comparison.differs(what, sizeof(what))) {
-      mismatch(cache, p->descriptor, what, s->fresh->text);
+      mismatch(cache, p->descriptor, what, p->shadow->descriptor->text);
     }
   }
   return mkldnn_success;
 }
 
 void count_unshadowed(ThreadCache *cache, const Primitive *p) {
-  if (g_shadows.find(p->real) != nullptr) cache->counters().shadow[kShadowSkipped].add(1);
-}
-
-void lock_shadows() {
-  g_fresh.lock();
-  g_shadows.lock();
-}
-
-void unlock_shadows() {
-  g_shadows.unlock();
-  g_fresh.unlock();
+  if (p->shadow != nullptr) cache->counters().shadow[kShadowSkipped].add(1);
 }
 
 }  // namespace opcache

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api0/binding.h"
 #include "api0/calls.h"
 #include "api0/policy.h"
-#include "api0/primitives.h"
 #include "api0/shadow.h"
 
 namespace opcache {
@@ -108,22 +108,21 @@ mkldnn_status_t submit_substitutes(const Real &r, mkldnn_stream_t stream, size_t
 }  // namespace
 
 mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
+  const Real &r = real();
 #ifdef OPCACHE_FAULT_STREAM_UNWRAPPED
-  if (!caching()) return r->stream_create(result, kind);
+  if (!caching()) return r.stream_create(result, kind);
 #endif
   // Whether or not anything is cached now: the stream may outlive a change of scope.
-  ThreadCache *const cache = r->abi != nullptr && result != nullptr ? ThreadCache::mine() : nullptr;
-  if (cache == nullptr) return r->stream_create(result, kind);
-  Stream *s = static_cast<Stream *>(cache->take_spare(ThreadCache::kSpareStream, sizeof(Stream)));
+  ThreadCache *const cache = result != nullptr ? cache_for(r) : nullptr;
+  if (cache == nullptr) return r.stream_create(result, kind);
+  Stream *s = static_cast<Stream *>(cache->allocate(ThreadCache::kStreams, sizeof(Stream)));
   if (s == nullptr) {
     count_bypass(cache, kOutOfMemory);
-    return r->stream_create(result, kind);
+    return r.stream_create(result, kind);
   }
-  const mkldnn_status_t status = r->stream_create(&s->real, kind);
+  const mkldnn_status_t status = r.stream_create(&s->real, kind);
   if (status != mkldnn_success) {
-    cache->give_spare(ThreadCache::kSpareStream, s);
+    cache->free_record(ThreadCache::kStreams, s);
     return status;
   }
   s->mark = &kStreamMark;
@@ -138,64 +137,60 @@ mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind
 
 mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *primitives,
                        mkldnn_primitive_t *error_primitive) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
+  const Real &r = real();
   Stream *const s = ours(stream);
 #ifdef OPCACHE_FAULT_STREAM_UNWRAPPED
-  if (s == nullptr) return r->stream_submit(stream, n, primitives, error_primitive);
+  if (s == nullptr) return r.stream_submit(stream, n, primitives, error_primitive);
 #endif
-  if (s == nullptr) return submit_substitutes(*r, stream, n, primitives, error_primitive);
+  if (s == nullptr) return submit_substitutes(r, stream, n, primitives, error_primitive);
   const size_t first = s->count;
-  if (prepare(*r, s, n, primitives) != mkldnn_success) {
+  if (prepare(r, s, n, primitives) != mkldnn_success) {
     s->count = first;
-    return submit_substitutes(*r, s->real, n, primitives, error_primitive);
+    return submit_substitutes(r, s->real, n, primitives, error_primitive);
   }
   ThreadCache *const cache = shadowing() && !s->lazy ? ThreadCache::mine() : nullptr;
   const mkldnn_status_t status =
-      cache != nullptr ? submit_shadowed(*r, cache, s->real, n, primitives, error_primitive)
-                       : r->stream_submit(s->real, n, primitives, error_primitive);
+      cache != nullptr ? submit_shadowed(r, cache, s->real, n, primitives, error_primitive)
+                       : r.stream_submit(s->real, n, primitives, error_primitive);
   // What was not submitted will not be executed, and its caller may destroy it.
   if (status != mkldnn_success) s->count = first;
   return status;
 }
 
 mkldnn_status_t wait(mkldnn_stream_t stream, int block, mkldnn_primitive_t *error_primitive) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
+  const Real &r = real();
   Stream *const s = ours(stream);
-  if (s == nullptr) return r->stream_wait(stream, block, error_primitive);
+  if (s == nullptr) return r.stream_wait(stream, block, error_primitive);
   if (s->lazy) {
-    const mkldnn_status_t status = rebind_for_replay(*r, s);
+    const mkldnn_status_t status = rebind_for_replay(r, s);
     if (status != mkldnn_success) return status;
   }
   s->stopped = true;
-  return r->stream_wait(s->real, block, error_primitive);
+  return r.stream_wait(s->real, block, error_primitive);
 }
 
 mkldnn_status_t rerun(mkldnn_stream_t stream, mkldnn_primitive_t *error_primitive) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
+  const Real &r = real();
   Stream *const s = ours(stream);
-  if (s == nullptr) return r->stream_rerun(stream, error_primitive);
+  if (s == nullptr) return r.stream_rerun(stream, error_primitive);
   // It will be refused without a look at the primitives, which may be gone.
-  if (!s->stopped) return r->stream_rerun(s->real, error_primitive);
-  const mkldnn_status_t status = rebind_for_replay(*r, s);
+  if (!s->stopped) return r.stream_rerun(s->real, error_primitive);
+  const mkldnn_status_t status = rebind_for_replay(r, s);
   if (status != mkldnn_success) return status;
   s->stopped = false;
-  return r->stream_rerun(s->real, error_primitive);
+  return r.stream_rerun(s->real, error_primitive);
 }
 
 mkldnn_status_t destroy_stream(mkldnn_stream_t stream) {
-  const Real *r = real();
-  if (r == nullptr) return mkldnn_runtime_error;
+  const Real &r = real();
   Stream *const s = ours(stream);
-  if (s == nullptr) return r->stream_destroy(stream);
-  const mkldnn_status_t status = r->stream_destroy(s->real);
+  if (s == nullptr) return r.stream_destroy(stream);
+  const mkldnn_status_t status = r.stream_destroy(s->real);
   if (s->cached != s->few) free(s->cached);
   s->mark = nullptr;  // a handle used after this is not taken for a live one
   ThreadCache *const cache = ThreadCache::mine();
   if (cache != nullptr) {
-    cache->give_spare(ThreadCache::kSpareStream, s);
+    cache->free_record(ThreadCache::kStreams, s);
   } else {
     free(s);
   }

@@ -1,9 +1,7 @@
 // A doubly linked list through its members, most recently used first. Owns nothing, locks nothing,
-// allocates nothing; one list is used by one thread.
+// allocates and counts nothing; one list is used by one thread.
 #ifndef OPCACHE_CACHE_LRU_H_
 #define OPCACHE_CACHE_LRU_H_
-
-#include <stddef.h>
 
 namespace opcache {
 
@@ -16,25 +14,22 @@ struct Link {
 template <class T, Link<T> T::*link>
 class List {
  public:
-  List() : first_(nullptr), last_(nullptr), size_(0) {}
+  List() : first_(nullptr), last_(nullptr) {}
 
   T *first() const { return first_; }
   T *last() const { return last_; }
-  size_t size() const { return size_; }
 
   void push_front(T *t) {
     (t->*link).previous = nullptr;
     (t->*link).next = first_;
     (first_ != nullptr ? (first_->*link).previous : last_) = t;
     first_ = t;
-    ++size_;
   }
 
   void remove(T *t) {
     const Link<T> at = t->*link;
     (at.previous != nullptr ? (at.previous->*link).next : first_) = at.next;
     (at.next != nullptr ? (at.next->*link).previous : last_) = at.previous;
-    --size_;
   }
 
   void touch(T *t) {
@@ -46,7 +41,6 @@ class List {
  private:
   T *first_;
   T *last_;
-  size_t size_;
 };
 
 }  // namespace opcache

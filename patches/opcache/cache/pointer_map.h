@@ -1,6 +1,6 @@
 // Which handles are ours: a hash map from the address that the real library gave out to our record.
 // find() takes no lock and may run at any time on any thread; insert() and erase() are rare (a real
-// creation or destruction stands beside each, but in shadow mode) and take a mutex.
+// creation or destruction stands beside each) and take a mutex.
 // A caller of find(p) holds p, so p itself is never inserted or erased meanwhile; the sequence
 // number only guards against other entries being moved under the search.
 #ifndef OPCACHE_CACHE_POINTER_MAP_H_
@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include <atomic>
+
+#include "lock.h"
 
 namespace opcache {
 
@@ -42,7 +44,7 @@ class PointerMap {
 
   // False when memory is short: nothing was inserted.
   bool insert(const void *key, T *value) {
-    Lock lock(this);
+    const Lock lock(&mutex_);
     if (table().slots == nullptr || (size_ + 1) * 2 > table().mask + 1) {
       if (!grow()) return false;
     }
@@ -52,7 +54,7 @@ class PointerMap {
   }
 
   void erase(const void *key) {
-    Lock lock(this);
+    const Lock lock(&mutex_);
     const Table t = table();
     if (t.slots == nullptr) return;
     size_t hole = slot_of(key, t);
@@ -80,9 +82,8 @@ class PointerMap {
     --size_;
   }
 
-  // Around fork: the child must not inherit a mutex that another thread held.
-  void lock() { pthread_mutex_lock(&mutex_); }
-  void unlock() { pthread_mutex_unlock(&mutex_); }
+  // For the order of locks around fork.
+  pthread_mutex_t *mutex() { return &mutex_; }
 
  private:
   struct Slot {
@@ -92,11 +93,6 @@ class PointerMap {
   struct Table {
     Slot *slots;
     size_t mask;
-  };
-  struct Lock {
-    explicit Lock(PointerMap *map) : map_(map) { map_->lock(); }
-    ~Lock() { map_->unlock(); }
-    PointerMap *map_;
   };
 
   // Slots and size in one word, so that a search reads one line here and one in the slots.

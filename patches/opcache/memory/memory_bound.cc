@@ -5,33 +5,23 @@
 // one that has no more than its share keeps it.
 #include <algorithm>
 
-#include "api0/real.h"
-#include "cache/cache.h"
+#include "cache/registry.h"
+#include "cache/thread_cache.h"
 #include "settings/settings.h"
 
 namespace opcache {
 
-namespace {
-
-// Over all threads that count. Signed: while threads add and subtract, a reader may see either
-// first.
-std::atomic<ptrdiff_t> g_kept_bytes(0);
-
-Op op_of(const Descriptor *d) { return static_cast<Op>(d->op.load(std::memory_order_relaxed)); }
-
-}  // namespace
-
-void ThreadCache::charge(std::atomic<size_t> *account, size_t bytes) {
-  account->store(account->load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
-  g_kept_bytes.fetch_add(static_cast<ptrdiff_t>(bytes), std::memory_order_relaxed);
+void ThreadCache::add_bytes(Counter *sum, size_t bytes) {
+  sum->add(bytes);
+  add(&g_totals.evictable_bytes, static_cast<ptrdiff_t>(bytes));
 }
 
-void ThreadCache::discharge(std::atomic<size_t> *account, size_t bytes) {
-  account->store(account->load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+void ThreadCache::subtract_bytes(Counter *sum, size_t bytes) {
+  sum->subtract(bytes);
 #ifdef OPCACHE_FAULT_MEMORY_KEPT_ON_THE_BOOKS
   return;
 #endif
-  g_kept_bytes.fetch_sub(static_cast<ptrdiff_t>(bytes), std::memory_order_relaxed);
+  subtract(&g_totals.evictable_bytes, bytes);
 }
 
 // Counts what is there when a bound comes, and forgets the sums when it goes.
@@ -40,24 +30,25 @@ void ThreadCache::count_bytes() {
   if (bounded == bounded_) return;
   bounded_ = bounded;
   if (!bounded) {
-    discharge(&idle_bytes_, idle_bytes_.load(std::memory_order_relaxed));
-    discharge(&descriptor_bytes_, descriptor_bytes_.load(std::memory_order_relaxed));
+    subtract_bytes(&owner_->idle_bytes, owner_->idle_bytes.get());
+    subtract_bytes(&owner_->descriptor_bytes, owner_->descriptor_bytes.get());
     return;
   }
   for (Descriptor *d = descriptors_.first(); d != nullptr; d = d->recency.next) {
-    charge(&descriptor_bytes_, d->bytes);
-    for (Primitive *p = d->first_idle; p != nullptr; p = p->next) charge(&idle_bytes_, p->bytes);
+    add_bytes(&owner_->descriptor_bytes, d->bytes);
+    for (Primitive *p = d->first_idle; p != nullptr; p = p->next)
+      add_bytes(&owner_->idle_bytes, p->bytes);
   }
   for (Primitive *p = idle_.last(); p != nullptr; p = p->recency.previous) p->used = ++clock_;
 }
 
-// A primitive that has just become idle; it may go at once.
-void ThreadCache::charge_idle(Primitive *p) {
+// Of a primitive that has just become idle; it may go at once.
+void ThreadCache::add_idle_bytes(Primitive *p) {
   p->used = ++clock_;
   // Memory objects go with their descriptor.
   if (p->bindings == 0) touch(p->descriptor);
-  charge(&idle_bytes_, p->bytes);
-  keep_within_memory(kLooks);
+  add_bytes(&owner_->idle_bytes, p->bytes);
+  enforce_memory(kScanLimit);
 }
 
 void ThreadCache::touch(Descriptor *d) {
@@ -66,18 +57,17 @@ void ThreadCache::touch(Descriptor *d) {
 }
 
 bool ThreadCache::over_memory() const {
-  const size_t own = idle_bytes_.load(std::memory_order_relaxed) +
-                     descriptor_bytes_.load(std::memory_order_relaxed);
   const size_t bound = memory_bound();
-  const ptrdiff_t kept = g_kept_bytes.load(std::memory_order_relaxed);
-  return kept > 0 && static_cast<size_t>(kept) > bound && own > share_of(bound);
+  return value_of(g_totals.evictable_bytes) > bound &&
+         owner_->idle_bytes.get() + owner_->descriptor_bytes.get() > share_of(bound);
 }
 
 // One that can give something, and was used before `primitive` was (nullptr: at any time).
-Descriptor *ThreadCache::least_recently_used_descriptor(const Primitive *primitive, size_t looks) {
+Descriptor *ThreadCache::least_recently_used_descriptor(const Primitive *primitive,
+                                                        size_t scan_limit) {
   Descriptor *d = descriptors_.last();
   // What comes to the front is not to be met again.
-  for (size_t left = std::min(looks, descriptors_.size()); left > 0; --left) {
+  for (size_t left = std::min<size_t>(scan_limit, owner_->descriptors.get()); left > 0; --left) {
     if (primitive != nullptr && d->used > primitive->used) return nullptr;
     // A descriptor stays as long as its primitives; memory objects are all alike and go with it.
     const bool gives = d->first_idle != nullptr ? op_of(d) == kMemory : unused(d);
@@ -89,7 +79,7 @@ Descriptor *ThreadCache::least_recently_used_descriptor(const Primitive *primiti
   return nullptr;
 }
 
-void ThreadCache::keep_within_memory(size_t looks) {
+void ThreadCache::enforce_memory(size_t scan_limit) {
   // In the middle of a creation, called back by the real library: the next call will.
   if (busy) return;
 #ifdef OPCACHE_FAULT_EVICT_LIVE
@@ -99,17 +89,17 @@ void ThreadCache::keep_within_memory(size_t looks) {
   while (over_memory()) {
     Primitive *const p = idle_.last();
 #ifdef OPCACHE_FAULT_RECENCY_BY_KIND
-    Descriptor *const d = p != nullptr ? nullptr : least_recently_used_descriptor(p, looks);
+    Descriptor *const d = p != nullptr ? nullptr : least_recently_used_descriptor(p, scan_limit);
 #else
-    Descriptor *const d = least_recently_used_descriptor(p, looks);
+    Descriptor *const d = least_recently_used_descriptor(p, scan_limit);
 #endif
     if (p == nullptr && d == nullptr) return;
-    counters_.memory_evictions.add(1);
+    counters().memory_evictions.add(1);
     if (d == nullptr) {
       evict_last();
       continue;
     }
-    counters_.ops[op_of(d)][kEvictions].add(1);
+    counters().ops[op_of(d)][kEvictions].add(1);
     if (d->first_idle != nullptr) {
       destroy_idle(d->first_idle);
     } else {

@@ -8,8 +8,8 @@
 #include <atomic>
 #include <new>
 
-#include "api0/real.h"
 #include "in_tree.h"
+#include "library.h"
 #include "memory/got.h"
 #include "report/message.h"
 #include "settings/settings.h"
@@ -165,8 +165,8 @@ Redirection g_redirections[kAllocators] = {
 void start() {
   const char *why = "this library could be unloaded";
   // A word of another library's that led nowhere would be the end of the process.
-  const Real *const r = stay_loaded() ? real() : nullptr;
-  if (r != nullptr && redirect(r->library, r->handle, g_redirections, kAllocators, &why) > 0) {
+  const Library *const l = stay_loaded() ? library() : nullptr;
+  if (l != nullptr && redirect(l->map, l->handle, g_redirections, kAllocators, &why) > 0) {
     g_metered.store(true, std::memory_order_release);
     return;
   }
@@ -195,7 +195,7 @@ size_t resident_bytes(void *block, size_t bytes) {
 
 bool metered() { return g_metered.load(std::memory_order_acquire); }
 
-size_t primitive_price(Op op) {
+size_t estimated_primitive_bytes(Op op) {
   const Op forward = is_backward(op) ? static_cast<Op>(op - kBackward) : op;
   switch (forward) {
     case kMemory:
@@ -291,10 +291,10 @@ Metering::~Metering() {
   if (ledger_ != nullptr) t_ledger = nullptr;
 }
 
-size_t Metering::bytes(size_t price) const {
-  if (ledger_ == nullptr) return price;
+size_t Metering::bytes(size_t estimate) const {
+  if (ledger_ == nullptr) return estimate;
   const size_t counted = ledger_->bytes();
-  return ledger_->complete() || counted > price ? counted : price;
+  return ledger_->complete() || counted > estimate ? counted : estimate;
 }
 
 }  // namespace opcache

@@ -19,8 +19,8 @@ inline size_t heap_bytes(size_t n) {
 }
 
 // What is assumed of a primitive, or a descriptor, that could not be measured: more than most take.
-size_t primitive_price(Op op);
-const size_t kDescriptorPrice = 16 << 10;
+size_t estimated_primitive_bytes(Op op);
+const size_t kEstimatedDescriptorBytes = 16 << 10;
 
 // The blocks that one thread allocated during one creation. Used by that thread alone.
 class Ledger {
@@ -60,8 +60,8 @@ class Metering {
   ~Metering();
   Metering(const Metering &) = delete;
   void operator=(const Metering &) = delete;
-  // So far; `price` when it could not be measured.
-  size_t bytes(size_t price) const;
+  // So far; `estimate` when it could not be measured.
+  size_t bytes(size_t estimate) const;
 
  private:
   Ledger *ledger_;

@@ -1,4 +1,6 @@
 // Start and end of the process: the clock, and the statistics that MKLDNN_OPCACHE_STATS asks for.
+#include "report/report.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api0/real.h"
-#include "cache/cache.h"
+#include "cache/registry.h"
+#include "cache/thread_cache.h"
+#include "library.h"
+#include "memory/meter.h"
 #include "report/message.h"
 #include "report/stats.h"
 #include "settings/options.h"
@@ -121,7 +125,7 @@ bool expand(const char *pattern, char *path, size_t size) {
 // Two copies of this library may be in a process, by two paths. Calls go to the first; the other
 // must not write its empty report over that one's.
 bool is_idle_copy() {
-  if (g_real.load(std::memory_order_acquire) != nullptr) return false;
+  if (library_in_use()) return false;
   Dl_info first = {}, own = {};
   const void *const found = dlsym(RTLD_DEFAULT, "mkldnn_opcache_stats_json");
   return found != nullptr && dladdr(found, &first) != 0 && dladdr(&g_process, &own) != 0 &&
@@ -131,7 +135,7 @@ bool is_idle_copy() {
 __attribute__((constructor)) void start() {
   g_process = getpid();
   start_clock();
-  make_shared_state();
+  ThreadCache::usable();
   start_settings();  // a bad word is reported even when MKL-DNN is never called
 }
 
@@ -141,7 +145,7 @@ __attribute__((destructor)) void finish() {
   char path[1100];
   if (expand(pattern, path, sizeof(path))) {
     // A job's shells and tools leave no files.
-    if (!real_is_loaded()) return;
+    if (!library_is_loaded()) return;
   } else if (getpid() != g_process) {
     return;  // a forked child that shares its parent's file leaves it to the parent
   }
@@ -164,6 +168,36 @@ __attribute__((destructor)) void finish() {
   free(text);
 }
 
+// Live and idle together were counted at another moment than the idle ones.
+uint64_t live(const std::atomic<ptrdiff_t> &all, uint64_t idle) {
+  const uint64_t n = value_of(all);
+  return n > idle ? n - idle : 0;
+}
+
 }  // namespace
+
+size_t stats_json(char *buffer, size_t size) {
+  // A program that asks before it loads MXNet must not settle that there is no MKL-DNN.
+  const Library *const mkldnn = library_is_loaded() ? library() : nullptr;
+  char scope[sizeof(Options::scope_text)];
+  scope_text(scope, sizeof(scope));
+  Identity identity = {};
+  identity.recognised = mkldnn != nullptr && mkldnn->release != nullptr;
+  identity.mkldnn = identity.recognised ? mkldnn->release : "unknown";
+  identity.build_id = mkldnn != nullptr ? mkldnn->build_id : "";
+  identity.active = identity.recognised && scope_in_force() != kNoOps && ThreadCache::usable();
+  identity.scope = scope;
+  identity.capacity = capacity();
+  identity.memory = memory_bound();
+  identity.metered = metered();
+  identity.shadow_rate = options().shadow_rate;
+  Counters counters;
+  Population population = {};
+  Registry::get().sum(&counters, &population);
+  population.live_primitives = live(g_totals.primitives, population.idle_primitives);
+  population.descriptors = value_of(g_totals.descriptors);
+  population.live_bytes = live(g_totals.primitive_bytes, population.idle_bytes);
+  return write_json(buffer, size, identity, counters, population);
+}
 
 }  // namespace opcache

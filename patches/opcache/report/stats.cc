@@ -78,11 +78,10 @@ struct OpReport {
   }
 };
 
-OpReport report(const Counter (&now)[kOpFieldCount], const Counter (&base)[kOpFieldCount],
-                double scale) {
+OpReport report(const Counter (&counters)[kOpFieldCount], double scale) {
   OpReport r;
   for (int i = 0; i < kOpFieldCount; ++i) {
-    const uint64_t n = now[i].get() - base[i].get();
+    const uint64_t n = counters[i].get();
     r.fields[i] = i < kCreateTicks ? n : static_cast<uint64_t>(scale * static_cast<double>(n));
   }
   return r;
@@ -104,24 +103,25 @@ const char *bypass_name(Bypass reason) {
   return kNames[reason];
 }
 
-void Counters::add(const Counters &other) {
-  for (int i = 0; i < kOpCount; ++i) {
-    for (int j = 0; j < kOpFieldCount; ++j) ops[i][j].add(other.ops[i][j].get());
-  }
-  cache_ticks.add(other.cache_ticks.get());
-  for (int i = 0; i < kBypassCount; ++i) bypasses[i].add(other.bypasses[i].get());
-  for (int i = 0; i < kShadowFieldCount; ++i) shadow[i].add(other.shadow[i].get());
-  memory_evictions.add(other.memory_evictions.get());
+// A Counters is nothing but Counters one after the other.
+template <class Change>
+void Counters::change(const Counters *other, const Change &change) {
+  static_assert(sizeof(Counters) % sizeof(Counter) == 0, "something else is in there");
+  Counter *const to = &ops[0][0];
+  const Counter *const from = other != nullptr ? &other->ops[0][0] : to;
+  for (size_t i = 0; i < sizeof(Counters) / sizeof(Counter); ++i) change(&to[i], from[i].get());
 }
 
-void Counters::set(const Counters &other) {
-  for (int i = 0; i < kOpCount; ++i) {
-    for (int j = 0; j < kOpFieldCount; ++j) ops[i][j].set(other.ops[i][j].get());
-  }
-  cache_ticks.set(other.cache_ticks.get());
-  for (int i = 0; i < kBypassCount; ++i) bypasses[i].set(other.bypasses[i].get());
-  for (int i = 0; i < kShadowFieldCount; ++i) shadow[i].set(other.shadow[i].get());
-  memory_evictions.set(other.memory_evictions.get());
+void Counters::add(const Counters &other) {
+  change(&other, [](Counter *counter, uint64_t n) { counter->add(n); });
+}
+
+void Counters::subtract(const Counters &other) {
+  change(&other, [](Counter *counter, uint64_t n) { counter->subtract(n); });
+}
+
+void Counters::clear() {
+  change(nullptr, [](Counter *counter, uint64_t) { counter->set(0); });
 }
 
 uint64_t g_clock_ticks = 0;
@@ -143,8 +143,8 @@ double ns_per_tick() {
                             : static_cast<double>(elapsed_ns) / static_cast<double>(elapsed_ticks);
 }
 
-size_t write_json(char *buffer, size_t size, const Identity &identity, const Counters &now,
-                  const Counters &base, const Population &population) {
+size_t write_json(char *buffer, size_t size, const Identity &identity, const Counters &counters,
+                  const Population &population) {
   Writer w(buffer, size);
   const double scale = ns_per_tick();
   w.text("{\"schema\": 1, \"version\": \"%s\", \"mkldnn\": \"%s\", \"build_id\": \"%s\", ",
@@ -157,7 +157,7 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
   OpReport total = {};
   bool first = true;
   for (int i = 0; i < kOpCount; ++i) {
-    const OpReport r = report(now.ops[i], base.ops[i], scale);
+    const OpReport r = report(counters.ops[i], scale);
     for (int j = 0; j < kOpFieldCount; ++j) total.fields[j] += r.fields[j];
     if (!r.any()) continue;
     w.text("%s\n  \"%s\": {", first ? "" : ",", op_name(static_cast<Op>(i)));
@@ -168,7 +168,7 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
   w.text("},\n \"bypasses\": {");
   first = true;
   for (int i = 0; i < kBypassCount; ++i) {
-    const uint64_t n = now.bypasses[i].get() - base.bypasses[i].get();
+    const uint64_t n = counters.bypasses[i].get();
     if (n == 0) continue;
     w.text("%s\"%s\": %llu", first ? "" : ", ", bypass_name(static_cast<Bypass>(i)),
            static_cast<unsigned long long>(n));
@@ -180,7 +180,7 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
   }
   for (int i = 0; i < kShadowFieldCount; ++i) {
     w.text(", \"%s\": %llu", kShadowNames[i],
-           static_cast<unsigned long long>(now.shadow[i].get() - base.shadow[i].get()));
+           static_cast<unsigned long long>(counters.shadow[i].get()));
   }
   w.text("},\n \"memory\": ");
   if (identity.memory == kNoMemoryBound) {
@@ -194,15 +194,14 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
         static_cast<unsigned long long>(population.idle_bytes),
         static_cast<unsigned long long>(population.descriptor_bytes),
         static_cast<unsigned long long>(population.live_bytes),
-        static_cast<unsigned long long>(now.memory_evictions.get() - base.memory_evictions.get()));
+        static_cast<unsigned long long>(counters.memory_evictions.get()));
   }
   w.text(",\n \"totals\": {");
   write_op(&w, total);
   w.text(
       ", \"cache_ns\": %llu, \"live_primitives\": %llu, \"idle_primitives\": %llu, "
       "\"descriptors\": %llu}}\n",
-      static_cast<unsigned long long>(
-          scale * static_cast<double>(now.cache_ticks.get() - base.cache_ticks.get())),
+      static_cast<unsigned long long>(scale * static_cast<double>(counters.cache_ticks.get())),
       static_cast<unsigned long long>(population.live_primitives),
       static_cast<unsigned long long>(population.idle_primitives),
       static_cast<unsigned long long>(population.descriptors));

@@ -23,6 +23,7 @@ class Counter {
   void add(uint64_t n) {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
+  void subtract(uint64_t n) { add(-n); }
   void set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
@@ -70,9 +71,14 @@ struct Counters {
   Counter shadow[kShadowFieldCount];
   Counter memory_evictions;  // those among the evictions that the bound on memory asked for
 
-  // Caller makes sure nobody else writes this one.
+  // The caller makes sure that no other thread writes this one.
   void add(const Counters &other);
-  void set(const Counters &other);
+  void subtract(const Counters &other);
+  void clear();
+
+ private:
+  template <class Change>
+  void change(const Counters *other, const Change &change);
 };
 
 // What the report says besides the counters.
@@ -99,10 +105,9 @@ struct Identity {
   double shadow_rate;
 };
 
-// Writes the JSON report of `now` minus `base` like snprintf: returns the length it needs without
-// the terminating NUL.
-size_t write_json(char *buffer, size_t size, const Identity &identity, const Counters &now,
-                  const Counters &base, const Population &population);
+// Writes the JSON report like snprintf: returns the length it needs without the terminating NUL.
+size_t write_json(char *buffer, size_t size, const Identity &identity, const Counters &counters,
+                  const Population &population);
 
 // Nanoseconds per tick, measured over the process's life so far.
 double ns_per_tick();

@@ -1,6 +1,5 @@
 #include "settings/op.h"
 
-#include <mkldnn_types.h>
 #include <string.h>
 
 namespace opcache {
@@ -65,48 +64,6 @@ const char *op_name(Op op) {
       "other",
   };
   return kNames[op];
-}
-
-Op op_of(Kind kind, int prop_kind) {
-  Op forward_op;
-  switch (kind) {
-    case Kind::kConvolution:
-      forward_op = kConvolution;
-      break;
-    case Kind::kDeconvolution:
-      forward_op = kDeconvolution;
-      break;
-    case Kind::kEltwise:
-      forward_op = kActivation;
-      break;
-    case Kind::kPooling:
-      forward_op = kPooling;
-      break;
-    case Kind::kLrn:
-      forward_op = kLRN;
-      break;
-    case Kind::kBatchNorm:
-      forward_op = kBatchNorm;
-      break;
-    case Kind::kInnerProduct:
-      forward_op = kFullyConnected;
-      break;
-    case Kind::kSoftmax:
-      return kSoftmax;
-    case Kind::kReorder:
-      return kReorder;
-    case Kind::kSum:
-      return kSum;
-    case Kind::kConcat:
-      return kConcat;
-    case Kind::kMemory:
-    case Kind::kView:
-      return kMemory;
-    default:
-      return kOther;
-  }
-  const bool forward = prop_kind == mkldnn_forward_training || prop_kind == mkldnn_forward_scoring;
-  return forward ? forward_op : backward(forward_op);
 }
 
 bool parse_scope(const char *text, OpSet *ops, char *bad, unsigned bad_size) {

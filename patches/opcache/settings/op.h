@@ -5,8 +5,6 @@
 
 #include <stdint.h>
 
-#include "api0/abi.h"
-
 namespace opcache {
 
 enum Op {
@@ -33,10 +31,6 @@ inline bool is_backward(Op op) { return op >= kBackward && op < 2 * kSeven; }
 
 // MXNet's name, as in its profiler.
 const char *op_name(Op op);
-
-// The operator that a primitive of this kind and prop_kind usually serves. Deconvolution uses
-// convolution primitives; the cache tells the two apart by how they are used.
-Op op_of(Kind kind, int prop_kind);
 
 typedef uint32_t OpSet;
 inline OpSet set_of(Op op) { return OpSet(1) << op; }

@@ -4,6 +4,7 @@
 #ifndef OPCACHE_SETTINGS_SETTINGS_H_
 #define OPCACHE_SETTINGS_SETTINGS_H_
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +20,11 @@ struct alignas(64) Settings {
   std::atomic<OpSet> in_force;   // the scope; empty while paused or without room
   std::atomic<size_t> capacity;  // most primitives, and most descriptors, over all threads; 0 = off
   std::atomic<size_t> memory;    // most bytes, likewise, or kNoMemoryBound; 0 = off
-  // Rises after a change that concerns what is idle already. A thread that finds it higher than it
-  // remembers acts on `capacity`, `memory` and `clears`, which were changed before it.
-  std::atomic<uint32_t> demands;
-  std::atomic<uint32_t> clears;
+  // Rises after a change that concerns what is idle already. A thread that finds it higher than the
+  // one it last applied acts on `capacity`, `memory` and `clear_generation`, which were changed
+  // before it.
+  std::atomic<uint32_t> generation;
+  std::atomic<uint32_t> clear_generation;
 };
 
 extern Settings g_settings;
@@ -45,12 +47,11 @@ bool change_memory(size_t bytes);
 // Pauses are counted: the scope is in force when as many were ended. False: there is none to end.
 void begin_pause();
 bool end_pause();
-// Asks every thread to drop what it has idle.
-void demand_clear();
+// Asks every thread to destroy its idle objects.
+void request_clear();
 
-// Around fork: the child must not inherit a mutex that another thread held.
-void lock_settings();
-void unlock_settings();
+// For the order of locks around fork.
+pthread_mutex_t *settings_mutex();
 
 }  // namespace opcache
 

@@ -1,29 +1,37 @@
-// Identity by value of what a primitive descriptor is made from. One visitor per kind (key.cc)
-// names every field once; Key packs them (hash and equality), Printer writes them for people.
-// Never struct bytes: mkldnn_memory_desc_init fills an uninitialised local, so bytes beyond ndims
-// and in the unused part of the layout union are garbage.
-#ifndef OPCACHE_API0_KEY_H_
-#define OPCACHE_API0_KEY_H_
+// Identity by value of what a primitive descriptor is created from. An interface names every field
+// of a description once, to a visitor (api0/fields.h): Key packs the fields (hash and equality),
+// Printer writes them for people.
+#ifndef OPCACHE_CACHE_KEY_H_
+#define OPCACHE_CACHE_KEY_H_
 
-#include <mkldnn_types.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include <string>
 
-#include "api0/abi.h"
-#include "api0/real.h"
-
 namespace opcache {
 
+// What both visitors remember: once a field is unknown, so is the description.
+class Description {
+ public:
+  Description() : known_(true) {}
+  // Something is not known to us (a kind, format or attribute): do not cache.
+  void unknown() { known_ = false; }
+  bool known() const { return known_; }
+
+ private:
+  bool known_;
+};
+
 // The packed fields of one description. Lives on the stack or in a thread's cache; not shared.
-class Key {
+class Key : public Description {
  public:
   static const uint32_t kCapacity = 2048;  // words; a concat of 40 four-dimensional inputs fits
 
   Key() : size_(0), complete_(true) {}
   void clear() {
+    Description::operator=(Description());
     size_ = 0;
     complete_ = true;
   }
@@ -70,13 +78,17 @@ class Key {
 
  private:
 #ifdef OPCACHE_FAULT_DROP
-  // Planted: every field whose section.name begins so is left out.
-  void enter(const char *section) { section_ = section; }
-  bool dropped(const char *name) const {
-    const std::string field = std::string(section_) + "." + name;
+  // Planted (tests/faults/): every field whose section.name begins so is left out. The section is
+  // no member, as only the files that visit fields are compiled with this fault.
+  static const char *&current_section() {
+    static __thread const char *current = "";
+    return current;
+  }
+  static void enter(const char *name) { current_section() = name; }
+  static bool dropped(const char *name) {
+    const std::string field = std::string(current_section()) + "." + name;
     return field.compare(0, strlen(OPCACHE_FAULT_DROP), OPCACHE_FAULT_DROP) == 0;
   }
-  const char *section_ = "";
 #else
   void enter(const char *) {}
   static bool dropped(const char *) { return false; }
@@ -97,7 +109,7 @@ class Key {
 };
 
 // Same visitor interface; for messages and tests.
-class Printer {
+class Printer : public Description {
  public:
   const std::string &str() const { return out_; }
 
@@ -113,39 +125,6 @@ class Printer {
   std::string out_;
 };
 
-// What stands around every description: the engine and the OpenMP team that kernels are sized for
-// (batch normalisation sizes its buffers by it).
-struct Surroundings {
-  mkldnn_engine_t engine;
-  int max_threads;
-};
-
-typedef uint64_t (*SerialOf)(const_mkldnn_primitive_desc_t);
-
-// Each returns false when something is not known to us (kind, format, attribute): do not cache.
-// `hint_serial` identifies a hint that is itself canonical, which is identity by content; a hint
-// from elsewhere is visited field by field. `implementation` counts iterator steps from 0.
-// `serials` finds the serial of a canonical memory descriptor, 0 for any other; it may be nullptr.
-template <class V>
-bool visit_operation(V &v, const Real &real, const Surroundings &around, const void *op_desc,
-                     const_mkldnn_primitive_attr_t attr, const_mkldnn_primitive_desc_t hint,
-                     uint64_t hint_serial, int implementation);
-template <class V>
-bool visit_memory_object(V &v, const Real &real, mkldnn_engine_t engine,
-                         const mkldnn_memory_desc_t &desc);
-template <class V>
-bool visit_reorder(V &v, const Real &real, const Surroundings &around,
-                   const_mkldnn_primitive_desc_t input, const_mkldnn_primitive_desc_t output,
-                   const_mkldnn_primitive_attr_t attr, SerialOf serials);
-template <class V>
-bool visit_sum(V &v, const Real &real, const Surroundings &around,
-               const mkldnn_memory_desc_t *output, int n, const float *scales,
-               const const_mkldnn_primitive_desc_t *inputs, SerialOf serials);
-template <class V>
-bool visit_concat(V &v, const Real &real, const Surroundings &around,
-                  const mkldnn_memory_desc_t *output, int n, int concat_dimension,
-                  const const_mkldnn_primitive_desc_t *inputs, SerialOf serials);
-
 }  // namespace opcache
 
-#endif  // OPCACHE_API0_KEY_H_
+#endif  // OPCACHE_CACHE_KEY_H_
