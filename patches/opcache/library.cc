@@ -20,9 +20,6 @@ struct BuildIdSearch {
 bool is_mapped(const struct dl_phdr_info &info, const ElfW(Phdr) & segment) {
   for (int i = 0; i < info.dlpi_phnum; ++i) {
     const ElfW(Phdr) &load = info.dlpi_phdr[i];
-#ifdef OPCACHE_FAULT_BELIEVE_HEADERS
-    return true;
-#endif
     if (load.p_type != PT_LOAD || (load.p_flags & PF_R) == 0) continue;
     if (segment.p_vaddr < load.p_vaddr || segment.p_memsz > load.p_filesz) continue;
     if (segment.p_vaddr - load.p_vaddr <= load.p_filesz - segment.p_memsz) return true;

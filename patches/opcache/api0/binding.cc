@@ -91,9 +91,6 @@ Primitive *new_record(Descriptor *d) {
 }
 
 bool pads_output(const Real &r, const Descriptor *d) {
-#ifdef OPCACHE_FAULT_ONE_FLOAT_OUTPUT
-  return false;
-#endif
   const_mkldnn_primitive_attr_t attr = nullptr;
   const_mkldnn_post_ops_t post_ops = nullptr;
   if (!r.abi->pads_outputs || is_memory(d)) return false;
@@ -165,9 +162,6 @@ mkldnn_status_t make_substitute(const Real &r, ThreadCache *cache, Primitive *p)
 mkldnn_status_t rebind(const Real &r, Primitive *p) {
   for (int i = 0; i < p->bindings; ++i) {
     Binding &b = p->binding[i];
-#ifdef OPCACHE_FAULT_SKIP_REBIND
-    if (i == 0 && b.handle != nullptr) continue;
-#endif
     void *handle = nullptr;
     mkldnn_status_t status = r.memory_get_data_handle(b.caller, &handle);
     if (status == mkldnn_success && handle != b.handle) {
@@ -188,9 +182,7 @@ void destroy_real_descriptor(Descriptor *d) {
 }
 
 void destroy_real_primitive(Primitive *p) {
-#ifndef OPCACHE_FAULT_LEAK_PRIMITIVE
   real().primitive_destroy(p->real);
-#endif
   destroy_memory_objects(real(), p);
 }
 

@@ -106,11 +106,9 @@ void visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
     return v.unknown();
   }
   // What a hint was itself hinted at cannot be asked of it. A forward descriptor needs no hint.
-#ifndef OPCACHE_FAULT_ANY_HINT
   const int prop_kind = static_cast<const OpDescHead *>(op_desc)->prop_kind;
   if (prop_kind != mkldnn_forward_training && prop_kind != mkldnn_forward_scoring)
     return v.unknown();
-#endif
   v.section("hint");
   v.value("engine", reinterpret_cast<uintptr_t>(engine));
   v.text("implementation", implementation);
@@ -143,13 +141,6 @@ void visit_operation(V &v, const Real &real, const Context &context, const void 
   visit_op_desc(v, *real.abi, op_desc);
   visit_attr(v, real, attr);
   v.section("forward_hint");
-#ifdef OPCACHE_FAULT_NO_HINT
-  return;
-#endif
-#ifdef OPCACHE_FAULT_HINT_BY_POINTER
-  v.value("pointer", reinterpret_cast<uintptr_t>(hint));
-  return;
-#endif
   v.value("id", hint_id);
   if (hint != nullptr && hint_id == 0) visit_hint(v, real, hint);
 }

@@ -80,9 +80,6 @@ mkldnn_status_t prepare(const Real &r, Stream *s, size_t n, const mkldnn_primiti
 mkldnn_status_t submit_substitutes(const Real &r, mkldnn_stream_t stream, size_t n,
                                    mkldnn_primitive_t *primitives,
                                    mkldnn_primitive_t *error_primitive) {
-#ifdef OPCACHE_FAULT_NO_SUBSTITUTE
-  return r.stream_submit(stream, n, primitives, error_primitive);
-#endif
   bool any = false;
   for (size_t i = 0; primitives != nullptr && i < n; ++i) {
     // What the real library refuses, it refuses as a whole.
@@ -109,9 +106,6 @@ mkldnn_status_t submit_substitutes(const Real &r, mkldnn_stream_t stream, size_t
 
 mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
   const Real &r = real();
-#ifdef OPCACHE_FAULT_STREAM_UNWRAPPED
-  if (!caching()) return r.stream_create(result, kind);
-#endif
   // Whether or not anything is cached now: the stream may outlive a change of scope.
   ThreadCache *const cache = result != nullptr ? cache_for(r) : nullptr;
   if (cache == nullptr) return r.stream_create(result, kind);
@@ -139,9 +133,6 @@ mkldnn_status_t submit(mkldnn_stream_t stream, size_t n, mkldnn_primitive_t *pri
                        mkldnn_primitive_t *error_primitive) {
   const Real &r = real();
   Stream *const s = ours(stream);
-#ifdef OPCACHE_FAULT_STREAM_UNWRAPPED
-  if (s == nullptr) return r.stream_submit(stream, n, primitives, error_primitive);
-#endif
   if (s == nullptr) return submit_substitutes(r, stream, n, primitives, error_primitive);
   const size_t first = s->count;
   if (prepare(r, s, n, primitives) != mkldnn_success) {

@@ -8,11 +8,7 @@
 
 namespace opcache {
 
-#ifdef OPCACHE_FAULT_LOOK_AT_ALL
-const size_t kScanLimit = SIZE_MAX;
-#else
 const size_t kScanLimit = 16;
-#endif
 
 // What a thread may cache although a bound is reached. It can destroy only its own: without a
 // share, one thread that filled the cache and then sleeps would leave the others none.
@@ -93,9 +89,6 @@ void ThreadCache::destroy_idle(Primitive *p) {
 
 // Takes a descriptor without live primitives out of the table, with its idle primitives.
 void ThreadCache::drop(Descriptor *d) {
-#ifdef OPCACHE_FAULT_STALE_ENTRY
-  g_evicted = true;
-#endif
   while (d->first_idle != nullptr) destroy_idle(d->first_idle);
   table_.erase(d);
   descriptors_.remove(d);

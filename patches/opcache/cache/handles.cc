@@ -36,12 +36,7 @@ bool add_handle(Primitive *p) {
   return true;
 }
 
-void retain(Descriptor *d) {
-#ifdef OPCACHE_FAULT_CLONE_UNCOUNTED
-  return;
-#endif
-  d->references.fetch_add(1, std::memory_order_relaxed);
-}
+void retain(Descriptor *d) { d->references.fetch_add(1, std::memory_order_relaxed); }
 
 void drop_reference(Descriptor *d) {
   if (d->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
@@ -49,9 +44,7 @@ void drop_reference(Descriptor *d) {
   g_descriptors.erase(d->real);
   subtract(&g_totals.descriptors, 1);
   g_destroyers->descriptor(d);
-#ifndef OPCACHE_FAULT_LEAK_DESCRIPTOR
   free(d);
-#endif
 }
 
 void destroy_additions(Primitive *p) {

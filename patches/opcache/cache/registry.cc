@@ -15,16 +15,10 @@ Registry &Registry::get() {
 }
 
 Registry::Registry()
-    : survives_forks_(
-#ifdef OPCACHE_FAULT_NO_ATFORK
-          true),
-#else
-          pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0),
-#endif
+    : survives_forks_(pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0),
       threads_(0),
       mutex_(PTHREAD_MUTEX_INITIALIZER),
-      orphans_(PTHREAD_MUTEX_INITIALIZER) {
-}
+      orphans_(PTHREAD_MUTEX_INITIALIZER) {}
 
 Owner *Registry::add() {
   Owner *const owner = new (std::nothrow) Owner();
@@ -91,14 +85,9 @@ void Registry::reset() {
 // none that another thread held, and releases them in reverse.
 void Registry::walk_locks(int (*act)(pthread_mutex_t *), bool backwards) {
   pthread_mutex_t *const every_owner = nullptr;
-  pthread_mutex_t *const order[] = {settings_mutex(),
-                                    &mutex_,
-                                    every_owner,
-#ifndef OPCACHE_FAULT_ORPHANS_AT_FORK
-                                    &orphans_,
-#endif
-                                    descriptor_handles_mutex(),
-                                    primitive_handles_mutex()};
+  pthread_mutex_t *const order[] = {
+      settings_mutex(),         &mutex_, every_owner, &orphans_, descriptor_handles_mutex(),
+      primitive_handles_mutex()};
   const size_t n = sizeof(order) / sizeof(order[0]);
   for (size_t i = 0; i < n; ++i) {
     pthread_mutex_t *const mutex = order[backwards ? n - 1 - i : i];

@@ -138,15 +138,6 @@ Descriptor *ThreadCache::find(const Key &key, uint64_t hash) {
     // misses: it is maintained from half of the capacity on.
     if (bounded_ || capacity() < 64 || value_of(g_totals.descriptors) >= capacity() / 2) touch(d);
   }
-#ifdef OPCACHE_FAULT_STALE_ENTRY
-  // As if the slot of an evicted entry led to another of its kind.
-  for (Descriptor *d = descriptors_.first(); g_evicted && d != nullptr; d = d->recency.next) {
-    if (d->key_size != key.size() || memcmp(d->key, key.words(), 6 * sizeof(uint32_t)) != 0)
-      continue;
-    d->references.fetch_add(1, std::memory_order_relaxed);
-    return d;
-  }
-#endif
   return d;
 }
 
@@ -203,9 +194,6 @@ Primitive *ThreadCache::acquire(Descriptor *d) {
 bool ThreadCache::adopt(Primitive *p) {
   p->owner = owner_;
   if (!add_handle(p)) return false;
-#ifdef OPCACHE_FAULT_EVICT_LIVE
-  newest_ = p;
-#endif
   ++p->descriptor->live_primitives;
   ++owner_->references;
   return true;
@@ -265,12 +253,6 @@ bool give_to_owner(Owner *owner, Primitive *p) {
   if (owner->ended.load(std::memory_order_acquire)) return false;
   const Lock lock(&owner->mutex);
   if (owner->ended.load(std::memory_order_relaxed)) return false;
-#ifdef OPCACHE_FAULT_DESTROYED_ABROAD
-  --p->descriptor->live_primitives;
-  --owner->references;
-  destroy(p);
-  return true;
-#endif
   p->next = owner->returned;
   owner->returned = p;
   owner->has_returned.store(true, std::memory_order_release);

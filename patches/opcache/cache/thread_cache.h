@@ -121,9 +121,6 @@ class ThreadCache {
   List<Descriptor, &Descriptor::recency> descriptors_;  // owner_->descriptors of them
   List<Primitive, &Primitive::recency> idle_;           // owner_->idle_primitives of them
   size_t idle_memory_;                                  // memory objects
-#ifdef OPCACHE_FAULT_EVICT_LIVE
-  Primitive *newest_ = nullptr;  // the last one made
-#endif
   bool bounded_;    // by memory: the bytes are counted
   uint64_t clock_;  // of recency
   void *freelists_[kFreelists];

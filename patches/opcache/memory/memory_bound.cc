@@ -18,9 +18,6 @@ void ThreadCache::add_bytes(Counter *sum, size_t bytes) {
 
 void ThreadCache::subtract_bytes(Counter *sum, size_t bytes) {
   sum->subtract(bytes);
-#ifdef OPCACHE_FAULT_MEMORY_KEPT_ON_THE_BOOKS
-  return;
-#endif
   subtract(&g_totals.evictable_bytes, bytes);
 }
 
@@ -82,17 +79,9 @@ Descriptor *ThreadCache::least_recently_used_descriptor(const Primitive *primiti
 void ThreadCache::enforce_memory(size_t scan_limit) {
   // In the middle of a creation, called back by the real library: the next call will.
   if (busy) return;
-#ifdef OPCACHE_FAULT_EVICT_LIVE
-  if (over_memory() && newest_ != nullptr) real()->primitive_destroy(newest_->real);
-  newest_ = nullptr;
-#endif
   while (over_memory()) {
     Primitive *const p = idle_.last();
-#ifdef OPCACHE_FAULT_RECENCY_BY_KIND
-    Descriptor *const d = p != nullptr ? nullptr : least_recently_used_descriptor(p, scan_limit);
-#else
     Descriptor *const d = least_recently_used_descriptor(p, scan_limit);
-#endif
     if (p == nullptr && d == nullptr) return;
     counters().memory_evictions.add(1);
     if (d == nullptr) {

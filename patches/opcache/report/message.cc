@@ -20,9 +20,7 @@ bool g_has_stderr = true;
 
 // Before the other constructors, which may have something to say.
 __attribute__((constructor(101))) void look_for_stderr() {
-#ifndef OPCACHE_FAULT_SPEAK_ANYWHERE
   g_has_stderr = fcntl(STDERR_FILENO, F_GETFD) >= 0;
-#endif
 }
 
 // How many bytes at `at`, which ends with a NUL, are a character of UTF-8 that shows; 0: none.
