@@ -9,7 +9,7 @@
 #include "cache/registry.h"
 #include "cache/thread_cache.h"
 #include "opcache.h"
-#include "report/report.h"
+#include "report/stats.h"
 #include "route.h"
 #include "settings/settings.h"
 

@@ -29,7 +29,7 @@ const_mkldnn_primitive_t memory_behind(const Real &r, const_mkldnn_primitive_t p
 }
 
 // Behind a record's bindings there is room for the lists that a primitive is created from, so that
-// creating one over them needs no memory of ours at a time when there may be none.
+// creating one over them allocates nothing at a time when memory may be short.
 mkldnn_primitive_at_t *input_room(Primitive *p) {
   return reinterpret_cast<mkldnn_primitive_at_t *>(p->binding + p->bindings);
 }

@@ -34,11 +34,11 @@ mkldnn_status_t create_over_callers(const Real &r, Primitive *primitive,
 
 // Makes primitive->substitute, if it is not there yet: a real primitive over the caller's own
 // memory objects, which follows the caller's data by itself. For a stream that cannot rebind before
-// it executes, because memory of ours is short; a memory object needs none. `cache` may be nullptr.
+// it executes, because memory is short; a memory object needs none. `cache` may be nullptr.
 mkldnn_status_t make_substitute(const Real &r, ThreadCache *cache, Primitive *primitive);
 
 // Points a live primitive's memory objects at its caller's current data. To be called before every
-// execution: MXNet moves the data of memory objects that it keeps between submits.
+// execution: between submits MXNet moves the data of memory objects that it reuses.
 mkldnn_status_t rebind(const Real &r, Primitive *primitive);
 
 // How the records of MKL-DNN 0.x end.

@@ -36,7 +36,7 @@ void visit_memory(V &v, const Abi &abi, const char *name, const mkldnn_memory_de
     v.value("wino_size", size);
     return;
   }
-  // Strides and offsets too: a view keeps its parent's format and differs only here.
+  // Strides and offsets too: a view has its parent's format and differs only here.
   const mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
   v.numbers("block_dims", b.block_dims, md.ndims);
   v.strides("strides", b.strides[0], md.ndims);

@@ -4,10 +4,10 @@
 
 namespace opcache {
 
-// MXNet's Deconvolution backward makes a forward convolution descriptor, a primitive of it (the
+// MXNet's Deconvolution backward creates a forward convolution descriptor, a primitive of it (the
 // data gradient), and a weight gradient with that descriptor as its hint; Convolution backward
-// makes no such primitive in between. This order is all that tells them apart here, and it decides
-// only which operator is counted and, in a scope that lists one of the two, what is cached.
+// creates no such primitive in between. This order is all that tells them apart here, and it
+// decides only which operator is counted and, in a scope that lists one of the two, what is cached.
 void tell_deconvolution(const Real &r, ThreadCache *cache, Descriptor *d, Descriptor *hint,
                         const_mkldnn_op_desc_t op_desc) {
   const OpDescHead *const head = static_cast<const OpDescHead *>(op_desc);
@@ -120,8 +120,7 @@ mkldnn_status_t create_simple(Op op, const Source &source, bool arguments_ok,
     Descriptor *found;
     return find_or_create(cache, op, source, result, &found);
   }
-  uint64_t cost_ticks;
-  return create_timed(cache, op, [&] { return source.create(result); }, &cost_ticks);
+  return create_timed(cache, op, [&] { return source.create(result); });
 }
 
 }  // namespace
@@ -142,10 +141,8 @@ mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_o
     if (found != nullptr) tell_deconvolution(r, cache, found, canonical_hint, op_desc);
     return status;
   }
-  uint64_t cost_ticks;
   return create_timed(
-      cache, op, [&] { return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint); },
-      &cost_ticks);
+      cache, op, [&] { return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint); });
 }
 
 mkldnn_status_t create_operation_v1(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
@@ -211,7 +208,7 @@ Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_pri
 
 }  // namespace
 
-// MXNet asks a descriptor for its tensors' layouts and clones the answers, each time anew: it gets
+// MXNet asks a descriptor for its tensors' layouts and clones the answers, each time: it gets
 // the canonical memory descriptor, so that the clone only counts.
 const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t descriptor,
                                                mkldnn_query_t what, int index) {
@@ -261,10 +258,8 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
     *result = d->real;
     return mkldnn_success;
   }
-  uint64_t cost_ticks;
-  return create_timed(
-      cache, op_of_handle(r, existing), [&] { return r.primitive_desc_clone(result, existing); },
-      &cost_ticks);
+  return create_timed(cache, op_of_handle(r, existing),
+                      [&] { return r.primitive_desc_clone(result, existing); });
 }
 
 mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {

@@ -23,7 +23,7 @@ void visit_memory_pd(V &v, const Real &real, const char *name, const_mkldnn_prim
   visit_memory(v, *real.abi, "layout", *md);
 }
 
-// Rounding, output scales and post-ops: all that v0.14 to v0.19 keep in an attribute for the kinds
+// Rounding, output scales and post-ops: all that v0.14 to v0.19 have in an attribute for the kinds
 // we cache, but for what hides_attributes() is about.
 template <class V>
 void visit_attr(V &v, const Real &real, const_mkldnn_primitive_attr_t attr) {
@@ -105,7 +105,7 @@ void visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
       implementation == nullptr || real.primitive_desc_get_attr(hint, &attr) != mkldnn_success) {
     return v.unknown();
   }
-  // What a hint was itself hinted at cannot be asked of it. A forward descriptor needs no hint.
+  // A descriptor does not tell what its own hint was. A forward descriptor has none.
   const int prop_kind = static_cast<const OpDescHead *>(op_desc)->prop_kind;
   if (prop_kind != mkldnn_forward_training && prop_kind != mkldnn_forward_scoring)
     return v.unknown();

@@ -1,4 +1,4 @@
-// Iterators over the implementations of an operation; from 1.4 on MXNet makes all its
+// Iterators over the implementations of an operation; from 1.4 on MXNet creates all its
 // descriptors with them.
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +10,10 @@ namespace opcache {
 
 namespace {
 
-// An iterator of ours over implementations that may all be known already: the real iterator is made
-// when one is not. Like the real one it keeps the caller's op_desc and hint by address and copies
-// the attributes. Its first word tells it from a real iterator, whose first word is a small number.
+// An iterator of ours over implementations that may all be known already: the real iterator is
+// created when one is not. Like the real one it stores the addresses of the caller's op_desc and
+// hint and copies the attributes. Its first word tells it from a real iterator, whose first word is
+// a small number.
 struct Iterator {
   const void *mark;
   mkldnn_primitive_desc_iterator_t real;
@@ -76,11 +77,10 @@ mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int posi
                                it->hint, canonical_hint, position};
   const auto advance = [&] { return advance_real(r, it, position); };
   Descriptor *found = nullptr;
-  uint64_t cost_ticks;
   const mkldnn_status_t status =
       in_scope
           ? find_or_create(cache, it->op, Implementation(operation, cache, it), nullptr, &found)
-      : cache != nullptr ? create_timed(cache, it->op, advance, &cost_ticks)
+      : cache != nullptr ? create_timed(cache, it->op, advance)
                          : advance();
   if (status != mkldnn_success) return status;
   if (it->current != nullptr) ThreadCache::release(it->current);
@@ -140,11 +140,9 @@ mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
   if (cache == nullptr) {
     return r.primitive_desc_iterator_create_v2(result, op_desc, attr, engine, hint);
   }
-  uint64_t cost_ticks;
-  return create_timed(
-      cache, op,
-      [&] { return r.primitive_desc_iterator_create_v2(result, op_desc, attr, engine, hint); },
-      &cost_ticks);
+  return create_timed(cache, op, [&] {
+    return r.primitive_desc_iterator_create_v2(result, op_desc, attr, engine, hint);
+  });
 }
 
 mkldnn_status_t create_iterator_v1(mkldnn_primitive_desc_iterator_t *result,

@@ -20,8 +20,8 @@ inline ThreadCache *cache_for(const Real &r) {
 inline bool caching() { return scope_in_force() != kNoOps; }
 
 // Descriptors of an operator are canonical in both directions as soon as one direction is in
-// scope: a forward descriptor is the hint of the backward one, and the backward operator makes it
-// anew each time. Deconvolution is made of convolutions.
+// scope: a forward descriptor is the hint of the backward one, and the backward operator creates it
+// each time. Deconvolution uses convolutions.
 inline bool descriptor_in_scope(Op op) {
   OpSet wanted = set_of(op);
   if (op < 2 * kSeven) {

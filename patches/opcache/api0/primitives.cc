@@ -11,7 +11,7 @@ namespace opcache {
 
 namespace {
 
-// So many inputs fit on the stack; only sums and concats of more need memory of ours.
+// So many inputs fit on the stack; only sums and concats of more need an allocation.
 const int kFewInputs = 256;
 
 // This thread's equal of another thread's descriptor, without a reference for the caller; nullptr
@@ -69,7 +69,7 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
     if (translated == nullptr) {
       const size_t bytes = static_cast<size_t>(n) * sizeof(*translated);
       translated = n <= kFewInputs ? few : static_cast<mkldnn_primitive_at_t *>(malloc(bytes));
-      // The real library makes a list as long as this one next.
+      // The real library would allocate a list as long as this one next.
       if (translated == nullptr) return mkldnn_out_of_memory;
       memcpy(translated, inputs, bytes);
     }
@@ -90,8 +90,7 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
   return status;
 }
 
-// Makes a primitive of `d` for the caller; on failure *result is untouched and what was made is
-// gone again.
+// Creates the real primitive of `p` for the caller. After a failure there is none.
 mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
   Descriptor *const d = p->descriptor;
   if (p->bindings > 0) cache->make_room();

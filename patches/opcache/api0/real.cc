@@ -17,7 +17,7 @@ namespace {
 Real g_functions;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
-// By build-id; for people who built MXNet and MKL-DNN themselves, by their word; inside MXNet's
+// By build-id; for an MKL-DNN that the user built, by MKLDNN_OPCACHE_ASSUME; inside MXNet's
 // tree by the headers, which are those of the libmkldnn.so.0 that libmxnet.so links.
 const Abi *recognise(const char *build_id) {
   for (size_t i = 0; i < kAbiCount; ++i) {

@@ -51,7 +51,7 @@ bool differ(const Real &r, const_mkldnn_primitive_desc_t cached,
       r.primitive_desc_query(cached, mkldnn_query_impl_info_str, 0, &names[0]) == mkldnn_success &&
       r.primitive_desc_query(fresh, mkldnn_query_impl_info_str, 0, &names[1]) == mkldnn_success;
   if (named && strcmp(names[0], names[1]) != 0) {
-    snprintf(what, size, "the implementation is %s from the cache, %s made anew", names[0],
+    snprintf(what, size, "the implementation is %s from the cache, %s created now", names[0],
              names[1]);
     return true;
   }
@@ -119,7 +119,7 @@ class Comparison {
       }
       snprintf(what, size,
                "%zu of %zu bytes of output %d differ, first at byte %zu: as floats %g from the "
-               "cache, %g made anew",
+               "cache, %g created now",
                different, o.bytes, i, first, static_cast<double>(values[0]),
                static_cast<double>(values[1]));
       return true;
@@ -183,7 +183,7 @@ void shadow_descriptor(const Real &r, ThreadCache *cache, Descriptor *d, mkldnn_
                        mkldnn_primitive_desc_t created, const char *text) {
   ShadowDescriptor *const old = take_shadow(d);
   if (old != nullptr) free_shadow(old);
-  char what[256] = "it is from the cache, but cannot be made anew";
+  char what[256] = "it is from the cache, but cannot be created now";
   // When memory is short nothing is wrong with the cache; this hit goes unchecked.
   bool wrong = status != mkldnn_success && status != mkldnn_out_of_memory;
   if (created != nullptr) {
@@ -200,7 +200,7 @@ void shadow_primitive(const Real &r, ThreadCache *cache, Primitive *p) {
   if (p->bindings == 0) return;  // a memory object: nothing to execute
   ShadowDescriptor *descriptor = take_shadow(p->descriptor);
   if (descriptor == nullptr && shadow_due()) {
-    // A descriptor that its caller keeps: only the primitive is in question.
+    // The caller reuses its descriptor: only the primitive is in question.
     descriptor = new_shadow(nullptr, "another primitive of a descriptor that its caller kept");
     if (descriptor != nullptr &&
         r.primitive_desc_clone(&descriptor->pd, p->real_descriptor) != mkldnn_success) {
@@ -222,7 +222,7 @@ void shadow_primitive(const Real &r, ThreadCache *cache, Primitive *p) {
     return;
   }
   if (status != mkldnn_out_of_memory) {
-    mismatch(cache, p->descriptor, "a primitive cannot be made anew", descriptor->text);
+    mismatch(cache, p->descriptor, "a primitive cannot be created now", descriptor->text);
   }
   free(s);
   free_shadow(descriptor);

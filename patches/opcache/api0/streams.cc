@@ -1,8 +1,8 @@
 // Streams: cached primitives are pointed at their callers' data before each execution. An eager
 // stream executes in submit, a lazy one in wait, and rerun executes again what was submitted, so a
-// stream of ours remembers its cached primitives. Like the real one, it relies on the caller to
-// keep them alive while it may still execute them. A stream that cannot remember or rebind (memory
-// of ours is short) is given real primitives in their place.
+// wrapped stream remembers its cached primitives. Like the real one, it relies on the caller not to
+// destroy them while it may still execute them. A stream that cannot remember or rebind, because
+// memory is short, submits real primitives in their place.
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,7 +164,7 @@ mkldnn_status_t rerun(mkldnn_stream_t stream, mkldnn_primitive_t *error_primitiv
   const Real &r = real();
   Stream *const s = ours(stream);
   if (s == nullptr) return r.stream_rerun(stream, error_primitive);
-  // It will be refused without a look at the primitives, which may be gone.
+  // The real library refuses it without reading the primitives, which may be destroyed.
   if (!s->stopped) return r.stream_rerun(s->real, error_primitive);
   const mkldnn_status_t status = rebind_for_replay(r, s);
   if (status != mkldnn_success) return status;

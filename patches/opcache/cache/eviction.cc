@@ -1,5 +1,5 @@
-// What of a thread's cache goes when a bound is reached, the program clears the cache or changes a
-// setting: the least recently used first, and nothing that a caller holds.
+// Eviction from a thread's cache, when a bound is reached or the program clears the cache or
+// changes a setting: the least recently used first, and nothing that a caller references.
 #include <algorithm>
 
 #include "cache/registry.h"

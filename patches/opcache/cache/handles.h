@@ -19,7 +19,7 @@ extern const Destroyers *g_destroyers;
 // those that is released later is subtracted again.
 struct Totals {
   // Live and idle; the capacity bounds these. Memory objects are not among the primitives: MXNet
-  // holds one for every array in a layout of MKL-DNN's, so the capacity bounds the idle ones alone.
+  // has one for every array in a layout of MKL-DNN's, so the capacity bounds the idle ones alone.
   std::atomic<ptrdiff_t> primitives;
   std::atomic<ptrdiff_t> descriptors;
   std::atomic<ptrdiff_t> primitive_bytes;  // live and idle, with memory objects

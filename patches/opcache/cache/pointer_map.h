@@ -1,8 +1,8 @@
 // Which handles are ours: a hash map from the address that the real library gave out to our record.
 // find() takes no lock and may run at any time on any thread; insert() and erase() are rare (a real
 // creation or destruction stands beside each) and take a mutex.
-// A caller of find(p) holds p, so p itself is never inserted or erased meanwhile; the sequence
-// number only guards against other entries being moved under the search.
+// A caller of find(p) has the handle p, so p itself is never inserted or erased meanwhile; the
+// sequence number only guards against other entries being moved under the search.
 #ifndef OPCACHE_CACHE_POINTER_MAP_H_
 #define OPCACHE_CACHE_POINTER_MAP_H_
 

@@ -1,5 +1,5 @@
 // The cached descriptors and primitives of one thread: looking them up, taking and returning them,
-// and which of them go (eviction.cc, memory/memory_bound.cc). Creates nothing of MKL-DNN's itself
+// and which are evicted (eviction.cc, memory/memory_bound.cc). Creates nothing of MKL-DNN's itself
 // and knows nothing of how it is called. The rules for threads are in records.h.
 #ifndef OPCACHE_CACHE_THREAD_CACHE_H_
 #define OPCACHE_CACHE_THREAD_CACHE_H_
@@ -121,8 +121,8 @@ class ThreadCache {
   List<Descriptor, &Descriptor::recency> descriptors_;  // owner_->descriptors of them
   List<Primitive, &Primitive::recency> idle_;           // owner_->idle_primitives of them
   size_t idle_memory_;                                  // memory objects
-  bool bounded_;    // by memory: the bytes are counted
-  uint64_t clock_;  // of recency
+  bool bounded_;                                        // by memory: the bytes are counted
+  uint64_t clock_;                                      // of recency
   void *freelists_[kFreelists];
   uint32_t calls_;
   Ledger ledger_;

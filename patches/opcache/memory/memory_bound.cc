@@ -1,8 +1,8 @@
-// The bound on memory: what of a thread's cache it is on, and what goes first. Idle primitives and
-// the descriptors of the table count; of them all, whatever operator they are of, the least
-// recently used goes first, and nothing that a caller holds.
-// The bound is for all threads together, but each can destroy only its own: as with the capacity,
-// one that has no more than its share keeps it.
+// The bound on memory: which objects of a thread's cache count, and the order of their eviction.
+// Idle primitives and the descriptors of the table count; of them all, whatever operator they are
+// of, the least recently used is evicted first, and nothing that a caller references. The bound is
+// for all threads together, but each can destroy only its own: as with the capacity, one that has
+// no more than its share evicts nothing.
 #include <algorithm>
 
 #include "cache/registry.h"

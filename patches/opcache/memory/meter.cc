@@ -26,28 +26,29 @@ pthread_once_t g_once = PTHREAD_ONCE_INIT;
 // what it was built for), are what it aligns so (src/common/scratchpad.cpp).
 const size_t kScratchpadAlignment = 2u << 20;
 
-// The functions through which libmkldnn may take and return memory. X(symbol, what it is here).
-#define OPCACHE_ALLOCATORS(X)                  \
-  X("malloc", allocate)                        \
-  X("calloc", allocate_zeroed)                 \
-  X("realloc", reallocate)                     \
-  X("posix_memalign", allocate_aligned)        \
-  X("aligned_alloc", allocate_at)              \
-  X("memalign", allocate_at_old)               \
-  X("free", release_block)                     \
-  X("_Znwm", new_object)                       \
-  X("_Znam", new_array)                        \
-  X("_ZnwmRKSt9nothrow_t", new_object_nothrow) \
-  X("_ZnamRKSt9nothrow_t", new_array_nothrow)  \
-  X("_ZdlPv", delete_object)                   \
-  X("_ZdaPv", delete_array)                    \
-  X("_ZdlPvm", delete_sized_object)            \
-  X("_ZdaPvm", delete_sized_array)             \
-  X("mmap", map_pages)                         \
-  X("munmap", unmap_pages)
+// The functions through which libmkldnn may take and return memory. X(symbol, its number, what it
+// is here).
+#define OPCACHE_ALLOCATORS(X)                                                    \
+  X("malloc", kMalloc, allocate<kMalloc>)                                        \
+  X("_Znwm", kNew, allocate<kNew>)                                               \
+  X("_Znam", kNewArray, allocate<kNewArray>)                                     \
+  X("_ZnwmRKSt9nothrow_t", kNewNothrow, allocate_nothrow<kNewNothrow>)           \
+  X("_ZnamRKSt9nothrow_t", kNewArrayNothrow, allocate_nothrow<kNewArrayNothrow>) \
+  X("calloc", kCalloc, allocate_zeroed)                                          \
+  X("realloc", kRealloc, reallocate)                                             \
+  X("posix_memalign", kPosixMemalign, allocate_aligned)                          \
+  X("aligned_alloc", kAlignedAlloc, allocate_at<kAlignedAlloc>)                  \
+  X("memalign", kMemalign, allocate_at<kMemalign>)                               \
+  X("free", kFree, release_block<kFree>)                                         \
+  X("_ZdlPv", kDelete, release_block<kDelete>)                                   \
+  X("_ZdaPv", kDeleteArray, release_block<kDeleteArray>)                         \
+  X("_ZdlPvm", kDeleteSized, release_sized<kDeleteSized>)                        \
+  X("_ZdaPvm", kDeleteArraySized, release_sized<kDeleteArraySized>)              \
+  X("mmap", kMmap, map_pages)                                                    \
+  X("munmap", kMunmap, unmap_pages)
 
 enum Which {
-#define OPCACHE_NAME(symbol, function) k_##function,
+#define OPCACHE_NAME(symbol, which, function) which,
   OPCACHE_ALLOCATORS(OPCACHE_NAME)
 #undef OPCACHE_NAME
       kAllocators
@@ -58,8 +59,8 @@ extern Redirection g_redirections[kAllocators];
 // What libmkldnn would have called.
 template <class Function>
 Function original(Which which) {
-  // Who gets here came by a slot that was written after it; atomic so that ThreadSanitizer, which
-  // does not see the slot being read, knows.
+  // A call comes by a slot that was written after it; atomic for ThreadSanitizer, which does not
+  // see the slot being read.
   return reinterpret_cast<Function>(
       __atomic_load_n(&g_redirections[which].original, __ATOMIC_ACQUIRE));
 }
@@ -75,76 +76,53 @@ void returned(void *block) {
   if (ledger != nullptr && block != nullptr) ledger->remove(block);
 }
 
-void *allocate(size_t n) { return taken(original<void *(*)(size_t)>(k_allocate)(n), n); }
+template <Which which>
+void *allocate(size_t n) {
+  return taken(original<void *(*)(size_t)>(which)(n), n);
+}
+
+template <Which which>
+void *allocate_nothrow(size_t n, const std::nothrow_t &tag) {
+  return taken(original<void *(*)(size_t, const std::nothrow_t &)>(which)(n, tag), n);
+}
 
 void *allocate_zeroed(size_t n, size_t size) {
-  return taken(original<void *(*)(size_t, size_t)>(k_allocate_zeroed)(n, size), n * size);
+  return taken(original<void *(*)(size_t, size_t)>(kCalloc)(n, size), n * size);
 }
 
 void *reallocate(void *old, size_t n) {
-  void *const block = original<void *(*)(void *, size_t)>(k_reallocate)(old, n);
+  void *const block = original<void *(*)(void *, size_t)>(kRealloc)(old, n);
   if (block != nullptr || n == 0) returned(old);
   return taken(block, n);
 }
 
 int allocate_aligned(void **block, size_t alignment, size_t n) {
-  const int error =
-      original<int (*)(void **, size_t, size_t)>(k_allocate_aligned)(block, alignment, n);
+  const int error = original<int (*)(void **, size_t, size_t)>(kPosixMemalign)(block, alignment, n);
   if (error == 0 && alignment < kScratchpadAlignment) taken(*block, n);
   return error;
 }
 
+template <Which which>
 void *allocate_at(size_t alignment, size_t n) {
-  void *const block = original<void *(*)(size_t, size_t)>(k_allocate_at)(alignment, n);
+  void *const block = original<void *(*)(size_t, size_t)>(which)(alignment, n);
   return alignment < kScratchpadAlignment ? taken(block, n) : block;
 }
 
-void *allocate_at_old(size_t alignment, size_t n) {
-  void *const block = original<void *(*)(size_t, size_t)>(k_allocate_at_old)(alignment, n);
-  return alignment < kScratchpadAlignment ? taken(block, n) : block;
-}
-
+template <Which which>
 void release_block(void *block) {
   returned(block);
-  original<void (*)(void *)>(k_release_block)(block);
+  original<void (*)(void *)>(which)(block);
 }
 
-void *new_object(size_t n) { return taken(original<void *(*)(size_t)>(k_new_object)(n), n); }
-
-void *new_array(size_t n) { return taken(original<void *(*)(size_t)>(k_new_array)(n), n); }
-
-void *new_object_nothrow(size_t n, const std::nothrow_t &tag) {
-  return taken(original<void *(*)(size_t, const std::nothrow_t &)>(k_new_object_nothrow)(n, tag),
-               n);
-}
-
-void *new_array_nothrow(size_t n, const std::nothrow_t &tag) {
-  return taken(original<void *(*)(size_t, const std::nothrow_t &)>(k_new_array_nothrow)(n, tag), n);
-}
-
-void delete_object(void *block) {
+template <Which which>
+void release_sized(void *block, size_t n) {
   returned(block);
-  original<void (*)(void *)>(k_delete_object)(block);
-}
-
-void delete_array(void *block) {
-  returned(block);
-  original<void (*)(void *)>(k_delete_array)(block);
-}
-
-void delete_sized_object(void *block, size_t n) {
-  returned(block);
-  original<void (*)(void *, size_t)>(k_delete_sized_object)(block, n);
-}
-
-void delete_sized_array(void *block, size_t n) {
-  returned(block);
-  original<void (*)(void *, size_t)>(k_delete_sized_array)(block, n);
+  original<void (*)(void *, size_t)>(which)(block, n);
 }
 
 // Xbyak, which writes the kernels, maps their pages.
 void *map_pages(void *at, size_t n, int protection, int flags, int fd, off_t offset) {
-  void *const block = original<void *(*)(void *, size_t, int, int, int, off_t)>(k_map_pages)(
+  void *const block = original<void *(*)(void *, size_t, int, int, int, off_t)>(kMmap)(
       at, n, protection, flags, fd, offset);
   Ledger *const ledger = t_ledger;
   if (ledger != nullptr && block != MAP_FAILED) ledger->add(block, n, true);
@@ -153,11 +131,12 @@ void *map_pages(void *at, size_t n, int protection, int flags, int fd, off_t off
 
 int unmap_pages(void *block, size_t n) {
   returned(block);
-  return original<int (*)(void *, size_t)>(k_unmap_pages)(block, n);
+  return original<int (*)(void *, size_t)>(kMunmap)(block, n);
 }
 
 Redirection g_redirections[kAllocators] = {
-#define OPCACHE_REDIRECT(symbol, function) {symbol, reinterpret_cast<void *>(&function), nullptr},
+#define OPCACHE_REDIRECT(symbol, which, function) \
+  {symbol, reinterpret_cast<void *>(&function), nullptr},
     OPCACHE_ALLOCATORS(OPCACHE_REDIRECT)
 #undef OPCACHE_REDIRECT
 };

@@ -1,7 +1,8 @@
-// How many bytes MKL-DNN takes for what it is asked to make: a count of what it allocates, and does
-// not free again, while the calling thread is within its creation. Only when somebody wants to know
-// (a bound on memory) are libmkldnn's calls of the allocator led through here (got.h); they then go
-// where they would have gone. Otherwise nothing of another library is touched.
+// Under a bound on memory (MKLDNN_OPCACHE_MEMORY), and only then, this folder changes something
+// that is another library's: the words of libmkldnn.so.0's global offset table through which that
+// library calls the allocator (got.h) lead here, and from here to where they led. Without a bound
+// nothing of another library is touched. The calls are counted: the size of an object is what
+// MKL-DNN allocates, and does not free again, while the calling thread creates it.
 #ifndef OPCACHE_MEMORY_METER_H_
 #define OPCACHE_MEMORY_METER_H_
 

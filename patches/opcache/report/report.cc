@@ -1,5 +1,4 @@
 // Start and end of the process: the clock, and the statistics that MKLDNN_OPCACHE_STATS asks for.
-#include "report/report.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -48,7 +47,7 @@ int replace_file(const char *path, mode_t mode, const char *text, size_t length)
   char temporary[PATH_MAX + 256];
   snprintf(temporary, sizeof(temporary), "%.*s.%.200s.%ld.tmp", folder, path, path + folder,
            static_cast<long>(getpid()));
-  // Made anew, so never a link that somebody put there. A process of the same id may have been
+  // Created here, so never a planted link. A process of the same id may have been
   // killed while it wrote.
   const int flags = O_CREAT | O_EXCL;
   int error = write_to(temporary, flags, mode, text, length);

@@ -57,7 +57,7 @@ enum OpField {
 
 // What shadow mode (shadow.h) found.
 enum ShadowField {
-  kShadowDescriptors,  // made anew and compared
+  kShadowDescriptors,  // created again and compared
   kShadowExecutions,   // done twice and compared
   kShadowMismatches,
   kShadowSkipped,  // executions of a primitive with a shadow that could not be compared
@@ -108,6 +108,9 @@ struct Identity {
 // Writes the JSON report like snprintf: returns the length it needs without the terminating NUL.
 size_t write_json(char *buffer, size_t size, const Identity &identity, const Counters &counters,
                   const Population &population);
+
+// The statistics of this process in that format (report.cc).
+size_t stats_json(char *buffer, size_t size);
 
 // Nanoseconds per tick, measured over the process's life so far.
 double ns_per_tick();
