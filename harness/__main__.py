@@ -13,30 +13,38 @@ import sys
 import types
 from typing import Sequence
 
-from harness.console import say
-from harness.errors import HarnessError, one_line
-from harness.layout import here
+from harness.base.console import say
+from harness.base.errors import HarnessError, one_line
+from harness.base.layout import here
 
 # (command, module, what it does)
 COMMANDS = (
-    ("build", "harness.build", "build the library, the patched MXNets and their wheels"),
-    ("bench", "harness.bench", "measure training throughput, stock against patched"),
-    ("tables", "harness.tables", "write the tables of a benchmark's record"),
-    ("compare", "harness.compare", "compare two records of the same benchmark"),
-    ("plot", "harness.plots.command", "draw the figures of the records in results"),
-    ("report", "harness.report.command", "write one HTML page of everything in results"),
+    ("build", "harness.build.command", "build the library, the patched MXNets and their wheels"),
+    ("bench", "harness.bench.command", "measure training throughput, stock against patched"),
+    ("tables", "harness.publish.tables", "write the tables of a benchmark's record"),
+    ("compare", "harness.bench.compare", "compare two records of the same benchmark"),
+    ("plot", "harness.publish.plots.command", "draw the figures of the records in results"),
+    ("report", "harness.publish.report.command", "write one HTML page of everything in results"),
     ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
     ("reliability", "harness.reliability.command", "prove that it holds up, whatever happens"),
     ("converge", "harness.converge.command", "train on CIFAR-10, stock and patched on one curve"),
-    ("bench-dist", "harness.bench_dist", "measure distributed training on this machine"),
-    ("run", "harness.launcher", "run any command with the cache under its MXNet"),
+    ("bench-dist", "harness.distributed.command", "measure distributed training on this machine"),
+    ("run", "harness.user.run", "run any command with the cache under its MXNet"),
     (
         "doctor",
-        "harness.doctor",
+        "harness.user.doctor",
         "say what an interpreter's MXNet gains, and what stands in its way",
     ),
-    ("microbench", "harness.microbench", "measure single MKL-DNN calls, real against cached"),
-    ("source-patch", "harness.source_patch", "write the cache as a patch for MXNet's sources"),
+    (
+        "microbench",
+        "harness.microbench.command",
+        "measure single MKL-DNN calls, real and cached",
+    ),
+    (
+        "source-patch",
+        "harness.build.source_patch",
+        "write the cache as a patch for MXNet sources",
+    ),
 )
 
 

@@ -14,9 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness import atomic, layout, pip
-from harness.console import say
-from harness.errors import HarnessError
+from harness.base import files, layout
+from harness.base.console import say
+from harness.base.errors import HarnessError
+from harness.build import pip
 
 REQUIREMENTS = ("requirements.txt", "requirements-nodeps.txt")
 
@@ -47,7 +48,7 @@ def make_environment(root: Path, cache: Path) -> bool:
         problem = _install(python, wheels, root)
         if problem:
             raise HarnessError(f"pip install from {wheels} failed: {problem}")
-    atomic.write_text(stamp, wanted)
+    files.write_text(stamp, wanted)
     return True
 
 
@@ -67,8 +68,10 @@ def _inputs(root: Path) -> str:
 
 
 def _arguments(root: Path) -> list[list[str]]:
-    complete, without_dependencies = (str(root / name) for name in REQUIREMENTS)
-    return [["-r", complete], ["--no-deps", "-r", without_dependencies]]
+    complete, without_dependencies = (
+        ["--require-hashes", "-r", str(root / name)] for name in REQUIREMENTS
+    )
+    return [complete, ["--no-deps", *without_dependencies]]
 
 
 def _install(python: Path, wheels: Path, root: Path) -> str:
@@ -80,7 +83,7 @@ def main() -> int:
     """Make the project's environment; return 0, or 1 with one line on stderr."""
     try:
         paths = layout.here()
-        with atomic.lock(paths.lock):
+        with files.lock(paths.lock):
             make_environment(paths.root, pip.wheel_cache())
     except (HarnessError, OSError) as error:
         say(f"error: {error}")

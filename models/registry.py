@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from harness.errors import HarnessError
 from models import alexnet, cifar, dcgan, fcn, googlenet, inception_bn, inception_v4, small
 
 Builder = Callable[[int, str], Any]
@@ -92,16 +91,16 @@ REFERENCE_NETWORKS = (
 
 
 def find_network(name: str) -> Network:
-    """Return the network called ``name``; HarnessError names the word and the allowed ones."""
+    """Return the network called ``name``; ValueError names the word and the allowed ones."""
     if name not in NETWORKS:
-        raise HarnessError(f"unknown model '{name}': expected one of {', '.join(NETWORKS)}")
+        raise ValueError(f"unknown model '{name}': expected one of {', '.join(NETWORKS)}")
     return NETWORKS[name]
 
 
 def check_image_size(network: Network, image_size: int) -> None:
-    """Refuse an image side (pixels) that the network cannot be built for, with HarnessError."""
+    """Refuse an image side (pixels) that the network cannot be built for, with ValueError."""
     if image_size < network.smallest_image_size:
-        raise HarnessError(
+        raise ValueError(
             f"image size {image_size} is too small for {network.name}: "
             f"expected at least {network.smallest_image_size}"
         )

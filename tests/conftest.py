@@ -6,9 +6,9 @@ from typing import Iterator
 
 import pytest
 
-from harness.layout import Layout, here
-from harness.record import Threads
-from tests import browser
+from harness.base.layout import Layout, here
+from harness.trials.record import Threads
+from tests.support import browser
 
 HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
 

@@ -18,8 +18,8 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy
 
-from harness import atomic, packed, reading
-from harness.errors import HarnessError
+from harness.base import archives, files, reading
+from harness.base.errors import HarnessError
 
 FILE = "checkpoint.npz"
 _STATE = "state.json"
@@ -45,7 +45,7 @@ def save(folder: Path, arrays: Arrays, trained: Mapping[str, Any], epochs: List[
     state = json.dumps({"trained": dict(trained), "epochs": epochs}, allow_nan=False)
     buffer = io.BytesIO()
     numpy.savez(buffer, **{_STATE: numpy.frombuffer(state.encode(), numpy.uint8)}, **arrays)
-    atomic.write_bytes(folder / FILE, buffer.getvalue())
+    files.write_bytes(folder / FILE, buffer.getvalue())
 
 
 def epochs(folder: Path) -> List[Dict[str, Any]]:
@@ -77,7 +77,7 @@ def load(folder: Path, trained: Mapping[str, Any]) -> Optional[Tuple[Arrays, Lis
 
 
 def _read(path: Path, arrays: bool) -> Tuple[Dict[str, Any], Arrays]:
-    found = packed.npz(path, "a checkpoint", None if arrays else [_STATE])
+    found = archives.npz(path, "a checkpoint", None if arrays else [_STATE])
     try:
         state = reading.json_value(found.pop(_STATE).tobytes())
         trained, epochs = state["trained"], state["epochs"]

@@ -18,10 +18,10 @@ import numpy
 import requests
 from tqdm import tqdm
 
-from harness import atomic, packed, reading
-from harness.console import say
+from harness.base import archives, files, reading
+from harness.base.console import say
+from harness.base.errors import HarnessError
 from harness.converge.dataset import CLASSES, SIDE, DataSet, Images
-from harness.errors import HarnessError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # published beside the link
@@ -88,7 +88,7 @@ def _download(archive: Path) -> None:
                     raise HarnessError(f"{URL}: not there after {_MOST_DOWNLOAD_S:g} s: given up")
     if digest.hexdigest() != MD5:
         raise HarnessError(f"{URL}: expected md5 {MD5}, found {digest.hexdigest()}; not kept")
-    atomic.write_bytes(archive, b"".join(chunks))
+    files.write_bytes(archive, b"".join(chunks))
 
 
 def _read(path: Path) -> DataSet:
@@ -113,13 +113,13 @@ def _from_folder(folder: Path, name: str) -> Tuple[Path, bytes]:
     # One byte more than there may be tells a longer file, without reading all of a hostile one.
     most = RECORDS * _RECORD_BYTES
     if path is compressed:
-        return path, packed.xz(path, most, "an xz file")
+        return path, archives.xz(path, most, "an xz file")
     with reading.opened(path, _MOST_BYTES) as file:
         return path, file.read(most + 1)
 
 
 def _from_archive(path: Path) -> List[Images]:
-    members = packed.tar_gz(
+    members = archives.tar_gz(
         path,
         (*TRAINING_FILES, TEST_FILE),
         RECORDS * _RECORD_BYTES,

@@ -1,7 +1,7 @@
 """The command line of convergence runs: trains what the record lacks, shows, and judges.
 
 A finished epoch is in a checkpoint before the next one starts and in the record within seconds;
-a killed run loses the epochs that were under way. The first bit that parts ends the run.
+a killed run loses the epochs that were under way. The first differing bit ends the run.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any, Dict, List, NamedTuple
 import pydantic
 from tqdm import tqdm
 
-from harness.bench_config import number, words
-from harness.config import load, load_toolchain
-from harness.console import say, shown
+from harness.base.console import say, shown
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout, here
+from harness.base.options import number, words
+from harness.base.toml import load
+from harness.build.toolchain import load_toolchain
 from harness.converge import checkpoint, cifar10, follow, prepared, table
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet
@@ -33,11 +36,10 @@ from harness.converge.record import (
     partings,
 )
 from harness.converge.record import load as record_of
-from harness.errors import HarnessError
-from harness.job import ConvergeJob
-from harness.layout import Layout, here
-from harness.record import Threads, first_fault, opening, save, start_or_resume
-from harness.run import library_versions, parse_variant, run_worker
+from harness.trials.jobs import ConvergeJob
+from harness.trials.launch import run_worker
+from harness.trials.record import Threads, first_fault, opening, save, start_or_resume
+from harness.trials.variants import library_versions, parse_variant
 
 _EXAMPLES = """examples:
   python -m harness converge
@@ -47,7 +49,7 @@ _EXAMPLES = """examples:
   python -m harness converge --show results/raw/converge.json
 
 data: --data-dir, else CIFAR10_DIR, else the official download, else made up and called synthetic.
-exit code: 0 when all that was trained to its end has equal bits, 1 when bits part.
+exit code: 0 when every finished training has equal bits, 1 when bits differ.
 """
 _POLL_S = 1.0
 
@@ -97,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train what the record lacks, print the tables, and return 0, or 1 when bits part."""
+    """Train what the record lacks, print the tables, and return 0, or 1 when bits differ."""
     layout = here()
     if args.show:
         return _report(record_of(args.show))
@@ -187,7 +189,7 @@ def _prepare(layout: Layout, record: ConvergeRecord, data: DataSet, timeout_s: f
 
 
 def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
-    """Train every curve that is not finished, some side by side; stop when bits part."""
+    """Train every curve that is not finished, some side by side; stop when bits differ."""
     tasks = [
         Task(number, scope)
         for number, training in enumerate(run.settings.trainings)

@@ -10,12 +10,13 @@ from typing import Any, Dict, List, Optional, Tuple
 import pydantic
 from typing_extensions import Annotated
 
-from harness.config import Toolchain
+from harness.base.errors import HarnessError
+from harness.build.toolchain import Toolchain
 from harness.converge.dataset import CLASSES, SIDE
-from harness.converge.record import STOCK, Training
-from harness.errors import HarnessError
-from harness.run import parse_variant
-from models.registry import NETWORKS, find_network
+from harness.converge.record import Training
+from harness.trials.networks import find_network
+from harness.trials.variants import STOCK, parse_variant
+from models.registry import NETWORKS
 
 _Count = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import reading
-from harness.errors import HarnessError
+from harness.base import reading
+from harness.base.errors import HarnessError
 
 _PROGRESS = "progress.json"
 _STOP = "stop"

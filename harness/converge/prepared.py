@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy
 
-from harness import atomic, packed
+from harness.base import archives, files
+from harness.base.errors import HarnessError
 from harness.converge import checkpoint
 from harness.converge.dataset import DataSet, Images, Source
-from harness.errors import HarnessError
 
 
 def save(folder: Path, data: DataSet) -> Path:
@@ -19,13 +19,13 @@ def save(folder: Path, data: DataSet) -> Path:
     if not path.is_file():
         buffer = io.BytesIO()
         numpy.savez(buffer, source=numpy.array(data.source), **_arrays(data))
-        atomic.write_bytes(path, buffer.getvalue())
+        files.write_bytes(path, buffer.getvalue())
     return path
 
 
 def load(path: Path, expected: str) -> DataSet:
     """Read a file that ``save`` wrote; HarnessError when its digest is not ``expected``."""
-    file = packed.npz(path, "prepared images")
+    file = archives.npz(path, "prepared images")
     try:
         data = DataSet(
             Images(file["training_pixels"], file["training_labels"]),

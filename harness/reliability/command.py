@@ -15,24 +15,17 @@ from typing import Dict, List, Optional, Sequence
 
 from tqdm import tqdm
 
-from harness import tables
-from harness.bench_config import words
-from harness.config import Toolchain, load_toolchain
-from harness.console import shown
-from harness.errors import HarnessError
-from harness.layout import Layout, here
-from harness.record import opening, save, start_or_resume
+from harness.base.console import shown
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout, here
+from harness.base.options import words
+from harness.base.reading import sha256_of
+from harness.build.toolchain import Toolchain, load_toolchain
 from harness.reliability import table
 from harness.reliability.context import Context, finding
-from harness.reliability.record import (
-    KIND,
-    SCHEMA_VERSION,
-    Finding,
-    ReliabilityRecord,
-    Settings,
-)
+from harness.reliability.record import KIND, SCHEMA_VERSION, Finding, ReliabilityRecord, Settings
 from harness.reliability.stages import STAGES, Stage
-from harness.wheels import sha256_of
+from harness.trials.record import opening, save, start_or_resume
 
 _EXAMPLES = """examples:
   python -m harness reliability --quick
@@ -71,11 +64,8 @@ def main(args: argparse.Namespace) -> int:
     new = _new_run(layout, settings)
     run, path = start_or_resume(new, args.out, args.resume, raw, table.load)
     run = run_stages(layout, without_failures(run), path)
-    if path.resolve() == tables.reliability_record(layout):
-        tables.write_reliability(layout, layout.root / "results")
-        tables.write_documents(layout)
     code = _report(run)
-    print(f"\nrecord: {shown(path, layout.root)}")
+    print(f"\nrecord: {shown(path, layout.root)} (`make tables` writes the published one's tables)")
     return code
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Optional, Sequence, Tuple
 
-from harness.layout import Layout
+from harness.base.layout import Layout
 from harness.reliability.record import Figure, Finding, Outcome
 
 

@@ -10,9 +10,9 @@ import re
 import time
 from typing import Dict, List, NamedTuple, Tuple
 
-from harness.build import make_cpp_test
-from harness.config import load_toolchain
-from harness.layout import Layout
+from harness.base.layout import Layout
+from harness.build.command import make_cpp_test
+from harness.build.toolchain import load_toolchain
 from harness.reliability import programs
 from harness.reliability.context import Context, finding
 from harness.reliability.programs import Ended

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from harness.job import ForkJob
-from harness.record import Threads
 from harness.reliability import threads
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding
-from harness.run import STOCK, NotProven, WorkerFailed, parse_variant, run_worker
+from harness.trials.jobs import ForkJob
+from harness.trials.launch import WorkerFailed, run_worker
+from harness.trials.proof import NotProven
+from harness.trials.record import Threads
+from harness.trials.variants import STOCK, parse_variant
 
 STAGE = "fork"
 # Of the resident set; what stock grows by is allowed besides.

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Mapping, Sequence, Tuple
 
-from harness import patching, reading
-from harness.errors import HarnessError
-from harness.job import HashJob, to_json
-from harness.layout import Layout
+from harness.base import reading
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.build import patching
 from harness.reliability.context import Context, finding
 from harness.reliability.hostile_programs import (
     PREFIX,
@@ -31,8 +31,10 @@ from harness.reliability.hostile_programs import (
     variables,
 )
 from harness.reliability.record import Finding
-from harness.run import STOCK, parse_variant, whole_environment
-from harness.variables import ASSUME, CAPACITY, SCOPE, SHADOW, STATS
+from harness.trials.environment import whole_environment
+from harness.trials.jobs import HashJob, to_json
+from harness.trials.variables import ASSUME, CAPACITY, SCOPE, SHADOW, STATS
+from harness.trials.variants import STOCK, parse_variant
 
 _PROCESSES = 2
 

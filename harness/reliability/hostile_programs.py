@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding
-from harness.variables import ALL, ASSUME, CAPACITY, MEMORY, SCOPE, SHADOW, STATS, TRACE
+from harness.trials.variables import ALL, ASSUME, CAPACITY, MEMORY, SCOPE, SHADOW, STATS, TRACE
 
 STAGE = "hostile"
 TIMEOUT_S = 120.0

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
-from harness.build import make_kill_at
-from harness.errors import HarnessError
-from harness.layout import Layout
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.build.command import make_kill_at
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding
 from harness.reliability.sweep import MOST_STEPS, WRITERS

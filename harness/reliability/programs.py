@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import List, Mapping, NamedTuple
 
-from harness.build import own_environment
+from harness.base.process import own_environment
 
 HANGS = -1
 

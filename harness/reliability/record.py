@@ -7,7 +7,7 @@ from typing import Dict, List, Union
 import pydantic
 from typing_extensions import Annotated, Literal
 
-from harness.record import RecordModel, RunRecord
+from harness.trials.record import RecordModel, RunRecord
 
 KIND = "opcache-reliability"
 SCHEMA_VERSION = 1

@@ -9,7 +9,7 @@ import re
 import time
 from typing import Dict, List
 
-from harness.config import load_toolchain
+from harness.build.toolchain import load_toolchain
 from harness.reliability import programs
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Figure, Finding

@@ -12,13 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from harness.job import SoakJob
-from harness.layout import Layout
-from harness.record import Threads
+from harness.base.layout import Layout
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Figure, Finding
-from harness.run import STOCK, NotProven, WorkerFailed, parse_variant, run_worker
-from harness.soak_shapes import shapes
+from harness.reliability.shapes import shapes
+from harness.trials.jobs import SoakJob
+from harness.trials.launch import WorkerFailed, run_worker
+from harness.trials.proof import NotProven
+from harness.trials.record import Threads
+from harness.trials.variants import STOCK, parse_variant
 
 STAGE = "soak"
 CACHED = "all"

@@ -19,12 +19,13 @@ from typing import Any, Callable, Dict, List, Optional
 
 import numpy
 
-from harness import atomic, jsonl
+from harness.base import files as atomic
+from harness.base import jsonl
+from harness.base.errors import HarnessError
 from harness.converge import checkpoint
-from harness.errors import HarnessError
-from harness.record import save
 from harness.reliability.context import finding
 from harness.reliability.record import Finding
+from harness.trials.record import save
 
 # More than any writer takes; who never ends is found by it.
 MOST_STEPS = 500

@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from harness.job import ScenarioJob
-from harness.record import Threads
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding
-from harness.run import STOCK, NotProven, WorkerFailed, parse_variant, run_worker
+from harness.trials.jobs import ScenarioJob
+from harness.trials.launch import WorkerFailed, run_worker
+from harness.trials.proof import NotProven
+from harness.trials.record import Threads
+from harness.trials.variants import STOCK, parse_variant
 
 STAGE = "threads"
 CACHED = "all"

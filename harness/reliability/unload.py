@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from harness.build import make_cpp_test
-from harness.config import load_toolchain
+from harness.build.command import make_cpp_test
+from harness.build.toolchain import load_toolchain
 from harness.reliability import programs
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding

@@ -14,7 +14,7 @@ from typing import Any, List, Mapping
 
 import numpy
 
-from harness.job import HashJob
+from harness.trials.jobs import HashJob
 from harness.verify.context import Check, Context, Task, check
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
-from harness.job import Job
-from harness.layout import Layout
-from harness.record import Threads
-from harness.run import parse_variant, run_worker
+from harness.base.layout import Layout
+from harness.trials.jobs import Job
+from harness.trials.launch import run_worker
+from harness.trials.record import Threads
+from harness.trials.variants import parse_variant
 from harness.verify.record import Check, Settings, Status
 
 

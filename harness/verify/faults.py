@@ -14,14 +14,14 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import pydantic
 
-from harness.build import make_cpp_test, make_faulty
-from harness.config import load, load_toolchain
-from harness.job import OperatorsJob
-from harness.layout import Layout, here
-from harness.library import CACHE_LIBRARY
-from harness.operator_check import judge
-from harness.run import WorkerFailed
-from harness.verify import debug, shadow
+from harness.base import toml
+from harness.base.layout import CACHE_LIBRARY, Layout, here
+from harness.build.command import make_cpp_test, make_faulty
+from harness.build.toolchain import load_toolchain
+from harness.operators.judge import judge
+from harness.trials.jobs import OperatorsJob
+from harness.trials.launch import WorkerFailed
+from harness.verify import mxnet_debug, shadow
 from harness.verify.bitwise import differing
 from harness.verify.context import Check, Context, Task, check
 
@@ -69,7 +69,7 @@ class _List(pydantic.BaseModel):
 @functools.lru_cache(maxsize=None)
 def planted() -> Tuple[Planted, ...]:
     """Return every planted fault of the project."""
-    return load(here().faults / "faults.toml", _List).fault
+    return toml.load(here().faults / "faults.toml", _List).fault
 
 
 def known() -> Dict[str, Fault]:
@@ -113,7 +113,7 @@ def _by_mxnet(context: Context, task: Task, layout: Layout) -> Dict[str, List[st
     job = OperatorsJob(fault.operator, seed=context.settings.seed)
     stock = context.run(job, task.host, "stock")
     # MXNet's checker finds fault with some cases on stock too.
-    control = debug.report(context, job, task.host, "stock")
+    control = mxnet_debug.report(context, job, task.host, "stock")
 
     def outcome(judge: Callable[[Mapping[str, Any]], List[str]], **variables: str) -> List[str]:
         """Return what a kind of check finds; a process that does not end well was caught too."""
@@ -123,13 +123,13 @@ def _by_mxnet(context: Context, task: Task, layout: Layout) -> Dict[str, List[st
         except WorkerFailed as error:
             return [str(error).splitlines()[0]]
 
-    checker = debug.report(
+    checker = mxnet_debug.report(
         context, job, task.host, VARIANT, fault.environment, layout, timeout_s=_TIMEOUT_S
     )
     return {
         "operators": outcome(_wrong_values),
         "bitwise": outcome(lambda result: differing(stock, result)),
-        "debug": [] if checker == control else [debug.outcome(checker)],
+        "debug": [] if checker == control else [mxnet_debug.outcome(checker)],
         "shadow": outcome(lambda r: shadow.reports(r["stderr"]), MKLDNN_OPCACHE_SHADOW=shadow.RATE),
     }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from harness.job import OperatorsJob
-from harness.operator_check import judge, known_faults
+from harness.operators.judge import judge, known_faults
+from harness.trials.jobs import OperatorsJob
 from harness.verify.bitwise import differing
 from harness.verify.context import Check, Context, Task, check
 

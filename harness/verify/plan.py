@@ -11,17 +11,17 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import pydantic
 from typing_extensions import Annotated
 
-from harness.bench_config import words
-from harness.config import Toolchain
-from harness.errors import HarnessError
-from harness.operator_cases import OPERATOR_CASES
-from harness.record import Case
-from harness.run import parse_variant
+from harness.base.errors import HarnessError
+from harness.base.options import words
+from harness.build.toolchain import Toolchain
+from harness.operators.cases import OPERATOR_CASES
+from harness.trials.networks import check_image_size, find_network
+from harness.trials.record import Case
+from harness.trials.variants import parse_variant
 from harness.verify import faults as planted_faults
-from harness.verify import upstream
+from harness.verify import mxnet_tests as upstream
 from harness.verify.context import Task
 from harness.verify.record import Settings
-from models.registry import check_image_size, find_network
 
 _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 # In the order in which they run; the last one needs a checkout of MXNet.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping
 
-from harness.job import HashJob
+from harness.trials.jobs import HashJob
 from harness.verify.context import Check, Context, Task, check
 
 RATE = "1"

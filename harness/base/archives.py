@@ -1,0 +1,201 @@
+"""Reads archives and compressed files that anybody may have written: npz, xz, tar.gz.
+
+What they say of themselves is checked before it is believed, so that a small file does not become
+a large one. Refused as in reading.py. Nothing of an archive is run or written here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import itertools
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy
+
+from harness.base import reading
+from harness.base.errors import HarnessError
+
+_MOST_TAR_MEMBERS = 1000
+_MOST_DIRECTORY_BYTES = 4 * 2**20
+_MOST_HEADER_BYTES = 64 * 2**10
+_XZ_MEMORY_BYTES = 256 * 2**20  # what `xz -9` needs, four times
+_CHUNK = 1 << 16
+_DAMAGE = (
+    EOFError,
+    gzip.BadGzipFile,
+    KeyError,
+    NotImplementedError,  # a method of compression that nobody uses
+    OverflowError,
+    RecursionError,
+    RuntimeError,  # a password is asked for
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+)
+
+
+@contextlib.contextmanager
+def _refusing_damage(path: Path, expected: str) -> Iterator[None]:
+    """Turn what the standard library says of damage into one line."""
+    try:
+        yield
+    except _DAMAGE as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise HarnessError(f"{path}: expected {expected}, found damage: {said:.200}") from error
+
+
+def npz(
+    path: Path, expected: str, only: Optional[Sequence[str]] = None
+) -> Dict[str, numpy.ndarray]:
+    """Return the arrays of a file that ``numpy.savez`` wrote; they are not to be written to."""
+    with reading.opened(path, reading.MOST_ARCHIVE_BYTES) as file, _refusing_damage(path, expected):
+        size = file.seek(0, io.SEEK_END)
+        directory = _directory_bytes(file, size)
+        if directory > _MOST_DIRECTORY_BYTES:
+            raise ValueError(f"a directory of {directory} bytes")
+        archive = zipfile.ZipFile(file)
+        found = {}
+        for member in _members(archive, size):
+            name = member.filename[:-4] if member.filename.endswith(".npy") else ""
+            if not name:
+                raise ValueError(f"{member.filename!r:.60} is no array")
+            if only is None or name in only:
+                found[name] = _array(archive.read(member), name)
+        return found
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> List[zipfile.ZipInfo]:
+    """Return the members of an archive of ``size`` bytes; ValueError unless each is stored once."""
+    members = archive.infolist()
+    if len({member.filename for member in members}) != len(members):
+        raise ValueError("a name is in it twice")
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{member.filename!r:.60} is compressed")
+    # Members that lie over each other make a small archive a large one.
+    stored = sum(member.compress_size for member in members)
+    if stored > size:
+        raise ValueError(f"{stored} bytes in members, {size} in all")
+    return members
+
+
+def _directory_bytes(file: IO[bytes], size: int) -> int:
+    """Return how long a zip archive's list of members is, which zipfile reads as a whole."""
+    end, locator = b"PK\5\6", b"PK\6\7"
+    file.seek(max(0, size - (1 << 16) - 22))
+    tail = file.read()
+    at = len(tail) - 22
+    if at < 0 or tail[at : at + 4] != end or tail[-2:] != b"\0\0":
+        at = tail.rfind(end)
+    if at < 0 or len(tail) - at < 22:
+        raise ValueError("it is not a zip archive")
+    if tail[max(0, at - 20) : max(0, at - 16)] == locator:
+        raise ValueError("an archive of 4 GiB or 65536 members")
+    return int.from_bytes(tail[at + 12 : at + 16], "little")
+
+
+def _array(data: bytes, name: str) -> numpy.ndarray:
+    file = io.BytesIO(data)
+    version = numpy.lib.format.read_magic(file)
+    wide = version >= (2, 0)
+    length = int.from_bytes(data[8 : 12 if wide else 10], "little")
+    if version > (2, 0) or length > _MOST_HEADER_BYTES:
+        raise ValueError(f"{name!r:.60} has a header of {length} bytes, version {version}")
+    read_header: Any = (
+        numpy.lib.format.read_array_header_2_0 if wide else numpy.lib.format.read_array_header_1_0
+    )
+    shape, in_columns, dtype = read_header(file)
+    if dtype.kind not in "biufU" or dtype.itemsize == 0:
+        raise ValueError(f"{name!r:.60} holds {dtype!s:.60}, no numbers")
+    count = 1
+    for length in shape:
+        count *= length
+    found = len(data) - file.tell()
+    if any(length < 0 for length in shape) or count * dtype.itemsize != found:
+        raise ValueError(f"{name!r:.60} of shape {shape!s:.60} has {found} bytes")
+    array = numpy.frombuffer(data, dtype, count, file.tell())
+    return array.reshape(shape, order="F" if in_columns else "C")
+
+
+def xz(path: Path, most_bytes: int, expected: str) -> bytes:
+    """Return what an xz file holds, up to one byte more than ``most_bytes``."""
+    # What cannot be compressed becomes a little longer.
+    most_packed_bytes = 2 * most_bytes
+    with reading.opened(path, most_packed_bytes) as file, _refusing_damage(path, expected):
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
+        found = bytearray()
+        while not decompressor.eof and len(found) <= most_bytes:
+            chunk = file.read(_CHUNK) if decompressor.needs_input else b""
+            if decompressor.needs_input and not chunk:
+                raise EOFError("it ends early")
+            found += decompressor.decompress(chunk, most_bytes + 1 - len(found))
+        return bytes(found)
+
+
+class _Limited(io.RawIOBase):
+    """Reads ``file``, and complains when there is more than ``most_bytes`` in it."""
+
+    def __init__(self, file: Any, most_bytes: int) -> None:
+        self._file = file
+        self._left = most_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._file.read(min(size, _CHUNK) if size >= 0 else _CHUNK)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError("it holds more than it may")
+        return data
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose headers do not fill the memory."""
+
+    _HEADERS = (
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    )
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.type in self._HEADERS and self.size > _MOST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
+def tar_gz(
+    path: Path, names: Sequence[str], each_most_bytes: int, most_bytes: int, expected: str
+) -> Dict[str, Tuple[str, bytes]]:
+    """Return those members of a tar.gz whose files are called ``names``: full name and content.
+
+    Only plain files count. A content is cut after one byte more than ``each_most_bytes``.
+    """
+    found: Dict[str, Tuple[str, bytes]] = {}
+    with reading.opened(path, most_bytes) as packed, _refusing_damage(path, expected):
+        unpacked: Any = _Limited(gzip.GzipFile(fileobj=packed), most_bytes)
+        with tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_Member) as archive:
+            for member in itertools.islice(archive, _MOST_TAR_MEMBERS):
+                name = member.name.rsplit("/", 1)[-1]
+                if name not in names or member.type not in tarfile.REGULAR_TYPES:
+                    continue
+                if name in found:
+                    raise ValueError(f"{name} is in it twice")
+                file = archive.extractfile(member)
+                if file is not None and not member.issparse():
+                    found[name] = (member.name, file.read(each_most_bytes + 1))
+    return found

@@ -1,0 +1,92 @@
+"""Append-only files of JSON lines: what was appended stays, whatever kills the process.
+
+The first line, the header, is written with the file. Each further line is on disk before
+``append`` returns. A process that is killed while it writes leaves half a line without an end:
+readers drop it, the next writer cuts it off. Knows nothing of what the lines mean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any, List
+
+from harness.base import files, reading
+from harness.base.errors import HarnessError
+
+
+def create(path: Path, header: Any) -> None:
+    """Write a new file with its header, whole or not at all."""
+    files.write_text(path, _line(header))
+
+
+def read(path: Path) -> List[Any]:
+    """Return the values of all finished lines; HarnessError names a line that is not JSON."""
+    data = reading.content(path, reading.MOST_RECORD_BYTES)
+    if data.count(b",") > reading.MOST_VALUES:
+        raise HarnessError(f"{path}: expected at most {reading.MOST_VALUES} values, found more")
+    values = []
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            values.append(reading.json_value(line))
+        except ValueError as error:
+            raise HarnessError(f"{path}: line {number}: not JSON: {error}") from error
+    if not values:
+        raise HarnessError(f"{path}: not a file of JSON lines: no line is finished")
+    return values
+
+
+class Appender:
+    """Appends lines to an existing file, as its only writer; use as a context manager.
+
+    Raises HarnessError while another process is one, and for a file that cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            # Unbuffered: one line is one write. Not waiting for the reader of a FIFO.
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        except OSError as error:
+            raise HarnessError(f"{path}: {error.strerror}") from error
+        try:
+            reading.check_regular(descriptor, path)
+        except HarnessError:
+            os.close(descriptor)
+            raise
+        self._file = io.FileIO(descriptor, "r+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise HarnessError(f"{path}: another process is writing it") from None
+        self._path = path
+        self._whole = False
+
+    def append(self, value: Any) -> None:
+        """Append one value as a line, and return when it is on disk; OSError names the file."""
+        if not self._whole:
+            # Not before there is something to write: who opened a foreign file leaves it alone.
+            self._file.truncate(self._path.read_bytes().rfind(b"\n") + 1)
+            self._file.seek(0, os.SEEK_END)
+            self._whole = True
+        data = memoryview(_line(value).encode("utf-8"))
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            files.name(error, self._path)
+            raise
+
+    def __enter__(self) -> Appender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n"

@@ -1,0 +1,105 @@
+"""Where the build puts things; nothing else spells these paths.
+
+Knows names only: never touches the file system, except to find the repository.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+CACHE_LIBRARY = "libmkldnn_opcache.so"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The paths of one work tree; ``root`` is absolute."""
+
+    root: Path
+
+    @property
+    def toolchain(self) -> Path:
+        """The pinned inputs of the build."""
+        return self.root / "configs" / "toolchain.toml"
+
+    @property
+    def pyproject(self) -> Path:
+        """The file that holds the project's version."""
+        return self.root / "pyproject.toml"
+
+    @property
+    def sources(self) -> Path:
+        """The C++ library's sources, with their own Makefile."""
+        return self.root / "patches" / "opcache"
+
+    @property
+    def package(self) -> Path:
+        """The Python package that goes into a patched MXNet, beside mxnet."""
+        return self.root / "patches" / "python" / "mkldnn_opcache"
+
+    @property
+    def faults(self) -> Path:
+        """The planted faults: their list, their patches and a Makefile."""
+        return self.root / "tests" / "faults"
+
+    @property
+    def cpp_tests(self) -> Path:
+        """The C++ tests, with their own Makefile."""
+        return self.root / "tests" / "cpp"
+
+    @property
+    def build(self) -> Path:
+        """Everything built, except the wheels."""
+        return self.root / "build"
+
+    @property
+    def lock(self) -> Path:
+        """The file that whoever builds in this work tree holds locked."""
+        return self.build / ".lock"
+
+    @property
+    def dist(self) -> Path:
+        """The patched, installable wheels."""
+        return self.root / "dist"
+
+    @property
+    def library(self) -> Path:
+        """The library for LD_PRELOAD, which needs no libmkldnn itself."""
+        return self.build / "lib" / CACHE_LIBRARY
+
+    @property
+    def microbench_sources(self) -> Path:
+        """The C++ micro-benchmark's sources, with their own Makefile."""
+        return self.root / "tools" / "microbench"
+
+    @property
+    def microbench(self) -> Path:
+        """The micro-benchmark, which runs on any host's MKL-DNN."""
+        return self.build / "microbench" / "microbench"
+
+    @property
+    def kill_at_sources(self) -> Path:
+        """The sources of what kills a process in the middle of writing, with their own Makefile."""
+        return self.root / "tools" / "kill_at"
+
+    @property
+    def kill_at(self) -> Path:
+        """What kills a process in the middle of writing, for LD_PRELOAD."""
+        return self.build / "kill_at" / "kill_at.so"
+
+    def stock(self, host: str) -> Path:
+        """The PYTHONPATH folder of the released MXNet ``host``."""
+        return self.build / f"{host}-stock"
+
+    def patched(self, host: str) -> Path:
+        """The PYTHONPATH folder of the patched MXNet ``host``."""
+        return self.build / f"{host}-opcache"
+
+    def headers(self, host: str) -> Path:
+        """The folder of MKL-DNN's C headers that the wheel of ``host`` ships."""
+        return self.stock(host) / "mxnet" / "include" / "mkldnn"
+
+
+def here() -> Layout:
+    """Return the layout of the work tree that this file is in."""
+    return Layout(Path(__file__).resolve().parent.parent.parent)

@@ -1,0 +1,34 @@
+"""Tables and intervals as Markdown; knows nothing of the values in them."""
+
+from __future__ import annotations
+
+import io
+from typing import List, Optional, Sequence, Tuple
+
+import rich.box
+import rich.console
+import rich.table
+
+
+def interval_text(interval: Optional[Tuple[float, float]], digits: int = 3) -> str:
+    """Return a ratio's interval; ~ marks one that includes 1."""
+    if interval is None:
+        return "-"
+    low, high = interval
+    return f"{low:.{digits}f} to {high:.{digits}f}{' ~' if low <= 1 <= high else ''}"
+
+
+def markdown(
+    titles: Sequence[str], text_columns: Sequence[str], cells: Sequence[Sequence[str]]
+) -> List[str]:
+    """Return a Markdown table's lines; ``cells`` are rows, the columns not of text align right."""
+    table = rich.table.Table(box=rich.box.MARKDOWN)
+    for title in titles:
+        table.add_column(title, justify="left" if title in text_columns else "right")
+    for row in cells:
+        table.add_row(*row)
+    # Never wrapped to a terminal's width: what is printed is what can be pasted.
+    console = rich.console.Console(file=io.StringIO(), width=1000, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return [line.rstrip() for line in capture.get().splitlines() if line.strip()]

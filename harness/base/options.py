@@ -1,0 +1,27 @@
+"""Values of command-line options: words and positive integers, each fault in one line."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from harness.base.errors import HarnessError
+
+
+def words(option: str, text: str) -> Tuple[str, ...]:
+    """Return the words of a comma-separated option, each of which may occur once."""
+    found = tuple(word.strip() for word in text.split(","))
+    if "" in found or len(set(found)) != len(found):
+        raise HarnessError(f"{option}: expected different words separated by commas: '{text}'")
+    return found
+
+
+def numbers(option: str, text: str) -> Tuple[int, ...]:
+    """Return the positive integers of a comma-separated option."""
+    return tuple(number(option, word) for word in words(option, text))
+
+
+def number(option: str, text: str) -> int:
+    """Return a positive integer option's value."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise HarnessError(f"{option}: expected a positive integer, found '{text}'")
+    return int(text)

@@ -1,0 +1,100 @@
+"""Statistics of interleaved samples: pure functions of numbers, drawn from SciPy.
+
+Samples are compared in pairs of the same round, because a machine's speed drifts over minutes
+by more than the effects that are looked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+import numpy
+import scipy.stats
+
+CONFIDENCE = 0.95
+# Samples that spread further are called unstable: the interquartile range by the median.
+UNSTABLE_RELATIVE_IQR = 0.10
+# The bootstrap knows no values but the sampled ones: of two pairs it makes no interval.
+FEWEST_PAIRS = 3
+# The range of n pairs holds the true median with probability 1 - 2 * 0.5**n, and a bootstrap
+# interval is never wider than the range: below 6 it cannot reach 95 %.
+ENOUGH_PAIRS = 6
+_RESAMPLES = 9999
+_SEED = 1
+
+Interval = Tuple[float, float]
+
+
+def ratios(baseline: Sequence[float], candidate: Sequence[float]) -> List[float]:
+    """Return candidate / baseline pair by pair; both have the same length and are positive."""
+    if len(baseline) != len(candidate):
+        raise ValueError(f"pairs: baseline={len(baseline)}, candidate={len(candidate)}")
+    return [new / old for old, new in zip(baseline, candidate)]
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of at least one value."""
+    return float(numpy.median(values))
+
+
+def median_interval(values: Sequence[float]) -> Optional[Interval]:
+    """Return the 95 % percentile-bootstrap interval of the median; None with too few values."""
+    if len(values) < FEWEST_PAIRS:
+        return None
+    return _bootstrap([numpy.asarray(values, dtype=float)], numpy.median)
+
+
+def relative_iqr(values: Sequence[float]) -> float:
+    """Return the interquartile range over the median: 0.1 means that half lie within 10 %."""
+    low, middle, high = numpy.percentile(values, (25, 50, 75))
+    return float((high - low) / middle)
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean of at least one positive value."""
+    return float(scipy.stats.gmean(values))
+
+
+def geometric_mean_interval(samples: Sequence[Sequence[float]]) -> Optional[Interval]:
+    """Return the 95 % interval of the geometric mean of the samples' medians.
+
+    Each sample, a network's ratios, is resampled for itself. None if one has too few values.
+    """
+    if not samples or min(len(values) for values in samples) < FEWEST_PAIRS:
+        return None
+
+    def statistic(*resampled: numpy.ndarray, axis: int) -> numpy.ndarray:
+        medians = [numpy.median(values, axis=axis) for values in resampled]
+        return numpy.exp(numpy.mean(numpy.log(medians), axis=0))
+
+    return _bootstrap([numpy.asarray(values, dtype=float) for values in samples], statistic)
+
+
+def ratio_of_medians_interval(
+    baseline: Sequence[float], candidate: Sequence[float]
+) -> Optional[Interval]:
+    """Return the 95 % interval of median(candidate) / median(baseline), samples of two runs.
+
+    Nothing pairs them, so each is resampled for itself. None with too few values.
+    """
+    if min(len(baseline), len(candidate)) < FEWEST_PAIRS:
+        return None
+
+    def statistic(old: numpy.ndarray, new: numpy.ndarray, axis: int) -> numpy.ndarray:
+        return numpy.median(new, axis=axis) / numpy.median(old, axis=axis)
+
+    return _bootstrap([numpy.asarray(baseline), numpy.asarray(candidate)], statistic)
+
+
+def _bootstrap(samples: Sequence[numpy.ndarray], statistic: Callable[..., Any]) -> Interval:
+    result = scipy.stats.bootstrap(
+        tuple(samples),
+        statistic,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        random_state=numpy.random.default_rng(_SEED),
+    )
+    interval = result.confidence_interval
+    return float(interval.low), float(interval.high)

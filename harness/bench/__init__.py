@@ -1,0 +1,1 @@
+"""The bench command: training throughput, unmodified MXNet against the cache."""

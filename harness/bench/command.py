@@ -1,0 +1,291 @@
+"""The bench command: stock against patched, in fresh processes, interleaved.
+
+What runs next is bench_plan's; each finished process is a line of the record on disk before the
+next one starts, so a killed run loses one process at most and goes on when it is asked for again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from tqdm import tqdm
+
+from harness.base import jsonl
+from harness.base.console import say, shown
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout, here
+from harness.base.options import number, numbers, words
+from harness.base.toml import load
+from harness.bench import plan as bench_plan
+from harness.bench import record as bench_record
+from harness.bench import rows as table
+from harness.bench import tables
+from harness.bench.config import BenchConfig, resolve, scopes_by_host
+from harness.bench.record import (
+    MEMORY,
+    PROFILE,
+    TRAIN,
+    BenchRecord,
+    Failure,
+    Finished,
+    SampleKey,
+    Series,
+    Settings,
+)
+from harness.bench.views import memory as memory_table
+from harness.bench.views import ratios as bench_summary
+from harness.build.toolchain import load_toolchain
+from harness.trials import record, variables
+from harness.trials.jobs import ProfileJob, TrainJob
+from harness.trials.launch import WorkerFailed, run_worker
+from harness.trials.proof import NotProven
+from harness.trials.variants import build_folder, library_versions, parse_variant
+
+# So that MXNet's profiler sees every operator, not groups of them.
+_PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
+# One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
+# weight depends on its address relative to the gradient's: docs/performance.md.
+_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
+# The library counts bytes under a bound only; this one is beyond every machine's memory.
+_COUNTING = {variables.MEMORY: "1024G"}
+
+_EXAMPLES = """examples:
+  python -m harness bench
+  python -m harness bench --models mobilenet-1.0 --image-size 64 --samples 10
+  python -m harness bench --hosts 1.3.1,1.4.1 --scopes stock,backward,convolution+pooling
+  python -m harness bench --scopes stock,preload:backward --out results/raw/preload.jsonl
+  python -m harness bench --config configs/bench-full.toml --out results/raw/bench-full.jsonl
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench``; lists are separated by commas."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    default = here().root / "configs" / "bench-quick.toml"
+    parser.add_argument("--config", type=Path, default=default, help="TOML file with defaults")
+    parser.add_argument("--models", help="networks, such as alexnet,resnet-50")
+    parser.add_argument("--batch-size", help="images per step; several are measured one by one")
+    parser.add_argument("--image-size", help="side in pixels, for every model")
+    parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
+    parser.add_argument(
+        "--scopes",
+        help="for every host: stock, stock-again (the noise), off, backward, all, operators joined "
+        "by +, or preload: before one of these",
+    )
+    parser.add_argument(
+        "--samples", help="processes that time steps per model, host and scope, whatever they take"
+    )
+    parser.add_argument("--series", help="run these series of the configuration only")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="record; an unfinished one of the same settings is continued (default: that of the "
+        "last unfinished run, or else a new results/raw/<configuration>-<time>.jsonl)",
+    )
+    parser.add_argument(
+        "--tables", type=Path, help="folder to write the tables to (default: beside the record)"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run what the record lacks, print and write the tables; return 0, or 1 if a result is missing.
+
+    What did not fit into memory is a row of the tables, and no fault.
+    """
+    layout = here()
+    config = _configured(args)
+    image_size = None if args.image_size is None else number("--image-size", args.image_size)
+    settings = resolve(config, load_toolchain(layout.toolchain), image_size)
+    run = _new_run(layout, settings, args.config.stem)
+    path = args.out or _unfinished(layout, run, args.config.stem)
+    path = path or _raw(layout) / f"{run.run_id}.jsonl"
+    if not path.exists():
+        bench_record.create(run, path)
+    with jsonl.Appender(path) as file:
+        recorded = bench_record.load(path)
+        record.check_compatible(recorded, run)
+        if recorded.finished:
+            say(f"continuing {shown(path, layout.root)}, {len(recorded.finished)} processes in it")
+        try:
+            run = _take(layout, recorded, file, config.timeout_s)
+        except BaseException:
+            say(
+                f"what was measured is in {shown(path, layout.root)}: the same command goes on, "
+                f"and `python -m harness tables {shown(path, layout.root)}` shows what is there"
+            )
+            raise
+    folder = args.tables or tables.beside(path)
+    tables.write(run, folder)
+    if table.cells(run):
+        print(table.render(run))
+        print(bench_summary.render(run))
+    if run.memories:
+        print(memory_table.render(run))
+    for line in table.warnings(run):
+        say(f"warning: {line}")
+    print(f"record: {shown(path, layout.root)}, tables: {shown(folder, layout.root)}")
+    # Who died, and gave a result when tried again, is in the warnings.
+    found = {each.key for each in run.finished if not isinstance(each, Failure)}
+    lost = [each for each in run.failures if each.reason != "memory" and each.key not in found]
+    return 1 if lost else 0
+
+
+def _raw(layout: Layout) -> Path:
+    return layout.root / "results" / "raw"
+
+
+def _unfinished(layout: Layout, run: BenchRecord, stem: str) -> Optional[Path]:
+    """Return the newest record of a run without --out that can go on as ``run``."""
+    for path in sorted(_raw(layout).glob(f"{stem}-*.jsonl"), reverse=True):
+        with contextlib.suppress(HarnessError):
+            recorded = bench_record.load(path)
+            record.check_compatible(recorded, run)
+            if bench_plan.todo(recorded.settings, recorded.finished):
+                return path
+    return None
+
+
+def _configured(args: argparse.Namespace) -> BenchConfig:
+    """Return the file's values with the command line's in their place, in every series."""
+    config = load(args.config, BenchConfig)
+    asked: Dict[str, Any] = {}
+    series = list(config.series)
+    if args.series is not None:
+        names = words("--series", args.series)
+        known = ", ".join(each.name for each in series)
+        for name in names:
+            if name not in [each.name for each in series]:
+                raise HarnessError(f"--series: expected some of {known}, found '{name}'")
+        series = [each for each in series if each.name in names]
+    if args.models is not None:
+        asked["models"] = words("--models", args.models)
+    if args.batch_size is not None:
+        asked["batch_sizes"] = numbers("--batch-size", args.batch_size)
+    hosts = None if args.hosts is None else words("--hosts", args.hosts)
+    scopes = None if args.scopes is None else words("--scopes", args.scopes)
+    for at, each in enumerate(series):
+        own = dict(asked)
+        if hosts is not None or scopes is not None:
+            own["scopes"] = scopes_by_host(each.scopes or config.scopes, hosts, scopes)
+        if args.samples is not None and each.job == TRAIN:
+            own["rounds_min"] = own["rounds_max"] = number("--samples", args.samples)
+        series[at] = each.model_copy(update=own)
+    return config.model_copy(update={"series": tuple(series)})
+
+
+def _new_run(layout: Layout, settings: Settings, stem: str) -> BenchRecord:
+    versions: Dict[str, str] = {}
+    for host, word in dict.fromkeys(run for series in settings.series for run in series.runs):
+        variant = parse_variant(word)
+        folder = build_folder(layout, host, variant)
+        _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
+        # The library's own hash: a run must not go on with another build of it.
+        versions.update(library_versions(layout, host, variant))
+    return BenchRecord(
+        **record.opening(bench_record.KIND, bench_record.SCHEMA_VERSION, stem, layout, versions),
+        settings=settings,
+    )
+
+
+def _forget_cached_pages(path: Path) -> None:
+    """Have a library read from disk again, so that all builds are resident alike.
+
+    Linux maps more at once of a file that it has cached since it was written: of a fresh
+    libmxnet.so, 40 MiB more count as resident than of one that was read from disk.
+    """
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: float) -> BenchRecord:
+    finished = list(run.finished)
+    with tqdm(initial=len(finished), unit="process", dynamic_ncols=True) as progress:
+        while True:
+            # Again each time: what has been measured decides how many rounds there are.
+            left = bench_plan.todo(run.settings, finished)
+            progress.total = len(finished) + len(left)
+            if not left:
+                progress.refresh()
+                return run.model_copy(update={"finished": finished})
+            key = left[0]
+            seconds = bench_plan.remaining_s(run.settings, finished)
+            progress.set_postfix_str(_left(seconds), refresh=False)
+            progress.set_description(
+                f"{key.series}: {key.case.model} batch {key.case.batch_size} {key.host} "
+                f"{key.variant}"
+            )
+            finished.append(_process(layout, run.settings, key, timeout_s))
+            file.append(finished[-1].model_dump())
+            progress.update()
+
+
+def _left(seconds: Optional[float]) -> str:
+    if seconds is None:
+        return "time left not known yet"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"about {hours} h {minutes} min left" if hours else f"about {minutes} min left"
+
+
+def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: float) -> Finished:
+    """Run one process; a failure is a result too."""
+    started = record.now()
+    begin = time.monotonic()
+    series = settings.find(key.series)
+    common = {**key._asdict(), "started_utc": record.utc(started)}
+    failure: Dict[str, Any] = {}
+    try:
+        result = _run(layout, settings, series, key, timeout_s)
+    except WorkerFailed as error:
+        reason = "memory" if error.out_of_memory else "died"
+        failure = {"reason": reason, "detail": _in_short(error, layout)}
+        say(str(error) if reason == "died" else failure["detail"])
+    except NotProven as error:
+        failure = {"reason": "not proven", "detail": str(error)}
+        say(str(error))
+    common["elapsed_s"] = round(time.monotonic() - begin, 3)
+    if failure:
+        return Failure.model_validate({**common, **failure})
+    return bench_record.TYPES[series.job].model_validate({**common, **result})
+
+
+def _run(
+    layout: Layout, settings: Settings, series: Series, key: SampleKey, timeout_s: float
+) -> Dict[str, Any]:
+    kind = ProfileJob if series.job == PROFILE else TrainJob
+    job = kind(
+        **key.case.model_dump(),
+        seed=settings.seed,
+        warm_up_steps_min=series.warm_up_steps_min,
+        warm_up_steps_max=series.warm_up_steps_max,
+        timed_steps_min=series.timed_steps_min,
+        timed_steps_max=series.timed_steps_max,
+        steps_budget_s=series.steps_budget_s,
+        memory_limit_gib=settings.memory_limit_gib,
+        learning_rate=settings.learning_rate,
+        momentum=settings.momentum,
+    )
+    overrides = {
+        **(_PROFILING if series.job == PROFILE else {}),
+        **(_HEAP if series.allocator == "heap" else {}),
+        **(_COUNTING if series.job == MEMORY else {}),
+    }
+    variant = parse_variant(key.variant)
+    result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)
+    if result["cpus"] != settings.cpus:
+        raise NotProven(f"expected to run on CPUs {settings.cpus}, found {result['cpus']}")
+    return result
+
+
+def _in_short(error: WorkerFailed, layout: Layout) -> str:
+    """Return how a process ended, in a line without this machine's folders: it is published."""
+    how = str(error).splitlines()[0].replace("; its last lines:", "")
+    said = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+    told = [line for line in said if "rror" in line or "bad_alloc" in line] or said
+    return ": ".join([how, *told[-1:]]).replace(f"{layout.root}/", "")[:300]

@@ -1,0 +1,124 @@
+"""The compare command: two records of the same benchmark, variant by variant.
+
+For what changed between two builds of the library or two states of a machine. Runs of different
+machines or with different settings are refused with both sides shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from harness.base import statistics
+from harness.base.errors import HarnessError
+from harness.base.markdown import interval_text, markdown
+from harness.bench.record import BenchRecord, load
+from harness.bench.rows import Row, rows
+from harness.trials.record import Case, check_compatible
+
+_EXAMPLES = """examples:
+  python -m harness compare results/raw/before.jsonl results/raw/after.jsonl
+"""
+
+LEGEND = (
+    "B / A: medians of images per second, with a 95 % bootstrap interval; the two runs were not",
+    "interleaved, so a machine that was busier shows here too; ~: the interval includes 1",
+    "to stock A, B: each run's own ratio to its own stock, which a busier machine changes less",
+)
+
+
+class Change(NamedTuple):
+    """One variant of one case in two runs: images per second of B over A."""
+
+    first: Row
+    second: Row
+    ratio: float
+    interval: Optional[statistics.Interval]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``compare``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    parser.add_argument("first", metavar="A", type=Path, help="record of a benchmark")
+    parser.add_argument("second", metavar="B", type=Path, help="record of the same, measured later")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the comparison and return 0."""
+    first, second = load(args.first), load(args.second)
+    print(render(first, second))
+    return 0
+
+
+def changes(first: BenchRecord, second: BenchRecord) -> List[Change]:
+    """Return what both runs have sampled; HarnessError when they may not be compared."""
+    # Versions may differ: that is what runs are compared for.
+    check_compatible(first, second, ("machine", "settings"), ("A", "B"))
+    speeds = [_speeds(first), _speeds(second)]
+    later = {_key(row): row for row in rows(second)}
+    found = []
+    for row in rows(first):
+        if _key(row) in later:
+            old, new = (each[_key(row)] for each in speeds)
+            ratio = statistics.median(new) / statistics.median(old)
+            interval = statistics.ratio_of_medians_interval(old, new)
+            found.append(Change(row, later[_key(row)], ratio, interval))
+    if not found:
+        raise HarnessError("the two records have no variant in common that both have sampled")
+    return found
+
+
+_Key = Tuple[str, Case, str, str]
+
+
+def _key(row: Row) -> _Key:
+    return row.series.name, row.case, row.host, row.variant
+
+
+def _speeds(run: BenchRecord) -> Dict[_Key, List[float]]:
+    found: Dict[_Key, List[float]] = {}
+    for sample in run.samples:
+        found.setdefault(sample.key[:4], []).append(sample.images_per_second)
+    return found
+
+
+def render(first: BenchRecord, second: BenchRecord) -> str:
+    """Return what differs between the runs' versions, and the table, as Markdown."""
+    names = sorted({*first.versions, *second.versions})
+    lines = [
+        f"{name}: A={first.versions.get(name)}, B={second.versions.get(name)}"
+        for name in names
+        if first.versions.get(name) != second.versions.get(name)
+    ]
+    titles = ["model", "batch", "threads", "MXNet", "variant", "A img/s", "B img/s"]
+    titles += ["B / A", "95 % interval", "n A", "n B", "to stock A", "to stock B"]
+    cells = [_line(change) for change in changes(first, second)]
+    shown = markdown(titles, ("model", "MXNet", "variant"), cells)
+    return "\n".join([*lines, *([""] if lines else []), *shown, "", *LEGEND])
+
+
+def _line(change: Change) -> List[str]:
+    old, new = change.first, change.second
+    return [
+        old.case.model,
+        str(old.case.batch_size),
+        str(old.series.threads.omp_num_threads),
+        old.host,
+        old.variant,
+        f"{old.images_per_second:.2f}",
+        f"{new.images_per_second:.2f}",
+        f"{change.ratio:.3f}x",
+        interval_text(change.interval),
+        str(old.samples),
+        str(new.samples),
+        _to_stock(old),
+        _to_stock(new),
+    ]
+
+
+def _to_stock(row: Row) -> str:
+    if row.ratio is None:
+        return "-"
+    return f"{row.ratio:.3f}x ({interval_text(row.interval)})"

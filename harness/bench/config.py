@@ -1,0 +1,160 @@
+"""What a benchmark runs: a TOML file's values, with the command line's in their place.
+
+Every name is checked here, before the first process starts. Knows nothing of how it is run.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Optional, Tuple
+
+import pydantic
+from typing_extensions import Annotated, Literal
+
+from harness.base.errors import HarnessError
+from harness.base.machine import describe, physical_cores
+from harness.bench.record import Series, Settings
+from harness.build.toolchain import Toolchain
+from harness.trials.networks import check_image_size, find_network
+from harness.trials.record import Case, Threads
+from harness.trials.variants import parse_variant
+
+_Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
+_NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
+
+
+class SeriesConfig(pydantic.BaseModel):
+    """One ``[[series]]`` table: processes of one kind; what is left out is the file's own value.
+
+    ``batch_sizes`` are in the order of work: all networks with the first, then with the next.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    job: Literal["train", "profile", "memory"] = "train"
+    batch_sizes: Tuple[_Positive, ...] = pydantic.Field(min_length=1)
+    models: Optional[Tuple[str, ...]] = None
+    scopes: Optional[Dict[str, Tuple[str, ...]]] = None
+    omp_num_threads: Optional[_Positive] = None
+    allocator: Optional[Literal["default", "heap"]] = None
+    rounds_min: Optional[_Positive] = None
+    rounds_max: Optional[_Positive] = None
+    case_budget_s: Optional[float] = pydantic.Field(default=None, ge=0)
+    warm_up_steps_min: Optional[_NotNegative] = None
+    warm_up_steps_max: Optional[_Positive] = None
+    timed_steps_min: Optional[_Positive] = None
+    timed_steps_max: Optional[_Positive] = None
+    steps_budget_s: Optional[float] = pydantic.Field(default=None, ge=0)
+
+
+class BenchConfig(pydantic.BaseModel):
+    """A benchmark's configuration file; the series are in the order of work.
+
+    ``scopes`` names the variants by host; an image size left out is that of the network's paper.
+    The rounds of a case and the timed steps of a process are as many as fit into their budgets
+    (bench_record.Series). ``memory_limit_gib`` left out is nine tenths of the machine's memory.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    models: Tuple[str, ...] = pydantic.Field(min_length=1)
+    scopes: Dict[str, Tuple[str, ...]] = pydantic.Field(min_length=1)
+    image_sizes: Dict[str, _Positive] = {}
+    rounds_min: _Positive
+    rounds_max: _Positive
+    case_budget_s: float = pydantic.Field(default=0, ge=0)
+    warm_up_steps_min: _NotNegative
+    warm_up_steps_max: _Positive
+    timed_steps_min: _Positive
+    timed_steps_max: _Positive
+    steps_budget_s: float = pydantic.Field(default=0, ge=0)
+    series: Tuple[SeriesConfig, ...] = pydantic.Field(min_length=1)
+    seed: int
+    learning_rate: pydantic.FiniteFloat
+    momentum: pydantic.FiniteFloat
+    timeout_s: float = pydantic.Field(gt=0, le=86400)
+    memory_limit_gib: Optional[float] = pydantic.Field(default=None, gt=0)
+    omp_num_threads: Optional[_Positive] = None
+    kmp_affinity: Optional[str] = None
+    kmp_blocktime: Optional[str] = None
+    allocator: Literal["default", "heap"] = "default"
+
+
+def scopes_by_host(
+    configured: Dict[str, Tuple[str, ...]],
+    hosts: Optional[Tuple[str, ...]],
+    scopes: Optional[Tuple[str, ...]],
+) -> Dict[str, Tuple[str, ...]]:
+    """Return what to run on each host: the options where given, else what is configured.
+
+    A host that no configuration mentions gets the first configured host's scopes.
+    """
+    first = next(iter(configured.values()), ())
+    return {
+        host: scopes if scopes is not None else configured.get(host, first)
+        for host in (hosts if hosts is not None else configured)
+    }
+
+
+def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]) -> Settings:
+    """Return the settings of a run; HarnessError names a word that is not known and the allowed.
+
+    ``image_size`` in pixels, when given, holds for every model.
+    """
+    for model in config.image_sizes:
+        find_network(model)
+    names = [series.name for series in config.series]
+    if len(set(names)) != len(names):
+        raise HarnessError(f"series: expected different names, found {', '.join(names)}")
+    # Nine tenths: other processes and the system live in the rest.
+    memory_limit_gib = config.memory_limit_gib or 0.9 * describe().memory_gib
+    return Settings(
+        series=[_series(config, series, toolchain, image_size) for series in config.series],
+        cpus=sorted(os.sched_getaffinity(0)),
+        memory_limit_gib=memory_limit_gib,
+        seed=config.seed,
+        learning_rate=config.learning_rate,
+        momentum=config.momentum,
+    )
+
+
+def _series(
+    config: BenchConfig, series: SeriesConfig, toolchain: Toolchain, image_size: Optional[int]
+) -> Series:
+    # What the series leaves out is the file's.
+    found: Dict[str, Any] = {
+        name: getattr(config, name) if value is None else value
+        for name, value in series.model_dump().items()
+        if name in BenchConfig.model_fields or value is not None
+    }
+    for name, more in (("rounds", 0), ("timed_steps", 0), ("warm_up_steps", 1)):
+        low, high = found[f"{name}_min"], found[f"{name}_max"]
+        if high < low + more:
+            raise HarnessError(
+                f"series {series.name}: {name}_max: expected {low + more} or more, found {high}"
+            )
+    for host, scopes in found["scopes"].items():
+        toolchain.host(host)
+        for scope in scopes:
+            parse_variant(scope)
+    threads = Threads(
+        omp_num_threads=found.pop("omp_num_threads") or physical_cores(),
+        kmp_affinity=config.kmp_affinity,
+        kmp_blocktime=config.kmp_blocktime,
+    )
+    cases = [
+        _case(config, model, batch_size, image_size)
+        for batch_size in found.pop("batch_sizes")
+        for model in found["models"]
+    ]
+    del found["models"]
+    variants = {host: list(scopes) for host, scopes in found.pop("scopes").items()}
+    return Series(**found, cases=cases, variants=variants, threads=threads)
+
+
+def _case(config: BenchConfig, model: str, batch_size: int, image_size: Optional[int]) -> Case:
+    network = find_network(model)
+    side = image_size or config.image_sizes.get(model, network.image_size)
+    check_image_size(network, side)
+    return Case(model=model, batch_size=batch_size, image_size=side)

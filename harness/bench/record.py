@@ -1,0 +1,274 @@
+"""The record of a benchmark run: what was asked for, and every raw measurement, one line each.
+
+A record is a file of JSON lines (harness/base/jsonl.py). The header holds the machine, the versions
+and the settings; each further line is one finished process: ``train``, ``profile``, ``memory``
+or ``failure``. A record that is foreign, or not whole except for its end, is refused in one line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, Union
+
+import pydantic
+from typing_extensions import Annotated, Literal
+
+from harness.base import jsonl
+from harness.base.errors import HarnessError
+from harness.trials.record import (
+    Case,
+    Library,
+    RecordModel,
+    RunRecord,
+    Threads,
+    check_kind,
+    first_fault,
+)
+
+KIND = "opcache-bench"
+SCHEMA_VERSION = 2
+TRAIN, PROFILE, MEMORY = "train", "profile", "memory"
+
+_Positive = Annotated[int, pydantic.Field(gt=0)]
+
+
+class SampleKey(NamedTuple):
+    """What makes a process one of its kind within a run."""
+
+    series: str
+    case: Case
+    host: str
+    variant: str
+    round: int
+
+
+class Series(RecordModel):
+    """Processes of one kind: every variant of every case once per round.
+
+    ``job`` is ``train`` (times whole steps), ``profile`` (times each operator) or ``memory`` (has
+    the cache count its bytes, which costs time: its steps are not compared). The time of a process
+    is bounded: after the warm-up it times as many steps as fit into ``steps_budget_s``, within the
+    two limits. So is the time of a case: after the first round it gets as many rounds as fit into
+    ``case_budget_s``, within the two limits.
+
+    ``allocator`` is where glibc puts large blocks: ``default`` is mappings of their own, whose
+    addresses differ from process to process, ``heap`` is one block after the other.
+    """
+
+    name: str = pydantic.Field(min_length=1)
+    job: Literal["train", "profile", "memory"]
+    cases: List[Case] = pydantic.Field(min_length=1)
+    variants: Dict[str, Annotated[List[str], pydantic.Field(min_length=1)]] = pydantic.Field(
+        min_length=1, description="by host"
+    )
+    threads: Threads
+    allocator: Literal["default", "heap"] = "default"
+    rounds_min: _Positive
+    rounds_max: _Positive
+    case_budget_s: float = pydantic.Field(ge=0)
+    warm_up_steps_min: Annotated[int, pydantic.Field(ge=0)]
+    warm_up_steps_max: _Positive
+    timed_steps_min: _Positive
+    timed_steps_max: _Positive
+    steps_budget_s: float = pydantic.Field(ge=0)
+
+    @property
+    def runs(self) -> List[Tuple[str, str]]:
+        """Every host with each of its variants."""
+        return [(host, word) for host, words in self.variants.items() for word in words]
+
+
+class Settings(RecordModel):
+    """What a run was asked to measure; results of equal settings may be mixed.
+
+    ``cpus`` are those that every process may run on. A process that asks for more address space
+    than ``memory_limit_gib`` does not fit.
+    """
+
+    series: List[Series] = pydantic.Field(min_length=1)
+    cpus: List[int] = pydantic.Field(min_length=1)
+    memory_limit_gib: float = pydantic.Field(gt=0)
+    seed: int
+    learning_rate: pydantic.FiniteFloat
+    momentum: pydantic.FiniteFloat
+
+    def find(self, name: str) -> Series:
+        """Return the series called ``name``, which there must be."""
+        return next(series for series in self.series if series.name == name)
+
+
+class _Process(RecordModel):
+    series: str
+    case: Case
+    host: str
+    variant: str
+    round: int = pydantic.Field(ge=0)
+    started_utc: str
+    elapsed_s: float = pydantic.Field(ge=0, description="of the whole process")
+
+    @property
+    def key(self) -> SampleKey:
+        """What makes this process one of its kind within a run."""
+        return SampleKey(self.series, self.case, self.host, self.variant, self.round)
+
+
+class Failure(_Process):
+    """A process that gave no result: it did not fit into memory, it died, or it ran on
+    something else than it was asked to.
+    """
+
+    type: Literal["failure"] = "failure"
+    reason: Literal["memory", "died", "not proven"]
+    detail: str
+
+
+class _Sample(_Process):
+    """What all results hold: the steps' wall times, and the evidence of what they ran on.
+
+    ``stats`` are the cache library's counters over the timed steps, None without the library.
+    ``still_missing`` tells that the cache created something in them; None where no cache was at
+    work.
+    """
+
+    warm_up_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    step_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    still_missing: Optional[bool]
+    finite: bool
+    peak_resident_bytes: int = pydantic.Field(gt=0)
+    cpus: List[int]
+    environment: Dict[str, str]
+    versions: Dict[str, str]
+    libraries: List[Library]
+    stats: Optional[Dict[str, Any]]
+
+    @property
+    def step_mean_ns(self) -> float:
+        """The mean step, slow ones included."""
+        return sum(self.step_ns) / len(self.step_ns)
+
+    def per_step_ns(self, part: str) -> Optional[float]:
+        """Return a time among the counters' totals, such as ``create_ns``, for one step.
+
+        None without the library.
+        """
+        return None if self.stats is None else self.stats["totals"][part] / len(self.step_ns)
+
+
+class TrainSample(_Sample):
+    """One process that timed whole training steps."""
+
+    type: Literal["train"] = "train"
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput over all timed steps, slow ones included."""
+        return self.case.batch_size * 1e9 / self.step_mean_ns
+
+
+class OperatorTime(RecordModel):
+    """How often MXNet's profiler saw an operator in the profiled steps, and for how long."""
+
+    calls: int = pydantic.Field(ge=0)
+    total_ms: float = pydantic.Field(ge=0)
+
+
+class ProfileSample(_Sample):
+    """One process under MXNet's profiler: ``operators`` by name, over all of ``step_ns``."""
+
+    type: Literal["profile"] = "profile"
+    operators: Dict[str, OperatorTime]
+
+    def operator_ms(self) -> Dict[str, float]:
+        """Return the milliseconds of each operator in one step."""
+        steps = len(self.step_ns)
+        return {name: time.total_ms / steps for name, time in self.operators.items()}
+
+
+class MemorySample(_Sample):
+    """One process whose cache counted its bytes, under a bound that none reaches."""
+
+    type: Literal["memory"] = "memory"
+
+    @property
+    def kept_bytes(self) -> Optional[int]:
+        """What the cache kept at the end, descriptors included; None where it counted nothing."""
+        counted = (self.stats or {}).get("memory")
+        return counted["idle_bytes"] + counted["descriptor_bytes"] if counted else None
+
+
+Finished = Union[TrainSample, ProfileSample, MemorySample, Failure]
+_Sampled = TypeVar("_Sampled", TrainSample, ProfileSample, MemorySample, Failure)
+TYPES: Dict[str, Type[Any]] = {
+    TRAIN: TrainSample,
+    PROFILE: ProfileSample,
+    MEMORY: MemorySample,
+    "failure": Failure,
+}
+
+
+class BenchRecord(RunRecord):
+    """A run, finished or not; ``finished`` are its processes in the order they were run in."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    settings: Settings
+    finished: List[Finished] = []
+
+    @property
+    def samples(self) -> List[TrainSample]:
+        """The processes that timed whole steps."""
+        return self._of(TrainSample)
+
+    @property
+    def profiles(self) -> List[ProfileSample]:
+        """The processes that timed operators."""
+        return self._of(ProfileSample)
+
+    @property
+    def memories(self) -> List[MemorySample]:
+        """The processes whose cache counted its bytes."""
+        return self._of(MemorySample)
+
+    @property
+    def failures(self) -> List[Failure]:
+        """The processes that gave no result."""
+        return self._of(Failure)
+
+    def _of(self, type_: Type[_Sampled]) -> List[_Sampled]:
+        return [each for each in self.finished if isinstance(each, type_)]
+
+
+def create(run: BenchRecord, path: Path) -> None:
+    """Write a new record: the header, and what the run already has."""
+    jsonl.create(path, run.model_dump(exclude={"finished"}))
+    if run.finished:
+        with jsonl.Appender(path) as file:
+            for each in run.finished:
+                file.append(each.model_dump())
+
+
+def load(path: Path) -> BenchRecord:
+    """Read a record; HarnessError says in one line why a file is refused."""
+    header, *lines = jsonl.read(path)
+    check_kind(header, KIND, SCHEMA_VERSION, path)
+    finished = []
+    for number, line in enumerate(lines, start=2):
+        type_ = TYPES.get(str(line.get("type"))) if isinstance(line, dict) else None
+        if type_ is None:
+            raise HarnessError(f"{path}: line {number}: expected a type of {', '.join(TYPES)}")
+        try:
+            finished.append(type_.model_validate(line))
+        except pydantic.ValidationError as error:
+            raise HarnessError(f"{path}: line {number}: {first_fault(error)}") from error
+    try:
+        run = BenchRecord.model_validate({**header, "finished": finished})
+    except pydantic.ValidationError as error:
+        raise HarnessError(f"{path}: line 1: {first_fault(error)}") from error
+    known = [series.name for series in run.settings.series]
+    for number, each in enumerate(run.finished, start=2):
+        if each.series not in known:
+            raise HarnessError(
+                f"{path}: line {number}: series: expected one of {', '.join(known)}, "
+                f"found {each.series!r:.60}"
+            )
+    return run

@@ -1,0 +1,1 @@
+"""A benchmark record seen as ratios, memory or time per operator."""

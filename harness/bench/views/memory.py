@@ -1,0 +1,133 @@
+"""How much memory each variant takes, and the cache's own share of it.
+
+Pure: a record in, text out. The peak resident set is the process's own. The share of the cache is
+the difference to stock's, and what the library counts in processes of their own (job ``memory``).
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Optional, Union
+
+from harness.base import statistics
+from harness.base.markdown import markdown
+from harness.bench.record import BenchRecord, MemorySample, Series
+from harness.bench.rows import Row, rows
+from harness.trials.record import Case
+from harness.trials.variants import STOCK
+
+LEGEND = (
+    "peak: largest resident set of the process, median; above stock: difference to stock's,",
+    "including the allocator's noise; cached: idle primitives, memory objects and descriptors at",
+    "the end, as the library counts them in a process of its own",
+)
+
+
+class MemoryRow(NamedTuple):
+    """Bytes, medians over processes; None where stock is missing or the library does not count."""
+
+    case: Case
+    omp_num_threads: int
+    host: str
+    variant: str
+    peak_bytes: int
+    above_stock_bytes: Optional[int]
+    kept_bytes: Optional[int]
+
+
+def memory(record: BenchRecord) -> List[MemoryRow]:
+    """Return a row for everything that was sampled, in the order of the settings.
+
+    Peaks are those of the processes that timed steps. What only the counting ones ran has theirs.
+    """
+    kept: Dict[_Cell, List[float]] = {}
+    peaks: Dict[str, Dict[_Cell, float]] = {}
+    for row in rows(record):
+        peaks.setdefault(row.series.name, {})[_cell(row.series, row)] = row.peak_resident_bytes
+    timed = {cell for cells in peaks.values() for cell in cells}
+    counting: Dict[str, Dict[_Cell, List[float]]] = {}
+    for sample in record.memories:
+        cell = _cell(record.settings.find(sample.series), sample)
+        if sample.kept_bytes is not None:
+            kept.setdefault(cell, []).append(sample.kept_bytes)
+        if cell not in timed:
+            own = counting.setdefault(sample.series, {})
+            own.setdefault(cell, []).append(sample.peak_resident_bytes)
+    for name, own in counting.items():
+        series = record.settings.find(name)
+        cells = [
+            _Cell(case, series.threads.omp_num_threads, host, variant)
+            for case in series.cases
+            for host, variant in series.runs
+        ]
+        peaks[name] = {cell: statistics.median(own[cell]) for cell in cells if cell in own}
+    result = []
+    for measured in peaks.values():
+        for cell, peak_bytes in measured.items():
+            baseline = measured.get(cell._replace(variant=STOCK))
+            above = None if baseline is None or cell.variant == STOCK else peak_bytes - baseline
+            result.append(
+                MemoryRow(
+                    *cell,
+                    peak_bytes=int(peak_bytes),
+                    above_stock_bytes=None if above is None else int(above),
+                    kept_bytes=int(statistics.median(kept[cell])) if cell in kept else None,
+                )
+            )
+    return result
+
+
+class _Cell(NamedTuple):
+    case: Case
+    omp_num_threads: int
+    host: str
+    variant: str
+
+
+def _cell(series: Series, measured: Union[Row, MemorySample]) -> _Cell:
+    threads = series.threads.omp_num_threads
+    return _Cell(measured.case, threads, measured.host, measured.variant)
+
+
+def render(record: BenchRecord) -> str:
+    """Return the table as Markdown, with its legend below."""
+    titles = [
+        "model",
+        "batch",
+        "threads",
+        "MXNet",
+        "variant",
+        "peak MiB",
+        "above stock",
+        "cached MiB",
+    ]
+    cells = [
+        [
+            row.case.model,
+            str(row.case.batch_size),
+            str(row.omp_num_threads),
+            row.host,
+            row.variant,
+            f"{row.peak_bytes / 2**20:.0f}",
+            _above(row),
+            "-" if row.kept_bytes is None else f"{row.kept_bytes / 2**20:.1f}",
+        ]
+        for row in memory(record)
+    ]
+    return "\n".join([*markdown(titles, ("model", "MXNet", "variant"), cells), "", *LEGEND]) + "\n"
+
+
+def spread(record: BenchRecord) -> List[str]:
+    """Return a line per batch size, release and variant: the cache's share, over the networks."""
+    found: Dict[str, List[float]] = {}
+    for row in memory(record):
+        if row.kept_bytes is not None:
+            title = f"batch {row.case.batch_size}, MXNet {row.host}, `{row.variant}`"
+            found.setdefault(title, []).append(row.kept_bytes / 2**20)
+    return [f"- {title}: {min(mib):.1f} to {max(mib):.1f} MiB" for title, mib in found.items()]
+
+
+def _above(row: MemoryRow) -> str:
+    if row.above_stock_bytes is None:
+        return "-"
+    share = row.above_stock_bytes / (row.peak_bytes - row.above_stock_bytes)
+    return f"{row.above_stock_bytes / 2**20:+.0f} MiB ({share:+.1%})"

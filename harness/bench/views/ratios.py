@@ -1,0 +1,164 @@
+"""The ratios of all networks side by side, with their geometric mean: the table for a glance.
+
+Pure: a record in, rows and text out. Every number is table.py's own or the geometric mean of such;
+the published ratios of PR #11301 stand beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+from harness.base import statistics
+from harness.base.markdown import interval_text, markdown
+from harness.bench import pr11301
+from harness.bench.record import BenchRecord, Failure
+from harness.bench.rows import NO_RESULT, Row, cells
+from harness.trials.variants import STOCK, STOCK_AGAIN
+
+Cell = Union[Row, Failure]
+REFERENCE = "PR #11301"
+# The scope that repeats PR #11301, and the release that lacks it.
+_REFERENCE_RUN = ("1.3.1", "backward")
+
+
+class Mean(NamedTuple):
+    """A geometric mean of ratios over networks; ``interval`` is None with too few samples."""
+
+    host: str
+    variant: str
+    ratio: float
+    interval: Optional[statistics.Interval]
+    networks: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """What may stand in one table: one batch size and number of threads, with stock.
+
+    ``cells`` are by network and by (host, variant), in the order of the settings.
+    """
+
+    batch_size: int
+    omp_num_threads: int
+    cells: Dict[str, Dict[Tuple[str, str], Cell]]
+
+    @property
+    def title(self) -> str:
+        """What all cells have in common."""
+        threads = f"{self.omp_num_threads} thread{'s' if self.omp_num_threads > 1 else ''}"
+        return f"Batch size {self.batch_size}, {threads}"
+
+    @property
+    def runs(self) -> List[Tuple[str, str]]:
+        """Every (host, variant) that was tried on a network."""
+        return list(dict.fromkeys(run for by_run in self.cells.values() for run in by_run))
+
+    def rows(self, run: Tuple[str, str]) -> List[Row]:
+        """Return the networks' rows of a run that have a ratio to stock."""
+        found = [by_run.get(run) for by_run in self.cells.values()]
+        return [row for row in found if isinstance(row, Row) and row.ratio is not None]
+
+    def means(self) -> List[Mean]:
+        """Return the geometric mean of each variant's ratios, over the networks that have one."""
+        means = []
+        for run in self.runs:
+            rows = self.rows(run)
+            if rows:
+                ratio = statistics.geometric_mean([statistics.median(row.ratios) for row in rows])
+                interval = statistics.geometric_mean_interval([row.ratios for row in rows])
+                means.append(Mean(*run, ratio, interval, len(rows)))
+        return means
+
+
+def groups(record: BenchRecord) -> List[Group]:
+    """Return the tables of a record, in the order of work; series without stock make none."""
+    found: Dict[Tuple[int, int], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
+    for cell in cells(record):
+        series = cell.series if isinstance(cell, Row) else record.settings.find(cell.series)
+        if STOCK not in series.variants[cell.host]:
+            continue
+        key = (cell.case.batch_size, series.threads.omp_num_threads)
+        by_run = found.setdefault(key, {}).setdefault(cell.case.model, {})
+        by_run.setdefault((cell.host, cell.variant), cell)
+    return [Group(*key, by_model) for key, by_model in found.items()]
+
+
+def render(record: BenchRecord) -> str:
+    """Return a table of ratios for each batch size as Markdown, with the legend below."""
+    lines: List[str] = []
+    for group in groups(record):
+        lines += [f"**{group.title}**", "", *table(group), ""]
+    return "\n".join([*lines, *_legend(record)]) + "\n"
+
+
+def table(group: Group) -> List[str]:
+    """Return the lines of a group's Markdown table: a line per network, the mean last."""
+    with_reference = _with_reference(group)
+    titles = ["model"]
+    for host, variant in group.runs:
+        if variant == STOCK:
+            titles.append(f"{host} stock img/s")
+        else:
+            titles.append(f"{host} {variant} / stock")
+        if with_reference and (host, variant) == _REFERENCE_RUN:
+            titles.append(REFERENCE)
+    lines = [_network(group, model, with_reference) for model in group.cells]
+    means = {(mean.host, mean.variant): mean for mean in group.means()}
+    last = ["geometric mean"]
+    for run in group.runs:
+        mean = means.get(run)
+        last.append("-" if mean is None else ratio_text(mean.ratio, mean.interval))
+        if with_reference and run == _REFERENCE_RUN:
+            last.append(_reference_mean(group.rows(run)))
+    return markdown(titles, ("model",), [*lines, last])
+
+
+def _network(group: Group, model: str, with_reference: bool) -> List[str]:
+    line = [model]
+    for run in group.runs:
+        cell = group.cells[model].get(run)
+        if cell is None:
+            line.append("-")
+        elif isinstance(cell, Failure):
+            line.append(NO_RESULT[cell.reason])
+        elif cell.variant == STOCK:
+            line.append(f"{cell.images_per_second:.2f}")
+        else:
+            line.append("-" if cell.ratio is None else ratio_text(cell.ratio, cell.interval))
+        if with_reference and run == _REFERENCE_RUN:
+            reported = pr11301.throughput().get(model)
+            line.append("-" if reported is None else f"{reported.ratio:.2f}x")
+    return line
+
+
+def ratio_text(ratio: float, interval: Optional[statistics.Interval]) -> str:
+    """Return a ratio, with its interval where there is one."""
+    return f"{ratio:.2f}x" if interval is None else f"{ratio:.2f}x ({interval_text(interval, 2)})"
+
+
+def _with_reference(group: Group) -> bool:
+    known = pr11301.throughput()
+    same_batch = group.batch_size == pr11301.BATCH_SIZE
+    return same_batch and _REFERENCE_RUN in group.runs and any(m in known for m in group.cells)
+
+
+def _reference_mean(rows: Sequence[Row]) -> str:
+    """Return the mean of the reported ratios over the networks that have been measured."""
+    known = pr11301.throughput()
+    ratios = [known[row.case.model].ratio for row in rows if row.case.model in known]
+    return f"{statistics.geometric_mean(ratios):.2f}x" if ratios else "-"
+
+
+def _legend(record: BenchRecord) -> List[str]:
+    lines = [
+        "ratio: median over pairs of processes of one round, with its 95 % bootstrap interval;",
+        "~: the interval includes 1, no difference is shown",
+    ]
+    if any(run[1] == STOCK_AGAIN for group in groups(record) for run in group.runs):
+        lines.append(
+            f"{STOCK_AGAIN} / stock: stock measured twice; its distance from 1 is measurement noise"
+        )
+    if any(_with_reference(group) for group in groups(record)):
+        lines.append(f"{REFERENCE}: its published ratio, on {pr11301.CORES} cores")
+    return lines

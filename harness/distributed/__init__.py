@@ -1,0 +1,1 @@
+"""The bench-dist command: parameter-server training on this machine."""

@@ -1,0 +1,79 @@
+"""Judges the bits that distributed trainings ended with.
+
+Pure: a record in, what is wrong with it out. Knows when bits can be expected to repeat, and says
+nothing about the cache where stock itself does not.
+"""
+
+from __future__ import annotations
+
+from typing import List, Mapping, NamedTuple, Optional
+
+from harness.distributed.record import DistRecord, Sample, Settings
+from harness.trials.variants import STOCK
+
+# A server adds the workers' gradients in the order in which they arrive. Of two, a + b is b + a to
+# the bit; of three and more the order shows in the last bits, and stock does not repeat itself.
+MOST_WORKERS_THAT_REPEAT = 2
+
+
+class Wrong(NamedTuple):
+    """A training with a fault in its bits."""
+
+    variant: str
+    round: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.variant} round {self.round}: {self.what}"
+
+
+def comparable(settings: Settings) -> bool:
+    """Tell whether two trainings with these settings must end with the same bits."""
+    return settings.workers <= MOST_WORKERS_THAT_REPEAT
+
+
+def wrong(run: DistRecord) -> List[Wrong]:
+    """Return what is not as it must be; empty when all is well.
+
+    Always: the workers of a training end with the same parameters, and with numbers. Where
+    trainings are comparable: each ends, rank by rank, with all bits of the first stock training.
+    """
+    found = []
+    stock = next((sample for sample in run.samples if sample.variant == STOCK), None)
+    for sample in run.samples:
+        lines = _wrong_by_itself(sample)
+        if stock is not None and comparable(run.settings):
+            lines += _unlike(stock, sample)
+        found += [Wrong(sample.variant, sample.round, line) for line in lines]
+    return found
+
+
+def _wrong_by_itself(sample: Sample) -> List[str]:
+    lines = []
+    for worker in sample.workers:
+        differing = _differing(sample.workers[0].parameters, worker.parameters)
+        if differing is not None:
+            lines.append(f"rank {worker.rank} has other parameters than rank 0: {differing}")
+        if not worker.finite:
+            lines.append(f"rank {worker.rank} has an output that is not finite")
+    return lines
+
+
+def _unlike(stock: Sample, other: Sample) -> List[str]:
+    lines = []
+    for one, two in zip(stock.workers, other.workers):
+        differing = _differing({**one.parameters, **one.own}, {**two.parameters, **two.own})
+        if differing is not None:
+            lines.append(f"rank {one.rank} has other bits than {_name(stock)}: {differing}")
+    return lines
+
+
+def _differing(one: Mapping[str, str], two: Mapping[str, str]) -> Optional[str]:
+    names = [name for name in sorted({*one, *two}) if one.get(name) != two.get(name)]
+    if not names:
+        return None
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _name(sample: Sample) -> str:
+    return f"{sample.variant} round {sample.round}"

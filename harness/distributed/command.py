@@ -1,0 +1,266 @@
+"""The bench-dist command: MXNet's distributed training on this machine, stock against patched.
+
+Every training is a scheduler, servers and workers of its own on 127.0.0.1. Only the workers run
+the variant that is measured; servers and scheduler always run the released MXNet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from tqdm import tqdm
+
+from harness.base import files as atomic
+from harness.base import reading
+from harness.base.console import say, shown
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout, here
+from harness.base.options import number, words
+from harness.build.toolchain import load_toolchain
+from harness.distributed import bits as bench_dist_bits
+from harness.distributed import table as bench_dist_table
+from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, Sample, Settings
+from harness.trials import group, record
+from harness.trials.environment import settings, whole_environment
+from harness.trials.jobs import DistTrainJob, to_json
+from harness.trials.networks import check_image_size, find_network
+from harness.trials.proof import check_proof
+from harness.trials.variants import STOCK, build_folder, library_versions, parse_variant
+
+_LOOPBACK = "127.0.0.1"
+_EXAMPLES = """examples:
+  python -m harness bench-dist
+  python -m harness bench-dist --workers 4 --servers 2 --model resnet-18 --image-size 32
+  python -m harness bench-dist --host 1.4.1 --scopes stock,off,all --steps 40 --rounds 10
+"""
+
+
+class BitsDiffer(HarnessError):
+    """Trainings that had to have equal bits have not; which, a line each."""
+
+    several_lines = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench-dist``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    for option, default, text in (
+        ("--workers", "2", "worker processes"),
+        ("--servers", "1", "server processes"),
+        ("--model", "mobilenet-1.0", "network"),
+        ("--batch-size", "4", "images per step and worker"),
+        ("--image-size", "64", "side in pixels"),
+        ("--host", "1.3.1", "MXNet release"),
+        ("--scopes", "stock,all", "stock and what is compared with it, as for bench"),
+        ("--steps", "20", "timed steps of every worker"),
+        ("--rounds", "6", "trainings of each scope"),
+        ("--omp-threads", "1", "OpenMP threads of each worker"),
+        ("--timeout", "300", "seconds that one training may take"),
+    ):
+        parser.add_argument(option, default=default, help=f"{text} (default: %(default)s)")
+    parser.add_argument("--port", help="the scheduler's on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure, print the table, write the record, and return 0.
+
+    Raises HarnessError, the table printed, when the trainings' bits are not what they must be.
+    """
+    layout = here()
+    asked = _asked(layout, args)
+    port = None if args.port is None else number("--port", args.port)
+    timeout_s = number("--timeout", args.timeout)
+    run = _new_run(layout, asked)
+    path = args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
+    if path.exists():
+        raise HarnessError(f"{path} exists: choose another --out")
+    try:
+        with reserved_port(port) as chosen:
+            run = _take(layout, run, path, chosen, timeout_s)
+    except BaseException:
+        if path.exists():
+            say(f"the finished rounds are in {shown(path, layout.root)}")
+        raise
+    print(bench_dist_table.render(run))
+    for line in bench_dist_table.warnings(run):
+        say(f"warning: {line}")
+    print(f"record: {shown(path, layout.root)}", flush=True)
+    check_bits(run)
+    return 0
+
+
+def check_bits(run: DistRecord) -> None:
+    """Raise HarnessError, naming each fault, unless all bits are what they must be."""
+    faults = bench_dist_bits.wrong(run)
+    if not faults:
+        return
+    lines = [f"  {fault}" for fault in faults]
+    if any(fault.variant == STOCK for fault in faults):
+        lines.append("stock itself is not as it must be: this says nothing about the cache")
+    raise BitsDiffer("\n".join(["the trainings' bits are not what they must be:", *lines]))
+
+
+@contextlib.contextmanager
+def reserved_port(asked: Optional[int]) -> Iterator[int]:
+    """Yield the port asked for, or a free one, which nobody else is given meanwhile.
+
+    Raises HarnessError when something listens on it or it may not be used. The scheduler may: like
+    ours, its socket is bound with SO_REUSEADDR, and only one of the two listens.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind((_LOOPBACK, asked or 0))
+        except OverflowError as error:
+            raise HarnessError(f"--port: expected at most 65535, found {asked}") from error
+        except OSError as error:
+            raise HarnessError(
+                f"--port: expected a free port of {_LOOPBACK}, found {asked}: {error.strerror}"
+            ) from error
+        yield held.getsockname()[1]
+
+
+def plan(asked: Settings) -> List[Tuple[str, int]]:
+    """Return (variant, round) of every training in order; each round begins with another one."""
+    planned = []
+    for round_ in range(asked.rounds):
+        first = round_ % len(asked.variants)
+        variants = asked.variants[first:] + asked.variants[:first]
+        planned += [(variant, round_) for variant in variants]
+    return planned
+
+
+def members(
+    layout: Layout, asked: Settings, variant: str, port: int, folder: Path
+) -> List[group.Member]:
+    """Return the processes of one training; workers read and write their files in ``folder``."""
+    stock, measured = parse_variant(STOCK), parse_variant(variant)
+    where = {
+        "DMLC_PS_ROOT_URI": _LOOPBACK,
+        "DMLC_PS_ROOT_PORT": str(port),
+        "DMLC_NODE_HOST": _LOOPBACK,  # ps-lite listens on this address alone
+        "DMLC_NUM_SERVER": str(asked.servers),
+        "DMLC_NUM_WORKER": str(asked.workers),
+    }
+    others = whole_environment(layout, asked.host, stock, settings(stock, asked.threads, {}))
+    # To import mxnet is to play the role until the workers have ended.
+    run_role = (sys.executable, "-c", "import mxnet")
+    found = [group.Member("scheduler", run_role, {**others, **where, "DMLC_ROLE": "scheduler"})]
+    for number_ in range(1, asked.servers + 1):
+        environment = {**others, **where, "DMLC_ROLE": "server"}
+        found.append(group.Member(f"server {number_}", run_role, environment))
+    chosen = settings(measured, asked.threads, {})
+    environment = whole_environment(layout, asked.host, measured, chosen)
+    for number_ in range(1, asked.workers + 1):
+        files = (str(folder / "job.json"), str(_result(folder, number_)))
+        command = (sys.executable, "-m", "harness.worker", *files)
+        variables = {**environment, **where, "DMLC_ROLE": "worker"}
+        found.append(group.Member(f"worker {number_}", command, variables))
+    return found
+
+
+def sample(
+    layout: Layout, asked: Settings, variant: str, round_: int, port: int, timeout_s: float
+) -> Sample:
+    """Run one training and return what its workers measured, each proven to run the variant."""
+    started = record.now()
+    what = f"training (host {asked.host}, {variant}, round {round_})"
+    job = DistTrainJob(
+        **asked.case.model_dump(),
+        seed=asked.seed,
+        warm_up_steps=asked.warm_up_steps,
+        timed_steps=asked.timed_steps,
+        learning_rate=asked.learning_rate,
+        momentum=asked.momentum,
+    )
+    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
+        folder = Path(name)
+        atomic.write_text(folder / "job.json", json.dumps(to_json(job)))
+        processes = members(layout, asked, variant, port, folder)
+        group.run(processes, what, layout.root, timeout_s)
+        results: List[Dict[str, Any]] = [
+            reading.json_file(_result(folder, number_)) for number_ in range(1, asked.workers + 1)
+        ]
+    results.sort(key=lambda result: int(result["rank"]))
+    measured = parse_variant(variant)
+    for result in results:
+        check_proof(measured, result, True, f"rank {result['rank']} of {what}")
+    return Sample.model_validate(
+        {
+            "variant": variant,
+            "round": round_,
+            "started_utc": record.utc(started),
+            "environment": settings(measured, asked.threads, {}),
+            "workers": results,
+        }
+    )
+
+
+def _result(folder: Path, number_: int) -> Path:
+    return folder / f"result-{number_}.json"
+
+
+def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
+    network = find_network(args.model)
+    image_size = number("--image-size", args.image_size)
+    check_image_size(network, image_size)
+    load_toolchain(layout.toolchain).host(args.host)
+    variants = words("--scopes", args.scopes)
+    for variant in variants:
+        build_folder(layout, args.host, parse_variant(variant))
+    if STOCK not in variants:
+        raise HarnessError(f"--scopes: expected {STOCK} among them, found '{args.scopes}'")
+    return Settings(
+        case=record.Case(
+            model=network.name,
+            batch_size=number("--batch-size", args.batch_size),
+            image_size=image_size,
+        ),
+        host=args.host,
+        variants=list(variants),
+        workers=number("--workers", args.workers),
+        servers=number("--servers", args.servers),
+        rounds=number("--rounds", args.rounds),
+        seed=1,
+        threads=record.Threads(
+            omp_num_threads=number("--omp-threads", args.omp_threads),
+            kmp_affinity=None,
+            kmp_blocktime=None,
+        ),
+        warm_up_steps=3,
+        timed_steps=number("--steps", args.steps),
+        learning_rate=0.01,
+        momentum=0.9,
+    )
+
+
+def _new_run(layout: Layout, asked: Settings) -> DistRecord:
+    versions: Dict[str, str] = {}
+    for word in asked.variants:
+        versions.update(library_versions(layout, asked.host, parse_variant(word)))
+    return DistRecord(
+        **record.opening(KIND, SCHEMA_VERSION, "bench-dist", layout, versions),
+        settings=asked,
+        samples=[],
+    )
+
+
+def _take(layout: Layout, run: DistRecord, path: Path, port: int, timeout_s: float) -> DistRecord:
+    taken: List[Sample] = []
+    with tqdm(plan(run.settings), unit="training", dynamic_ncols=True) as progress:
+        for variant, round_ in progress:
+            progress.set_description(f"{run.settings.host} {variant}")
+            taken.append(sample(layout, run.settings, variant, round_, port, timeout_s))
+            if len(taken) % len(run.settings.variants) == 0:
+                run = run.model_copy(update={"samples": list(taken)})
+                record.save(run, path)
+    return run

@@ -1,0 +1,89 @@
+"""The record of a distributed benchmark: what was asked for, and what every worker measured.
+
+One sample is one training, from the scheduler's start to the last worker's end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import pydantic
+
+from harness.trials.record import Case, Library, RecordModel, RunRecord, Threads, load_as
+
+KIND = "opcache-bench-dist"
+SCHEMA_VERSION = 1
+
+
+class Worker(RecordModel):
+    """One worker of a training, by the rank that the scheduler gave it.
+
+    ``parameters`` are hashes of what all workers pull from the servers, ``own`` of what each has
+    for itself: auxiliary states and the last output. The rest is as in ``record.Sample``.
+    """
+
+    rank: int = pydantic.Field(ge=0)
+    warm_up_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    step_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    still_missing: Optional[bool]
+    finite: bool
+    parameters: Dict[str, str] = pydantic.Field(min_length=1)
+    own: Dict[str, str] = pydantic.Field(min_length=1)
+    peak_resident_bytes: int = pydantic.Field(gt=0)
+    versions: Dict[str, str]
+    libraries: List[Library]
+    stats_before: Optional[Dict[str, Any]]
+    stats: Optional[Dict[str, Any]]
+
+
+class Sample(RecordModel):
+    """One training; ``workers`` in the order of their ranks, ``environment`` common to them."""
+
+    variant: str
+    round: int = pydantic.Field(ge=0)
+    started_utc: str
+    environment: Dict[str, str]
+    workers: List[Worker] = pydantic.Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Sample:
+        ranks = [worker.rank for worker in self.workers]
+        if ranks != list(range(len(ranks))):
+            raise ValueError(f"ranks: expected each once and in order, found {ranks}")
+        return self
+
+    def images_per_second(self, batch_size: int) -> List[float]:
+        """Return each worker's throughput over all timed steps; their sum is the training's."""
+        return [batch_size * len(w.step_ns) * 1e9 / sum(w.step_ns) for w in self.workers]
+
+
+class Settings(RecordModel):
+    """What a run was asked to measure: ``rounds`` trainings of each variant."""
+
+    case: Case
+    host: str
+    variants: List[str] = pydantic.Field(min_length=1)
+    workers: pydantic.PositiveInt
+    servers: pydantic.PositiveInt
+    rounds: pydantic.PositiveInt
+    seed: int
+    threads: Threads
+    warm_up_steps: pydantic.PositiveInt
+    timed_steps: pydantic.PositiveInt
+    learning_rate: pydantic.FiniteFloat
+    momentum: pydantic.FiniteFloat
+
+
+class DistRecord(RunRecord):
+    """A run, of which the finished rounds are there."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    settings: Settings
+    samples: List[Sample]
+
+
+def load(path: Path) -> DistRecord:
+    """Read a record; HarnessError says in one line why a file is refused."""
+    return load_as(DistRecord, KIND, SCHEMA_VERSION, path)

@@ -1,0 +1,1 @@
+"""The microbench command: single MKL-DNN calls, with and without the cache."""

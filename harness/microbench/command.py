@@ -1,0 +1,199 @@
+"""The microbench command: what the real library's calls cost, and what the cache's cost instead.
+
+Runs the C++ benchmark in fresh processes, all variants of a host in turn, round by round. A
+process counts only if it ran on the libraries that were asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence
+
+import pydantic
+from tqdm import tqdm
+
+from harness.base import files, machine, reading
+from harness.base.console import shown
+from harness.base.errors import HarnessError
+from harness.base.layout import CACHE_LIBRARY, Layout, here
+from harness.base.options import number, words
+from harness.base.process import exit_reason
+from harness.build import command as build
+from harness.build import elf
+from harness.build.toolchain import Host, load_toolchain
+from harness.microbench import table as microbench_table
+from harness.microbench.record import (
+    KIND,
+    SCHEMA_VERSION,
+    Measured,
+    MicrobenchRecord,
+    Sample,
+    Settings,
+)
+from harness.trials import record
+from harness.trials.environment import settings
+from harness.trials.proof import NotProven, check_proof
+from harness.trials.variants import build_folder, parse_variant
+
+_ROUNDS = 6  # of fewer pairs no 95 % interval of a median can be made
+_REPETITIONS = 11
+_TIMEOUT_S = 120
+_MKLDNN = "libmkldnn.so.0"
+
+
+class _Planned(NamedTuple):
+    host: Host
+    variant: str
+    round: int
+
+
+_EXAMPLES = """examples:
+  python -m harness microbench
+  python -m harness microbench --hosts 1.5.1.post0 --rounds 3 --out results/raw/micro.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``microbench``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1 (default: all)")
+    parser.add_argument(
+        "--rounds",
+        default=str(_ROUNDS),
+        help="processes per host and variant (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repetitions",
+        default=str(_REPETITIONS),
+        help="timed repetitions in each process (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, help="record (default: results/raw/<run>.json)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure, print the tables, write the record, and return 0."""
+    layout = here()
+    toolchain = load_toolchain(layout.toolchain)
+    names = words("--hosts", args.hosts) if args.hosts else [h.version for h in toolchain.hosts]
+    hosts = [toolchain.host(name) for name in names]
+    asked = Settings(
+        hosts=list(names),
+        variants=list(microbench_table.VARIANTS),
+        rounds=number("--rounds", args.rounds),
+        repetitions=number("--repetitions", args.repetitions),
+        threads=record.Threads(
+            omp_num_threads=machine.physical_cores(), kmp_affinity=None, kmp_blocktime=None
+        ),
+    )
+    if args.out is not None and args.out.exists():
+        raise HarnessError(f"{args.out} exists: choose another --out")
+    for host in hosts:
+        for variant in asked.variants:
+            build_folder(layout, host.version, parse_variant(variant))
+    with files.lock(layout.lock):
+        build.make_microbench(layout, toolchain)
+    run = _take(layout, hosts, asked)
+    path = args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
+    record.save(run, path)
+    print(microbench_table.render(run))
+    print(f"record: {shown(path, layout.root)}")
+    return 0
+
+
+def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchRecord:
+    started = record.now()
+    digest = reading.sha256_of(layout.library)
+    samples: List[Sample] = []
+    with tqdm(_plan(hosts, asked), unit="process", dynamic_ncols=True) as progress:
+        for planned in progress:
+            progress.set_description(f"{planned.host.version} {planned.variant}")
+            samples.append(_sample(layout, asked, planned))
+    if reading.sha256_of(layout.library) != digest:
+        raise HarnessError(f"{layout.library.name} was built anew during the run: run it again")
+    versions = {
+        f"preloaded {CACHE_LIBRARY}": digest,
+        **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
+    }
+    return MicrobenchRecord(
+        **record.opening(KIND, SCHEMA_VERSION, "microbench", layout, versions, started),
+        settings=asked,
+        samples=samples,
+    )
+
+
+def _plan(hosts: Sequence[Host], asked: Settings) -> List[_Planned]:
+    """Variants of a host follow each other, and each round begins with another one."""
+    planned = []
+    for round_ in range(asked.rounds):
+        first = round_ % len(asked.variants)
+        for host in hosts:
+            for variant in asked.variants[first:] + asked.variants[:first]:
+                planned.append(_Planned(host, variant, round_))
+    return planned
+
+
+def _sample(layout: Layout, asked: Settings, planned: _Planned) -> Sample:
+    started = record.now()
+    variant = parse_variant(planned.variant)
+    what = f"microbench (host {planned.host.version}, {variant.name})"
+    environment = settings(variant, asked.threads, {})
+    loaded = {"LD_LIBRARY_PATH": str(build_folder(layout, planned.host.version, variant) / "mxnet")}
+    if variant.preload:
+        loaded["LD_PRELOAD"] = str(layout.library)
+    command = [str(layout.microbench), planned.host.mkldnn, variant.scope or variant.name]
+    command.append(str(asked.repetitions))
+    result = _output(command, {**environment, **loaded}, what)
+    paths = [Path(name) for name in result.pop("libraries")]
+    libraries = [{"file": path.name, "build_id": elf.build_id(path)} for path in paths]
+    check_proof(variant, {"libraries": libraries, "stats": result["stats"]}, True, what)
+    check_mkldnn(planned.host, libraries, what)
+    try:
+        measured = Measured.model_validate(result)
+    except pydantic.ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise HarnessError(f"{what}: {place}: {fault['msg']}") from error
+    return Sample.model_validate(
+        {
+            **measured.model_dump(),
+            "host": planned.host.version,
+            "variant": variant.name,
+            "round": planned.round,
+            "started_utc": record.utc(started),
+            "environment": environment,
+            "libraries": libraries,
+        }
+    )
+
+
+def check_mkldnn(host: Host, libraries: Sequence[Dict[str, Any]], what: str) -> None:
+    """Raise NotProven unless the process ran on the MKL-DNN that ``host`` shipped."""
+    found = [str(entry["build_id"]) for entry in libraries if entry["file"] == _MKLDNN]
+    if found != [host.mkldnn_build_id]:
+        raise NotProven(
+            f"{what}: expected {_MKLDNN} with build-id {host.mkldnn_build_id}, "
+            f"found {', '.join(found) or 'none'}"
+        )
+
+
+def _output(command: Sequence[str], environment: Dict[str, str], what: str) -> Dict[str, Any]:
+    try:
+        done = subprocess.run(
+            command,
+            env={"LC_ALL": "C.UTF-8", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HarnessError(f"{what} took longer than {_TIMEOUT_S} s") from error
+    if done.returncode != 0:
+        last = [exit_reason(done.returncode), *done.stderr.splitlines()[-1:]]
+        raise HarnessError(f"{what} {': '.join(last)}")
+    found: Dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -1,0 +1,102 @@
+"""The record of a micro-benchmark run: what was asked for, and every raw measurement.
+
+One sample is one process of the C++ benchmark; what it printed is validated here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import pydantic
+from typing_extensions import Literal
+
+from harness.trials.record import Library, RecordModel, RunRecord, Threads, load_as
+
+KIND = "opcache-microbench"
+SCHEMA_VERSION = 1
+
+
+class Summary(RecordModel):
+    """The values of all repetitions in one process, in the order in which they were measured."""
+
+    values: List[pydantic.PositiveFloat] = pydantic.Field(min_length=1)
+    median: pydantic.PositiveFloat
+    lower_quartile: pydantic.PositiveFloat
+    upper_quartile: pydantic.PositiveFloat
+    repetitions: pydantic.PositiveInt
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Summary:
+        if len(self.values) != self.repetitions:
+            raise ValueError(f"repetitions={self.repetitions}, values={len(self.values)}")
+        return self
+
+
+class Timing(RecordModel):
+    """Nanoseconds of one operation; a repetition is the mean of ``iterations`` in a row."""
+
+    ns: Summary
+    iterations: pydantic.PositiveInt
+
+
+class Submit(RecordModel):
+    """Submitting a tiny primitive: with the same buffers, and with others each time."""
+
+    plain: Timing
+    rebinding: Timing
+
+
+class Throughput(RecordModel):
+    """Hits of all threads together, on one key or on one for each thread."""
+
+    keys: Literal["same", "different"]
+    threads: pydantic.PositiveInt
+    hits_per_second: Summary
+
+
+class Measured(RecordModel):
+    """What a process measured. ``cycles``: creating and destroying, by operation.
+
+    ``threads`` is empty without the cache; ``stats`` are the library's counters, None without it.
+    """
+
+    cycles: Dict[str, Timing] = pydantic.Field(min_length=1)
+    submit: Submit
+    threads: List[Throughput]
+    stats: Optional[Dict[str, Any]]
+
+
+class Sample(Measured):
+    """One process, with the evidence of what it ran on."""
+
+    host: str
+    variant: str
+    round: int = pydantic.Field(ge=0)
+    started_utc: str
+    environment: Dict[str, str]
+    libraries: List[Library]
+
+
+class Settings(RecordModel):
+    """What a run was asked to measure: ``rounds`` processes for each host and variant."""
+
+    hosts: List[str] = pydantic.Field(min_length=1)
+    variants: List[str] = pydantic.Field(min_length=1)
+    rounds: pydantic.PositiveInt
+    repetitions: pydantic.PositiveInt
+    threads: Threads
+
+
+class MicrobenchRecord(RunRecord):
+    """A finished run."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    settings: Settings
+    samples: List[Sample]
+
+
+def load(path: Path) -> MicrobenchRecord:
+    """Read a record; HarnessError says in one line why a file is refused."""
+    return load_as(MicrobenchRecord, KIND, SCHEMA_VERSION, path)

@@ -1,0 +1,1 @@
+"""The oracle for single operators: cases, references in NumPy, the judge. Without mxnet."""

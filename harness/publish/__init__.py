@@ -1,0 +1,1 @@
+"""From records to documents: tables, figures, the report."""

@@ -1,0 +1,40 @@
+"""The options of every command that shows a benchmark: which record, and the model's parameter."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Optional
+
+from harness.bench import extrapolation
+
+# The published records in results/raw, in order of preference.
+PUBLISHED = ("bench-full.jsonl", "bench-quick.jsonl")
+
+
+def add_record(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add the record's path; ``more`` is told after what the default is."""
+    parser.add_argument(
+        "record",
+        nargs="?",
+        type=Path,
+        help="record of a benchmark, finished or not (default: that of the full one in "
+        f"results/raw, or else of the quick one{more})",
+    )
+
+
+def add_efficiency(parser: argparse.ArgumentParser) -> None:
+    """Add the parallel efficiency of the model for more cores; ``checked`` takes it."""
+    parser.add_argument(
+        "--efficiency",
+        type=float,
+        default=extrapolation.EFFICIENCY,
+        help="what each further core adds, as a part of one here; see docs/extrapolation.md "
+        "(default: %(default)s)",
+    )
+
+
+def record_path(asked: Optional[Path], results: Path) -> Optional[Path]:
+    """Return the record that was asked for, or else the published one; None if there is none."""
+    paths = [results / "raw" / name for name in PUBLISHED]
+    return asked or next((path for path in paths if path.is_file()), None)

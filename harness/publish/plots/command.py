@@ -1,0 +1,83 @@
+"""The plot command: draws every family of figures from results/ and writes them as SVG and PNG.
+
+Another family is one more line in ``FAMILIES``. One that finds nothing to draw is skipped with
+a line that says what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import List, Optional
+
+from harness.base.console import say, shown
+from harness.base.errors import HarnessError
+from harness.base.layout import here
+from harness.bench import extrapolation
+from harness.bench import record as bench_record
+from harness.publish.options import add_efficiency, add_record, record_path
+from harness.publish.plots import style
+from harness.publish.plots.source import Missing, Source
+
+# (family, module with draw(source))
+FAMILIES = (
+    ("ratios", "harness.publish.plots.ratios"),
+    ("operators", "harness.publish.plots.operators"),
+    ("shares", "harness.publish.plots.shares"),
+    ("cores", "harness.publish.plots.cores"),
+    ("curves", "harness.publish.plots.curves"),
+    ("soak", "harness.publish.plots.soak"),
+)
+_EXAMPLES = """examples:
+  python -m harness plot
+  python -m harness plot results/raw/bench-quick.jsonl --to /tmp/figures
+  python -m harness plot --only ratios,cores --efficiency 0.7
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``plot``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    add_record(parser)
+    parser.add_argument("--results", type=Path, help="folder of other records (default: results)")
+    parser.add_argument("--to", type=Path, help="folder for the figures (default: results/figures)")
+    parser.add_argument(
+        "--converge", type=Path, help="record of a convergence run (default: raw/converge.json)"
+    )
+    parser.add_argument("--only", help=f"families: {','.join(name for name, _ in FAMILIES)}")
+    add_efficiency(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Draw and write; return 0, or 1 if there was nothing at all to draw."""
+    layout = here()
+    results = args.results or layout.root / "results"
+    folder = args.to or results / "figures"
+    wanted = _wanted(args.only)
+    path = record_path(args.record, results)
+    run = None if path is None else bench_record.load(path)
+    source = Source(results, run, extrapolation.checked(args.efficiency), args.converge)
+    written: List[Path] = []
+    for name, module_name in FAMILIES:
+        if name not in wanted:
+            continue
+        try:
+            for drawn in importlib.import_module(module_name).draw(source):
+                written += style.write(drawn, folder)
+        except Missing as missing:
+            say(f"no figure of {name}: {missing}")
+    print(f"{shown(folder, layout.root)}: {len(written)} files")
+    return 0 if written else 1
+
+
+def _wanted(only: Optional[str]) -> List[str]:
+    known = [name for name, _ in FAMILIES]
+    if only is None:
+        return known
+    wanted = [word.strip() for word in only.split(",")]
+    for word in wanted:
+        if word not in known:
+            raise HarnessError(f"--only: expected some of {', '.join(known)}, found '{word}'")
+    return wanted

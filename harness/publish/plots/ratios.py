@@ -1,0 +1,130 @@
+"""Grouped bars: throughput of every variant over stock's on the same host, network by network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+from matplotlib.figure import Figure
+
+from harness.bench.views import ratios as bench_summary
+from harness.publish.plots import style
+from harness.publish.plots.source import Missing, Source, machine_line
+from harness.trials.variants import STOCK_AGAIN
+
+_BAR_INCHES = 0.17
+MEAN = "geometric mean"
+_NAMES = {STOCK_AGAIN: "stock again (noise)"}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One ratio to stock and, where it is known, its interval (low, high)."""
+
+    network: str
+    host: str
+    variant: str
+    ratio: float
+    interval: Optional[Tuple[float, float]]
+
+    @property
+    def series(self) -> Tuple[str, str]:
+        """What has a colour of its own."""
+        return (self.host, self.variant)
+
+
+@style.styled
+def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
+    """Draw at least one bar; networks and variants keep the order in which they come first."""
+    networks = list(dict.fromkeys(bar.network for bar in bars))
+    series = list(dict.fromkeys(bar.series for bar in bars))
+    rows = len(networks) * (len(series) + 0.9)
+    drawn, (axes,) = style.new_figure(rows * _BAR_INCHES + 1.7, title, subtitle)
+    high = max(bar.interval[1] if bar.interval else bar.ratio for bar in bars)
+    low = min(bar.interval[0] if bar.interval else bar.ratio for bar in bars)
+    axes.set_xlim(min(0.9, low - 0.05), high + 0.16 * (high - min(0.9, low)))
+    pitch = 1 / (len(series) + 0.9)
+    for place, one in enumerate(series):
+        mine = [bar for bar in bars if bar.series == one]
+        middle = (place - (len(series) - 1) / 2) * pitch
+        heights = [networks.index(bar.network) + middle for bar in mine]
+        container = axes.barh(
+            heights,
+            [bar.ratio - 1 for bar in mine],
+            left=1,
+            height=pitch,
+            color=style.colour(*one, place),
+            edgecolor="white",
+            linewidth=0.5,
+            label=f"{one[0]} {_NAMES.get(one[1], one[1])}",
+        )
+        for bar, patch, height in zip(mine, container.patches, heights):
+            patch.set_gid(f"{bar.network} {one[0]} {one[1]}")
+            end = bar.ratio
+            if bar.interval:
+                axes.plot(bar.interval, (height, height), color="black", linewidth=0.9)
+                end = max(end, bar.interval[1])
+            mark = "~" if bar.interval and bar.interval[0] <= 1 <= bar.interval[1] else ""
+            axes.annotate(
+                f"{bar.ratio:.2f}{mark}",
+                (max(end, 1), height),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7.5,
+            )
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_yticks(range(len(networks)), networks)
+    axes.set_ylim(len(networks) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.set_xlabel("img/s over stock's on the same host (1 = no difference)")
+    drawn.legend(loc="outside lower center", ncols=min(3, len(series)) if len(series) != 4 else 2)
+    return drawn
+
+
+def alt_text(bars: Sequence[Bar]) -> str:
+    """Return the figure in words."""
+    parts: List[str] = []
+    for host, variant in dict.fromkeys(bar.series for bar in bars):
+        mine = [bar for bar in bars if bar.series == (host, variant)]
+        least, most = min(mine, key=lambda b: b.ratio), max(mine, key=lambda b: b.ratio)
+        parts.append(
+            f"{host} {variant} from {least.ratio:.2f}x ({least.network}) "
+            f"to {most.ratio:.2f}x ({most.network})"
+        )
+    return f"Bars of throughput over stock's: {'; '.join(parts)}."
+
+
+def draw(source: Source) -> List[style.Drawn]:
+    """Return a figure for each batch size and number of threads that has stock beside others."""
+    groups = [group for group in bench_summary.groups(source.bench) if group.means()]
+    if not groups:
+        raise Missing("the record has no variant with stock beside it: make bench")
+    most = max(group.omp_num_threads for group in groups)
+    return [_drawn(source, group, most) for group in groups]
+
+
+def _drawn(source: Source, group: bench_summary.Group, most_threads: int) -> style.Drawn:
+    rows = [row for run in group.runs for row in group.rows(run)]
+    rows.sort(key=lambda row: list(group.cells).index(row.case.model))
+    bars = [
+        Bar(row.case.model, row.host, row.variant, row.ratio, row.interval)
+        for row in rows
+        if row.ratio is not None
+    ]
+    if len(group.cells) > 1:
+        bars += [Bar(MEAN, mean.host, mean.variant, *mean[2:4]) for mean in group.means()]
+    title = f"Throughput over stock's, batch size {group.batch_size}"
+    name = f"ratios-batch-{group.batch_size}"
+    if group.omp_num_threads != most_threads:
+        title = title.replace("batch size", "batch")
+        title += f", {group.omp_num_threads} thread{'s' * (group.omp_num_threads != 1)}"
+        name += f"-threads-{group.omp_num_threads}"
+    pairs = sorted({row.pairs for row in rows})
+    number = "to".join(f" {count} " for count in dict.fromkeys((pairs[0], pairs[-1])))
+    subtitle = (
+        f"{machine_line(source.bench, rows[0].series.threads, [host for host, _ in group.runs])}\n"
+        f"bar: median of{number}pairs; line: 95 % bootstrap interval; ~: it includes 1"
+    )
+    return style.Drawn(name, figure(bars, title, subtitle), title, alt_text(bars))

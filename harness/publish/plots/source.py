@@ -1,0 +1,44 @@
+"""What figures are drawn of: a folder of results, and in it the record of a benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Sequence
+
+from harness.base.errors import HarnessError
+from harness.bench.record import BenchRecord
+from harness.trials.record import Threads
+
+
+class Missing(HarnessError):
+    """There is nothing to draw; says what is not there and which command makes it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """``results`` is the folder; ``efficiency`` is the model's of docs/extrapolation.md.
+
+    ``converge`` is the record of a convergence run to draw in place of the published one.
+    """
+
+    results: Path
+    run: Optional[BenchRecord]
+    efficiency: float
+    converge: Optional[Path] = None
+
+    @property
+    def bench(self) -> BenchRecord:
+        """The benchmark's record, which Missing says is not there."""
+        if self.run is None:
+            raise Missing("no record of a benchmark in results/raw: make bench")
+        return self.run
+
+
+def machine_line(run: BenchRecord, threads: Threads, hosts: Sequence[str]) -> str:
+    """Return on what was measured, for a figure's second line."""
+    number = threads.omp_num_threads
+    return (
+        f"MXNet {' and '.join(dict.fromkeys(hosts))} on {run.machine.cpu_model}, "
+        f"{run.machine.physical_cores} cores, {number} OpenMP thread{'s' * (number != 1)}"
+    )

@@ -1,0 +1,139 @@
+"""How all figures look, and how they are written: colours, fonts, titles, reproducible files.
+
+Nothing here knows what is drawn. Figures are made without pyplot, so that none is kept by it.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.base import files
+
+# Okabe and Ito's colours, which people with any colour vision can tell apart.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
+YELLOW, BLUE, VERMILION, PURPLE = "#f0e442", "#0072b2", "#d55e00", "#cc79a7"
+GREY, LIGHT_GREY = "#8a8a8a", "#c8c8c8"
+
+# The same variant has the same colour in every figure.
+VARIANT_COLOURS = {
+    ("1.3.1", "stock"): GREY,
+    ("1.3.1", "stock-again"): LIGHT_GREY,
+    ("1.3.1", "off"): YELLOW,
+    ("1.3.1", "backward"): SKY,
+    ("1.3.1", "all"): BLUE,
+    ("1.4.1", "stock"): GREY,
+    ("1.4.1", "all"): VERMILION,
+    ("1.5.1.post0", "stock"): GREY,
+    ("1.5.1.post0", "all"): ORANGE,
+}
+SERIES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
+
+# Narrow, so that the text is still read when a figure fills a phone's width.
+WIDTH_INCHES = 5.2
+DPI = 160
+# What fits into it.
+_TITLE_CHARACTERS = 48
+_SUBTITLE_CHARACTERS = 76
+
+_RC: Dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs everywhere
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "grid.color": "#d9d9d9",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "hatch.linewidth": 0.6,
+    # The ids in an SVG are hashes, by default of something random.
+    "svg.hashsalt": "opcache",
+    "svg.fonttype": "path",
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A finished figure: ``name`` becomes its files' name, ``alt`` says in words what it shows."""
+
+    name: str
+    figure: Figure
+    title: str
+    alt: str
+
+
+# Decorates every function that draws: labels and ticks take the fonts of the moment they are made.
+styled = matplotlib.rc_context(_RC)
+
+
+@styled
+def new_figure(
+    height_inches: float, title: str, subtitle: str, rows: int = 1, columns: int = 1, **options: Any
+) -> Tuple[Figure, List[Axes]]:
+    """Return an empty figure of the common width with its headings, and its axes row by row.
+
+    ``title`` says what is shown, ``subtitle`` on what it was measured, wrapped where they are long.
+    """
+    title = _wrapped(title, _TITLE_CHARACTERS)
+    subtitle = _wrapped(subtitle, _SUBTITLE_CHARACTERS)
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    title_inches = 0.22 * (title.count("\n") + 1)
+    heading_inches = 0.1 + title_inches + 0.16 * (subtitle.count("\n") + 1)
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0, 0, 1, 1 - (heading_inches + 0.05) / height_inches))
+    top = 1 - 0.08 / height_inches
+    below = top - title_inches / height_inches
+    figure.text(0.015, top, title, va="top", fontsize=12, fontweight="bold")
+    figure.text(0.015, below, subtitle, va="top", fontsize=8.5, color="#444444")
+    grid = figure.subplots(rows, columns, squeeze=False, **options)
+    return figure, list(grid.flat)
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "\n".join("\n".join(textwrap.wrap(line, width)) for line in text.splitlines())
+
+
+def colour(host: str, variant: str, place: int = 0) -> str:
+    """Return a variant's colour; one that has none of its own takes its ``place`` in the series."""
+    return VARIANT_COLOURS.get((host, variant), SERIES[place % len(SERIES)])
+
+
+@styled
+def encoded(drawn: Drawn) -> Dict[str, bytes]:
+    """Return the figure as files by suffix; the same figure gives the same bytes."""
+    words: Dict[str, Any] = {"Title": drawn.title, "Description": drawn.alt}
+    # Left to itself an SVG holds the moment it was written.
+    metadata: Dict[str, Dict[str, Any]] = {"svg": {**words, "Date": None}, "png": words}
+    # Laid out once: constrained layout moves a little each time it is asked, and takes its time.
+    drawn.figure.draw_without_rendering()
+    drawn.figure.set_layout_engine("none")
+    found = {}
+    for suffix, held in metadata.items():
+        buffer = io.BytesIO()
+        drawn.figure.savefig(buffer, format=suffix, dpi=DPI, metadata=held)
+        found[suffix] = buffer.getvalue()
+    return found
+
+
+def write(drawn: Drawn, folder: Path) -> List[Path]:
+    """Write ``folder/name.svg`` and ``.png`` and return their paths."""
+    paths = []
+    for suffix, content in encoded(drawn).items():
+        paths.append(folder / f"{drawn.name}.{suffix}")
+        files.write_bytes(paths[-1], content)
+    return paths

@@ -1,0 +1,46 @@
+"""Environments of worker processes, built from nothing.
+
+A variable that is set in somebody's shell cannot change one variant and not the other.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Mapping
+
+from harness.base.layout import Layout
+from harness.trials.record import Threads
+from harness.trials.variants import Variant, build_folder
+
+
+def settings(variant: Variant, threads: Threads, overrides: Mapping[str, str]) -> Dict[str, str]:
+    """Return the variables that change what a worker measures, to be recorded with it.
+
+    Stock never sees a variable of the cache, whatever the overrides say.
+    """
+    environment = {"OMP_NUM_THREADS": str(threads.omp_num_threads)}
+    if threads.kmp_affinity is not None:
+        environment["KMP_AFFINITY"] = threads.kmp_affinity
+    if threads.kmp_blocktime is not None:
+        environment["KMP_BLOCKTIME"] = threads.kmp_blocktime
+    if variant.scope is not None:
+        environment["MKLDNN_OPCACHE"] = variant.scope
+    for name, value in overrides.items():
+        if variant.scope is not None or not name.startswith("MKLDNN_OPCACHE"):
+            environment[name] = value
+    return environment
+
+
+def whole_environment(
+    layout: Layout, host: str, variant: Variant, chosen: Mapping[str, str]
+) -> Dict[str, str]:
+    """Return all variables of a Python process that runs on a variant's build: these, no others."""
+    environment = {
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPATH": str(build_folder(layout, host, variant)),
+        **chosen,
+    }
+    if variant.preload:
+        environment["LD_PRELOAD"] = str(layout.library)
+    return environment

@@ -1,0 +1,198 @@
+"""What records of all kinds share: their parts, how they are read, and what may be mixed.
+
+Records carry a schema version. One that is truncated, foreign or made on another machine or
+with other settings is refused in one line that names both sides.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+
+import pydantic
+
+from harness.base import files, machine, reading
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.base.toml import project_version
+
+# Of more, pydantic would make a list of gigabytes to show the first.
+_MOST_FAULTS = 10_000
+
+_Record = TypeVar("_Record", bound=pydantic.BaseModel)
+_Run = TypeVar("_Run", bound="RunRecord")
+
+
+class IncompatibleRuns(HarnessError):
+    """Two runs that may not be mixed; names each setting with both of its values."""
+
+
+class RecordModel(pydantic.BaseModel):
+    """Part of a record, of any kind."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Case(RecordModel):
+    """What is trained: images of ``image_size`` x ``image_size`` pixels in batches."""
+
+    model: str
+    batch_size: int = pydantic.Field(gt=0)
+    image_size: int = pydantic.Field(gt=0)
+
+
+class Threads(RecordModel):
+    """OpenMP settings, the same in every worker; None leaves the runtime's default."""
+
+    omp_num_threads: int = pydantic.Field(gt=0)
+    kmp_affinity: Optional[str]
+    kmp_blocktime: Optional[str]
+
+
+class Library(RecordModel):
+    """A library that a worker ran on, by file name and GNU build-id."""
+
+    file: str
+    build_id: Optional[str]
+
+
+class RunRecord(RecordModel):
+    """What records of all kinds begin with."""
+
+    kind: str
+    schema_version: int
+    run_id: str
+    started_utc: str
+    machine: machine.Machine
+    versions: Dict[str, str]
+
+
+def now() -> datetime.datetime:
+    """Return the moment, in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def utc(moment: datetime.datetime) -> str:
+    """Return a moment as records hold it."""
+    return moment.isoformat(timespec="seconds")
+
+
+def opening(
+    kind: str,
+    schema_version: int,
+    name: str,
+    layout: Layout,
+    versions: Mapping[str, str],
+    started: Optional[datetime.datetime] = None,
+) -> Dict[str, Any]:
+    """Return the fields of RunRecord for a run on this machine.
+
+    It is named ``name`` and the moment; ``versions`` come beside those of opcache and Python.
+    """
+    started = started or now()
+    return {
+        "kind": kind,
+        "schema_version": schema_version,
+        "run_id": f"{name}-{started:%Y%m%dT%H%M%SZ}",
+        "started_utc": utc(started),
+        "machine": machine.describe(),
+        "versions": {
+            "opcache": project_version(layout.pyproject),
+            "python": platform.python_version(),
+            **versions,
+        },
+    }
+
+
+def save(record: RecordModel, path: Path) -> None:
+    """Write the record, whole or not at all."""
+    text = json.dumps(record.model_dump(), indent=1, allow_nan=False)
+    files.write_text(path, text + "\n")
+
+
+def load_as(model: Type[_Record], kind: str, schema_version: int, path: Path) -> _Record:
+    """Read a record that is one JSON object; HarnessError says in one line why it is refused."""
+    content = reading.json_file(path)
+    check_kind(content, kind, schema_version, path)
+    try:
+        return model.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise HarnessError(f"{path}: {first_fault(error)}") from error
+
+
+def check_kind(content: Any, kind: str, schema_version: int, path: Path) -> None:
+    """Raise HarnessError unless a record's JSON object is of that kind and schema."""
+    found = content if isinstance(content, dict) else {}
+    if found.get("kind") != kind or found.get("schema_version") != schema_version:
+        raise HarnessError(
+            f"{path}: expected {kind} schema {schema_version}, "
+            f"found {_shown(found.get('kind'))} schema {_shown(found.get('schema_version'))}"
+        )
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text[:40] if text.isprintable() else repr(text)[:40]
+
+
+def first_fault(error: pydantic.ValidationError) -> str:
+    """Say in one short line what a value was refused for, and where it stands."""
+    if error.error_count() > _MOST_FAULTS:
+        return f"{error.title}: {error.error_count()} values are not what they should be"
+    fault = error.errors()[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    return f"{place}: {fault['msg']}, found {fault['input']!r:.60}"
+
+
+def start_or_resume(
+    new: _Run,
+    out: Optional[Path],
+    resume: Optional[Path],
+    folder: Path,
+    read: Callable[[Path], _Run],
+) -> Tuple[_Run, Path]:
+    """Return the run to go on with, and its file.
+
+    That is the recorded one in ``resume``, which must be compatible, or ``new`` in a file that is
+    not there yet: ``out``, or one of its own name in ``folder``.
+    """
+    if resume is not None:
+        recorded = read(resume)
+        check_compatible(recorded, new)
+        return recorded, resume
+    path = out or folder / f"{new.run_id}.json"
+    if path.exists():
+        raise HarnessError(f"{path} exists: continue it with --resume, or choose another --out")
+    return new, path
+
+
+def check_compatible(
+    recorded: RunRecord,
+    asked: RunRecord,
+    parts: Sequence[str] = ("machine", "versions", "settings"),
+    sides: Tuple[str, str] = ("recorded", "asked"),
+) -> None:
+    """Raise IncompatibleRuns unless results of both, of one kind, are equal in those parts."""
+    differences: List[str] = []
+    for part in parts:
+        old, new = recorded.model_dump()[part], asked.model_dump()[part]
+        differences += _differences(part, old, new, sides)
+    if differences:
+        raise IncompatibleRuns("; ".join(differences))
+
+
+def _differences(name: str, recorded: Any, asked: Any, sides: Tuple[str, str]) -> List[str]:
+    if isinstance(recorded, dict) and isinstance(asked, dict):
+        found = []
+        for key in sorted({*recorded, *asked}):
+            found += _differences(f"{name}.{key}", recorded.get(key), asked.get(key), sides)
+        return found
+    if isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
+        pairs = enumerate(zip(recorded, asked))
+        return [line for i, pair in pairs for line in _differences(f"{name}.{i}", *pair, sides)]
+    if recorded == asked:
+        return []
+    return [f"{name}: {sides[0]}={recorded!s:.200}, {sides[1]}={asked!s:.200}"]

@@ -1,0 +1,67 @@
+"""Variants of an MXNet release: unmodified MXNet, or a scope of the cache, patched or preloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Optional
+
+from harness.base.errors import HarnessError
+from harness.base.layout import CACHE_LIBRARY, Layout
+from harness.base.reading import sha256_of
+from harness.trials.variables import LIST_WORDS, SCOPES, is_scope
+
+_PRELOAD = "preload:"
+STOCK = "stock"
+STOCK_AGAIN = "stock-again"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a host: ``scope`` is None for stock, else the value of MKLDNN_OPCACHE.
+
+    With ``preload`` the library is preloaded under the stock build, else the patched one runs.
+    """
+
+    name: str
+    scope: Optional[str]
+    preload: bool = False
+
+
+def parse_variant(word: str) -> Variant:
+    """Return the variant for ``stock``, a scope, operators joined by ``+``, or preload:SCOPE.
+
+    ``stock-again`` is stock under another name: what it differs by is noise.
+    """
+    if word in (STOCK, STOCK_AGAIN):
+        return Variant(word, None)
+    preload = word.startswith(_PRELOAD)
+    scope = word[len(_PRELOAD) :] if preload else word
+    operators = scope.split("+")
+    if not is_scope(operators):
+        raise HarnessError(
+            f"unknown scope '{word}': expected stock, {', '.join(SCOPES)}, operators joined by + "
+            f"({', '.join(LIST_WORDS)}), or {_PRELOAD} before one of these"
+        )
+    return Variant(word, ",".join(operators), preload)
+
+
+def build_folder(layout: Layout, host: str, variant: Variant) -> Path:
+    """Return the PYTHONPATH folder of the build that a variant runs on, which must exist."""
+    patched = variant.scope is not None and not variant.preload
+    folder = layout.patched(host) if patched else layout.stock(host)
+    needed = [folder / "mxnet" / "libmxnet.so"] + ([layout.library] if variant.preload else [])
+    for path in needed:
+        if not path.is_file():
+            raise HarnessError(f"{path.relative_to(layout.root)} not found: run make build first")
+    return folder
+
+
+def library_versions(layout: Layout, host: str, variant: Variant) -> Dict[str, str]:
+    """Return the sha256 of the cache library that a variant runs on, by its name in a record."""
+    if variant.preload:
+        return {f"preloaded {CACHE_LIBRARY}": sha256_of(layout.library)}
+    if variant.scope is None:
+        return {}
+    path = build_folder(layout, host, variant) / "mxnet" / CACHE_LIBRARY
+    return {f"{host} {CACHE_LIBRARY}": sha256_of(path)}

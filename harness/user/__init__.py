@@ -1,0 +1,1 @@
+"""Commands for other people's programs: run and doctor."""

@@ -1,0 +1,199 @@
+"""The doctor command: what an interpreter's MXNet gains from the cache, and what stands in its way.
+
+Gathers facts, by running the interpreter where it has to, and prints what findings.py makes of
+them. Changes nothing on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import pydantic
+import rich.console
+import rich.table
+import rich.text
+from elftools.common.exceptions import ELFError
+
+from harness.base import machine, reading
+from harness.base.console import say, shown
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout, here
+from harness.base.process import exit_reason
+from harness.build import elf
+from harness.build.toolchain import Toolchain, load_toolchain
+from harness.trials import record, variables
+from harness.user import doctor_rules, run
+from harness.user import probe as step_probe
+from harness.user.doctor_rules import Finding, warning
+from harness.user.probe import ProbeSample
+
+KIND = "opcache-doctor"
+SCHEMA_VERSION = 1
+
+EPILOG = """\
+examples:
+  python -m harness doctor
+  python -m harness doctor --python ~/venv/bin/python --json doctor.json
+  PYTHONPATH=build/1.3.1-stock python -m harness doctor --no-probe
+
+Exit code: 1 when a line says problem, 2 when doctor itself was misused, else 0.
+"""
+_TIMEOUT_S = 60
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+class DoctorRecord(record.RunRecord):
+    """What --json keeps: the findings, and the facts and samples that they were made of."""
+
+    kind: str = pydantic.Field(pattern=f"^{KIND}$")
+    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    findings: List[Finding]
+    interpreter: Dict[str, Any]
+    imported: Dict[str, Any]
+    probe: List[ProbeSample]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``doctor``."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--python", default="python3", metavar="PATH", help="interpreter (default: %(default)s)"
+    )
+    parser.add_argument("--no-probe", action="store_true", help="train nothing; takes seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep what was found")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the findings; return 1 when one of them is a problem, else 0."""
+    layout = here()
+    started = record.now()
+    toolchain = load_toolchain(layout.toolchain)
+    python = shutil.which(args.python)
+    if python is None:
+        raise HarnessError(f"--python {args.python}: no such program")
+    look, loaded = gather(python, os.environ)
+    found = judge(look, loaded, layout, toolchain, os.environ)
+    samples: List[ProbeSample] = []
+    if may_probe(look, loaded, found) and not args.no_probe:
+        say(f"training a small network for about {step_probe.BUDGET_S:.0f} seconds")
+        try:
+            samples = step_probe.run(python, _probe_environment(layout, toolchain))
+            found += step_probe.findings(samples)
+        except HarnessError as error:
+            found.append(warning("probe", str(error)))
+    show(found)
+    if args.json is not None:
+        kept = DoctorRecord(
+            **record.opening(KIND, SCHEMA_VERSION, "doctor", layout, {}, started),
+            findings=found,
+            interpreter=look,
+            imported=loaded,
+            probe=samples,
+        )
+        try:
+            record.save(kept, args.json)
+        except OSError as error:
+            raise HarnessError(f"--json {args.json}: {error.strerror}") from error
+        print(f"record: {shown(args.json, layout.root)}")
+    return 1 if doctor_rules.worst(found) == "problem" else 0
+
+
+def gather(python: str, environment: Mapping[str, str]) -> List[Dict[str, Any]]:
+    """Return what probe_inspect.py told of MXNet before it was imported, and after."""
+    look = _ask(python, "look", environment)
+    if "error" in look:
+        raise HarnessError(f"{python}: expected a Python, found a program that {look['error']}")
+    return [look, _ask(python, "import", environment) if look["mxnet"] is not None else {}]
+
+
+def _ask(python: str, what: str, environment: Mapping[str, str]) -> Dict[str, Any]:
+    script = (Path(__file__).parent / "scripts" / "probe_inspect.py").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
+        out = Path(name, "out.json")
+        try:
+            done = subprocess.run(
+                [python, "-c", script, what, str(out)],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired:
+            return {"error": f"took longer than {_TIMEOUT_S} s"}
+        except OSError as error:
+            return {"error": f"cannot be started: {error.strerror}"}
+        if done.returncode != 0 or not out.is_file():
+            return {"error": exit_reason(done.returncode)}
+        told: Dict[str, Any] = reading.json_file(out)
+        return told
+
+
+def judge(
+    look: Dict[str, Any],
+    loaded: Dict[str, Any],
+    layout: Layout,
+    toolchain: Toolchain,
+    environment: Mapping[str, str],
+) -> List[Finding]:
+    """Return the findings but the probe's."""
+    hosts, cores = toolchain.hosts, machine.physical_cores()
+    found = [doctor_rules.interpreter(look), *doctor_rules.mxnet(look, loaded, hosts)]
+    if look["mxnet"] is not None:
+        path = doctor_rules.mkldnn_library(look, loaded)
+        build_id = _build_id(path) if path is not None else None
+        found.append(doctor_rules.mkldnn(look, loaded, build_id, environment, hosts))
+        if doctor_rules.is_needed(look, loaded) and found[-1].status == "ok":
+            found.append(doctor_rules.cache(look, loaded, layout.library.is_file()))
+    found.append(doctor_rules.cpu(machine.cpu_flags()))
+    found += doctor_rules.threads(loaded, environment, cores)
+    found += doctor_rules.engine(environment, loaded.get("omp_max_threads"), cores)
+    found += doctor_rules.debugging(environment)
+    return found + doctor_rules.options(environment, hosts)
+
+
+def _build_id(path: Path) -> Optional[str]:
+    try:
+        return elf.build_id(path)
+    except (OSError, ELFError):  # a damaged file: MXNet cannot be imported either
+        return None
+
+
+def may_probe(look: Dict[str, Any], loaded: Dict[str, Any], found: Sequence[Finding]) -> bool:
+    """Tell whether the cache could be active in that interpreter's MXNet."""
+    if look["mxnet"] is None or not doctor_rules.is_needed(look, loaded):
+        return False
+    broken = {finding.subject for finding in found if finding.status == "problem"}
+    return not broken & {"python", "mxnet", "mkl-dnn", "cache"}
+
+
+def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
+    # As it is outside, except for what would change what the probe measures.
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(variables.SCOPE) or name == variables.ASSUME
+    }
+    return run.preloaded(layout, toolchain, outer, None, None, None)
+
+
+def show(found: Sequence[Finding], console: Optional[rich.console.Console] = None) -> None:
+    """Print a line for each finding; to a terminal in colours and columns."""
+    console = console or rich.console.Console()
+    if not console.is_terminal:
+        width = max(len(finding.subject) for finding in found)
+        for finding in found:
+            print(f"{finding.status:7}  {finding.subject:{width}}  {finding.text}")
+        return
+    table = rich.table.Table.grid(padding=(0, 2))
+    for finding in found:
+        status = rich.text.Text(finding.status, style=_STYLES[finding.status])
+        table.add_row(status, finding.subject, rich.text.Text(finding.text))
+    console.print(table)

@@ -1,0 +1,176 @@
+"""One training in a worker process: epochs, validation, a checkpoint after each.
+
+Runs on the MXNet that PYTHONPATH names.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+import mxnet as mx
+import numpy
+
+from harness.base import files
+from harness.base.errors import HarnessError
+from harness.converge import checkpoint, prepared
+from harness.converge.follow import Follower, Progress
+from harness.converge.images import Batch, Normalisation, TrainingImages, validation_batches
+from harness.converge.schedule import learning_rate
+from harness.trials.jobs import ConvergeJob
+from harness.trials.networks import find_network
+from harness.worker import counters
+from harness.worker import network as training
+
+# What may differ between two processes of one training.
+_NOT_TRAINED = ("data", "folder", "last_epoch")
+
+
+def train(job: ConvergeJob, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
+    """Train from the folder's checkpoint, or from the start, to ``last_epoch``; see ConvergeJob.
+
+    Returns the finished ``epochs`` and the cache's ``stats``.
+    """
+    folder = Path(job.folder)
+    with files.lock(folder / "lock"):
+        return _train(job, folder, cache)
+
+
+def _train(job: ConvergeJob, folder: Path, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
+    data = prepared.load(Path(job.data), job.data_sha256)
+    normalisation = Normalisation.of(data.training)
+    images = TrainingImages(data.training, normalisation, job.batch_size)
+    network = find_network(job.model)
+    module = training.module(network, job, weight_decay=job.weight_decay)
+    trained = {k: v for k, v in asdict(job).items() if k not in _NOT_TRAINED}
+    trained["mxnet"] = mx.__version__
+    kept = checkpoint.load(folder, trained)
+    epochs: List[Dict[str, Any]] = []
+    if kept is not None:
+        arrays, epochs = kept
+        _restore(module, arrays)
+    follower = Follower(folder)
+    follower.tell(Progress(len(epochs) * images.batches, len(epochs)))
+    for epoch in range(len(epochs), job.last_epoch):
+        started_s = time.perf_counter()
+        learned = _learn(job, module, images, epoch, follower)
+        train_s = time.perf_counter() - started_s
+        started_s = time.perf_counter()
+        top_1, top_5 = _validate(
+            module, validation_batches(data.validation, normalisation, job.batch_size)
+        )
+        validate_s = time.perf_counter() - started_s
+        arrays = _arrays(module)
+        epochs.append(
+            {
+                "epoch": epoch + 1,
+                **learned,
+                "correct_top_1": top_1,
+                "correct_top_5": top_5,
+                "validated": len(data.validation.labels),
+                "train_s": train_s,
+                "validate_s": validate_s,
+                "parameters_sha256": checkpoint.digest(
+                    {name: a for name, a in arrays.items() if not name.startswith("momentum:")}
+                ),
+                "state_sha256": checkpoint.digest(arrays),
+                "load_average": os.getloadavg()[0],
+            }
+        )
+        checkpoint.save(folder, arrays, trained, epochs)
+        follower.tell(Progress(len(epochs) * images.batches, len(epochs)))
+    return {"epochs": epochs, "stats": counters.counters(cache)}
+
+
+def _learn(
+    job: ConvergeJob, module: Any, images: TrainingImages, epoch: int, follower: Follower
+) -> Dict[str, Any]:
+    """Train one epoch, numbered from 0; ``input_cpu_s`` went into making batches."""
+    steps, first = job.epochs * images.batches, epoch * images.batches
+    warm_up = round(job.warm_up_epochs * images.batches)
+    batches = images.epoch(job.seed, epoch)
+    loss, correct, input_cpu_s = 0.0, 0, 0.0
+    for step in range(images.batches):
+        follower.step(Progress(first + step, epoch))
+        # CPU time: the last step's backward pass is still under way beside it.
+        started_s = time.thread_time()
+        pixels, labels = next(batches)
+        batch = _batch((pixels, labels))
+        input_cpu_s += time.thread_time() - started_s
+        module._optimizer.set_learning_rate(
+            learning_rate(first + step, steps, warm_up, job.learning_rate)
+        )
+        module.forward_backward(batch)
+        module.update()
+        # Waits for the forward pass; the next step's reading of the output for this one's rest.
+        output = module.get_outputs()[0].asnumpy()
+        chosen = output[numpy.arange(len(labels)), labels.astype(int)]
+        loss += float(-numpy.log(numpy.maximum(chosen, numpy.float32(1e-30))).mean())
+        correct += int((output.argmax(axis=1) == labels).sum())
+        if not numpy.isfinite(output).all():
+            raise HarnessError(
+                f"{job.model}: epoch {epoch + 1}, step {step + 1}: the output is not finite: "
+                f"train with a lower learning rate than {job.learning_rate:g}"
+            )
+    mx.nd.waitall()
+    return {
+        "trained": images.batches * job.batch_size,
+        "loss": loss / images.batches,
+        "correct_trained": correct,
+        "input_cpu_s": input_cpu_s,
+    }
+
+
+def _validate(module: Any, batches: Iterable[Batch]) -> Tuple[int, int]:
+    """Return how many images have their label first, and how many among the first five."""
+    top_1 = top_5 = 0
+    for pixels, labels in batches:
+        module.forward(_batch((pixels, numpy.zeros(len(pixels), numpy.float32))), is_train=False)
+        scores = module.get_outputs()[0].asnumpy()[: len(labels)]
+        # Stable, so that equal scores rank alike in every process.
+        ranked = numpy.argsort(-scores, axis=1, kind="stable")[:, :5]
+        hits = ranked == labels[:, None]
+        top_1 += int(hits[:, 0].sum())
+        top_5 += int(hits.any(axis=1).sum())
+    return top_1, top_5
+
+
+def _batch(arrays: Batch) -> Any:
+    return mx.io.DataBatch([mx.nd.array(arrays[0])], [mx.nd.array(arrays[1])])
+
+
+def _arrays(module: Any) -> checkpoint.Arrays:
+    # Moving statistics change in backward passes, unknown to MXNet's engine.
+    mx.nd.waitall()
+    parameters, states = module.get_params()
+    named = {**parameters, **states}
+    arrays = {f"parameter:{name}": value.asnumpy() for name, value in named.items()}
+    for index, momentum in module._updater.states.items():
+        arrays[f"momentum:{index}"] = momentum.asnumpy()
+    return arrays
+
+
+def _restore(module: Any, arrays: checkpoint.Arrays) -> None:
+    values: Dict[str, Dict[str, Any]] = {"parameter": {}, "momentum": {}}
+    for name, array in arrays.items():
+        kind, _, key = name.partition(":")
+        values[kind][key] = mx.nd.array(array)
+    parameters, states = module.get_params()
+    wanted = {name: array.shape for name, array in {**parameters, **states}.items()}
+    found = {name: array.shape for name, array in values["parameter"].items()}
+    if found != wanted:
+        raise HarnessError(
+            f"{checkpoint.FILE}: its parameters are not those of this network: delete it"
+        )
+    module.set_params(
+        {k: v for k, v in values["parameter"].items() if k not in states},
+        {k: v for k, v in values["parameter"].items() if k in states},
+    )
+    updater = module._updater
+    for index, momentum in values["momentum"].items():
+        updater.states[int(index)] = momentum
+        updater.states_synced[int(index)] = True

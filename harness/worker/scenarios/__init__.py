@@ -1,0 +1,1 @@
+"""Ways to use MXNet that plain training does not exercise."""

@@ -1,0 +1,642 @@
+"""Files made to do harm: every reader refuses each in one line, soon, in little memory.
+
+``READERS`` holds everything that reads a file of the user's, the network's or an earlier run's;
+a test finds readers that go past harness/base/reading.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import gzip
+import io
+import json
+import lzma
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import numpy
+import pytest
+
+from harness.base import archives, jsonl, reading, toml
+from harness.base.errors import HarnessError
+from harness.base.layout import here
+from harness.bench import record as bench_record
+from harness.bench.config import BenchConfig
+from harness.build import toolchain
+from harness.converge import checkpoint, cifar10, prepared
+from harness.converge import record as converge_record
+from harness.converge.config import ConvergeConfig
+from harness.microbench import record as microbench_record
+from harness.publish.report import page
+from harness.reliability import record as reliability_record
+from harness.reliability.record import ReliabilityRecord
+from harness.trials import record
+from harness.verify import record as verify_record
+
+_MOST_MEMORY = 900 * 2**20  # more than before
+_MOST_S = 20
+
+Reader = Callable[[Path], object]
+
+
+def _record(model: Any, kind: str, version: int) -> Reader:
+    return functools.partial(record.load_as, model, kind, version)
+
+
+JSON: Dict[str, Reader] = {
+    "bench": bench_record.load,
+    "jsonl": jsonl.read,
+    "converge": converge_record.load,
+    "microbench": microbench_record.load,
+    "reliability": _record(ReliabilityRecord, reliability_record.KIND, 1),
+    "verify": _record(verify_record.VerifyRecord, verify_record.KIND, 1),
+    "result of a worker": reading.json_file,
+}
+TOML: Dict[str, Reader] = {
+    "toolchain": toolchain.load_toolchain,
+    "bench configuration": functools.partial(toml.load, model=BenchConfig),
+    "converge configuration": functools.partial(toml.load, model=ConvergeConfig),
+    "pyproject": toml.project_version,
+}
+ARRAYS: Dict[str, Reader] = {
+    "checkpoint": lambda path: checkpoint.load(path.parent, {}),
+    "prepared": functools.partial(prepared.load, expected="0" * 64),
+}
+OTHERS: Dict[str, Reader] = {
+    "cifar bin": lambda path: cifar10.load(path.parent, path.parent),
+    "cifar xz": lambda path: cifar10.load(path.parent, path.parent),
+    "cifar archive": lambda path: cifar10.load(path, path.parent),
+    "figure": page.picture,
+    "text": reading.text,
+    "digest": lambda path: reading.digest(path, "sha256", reading.MOST_CONFIG_BYTES),
+}
+READERS = {**JSON, **TOML, **ARRAYS, **OTHERS}
+# Where a reader looks for a file by itself.
+NAMES = {
+    "checkpoint": checkpoint.FILE,
+    "cifar bin": "data_batch_1.bin",
+    "cifar xz": "data_batch_1.bin.xz",
+}
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Fail what takes too much memory, or too long."""
+
+    def too_late(*_: object) -> None:
+        raise AssertionError(f"not refused in {_MOST_S} s")
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before = signal.signal(signal.SIGALRM, too_late)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _MOST_MEMORY, hard))
+    signal.alarm(_MOST_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.signal(signal.SIGALRM, before)
+
+
+def refusal(read: Reader, path: Path) -> str:
+    with bounded(), pytest.raises(HarnessError) as caught:
+        read(path)
+    said = str(caught.value)
+    assert "\n" not in said and said.isprintable()
+    assert len(said) < 400 + len(str(path))
+    return said
+
+
+def sparse(path: Path) -> None:
+    """A file of one TiB that takes no room."""
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+# What is no file, or is no file of this world, is nobody's.
+NO_FILE: Dict[str, Callable[[Path], object]] = {
+    "absent": lambda path: None,
+    "folder": Path.mkdir,
+    "fifo": os.mkfifo,
+    "socket": a_socket,
+    "endless device": lambda path: path.symlink_to("/dev/zero"),
+    "random device": lambda path: path.symlink_to("/dev/urandom"),
+    "link to itself": lambda path: path.symlink_to(path.name),
+    "a TiB of nothing": sparse,
+}
+
+
+@pytest.mark.parametrize("what", NO_FILE)
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_no_file_is_refused(name: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / NAMES.get(name, "file")
+    NO_FILE[what](path)
+    if (name, what) == ("checkpoint", "absent"):
+        assert READERS[name](path) is None  # nothing to go on with
+    else:
+        assert str(tmp_path) in refusal(READERS[name], path)
+
+
+ANY: Dict[str, bytes] = {
+    "empty": b"",
+    "one byte": b"{",
+    "NULs": b"\0" * 1000,
+    "not UTF-8": b"\xff\xfe\xfa\n",
+    "UTF-16": '{"kind": "x"}\n'.encode("utf-16"),
+    "an ELF file": Path(sys.executable).read_bytes()[:5000],
+    "gzip": gzip.compress(b"{}\n"),
+    "control characters": b'{"kind": "\x1b[2J\n\x07"}\n',
+}
+
+
+@pytest.mark.parametrize("what", ANY)
+@pytest.mark.parametrize("name", [name for name in READERS if name not in ("text", "digest")])
+def test_foreign_files_are_refused(name: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / NAMES.get(name, "file")
+    path.write_bytes(ANY[what])
+    assert str(tmp_path) in refusal(READERS[name], path)
+
+
+HOSTILE_JSON: Dict[str, Callable[[bytes], bytes]] = {
+    "deep list": lambda kind: b'{"kind": %s, "a": %s}' % (kind, b"[" * 900 + b"]" * 900),
+    "deeper list": lambda kind: b"[" * 1_000_000,
+    "deep object": lambda kind: b'{"a":' * 900 + b"1" + b"}" * 900,
+    "many values": lambda kind: b"[" + b"0," * 2_000_000 + b"0]",
+    "many lists": lambda kind: b"[" + b"[]," * 700_000 + b"[]]",
+    "many wrong values": lambda kind: (
+        b'{"kind": %s, "schema_version": 1, "curves": [%s0]}' % (kind, b"0," * 900_000)
+    ),
+    "NaN": lambda kind: b'{"kind": %s, "schema_version": NaN}' % kind,
+    "Infinity": lambda kind: b'{"kind": %s, "schema_version": -Infinity}' % kind,
+    "a float too large": lambda kind: b'{"kind": %s, "schema_version": 1e999}' % kind,
+    "an integer too large": lambda kind: (
+        b'{"kind": %s, "schema_version": %s}' % (kind, b"9" * 1_000_000)
+    ),
+    "a name twice": lambda kind: b'{"kind": %s, "kind": %s, "schema_version": 1}' % (kind, kind),
+    "a lone surrogate": lambda kind: b'{"kind": %s, "a": "\\ud800"}' % kind,
+    "truncated": lambda kind: b'{"kind": %s, "schema_vers' % kind,
+    "a name of lines": lambda kind: (
+        b'{"kind": %s, "schema_version": 1, "a\\nb\\u001b[2J": 1}' % kind
+    ),
+}
+KINDS = {
+    "bench": bench_record.KIND,
+    "converge": converge_record.KIND,
+    "microbench": microbench_record.KIND,
+    "reliability": reliability_record.KIND,
+    "verify": verify_record.KIND,
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE_JSON)
+@pytest.mark.parametrize("name", KINDS)
+def test_hostile_json_is_refused(name: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(HOSTILE_JSON[what](json.dumps(KINDS[name]).encode()) + b"\n")
+    assert str(path) in refusal(JSON[name], path)
+
+
+@pytest.mark.parametrize("text", ["NaN", "[1e400]", '{"a": 1, "a": 2}', "[" * 66 + "]" * 66])
+def test_json_that_the_standard_library_takes_is_refused(text: str, tmp_path: Path) -> None:
+    json.loads(text)
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    assert refusal(reading.json_file, path).startswith(f"{path}: truncated or not JSON: ")
+
+
+def test_all_that_json_is_made_of_is_read(tmp_path: Path) -> None:
+    value = {"a": [1, -2.5, 1e-300, True, None, "ü\U0001f600\n", 2**63, {}], "b": {"": []}}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(value))
+    assert reading.json_file(path) == value
+    nested = "[" * reading.MOST_DEPTH + "1" + "]" * reading.MOST_DEPTH
+    assert str(reading.json_value(nested.encode())) == nested
+
+
+HOSTILE_TOML: Dict[str, bytes] = {
+    "deep list": b"a = " + b"[" * 20_000,
+    "list of 500": b"a = " + b"[" * 500 + b"]" * 500,
+    "deep inline table": b"a = " + b"{a = " * 10_000,
+    "deep key": b".".join([b"a"] * 20_000) + b" = 1",
+    "deep table": b"[" + b".".join([b"a"] * 20_000) + b"]",
+    "nan": b"headers = nan",
+    "inf": b"a = [-inf]",
+    "float too large": b"a = 1e999",
+    "integer too large": b"a = " + b"9" * 50_000,
+    "long": b"a = 1\n" + b"#" * 70_000,
+    "a name twice": b"a = 1\na = 2",
+    "truncated": b'headers = "1.4',
+    "a name of lines": b'"a\\nb" = 1',
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE_TOML)
+@pytest.mark.parametrize("name", TOML)
+def test_hostile_toml_is_refused(name: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(HOSTILE_TOML[what])
+    assert str(path) in refusal(TOML[name], path)
+
+
+def members(path: Path, *named: Any, **options: Any) -> Path:
+    """Write a zip archive of (name or ZipInfo, content)s."""
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in named:
+            archive.writestr(name, content)
+    return path
+
+
+def patched(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+
+
+@functools.lru_cache(maxsize=None)
+def zip_bomb() -> bytes:
+    """A GiB and a byte, in 5 MB."""
+    buffer = io.BytesIO()
+    archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with archive, archive.open("a.npy", "w") as file:
+        for _ in range(64):
+            file.write(bytes(2**24))
+        file.write(b"0")
+    return buffer.getvalue()
+
+
+def stored_bomb(path: Path) -> None:
+    """Members that lie over each other: every one is said to be all of the data."""
+    content = b"0" * 100_000
+    members(path, *((f"{i}.npy", content if i == 0 else b"") for i in range(1000)))
+    data = bytearray(path.read_bytes())
+    at = 0
+    while (at := data.find(b"PK\1\2", at)) >= 0:
+        data[at + 20 : at + 28] = struct.pack("<II", len(content), len(content))
+        data[at + 42 : at + 46] = bytes(4)
+        at += 4
+    path.write_bytes(data)
+
+
+def directory_bomb(path: Path) -> None:
+    members(path, *((f"{i:02000d}", b"") for i in range(2_500)))
+
+
+def zip64_bomb(path: Path) -> None:
+    """The list of members is said to be short, and in a second place long."""
+    members(path, *((f"{i}", b"") for i in range(1000)))
+    data = path.read_bytes()
+    at = data.rfind(b"PK\5\6")
+    end64 = struct.pack("<4sQHHLLQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 10**9, 10**9, 10**12, 0)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
+    path.write_bytes(data[:at] + end64 + locator + data[at:])
+
+
+def encrypted(path: Path) -> None:
+    members(path, ("a.npy", b"x"))
+    data = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.find(mark) + offset] |= 1
+    path.write_bytes(data)
+
+
+def unknown_method(path: Path) -> None:
+    members(path, ("a.npy", b"x"))
+    data = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        data[data.find(mark) + offset] = 99
+    path.write_bytes(data)
+
+
+def twice(path: Path) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        members(path, ("a.npy", b"x"), ("a.npy", b"y"))
+
+
+ZIPS: Dict[str, Callable[[Path], object]] = {
+    "bomb": lambda path: path.write_bytes(zip_bomb()),
+    "members over each other": stored_bomb,
+    "long directory": directory_bomb,
+    "two directories": zip64_bomb,
+    "encrypted": encrypted,
+    "unknown method": unknown_method,
+    "a name twice": twice,
+    "a wrong checksum": lambda path: patched(members(path, ("a.npy", b"xyz")), b"xyz", b"xYz"),
+}
+
+
+@pytest.mark.parametrize("what", ZIPS)
+@pytest.mark.parametrize("name", ARRAYS)
+def test_hostile_zip_archives_are_refused(name: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / NAMES.get(name, "file")
+    ZIPS[what](path)
+    assert str(path) in refusal(READERS[name], path)
+
+
+def array_file(header: str, data: bytes = b"", version: int = 1) -> bytes:
+    text = header.encode("latin-1")
+    return b"\x93NUMPY" + struct.pack("<BBH", version, 0, len(text) % 65536) + text + data
+
+
+ARRAY = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }\n"
+ARRAY_FILES: Dict[str, bytes] = {
+    "more than there is": array_file(ARRAY % "1000000000000,", bytes(4)),
+    "less than there is": array_file(ARRAY % "1,", bytes(8)),
+    "a negative size": array_file(ARRAY % "-1,", bytes(4)),
+    "two negative sizes": array_file(ARRAY % "-1, -1", bytes(4)),
+    "a size of many digits": array_file(ARRAY % ("9" * 4000 + ",")),
+    "objects": array_file(ARRAY.replace("<f4", "|O") % "1,", b"cos\nsystem\n(S'false'\ntR."),
+    "a structure": array_file(ARRAY.replace("'<f4'", "[('a', '<f4')]") % "1,", bytes(4)),
+    "nothing in many places": array_file(ARRAY.replace("<f4", "|V0") % "1000000000000,"),
+    "a program": array_file("__import__('os').abort()\n"),
+    "a deep header": array_file("(" * 30_000),
+    "not a header": array_file("{}\n"),
+    "not a magic": b"NUMPY",
+    "an unknown version": array_file(ARRAY % "1,", bytes(4), version=9),
+}
+
+
+@pytest.mark.parametrize("what", ARRAY_FILES)
+@pytest.mark.parametrize("name", ARRAYS)
+def test_hostile_arrays_are_refused(name: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / NAMES.get(name, "file")
+    members(path, ("state.json.npy", ARRAY_FILES[what]))
+    assert str(path) in refusal(READERS[name], path)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"[]",
+        b"{}",
+        b'{"trained": 1, "epochs": []}',
+        b'{"trained": {}, "epochs": 1}',
+        b'{"trained": {}, "epochs": [1]}',
+        b'{"trained": {}, "epochs": NaN}',
+        b'{"trained": {}, "epochs": [{"state_sha256": "0"}]}',
+        b"[" * 60_000,
+    ],
+)
+def test_checkpoints_of_a_wrong_form_are_refused(state: bytes, tmp_path: Path) -> None:
+    path = tmp_path / checkpoint.FILE
+    arrays = {"parameter:a": numpy.ones(3, numpy.float32)}
+    numpy.savez(path, **{"state.json": numpy.frombuffer(state, numpy.uint8), **arrays})
+    assert str(path) in refusal(READERS["checkpoint"], path)
+
+
+@pytest.mark.parametrize("name", ["a", "momentum:x", "momentum:", "parameter:", "momentum:-1"])
+def test_checkpoints_of_other_arrays_are_refused(name: str, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {name: numpy.ones(3, numpy.float32)}, {}, [])
+    said = refusal(READERS["checkpoint"], tmp_path / checkpoint.FILE)
+    assert "is no parameter and no momentum" in said
+
+
+def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
+    arrays = {
+        "a": numpy.arange(6, dtype=numpy.float32).reshape(2, 3),
+        "in columns": numpy.asfortranarray(numpy.arange(6, dtype=">i8").reshape(3, 2)),
+        "nothing": numpy.zeros((0, 3), numpy.uint8),
+        "a number": numpy.array(7, dtype=numpy.uint64),
+        "text": numpy.array("CIFAR-10"),
+        "truth": numpy.array([True, False]),
+    }
+    numpy.savez(tmp_path / "a.npz", **arrays)
+    found = archives.npz(tmp_path / "a.npz", "arrays")
+    assert list(found) == list(arrays)
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype and numpy.array_equal(found[name], array)
+    numpy.savez_compressed(tmp_path / "b.npz", **arrays)
+    assert "'a.npy' is compressed" in refusal(lambda p: archives.npz(p, "x"), tmp_path / "b.npz")
+
+
+def endless_xz() -> bytes:
+    """Much of nothing, in a file that is small."""
+    packer = lzma.LZMACompressor(preset=0)
+    return b"".join([packer.compress(bytes(2**26)) for _ in range(2)]) + packer.flush()
+
+
+def hungry_xz() -> bytes:
+    """What asks for 1.5 GiB to be unpacked, whatever is in it."""
+    data = lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**16}])
+    # The dictionary's size is a byte of the block's header, which ends in a checksum.
+    header = bytearray(data[12:24])
+    assert header[:4] == bytes([2, 0, 0x21, 1])
+    header[4] = 37
+    header[8:12] = struct.pack("<I", zlib.crc32(header[:8]))
+    return data[:12] + bytes(header) + data[24:]
+
+
+XZ: Dict[str, Callable[[], bytes]] = {
+    "bomb": endless_xz,
+    "hungry": hungry_xz,
+    "truncated": lambda: lzma.compress(bytes(5_000_000))[:-20],
+    "lzma, not xz": lambda: lzma.compress(b"x", format=lzma.FORMAT_ALONE),
+}
+
+
+@pytest.mark.parametrize("what", XZ)
+def test_hostile_xz_files_are_refused(what: str, tmp_path: Path) -> None:
+    path = tmp_path / NAMES["cifar xz"]
+    path.write_bytes(XZ[what]())
+    assert str(path) in refusal(READERS["cifar xz"], path)
+
+
+def tar_of(*members: Any, **options: Any) -> bytes:
+    """A tar.gz of (TarInfo, content)s."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1, **options) as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def tar_member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+    member.type, member.linkname = kind, link
+    return member
+
+
+def long_header(kind: bytes, size: int) -> bytes:
+    """A tar.gz that begins with a header of headers of that size."""
+    member = tar_member("x", kind)
+    return tar_of((member, b"1" * size))
+
+
+BATCH = "data_batch_1.bin"
+ALL = (*cifar10.TRAINING_FILES, cifar10.TEST_FILE)
+TARS: Dict[str, Callable[[], bytes]] = {
+    "bomb": lambda: tar_of((tar_member("x"), bytes(300 * 2**20))),
+    "long file": lambda: tar_of((tar_member(BATCH), bytes(100 * 2**20))),
+    "link": lambda: tar_of(*((tar_member(n, tarfile.SYMTYPE, "/etc/passwd"), b"") for n in ALL)),
+    "hard link": lambda: tar_of(*((tar_member(n, tarfile.LNKTYPE, "/etc/x"), b"") for n in ALL)),
+    "device": lambda: tar_of(*((tar_member(n, tarfile.CHRTYPE), b"") for n in ALL)),
+    "fifo": lambda: tar_of(*((tar_member(n, tarfile.FIFOTYPE), b"") for n in ALL)),
+    "sparse": lambda: tar_of(*((tar_member(n, tarfile.GNUTYPE_SPARSE), b"") for n in ALL)),
+    "twice": lambda: tar_of((tar_member(BATCH), b"x"), (tar_member(BATCH), b"y")),
+    "long pax header": lambda: long_header(tarfile.XHDTYPE, 10_000_000),
+    "long global header": lambda: long_header(tarfile.XGLTYPE, 10_000_000),
+    "long name": lambda: long_header(tarfile.GNUTYPE_LONGNAME, 10_000_000),
+    "headers of headers": lambda: tar_of(
+        *((tar_member("x", tarfile.XHDTYPE), b"") for _ in range(5000))
+    ),
+    "many members": lambda: tar_of(*((tar_member(f"{i}"), b"") for i in range(1_100))),
+    "truncated": lambda: tar_of((tar_member(BATCH), bytes(1000)))[:-30],
+    "bzip2": lambda: b"BZh9" + bytes(100),
+    "gzip of noise": lambda: gzip.compress(bytes(range(256)) * 100),
+}
+
+
+@pytest.mark.parametrize("what", TARS)
+def test_hostile_tar_archives_are_refused(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    path.write_bytes(TARS[what]())
+    before = sorted(tmp_path.rglob("*"))
+    assert str(path) in refusal(READERS["cifar archive"], path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+SVGS: Dict[str, str] = {
+    "entities": '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij"))
+    + "]><svg>&j;</svg>",
+    "a file of this machine": '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>',
+    "deep": "<a>" * 100_000,
+    "unknown encoding": '<?xml version="1.0" encoding="rot13"?><svg/>',
+    "no title": '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"/>',
+}
+
+
+@pytest.mark.parametrize("what", SVGS)
+def test_hostile_figures_are_refused(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.svg"
+    path.write_text(SVGS[what])
+    assert str(path) in refusal(page.picture, path)
+
+
+def test_a_name_of_lines_is_still_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a\nb\x1b[2J.json"
+    assert "a\\nb\\x1b[2J.json: No such file" in refusal(reading.json_file, path)
+    assert "embedded null byte" in refusal(reading.json_file, Path("a\0b"))
+
+
+@pytest.mark.parametrize("what", ["fifo", "endless device", "folder"])
+def test_nothing_is_appended_to_what_is_no_file(what: str, tmp_path: Path) -> None:
+    NO_FILE[what](tmp_path / "a.jsonl")
+    assert "a.jsonl: " in refusal(jsonl.Appender, tmp_path / "a.jsonl")
+
+
+COMMANDS = (
+    ["bench", "--config"],
+    ["converge", "--show"],
+    ["plot"],
+    ["tables"],
+    ["verify", "--mxnet-tests"],
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_commands_refuse_in_one_line(command: List[str], tmp_path: Path) -> None:
+    deep = tmp_path / "deep.json"
+    deep.write_bytes(b"[" * 900 + b"]" * 900 + b"\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *command, str(deep)],
+        cwd=here().root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == "" and done.stderr.startswith("opcache: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+# Who reads what by himself, and why he may.
+_MAY = {
+    "base/reading.py": "it is the one place",
+    "base/archives.py": "what reading.py opened",
+    "base/jsonl.py": "the end of a file that it writes",
+    "base/toml.py": "a text that reading.py read",
+    "base/machine.py": "what Linux says of itself",
+    "build/elf.py": "the libraries that this process runs on",
+    "user/scripts/probe_inspect.py": "run by any Python, without this package",
+    "user/scripts/probe_train.py": "run by any Python, without this package",
+    "bootstrap.py": "its own stamp, before anything is installed",
+    "worker/__main__.py": "what Linux says of itself",
+    "user/doctor.py": "a part of this package",
+    "user/probe.py": "a part of this package",
+    "publish/report/page.py": "a part of this package",
+    "build/wheels.py": "a wheel of the pinned hash",
+    "build/patching.py": "a tree that came from a wheel of the pinned hash",
+    "build/source_patch.py": "a part of this project",
+    "build/command.py": "the library that was just compiled",
+    "bench/command.py": "to have Linux forget it, not to read it",
+    "trials/group.py": "what a process of its own said",
+    "microbench/command.py": "what a process of its own said",
+    "worker/network.py": "what MXNet says of a network",
+    "worker/facts.py": "what MXNet says of a network",
+    "verify/bitwise.py": "what a process of its own left",
+    "worker/fork.py": "a pipe of its own, and what Linux says of itself",
+    "worker/soak.py": "what Linux says of itself",
+    "base/files.py": "to write",
+}
+_READS = {"read_text", "read_bytes", "open", "load", "loads", "fdopen", "fromstring", "parse"}
+_MODULES = {"json", "numpy", "pickle", "tarfile", "lzma", "gzip", "bz2", "tomli", "zipfile", "os"}
+
+
+def reads(tree: ast.AST) -> Iterator[ast.Call]:
+    """Yield the calls that read a file: Path's methods, open, and the readers of modules."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        if isinstance(function, ast.Name) and function.id in ("open", "ZipFile"):
+            yield node
+        elif isinstance(function, ast.Attribute):
+            of = function.value.id if isinstance(function.value, ast.Name) else ""
+            if function.attr in ("read_text", "read_bytes") or (
+                function.attr in ("open", "load", "loads", "fdopen", "ZipFile", "GzipFile")
+                and (of in _MODULES or function.attr == "open")
+            ):
+                yield node
+
+
+def test_nobody_reads_past_the_limits() -> None:
+    harness = here().root / "harness"
+    for path in sorted(harness.rglob("*.py")):
+        name = path.relative_to(harness).as_posix()
+        # The stages of make reliability read what they and their own processes have just written.
+        if name in _MAY or name.startswith("reliability/"):
+            continue
+        found = [call.lineno for call in reads(ast.parse(path.read_text()))]
+        assert not found, f"{name} reads by itself in lines {found}: use harness/base/reading.py"
+
+
+def test_a_reader_that_goes_past_the_limits_is_found() -> None:
+    for line in (
+        "json.loads(path.read_text())",
+        "numpy.load(path)",
+        "path.open('rb')",
+        "open(path)",
+        "tarfile.open(path)",
+        "zipfile.ZipFile(path)",
+    ):
+        assert list(reads(ast.parse(line)))
+    assert not list(reads(ast.parse("reading.json_file(path); bench_record.load(path)")))

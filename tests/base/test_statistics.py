@@ -1,0 +1,70 @@
+"""The statistics, against values that can be worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.base import statistics
+
+
+def test_ratios_are_pairwise() -> None:
+    # The medians' ratio would be 1: only pairs show that each candidate is twice its baseline.
+    assert statistics.ratios([1.0, 2.0, 4.0], [2.0, 4.0, 8.0]) == [2.0, 2.0, 2.0]
+    assert statistics.median(statistics.ratios([10.0, 20.0, 40.0], [15.0, 20.0, 80.0])) == 1.5
+
+
+def test_ratios_refuse_unpaired_samples() -> None:
+    with pytest.raises(ValueError, match="baseline=2, candidate=1"):
+        statistics.ratios([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        # The resampled median of 1..n is at most k when at least (n + 1) / 2 of n draws are;
+        # for n = 5 that happens for k = 1 with p = 0.058, for n = 9 with p = 0.001 (k = 1) and
+        # 0.030 (k = 2). The interval ends where p passes 0.025.
+        (5, (1.0, 5.0)),
+        (9, (2.0, 8.0)),
+    ],
+)
+def test_interval_of_median(count: int, expected: tuple) -> None:
+    values = [float(value) for value in range(1, count + 1)]
+    assert statistics.median_interval(values) == expected
+    assert statistics.median_interval(values[::-1]) == expected
+
+
+def test_interval_of_equal_values_is_a_point() -> None:
+    assert statistics.median_interval([1.5] * 6) == (1.5, 1.5)
+
+
+def test_two_values_have_no_interval() -> None:
+    assert statistics.median_interval([1.0, 2.0]) is None
+    assert statistics.median_interval([]) is None
+
+
+def test_relative_iqr() -> None:
+    assert statistics.relative_iqr([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
+    assert statistics.relative_iqr([7.0, 7.0, 7.0]) == 0.0
+
+
+def test_geometric_mean() -> None:
+    assert statistics.geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
+    assert statistics.geometric_mean([1.0, 10.0, 100.0]) == pytest.approx(10.0)
+
+
+def test_interval_of_geometric_mean() -> None:
+    # Of samples without spread it is a point, whatever their sizes.
+    assert statistics.geometric_mean_interval([[0.5] * 3, [2.0] * 7]) == pytest.approx((1.0, 1.0))
+    # One sample: its median's own interval.
+    values = [float(value) for value in range(1, 10)]
+    assert statistics.geometric_mean_interval([values]) == pytest.approx((2.0, 8.0))
+    assert statistics.geometric_mean_interval([values, [1.0, 2.0]]) is None
+    assert statistics.geometric_mean_interval([]) is None
+
+
+def test_interval_of_a_ratio_of_medians() -> None:
+    values = [float(value) for value in range(1, 10)]
+    assert statistics.ratio_of_medians_interval([2.0] * 5, values) == pytest.approx((1.0, 4.0))
+    assert statistics.ratio_of_medians_interval(values, [8.0] * 5) == pytest.approx((1.0, 4.0))
+    assert statistics.ratio_of_medians_interval([1.0, 2.0], values) is None

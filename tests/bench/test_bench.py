@@ -1,0 +1,349 @@
+"""The bench command: its errors on the real command line, and small real runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.bench import record as bench_record
+from harness.bench import rows as table
+from harness.bench.config import scopes_by_host
+from harness.bench.views import ratios as bench_summary
+from harness.trials.jobs import ProfileJob, TrainJob
+from harness.trials.launch import run_worker
+from harness.trials.record import Threads
+from harness.trials.variables import CAPACITY
+from harness.trials.variants import parse_variant
+from models.registry import NETWORKS
+from tests.support import synthetic
+
+CONFIG = """
+models = ["seven-ops"]
+rounds_min = 1
+rounds_max = 1
+seed = 1
+warm_up_steps_min = 1
+warm_up_steps_max = 5
+timed_steps_min = 2
+timed_steps_max = 2
+learning_rate = 0.01
+momentum = 0.9
+timeout_s = 300
+[scopes]
+"1.3.1" = ["stock"]
+[[series]]
+name = "throughput"
+batch_sizes = [1]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def command(*options: str) -> List[str]:
+    return [sys.executable, "-m", "harness", "bench", *options]
+
+
+def bench_command(layout: Layout, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*options), cwd=layout.root, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--models", "mobilenet-2"),
+            f"unknown model 'mobilenet-2': expected one of {', '.join(NETWORKS)}",
+        ),
+        (
+            ("--scopes", "stock,bakward"),
+            "unknown scope 'bakward': expected stock, off, backward, all, operators joined by + "
+            "(activation, batch_norm, convolution, deconvolution, fully_connected, lrn, pooling, "
+            "concat, reorder, softmax, sum, forward), or preload: before one of these",
+        ),
+        (("--hosts", "1.9.9"), "unknown host '1.9.9': expected one of 1.3.1, 1.4.1, 1.5.1.post0"),
+        (
+            ("--models", "alexnet", "--image-size", "62"),
+            "image size 62 is too small for alexnet: expected at least 63",
+        ),
+        (("--image-size", "x"), "--image-size: expected a positive integer, found 'x'"),
+        (("--samples", "0"), "--samples: expected a positive integer, found '0'"),
+        (("--samples", "9" * 50), f"--samples: expected a positive integer, found '{'9' * 50}'"),
+        (("--batch-size", "1,-1"), "--batch-size: expected a positive integer, found '-1'"),
+        (
+            ("--models", "alexnet,,vgg-16"),
+            "--models: expected different words separated by commas: 'alexnet,,vgg-16'",
+        ),
+        (
+            ("--scopes", "off,off"),
+            "--scopes: expected different words separated by commas: 'off,off'",
+        ),
+        (
+            ("--series", "operator"),
+            "--series: expected some of throughput, operators, memory, found 'operator'",
+        ),
+        (("--config", "absent.toml"), "absent.toml: No such file or directory"),
+    ],
+)
+def test_wrong_options_are_one_line(layout: Layout, options: List[str], message: str) -> None:
+    done = bench_command(layout, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"opcache: error: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 1", "seed = [", "{path}: not a TOML file: "),
+        ("seed = 1", "color = 1", "{path}: seed: Field required"),
+        ("rate = 0.01", "rate = nan", "{path}: expected finite numbers, found nan"),
+        ("rate = 0.01", "rate = inf", "{path}: expected finite numbers, found inf"),
+        ('"throughput"', '"Bad Name"', "{path}: series: 0: name: String should match"),
+        (
+            "timed_steps_max = 2",
+            "timed_steps_max = 1",
+            "series throughput: timed_steps_max: expected 2 or more, found 1",
+        ),
+        (
+            "warm_up_steps_max = 5",
+            "warm_up_steps_max = 1",
+            "series throughput: warm_up_steps_max: expected 2 or more, found 1",
+        ),
+        (
+            "batch_sizes = [1]",
+            'batch_sizes = [1]\n[[series]]\nname = "throughput"\nbatch_sizes = [2]',
+            "series: expected different names, found throughput, throughput",
+        ),
+    ],
+)
+def test_wrong_configuration(
+    layout: Layout, config: Path, old: str, new: str, message: str
+) -> None:
+    assert CONFIG.count(old) == 1
+    config.write_text(CONFIG.replace(old, new))
+    done = bench_command(layout, "--config", str(config))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("opcache: error: " + message.format(path=config))
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["bench-quick", "bench-small", "bench-full", "bench-batch-1", "bench-batch-32"]
+)
+def test_configurations_in_the_repository_are_sound(layout: Layout, name: str) -> None:
+    # The last thing that is looked at before the first process, after all of the configuration.
+    path = layout.root / "configs" / f"{name}.toml"
+    done = bench_command(layout, "--config", str(path), "--out", str(path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        (f"opcache: error: {path}: line 1: not JSON", "opcache: error: b")
+    )
+
+
+def test_existing_files_are_not_overwritten(layout: Layout, config: Path, first_host: str) -> None:
+    path = config.with_name("run.jsonl")
+    path.write_text("precious")
+    done = bench_command(layout, "--config", str(config), "--out", str(path))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"opcache: error: {path}: not a file of JSON lines: no line is finished\n"
+    )
+    assert path.read_text() == "precious"
+
+
+def test_record_of_another_machine_is_not_continued(
+    layout: Layout, config: Path, first_host: str
+) -> None:
+    path = config.with_name("run.jsonl")
+    bench_record.create(synthetic.bench_record(taken=1), path)
+    before = path.read_bytes()
+    done = bench_command(layout, "--config", str(config), "--out", str(path))
+    assert done.returncode == 2
+    assert done.stderr.startswith("opcache: error: machine.compiler: recorded=none, asked=")
+    assert done.stderr.count("\n") == 1
+    assert path.read_bytes() == before
+
+
+def test_killed_run_goes_on(layout: Layout, config: Path, first_host: str) -> None:
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path)]
+    run = subprocess.Popen(
+        command(*options, "--samples", "3"),
+        cwd=layout.root,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while run.poll() is None and time.monotonic() < deadline:
+        if path.exists() and path.read_bytes().count(b"\n") > 1:
+            break
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    killed = bench_record.load(path)
+    assert 1 <= len(killed.samples) < 3
+    with path.open("a") as file:
+        file.write('{"series":"throughput","case":{"mod')
+
+    refused = bench_command(layout, *options, "--samples", "2")
+    assert refused.stderr == (
+        "opcache: error: settings.series.0.rounds_max: recorded=3, asked=2; "
+        "settings.series.0.rounds_min: recorded=3, asked=2\n"
+    )
+
+    done = bench_command(layout, *options, "--samples", "3")
+    assert done.returncode == 0, done.stderr
+    count = len(killed.samples)
+    assert f"opcache: continuing {path}, {count} processes in it" in done.stderr
+    finished = bench_record.load(path)
+    assert finished.finished[:count] == killed.finished
+    assert [sample.round for sample in finished.samples] == [0, 1, 2]
+    tables = path.with_suffix("")
+    printed = f"{table.render(finished)}\n{bench_summary.render(finished)}\n"
+    assert done.stdout == f"{printed}record: {path}, tables: {tables}\n"
+    assert table.render(finished) in (tables / "bench.md").read_text()
+
+
+@pytest.mark.parametrize("capacity, missing", [(1024, False), (8, True)])
+def test_what_the_cache_creates_in_the_timed_steps_is_told(
+    built: Layout, first_host: str, threads: Threads, capacity: int, missing: bool
+) -> None:
+    """Too few primitives kept are the planted fault: what is created then is timed."""
+    job = TrainJob("seven-ops", 2, 32, warm_up_steps_min=1, warm_up_steps_max=2)
+    overrides = {CAPACITY: str(capacity)}
+    variant = parse_variant("all")
+    result = run_worker(job, built, first_host, variant, threads, 60, overrides, expect_hits=False)
+    assert (len(result["warm_up_ns"]), result["still_missing"]) == (2, missing)
+
+
+PROFILE = """
+[[series]]
+name = "operators"
+job = "profile"
+batch_sizes = [2]
+"""
+MEMORY = """
+[[series]]
+name = "memory"
+job = "memory"
+batch_sizes = [1]
+"""
+
+
+def test_a_large_network_is_profiled_from_its_second_step_on(
+    built: Layout, first_host: str, threads: Threads
+) -> None:
+    """MXNet's memory profiler stops a step that frees what was there before the profiler ran."""
+    steps = {"warm_up_steps_min": 0, "warm_up_steps_max": 1, "timed_steps_max": 1}
+    job = ProfileJob("inception-bn", 32, 224, **steps, timed_steps_min=1)
+    overrides = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
+    variant = parse_variant("stock")
+    result = run_worker(job, built, first_host, variant, threads, 300, overrides)
+    assert result["operators"]["_backward_Convolution"]["calls"] == 69
+
+
+def test_real_run(built: Layout, config: Path) -> None:
+    config.write_text(CONFIG + PROFILE + MEMORY)
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path), "--hosts", "1.3.1"]
+    done = bench_command(built, *options, "--scopes", "stock,stock-again,backward")
+    assert done.returncode == 0, done.stderr
+    run = bench_record.load(path)
+    variants = ["backward", "stock", "stock-again"]
+    for samples in (run.samples, run.profiles, run.memories):
+        assert sorted(sample.variant for sample in samples) == variants
+    shared = []
+    for sample in [*run.samples, *run.profiles]:
+        assert sample.finite
+        assert len(sample.step_ns) == 2
+        assert sample.elapsed_s * 1e9 > sum(sample.warm_up_ns) + sum(sample.step_ns)
+        assert sample.cpus == run.settings.cpus
+        assert sample.versions["mxnet"] == "1.3.1"
+        assert sample.libraries[0].build_id == "327b74456f70bbd8c01967faac05ca0295cbf4f9"
+        assert (sample.stats is None) == (sample.variant != "backward")
+        shared.append({k: v for k, v in sample.environment.items() if k != "MKLDNN_OPCACHE"})
+        if sample.variant == "backward":
+            # Warm: nothing is created any more, so that the cache alone is timed.
+            assert sample.still_missing is False
+            assert sample.stats is not None
+            convolution = sample.stats["operators"]["_backward_Convolution"]
+            assert convolution["primitives_created"] == 0
+            assert convolution["primitives_avoided"] > 0
+            assert convolution["primitives_avoided"] % len(sample.step_ns) == 0
+    # All variants of a series have the same settings.
+    assert shared[:3] == [shared[0]] * 3
+    assert shared[3:] == [{**shared[0], "MXNET_EXEC_BULK_EXEC_TRAIN": "0"}] * 3
+    for profile in run.profiles:
+        # The network has one of each, and each is called once in each of two steps.
+        for name in ("LRN", "_backward_LRN", "BatchNorm", "_backward_BatchNorm"):
+            assert profile.operators[name].calls == 2
+            assert profile.operators[name].total_ms > 0
+    kept = {sample.variant: sample.kept_bytes for sample in run.memories}
+    assert kept.pop("backward", None) and kept == {"stock": None, "stock-again": None}
+    for sample in (*run.samples, *run.profiles):
+        assert sample.stats is None or sample.stats["memory"] is None
+    # MXNet removes what is where its trace shall go.
+    assert Path(os.devnull).is_char_device()
+    tables = path.with_suffix("")
+    assert "| _backward_Convolution " in (tables / "operators.md").read_text()
+    assert {p.name for p in tables.iterdir()} == {
+        *("bench.md", "bench.csv", "memory.csv", "operators.md", "operators.csv"),
+        "bigger-machines.md",
+    }
+
+
+def test_what_does_not_fit_is_a_row(layout: Layout, config: Path, first_host: str) -> None:
+    # Room for a small network; VGG's largest layer alone takes 0.4 GiB four times.
+    config.write_text("memory_limit_gib = 2.3\n" + CONFIG)
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path), "--models", "vgg-16,seven-ops"]
+    done = bench_command(layout, *options, "--samples", "2")
+    assert done.returncode == 0, done.stderr
+    run = bench_record.load(path)
+    assert [(f.case.model, f.reason) for f in run.failures] == [("vgg-16", "memory")]
+    assert [s.case.model for s in run.samples] == ["seven-ops", "seven-ops"]
+    assert any("vgg-16" in line and "no memory" in line for line in done.stdout.splitlines())
+    assert str(layout.root) not in path.read_text()
+
+
+def test_a_process_that_dies_is_a_row(layout: Layout, config: Path, first_host: str) -> None:
+    config.write_text(CONFIG.replace("timeout_s = 300", "timeout_s = 0.05"))
+    path = config.with_name("run.jsonl")
+    options = ["--config", str(config), "--out", str(path), "--samples", "3"]
+    done = bench_command(layout, *options)
+    assert done.returncode == 1
+    run = bench_record.load(path)
+    # Tried again once, then given up.
+    assert [(f.round, f.reason) for f in run.failures] == [(0, "died"), (0, "died")]
+    assert run.failures[0].detail == (
+        "worker (train seven-ops, host 1.3.1, stock) took longer than 0.05 s"
+    )
+    assert "|  died |" in done.stdout
+    assert "1.3.1 stock: round 0: died: worker (train seven-ops" in done.stderr
+    # Asked again it has nothing left to try, and still says so.
+    again = bench_command(layout, *options)
+    assert (again.returncode, again.stdout) == (1, done.stdout)
+    assert json.loads(path.read_text().splitlines()[-1])["type"] == "failure"
+
+
+def test_scopes_are_by_host_unless_asked_for() -> None:
+    configured = {"1.3.1": ("stock", "off"), "1.4.1": ("stock", "all")}
+    assert scopes_by_host(configured, None, None) == configured
+    assert scopes_by_host(configured, ("1.4.1",), None) == {"1.4.1": ("stock", "all")}
+    assert scopes_by_host(configured, ("1.5.1",), None) == {"1.5.1": ("stock", "off")}
+    assert scopes_by_host(configured, None, ("stock",)) == dict.fromkeys(configured, ("stock",))

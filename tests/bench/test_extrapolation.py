@@ -1,0 +1,102 @@
+"""From a record to predictions: the steps are the record's, the tables hold the model's numbers."""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+import pytest
+
+from harness.bench import extrapolation, pr11301, step_model
+from harness.bench.record import BenchRecord
+from tests.support import sample_bench
+
+
+@pytest.fixture(scope="module")
+def run() -> BenchRecord:
+    return sample_bench.record()
+
+
+def rows(text: str, title: str) -> List[Dict[str, str]]:
+    """Return the rows of the table below ``title``, by the titles of its columns."""
+    lines = text[text.index(title) :].splitlines()
+    table = []
+    for line in lines:
+        if line.startswith("|"):
+            table.append([cell.strip() for cell in line.strip("|").split("|")])
+        elif table:
+            break
+    titles, _, *cells = table
+    return [dict(zip(titles, row)) for row in cells]
+
+
+def test_steps_are_the_records(run: BenchRecord) -> None:
+    chosen = extrapolation.chosen(run)
+    assert {each.case.batch_size for each in chosen} == {32}
+    assert [(each.case.model, each.host, each.variant) for each in chosen] == [
+        ("googlenet", "1.3.1", "backward"),
+        ("googlenet", "1.3.1", "all"),
+        ("googlenet", "1.4.1", "all"),
+        ("vgg-16", "1.3.1", "backward"),
+        ("vgg-16", "1.3.1", "all"),
+        ("vgg-16", "1.4.1", "all"),
+    ]
+    step = chosen[0].step
+    # 60 ms of which backward leaves 40 %, and 0.5 ms of cache; the median round is 1 % slow.
+    assert step.cores == 2
+    assert step.serial_s == pytest.approx(0.060)
+    assert step.serial_left_s == pytest.approx(0.4 * 0.060 + 0.0005)
+    expected = sample_bench.step_ms("googlenet", 32, "1.3.1", "stock", threads=2)
+    assert step.stock_s == pytest.approx(1.01 * expected / 1e3)
+
+
+def test_predictions_are_the_models(run: BenchRecord) -> None:
+    text = extrapolation.render(run, pr11301.throughput(), 0.5)
+    first, *_ = rows(text, "Predicted ratio to stock, batch size 32, efficiency 0.5")
+    step = extrapolation.chosen(run)[0].step
+    for cores in extrapolation.CORES:
+        assert first[f"{cores} cores"] == f"{step_model.ratio(step, cores, 0.5):.3f}x"
+    assert first["serial ms"] == "60.0" and first["left ms"] == "24.5"
+
+
+def test_published_ratios_stand_beside_with_their_errors(run: BenchRecord) -> None:
+    text = extrapolation.render(run, pr11301.throughput(), 0.5)
+    googlenet, vgg, mean = rows(text, "Compared with PR #11301 on 56 cores")
+    reported = pr11301.throughput()["googlenet"]
+    assert googlenet["published"] == f"{reported.ratio:.3f}x"
+    step = extrapolation.chosen(run)[0].step
+    predicted = step_model.ratio(step, 56, 0.5)
+    assert googlenet["efficiency 0.5"] == f"{predicted:.3f}x"
+    assert f"| {predicted / reported.ratio - 1:+.1%} |" in text
+    saved_ms = 32 / reported.before * 1e3 - 32 / reported.after * 1e3
+    assert googlenet["published saved ms"] == f"{saved_ms:.1f}"
+    assert googlenet["saved ms"] == "35.5"
+    assert mean["model"] == "mean error"
+
+
+def test_only_the_same_work_is_compared(run: BenchRecord) -> None:
+    known = pr11301.throughput()
+    compared = [e for e in extrapolation.measured(run) if extrapolation.comparable(e, known)]
+    assert {(e.case.batch_size, e.host, e.variant) for e in compared} == {(32, "1.3.1", "backward")}
+
+
+def test_one_thread_predicts_two(run: BenchRecord) -> None:
+    checks = extrapolation.checks(run)
+    assert [check.one.case.model for check in checks] == ["googlenet", "vgg-16"]
+    for check in checks:
+        # The record was made with this efficiency, up to the rounds' drift.
+        assert check.efficiency == pytest.approx(sample_bench.EFFICIENCY, rel=0.02)
+        assert check.more.ratio is not None
+        assert check.predicted == pytest.approx(check.more.ratio, rel=0.01)
+    text = extrapolation.render(run, pr11301.throughput(), 0.5)
+    assert len(rows(text, "The check that this machine allows")) == 2
+
+
+def test_without_the_variant_off_nothing_is_predicted(run: BenchRecord) -> None:
+    without = [each for each in run.finished if each.variant != "off"]
+    text = extrapolation.render(run.model_copy(update={"finished": without}), {}, 0.5)
+    assert "No case has been measured" in text and "|" not in text
+
+
+def test_without_published_numbers_there_is_no_comparison(run: BenchRecord) -> None:
+    text = extrapolation.render(run, {}, 0.5)
+    assert "published" not in text and "Predicted" in text

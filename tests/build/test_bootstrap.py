@@ -1,0 +1,191 @@
+"""What is checked before anything is downloaded, and the making of .venv from cached wheels."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+
+from harness import bootstrap, prerequisites
+from harness.base import layout
+from harness.base.errors import HarnessError
+from tests.support.fake_release import zip_members
+
+ROOT = layout.here().root
+
+
+def path_without(folder: Path, missing: str) -> str:
+    """Return a PATH that holds what the Makefile uses, except ``missing``."""
+    folder.mkdir()
+    for name in ("sh", "make", "g++", "python3"):
+        if name != missing:
+            found = sys.executable if name == "python3" else shutil.which(name)
+            assert found
+            # Not a link: an interpreter that is called through one does not find its environment.
+            script = folder / name
+            script.write_text(f'#!/bin/sh\nexec "{found}" "$@"\n')
+            script.chmod(0o755)
+    return str(folder)
+
+
+def make_venv(root: Path, path: str) -> subprocess.CompletedProcess:
+    """Run `make venv` in a copy of the project's files at ``root``."""
+    root.mkdir()
+    for name in ("Makefile", *bootstrap.REQUIREMENTS):
+        shutil.copy(ROOT / name, root)
+    shutil.copytree(ROOT / "harness", root / "harness")
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    make = shutil.which("make")
+    assert make
+    return subprocess.run(
+        [make, "venv"],
+        cwd=root,
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+
+def errors_in(text: str) -> List[str]:
+    return [line for line in text.splitlines() if line.startswith("opcache: error: ")]
+
+
+@pytest.mark.parametrize("missing", ["g++", "make", "python3"])
+def test_a_missing_program_stops_make_before_it_makes_anything(
+    tmp_path: Path, missing: str
+) -> None:
+    result = make_venv(tmp_path / "work", path_without(tmp_path / "path", missing))
+    assert result.returncode != 0
+    (error,) = errors_in(result.stderr)
+    assert error.startswith(f"opcache: error: {missing} is needed, not found on PATH")
+    assert not (tmp_path / "work" / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    "version, accepted",
+    [((2, 7, 18), False), ((3, 7, 16), False), ((3, 8, 0), True), ((3, 9, 18), True)]
+    + [((3, 10, 1), True), ((3, 11, 9), True), ((3, 12, 0), False), ((4, 0, 0), False)],
+)
+def test_python_versions(monkeypatch: pytest.MonkeyPatch, version: tuple, accepted: bool) -> None:
+    monkeypatch.setattr(sys, "version_info", version)
+    found = prerequisites.problems()
+    if accepted:
+        assert found == []
+    else:
+        (problem,) = found
+        assert f"Python 3.8 to 3.11 is needed, found {version[0]}.{version[1]}" in problem
+
+
+def test_another_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    (problem,) = prerequisites.problems()
+    assert problem == f"Linux x86-64 is needed, found {sys.platform} aarch64"
+
+
+def test_a_missing_standard_module_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    (problem,) = prerequisites.problems()
+    assert problem.startswith("Python module ensurepip is needed, not found in ")
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "prerequisites.py"])
+def test_old_interpreters_can_parse_what_judges_them(name: str) -> None:
+    nodes = list(ast.walk(ast.parse((ROOT / "harness" / name).read_text(), feature_version=(3, 4))))
+    modern = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef, ast.Nonlocal)
+    assert not [node for node in nodes if isinstance(node, modern)]
+    assert not [node for node in nodes if isinstance(node, ast.FunctionDef) and node.returns]
+    assert not [node for node in nodes if isinstance(node, ast.arg) and node.annotation]
+    imports = [node for node in nodes if isinstance(node, ast.Import)]
+    assert {alias.name for node in imports for alias in node.names} <= {"os", "platform", "sys"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose only dependency is a wheel in the cache; the network is out of reach."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    (tmp_path / "requirements-nodeps.txt").write_text("")
+    zip_members(cached_wheel(tmp_path), tiny_wheel())
+    digest = hashlib.sha256(cached_wheel(tmp_path).read_bytes()).hexdigest()
+    (tmp_path / "requirements.txt").write_text(f"opcache-tiny==1.0 --hash=sha256:{digest}\n")
+    return tmp_path
+
+
+def cached_wheel(project: Path) -> Path:
+    version = "cp{}{}".format(*sys.version_info)
+    return project / "cache" / version / "opcache_tiny-1.0-py3-none-any.whl"
+
+
+def tiny_wheel() -> Dict[str, str]:
+    info = "opcache_tiny-1.0.dist-info"
+    members = {
+        "opcache_tiny.py": "",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: opcache-tiny\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = f"{info}/RECORD"
+    return {**members, record: "".join(f"{name},,\n" for name in (*members, record))}
+
+
+def has_tiny(project: Path) -> bool:
+    python = project / ".venv" / "bin" / "python"
+    return subprocess.run([str(python), "-c", "import opcache_tiny"]).returncode == 0
+
+
+def test_the_environment_is_made_offline_once_and_again_when_requirements_change(
+    project: Path,
+) -> None:
+    assert bootstrap.make_environment(project, project / "cache")
+    assert has_tiny(project)
+    assert not bootstrap.make_environment(project, project / "cache")
+    (project / "requirements.txt").write_text("")
+    assert bootstrap.make_environment(project, project / "cache")
+    assert not has_tiny(project), "what is no longer required must be gone"
+
+
+def test_a_corrupt_cached_dependency_is_an_error_and_leaves_no_stamp(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wheel = cached_wheel(project)
+    whole = wheel.read_bytes()
+    wheel.write_bytes(whole[:-50])
+    with pytest.raises(HarnessError, match="could not download"):
+        bootstrap.make_environment(project, project / "cache")
+    assert not (project / ".venv" / ".opcache-stamp.json").exists()
+    assert "the cached wheels do not suffice" in capfd.readouterr().err
+    wheel.write_bytes(whole)
+    assert bootstrap.make_environment(project, project / "cache"), "it must be resumed"
+    assert has_tiny(project)
+
+
+@pytest.mark.parametrize("what", ["of another hash", "without a hash"])
+def test_only_dependencies_of_a_pinned_hash_are_installed(project: Path, what: str) -> None:
+    if what == "of another hash":
+        zip_members(cached_wheel(project), {**tiny_wheel(), "opcache_tiny.py": "stolen = True\n"})
+    else:
+        (project / "requirements.txt").write_text("opcache-tiny==1.0\n")
+    with pytest.raises(HarnessError, match="could not download"):
+        bootstrap.make_environment(project, project / "cache")
+    assert not has_tiny(project)
+
+
+def test_an_environment_can_be_remade_from_inside_itself(project: Path) -> None:
+    assert bootstrap.make_environment(project, project / "cache")
+    requirements = project / "requirements.txt"
+    requirements.write_text("# changed\n" + requirements.read_text())
+    program = (
+        "import sys; from pathlib import Path; from harness import bootstrap; "
+        "bootstrap.make_environment(Path(sys.argv[1]), Path(sys.argv[1], 'cache'))"
+    )
+    python = project / ".venv" / "bin" / "python"
+    subprocess.run([str(python), "-c", program, str(project)], cwd=ROOT, check=True)
+    assert has_tiny(project)

@@ -1,0 +1,285 @@
+"""The patch for MXNet's source tree: what it adds, that it compiles there, and that it caches."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Dict
+
+import pytest
+
+from harness.base import toml
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.build import source_patch, toolchain
+from tests.conftest import HOSTS
+from tests.support import stand_in
+from tests.support.stand_in import StandIns, checked
+
+# All tests of the program in a stand-in, and one of them in the very process. They compare the bits
+# with those of MKL-DNN alone, and the counters with what they did.
+ALL_PASSED = re.compile(r"^\S+: [1-9]\d* passed, 0 failed$", re.MULTILINE)
+ONE = ("--here", "eltwise_relu")
+
+CLOSE_AFTER_USE = """
+import _ctypes, ctypes, sys
+library = ctypes.CDLL(sys.argv[1])
+words = [word.encode() for word in sys.argv[1:]]
+assert library.main(len(words), (ctypes.c_char_p * (len(words) + 1))(*words)) == 0
+_ctypes.dlclose(library._handle)
+print("stays" if sys.argv[1] in open("/proc/self/maps").read() else "gone")
+"""
+
+
+@pytest.fixture(scope="module")
+def files(layout: Layout) -> Dict[str, str]:
+    return source_patch.added_files(layout.sources, "1.2.3")
+
+
+@pytest.fixture(scope="module")
+def patch(files: Dict[str, str]) -> str:
+    return source_patch.render(files, "1.2.3")
+
+
+@pytest.fixture(scope="module")
+def tree(patch: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the patch fills, in a repository of MXNet's shape."""
+    root = tmp_path_factory.mktemp("tree")
+    folder = root / source_patch.FOLDER
+    folder.mkdir(parents=True)
+    (root / "the.patch").write_text(patch, encoding="utf-8")
+    checked(["git", "init", "--quiet", root])
+    checked(["git", "apply", "--whitespace=error", "the.patch"], cwd=root)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stand_ins(
+    layout: Layout, tree: Path, first_host: str, tmp_path_factory: pytest.TempPathFactory
+) -> StandIns:
+    return StandIns(layout, tree, tmp_path_factory.mktemp("stand-ins"))
+
+
+@pytest.fixture(scope="module")
+def own_host(layout: Layout) -> str:
+    """The host whose headers the library is compiled with."""
+    return toolchain.load_toolchain(layout.toolchain).headers
+
+
+def test_the_command_writes_the_same_patch_every_time(layout: Layout) -> None:
+    version = toml.project_version(layout.pyproject)
+    expected = source_patch.render(source_patch.added_files(layout.sources, version), version)
+    for _ in range(2):
+        checked([sys.executable, "-m", "harness", "source-patch"], cwd=layout.root)
+        assert source_patch.patch_path(layout, version).read_text(encoding="utf-8") == expected
+
+
+def test_the_patch_only_adds_files_of_its_own(patch: str) -> None:
+    lines = patch.splitlines()
+    names = [line.split(" b/")[1] for line in lines if line.startswith("diff --git ")]
+    assert lines.count("new file mode 100644") == len(names) == len(set(names)) > 20
+    assert {line for line in lines if line.startswith("-")} == {"--- /dev/null"}
+    for name in names:
+        # MXNet's own files there are all named mkldnn_*.
+        assert re.fullmatch(source_patch.FOLDER + r"/(opcache\w*\.(cc|h)|CPPLINT\.cfg)", name)
+
+
+def test_the_applied_tree_is_what_the_patch_says(tree: Path, files: Dict[str, str]) -> None:
+    found = {path.name: path.read_text(encoding="utf-8") for path in tree.iterdir()}
+    assert found == {Path(name).name: content for name, content in files.items()}
+    for content in found.values():
+        assert content.count("Licensed to the Apache Software Foundation") == 1
+        assert max(map(len, content.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["exported", "hidden"])
+@pytest.mark.parametrize("preloaded", [False, True], ids=["alone", "preloaded-too"])
+def test_programs_run_the_same_with_fewer_creations(
+    stand_ins: StandIns, built: Layout, host: str, hidden: bool, preloaded: bool
+) -> None:
+    more = {"LD_PRELOAD": str(built.library)} if preloaded else {}
+    result = stand_ins.run(stand_ins.library(host, hidden), host, **more)
+    assert result.returncode == 0 and ALL_PASSED.search(result.stdout), result.stdout
+
+
+def test_headers_tell_the_release_of_anybodys_build(
+    stand_ins: StandIns, built: Layout, own_host: str
+) -> None:
+    # MXNet 1.3.1 ships no headers.
+    hosts = [host for host in HOSTS if stand_ins.headers(host) == built.headers(host)]
+    assert own_host in hosts
+    for host in hosts:
+        result = stand_ins.run(stand_ins.library(host), host, unknown=True)
+        assert result.returncode == 0 and ALL_PASSED.search(result.stdout), result.stdout
+
+
+def test_unknown_headers_pass_through_unless_told(
+    stand_ins: StandIns, own_host: str, tmp_path: Path
+) -> None:
+    headers = tmp_path / "headers"
+    shutil.copytree(stand_ins.headers(own_host), headers)
+    replace(headers / "mkldnn_types.h", "mkldnn_format_last,", "one_more, mkldnn_format_last,")
+    objects = stand_ins.changed(stand_ins.tree, ["opcache_api0_real.cc"], headers, tmp_path)
+    library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
+
+    passed = stand_ins.run(library, own_host, *ONE, unknown=True, MKLDNN_OPCACHE_STATS="stderr")
+    assert passed.returncode == 1  # it expects hits
+    assert passed.stderr.count("is not one this library knows") == 1
+    assert '"recognised": false' in passed.stderr and "differs in" not in passed.stderr
+
+    release = stand_ins.toolchain.host(own_host).mkldnn
+    told = stand_ins.run(library, own_host, *ONE, unknown=True, MKLDNN_OPCACHE_ASSUME=release)
+    assert told.returncode == 0, told.stderr
+
+
+def test_headers_without_the_fields_that_some_releases_lack(
+    stand_ins: StandIns, own_host: str, tmp_path: Path
+) -> None:
+    """v0.14 has no diff_desc in the descriptor of softmax, v0.19 no negative_slope."""
+    headers = tmp_path / "headers"
+    shutil.copytree(stand_ins.headers(own_host), headers)
+    types = headers / "mkldnn_types.h"
+    softmax = r"mkldnn_memory_desc_t diff_desc;(?=[^;]*;\n\} mkldnn_softmax_desc_t;)"
+    text, count = re.subn(softmax, "", types.read_text())
+    assert count == 1
+    types.write_text(re.sub(r"float negative_slope;(?=\n\} mkldnn_eltwise_desc_t;)", "", text))
+    stand_ins.changed(stand_ins.tree, ["opcache_api0_fields.cc"], headers, tmp_path)
+
+
+def test_headers_of_another_interface_are_refused(
+    stand_ins: StandIns, own_host: str, tmp_path: Path
+) -> None:
+    """MXNet 1.6 has MKL-DNN 1.0, where functions of the same names take other arguments."""
+    headers = tmp_path / "headers"
+    shutil.copytree(stand_ins.headers(own_host), headers)
+    types = headers / "mkldnn_types.h"
+    types.write_text("#define MKLDNN_VERSION_MAJOR 1\n" + types.read_text())
+    with pytest.raises(AssertionError, match='#error "expected MKL-DNN 0.14 to 0.19'):
+        stand_ins.changed(stand_ins.tree, ["opcache_api0_real.cc"], headers, tmp_path)
+
+
+def test_without_mkldnn_there_is_nothing(tree: Path, tmp_path: Path) -> None:
+    for name, flags in (("undefined", []), ("zero", ["-DMXNET_USE_MKLDNN=0"])):
+        objects = stand_in.compile_tree(tree, tmp_path / name, *flags)
+        library = tmp_path / name / "libmxnet.so"
+        checked([*stand_in.LINK, "-o", library, *objects])
+        assert "opcache" not in checked(["nm", "--format=just-symbols", library])
+
+
+def test_a_static_mkldnn_is_refused_by_the_linker(
+    stand_ins: StandIns, own_host: str, tmp_path: Path
+) -> None:
+    """The counting fake of tests/cpp stands in for a libmkldnn.a."""
+    sources = (stand_ins.layout.root / "tests" / "cpp").glob("fake_*.cc")
+    fake = stand_in.cpp_objects(stand_ins.layout, *(path.stem for path in sources))
+    archive = tmp_path / "libmkldnn.a"
+    checked(["ar", "rcs", archive, *fake])
+    inputs = [*stand_ins.objects(stand_ins.headers(own_host)), *stand_ins.others, archive]
+    result = stand_in.run([*stand_in.LINK, "-o", tmp_path / "libmxnet.so", *inputs])
+    assert result.returncode != 0
+    assert "multiple definition of `mkldnn_primitive_create'" in result.stderr
+
+
+def close_after_use(stand_ins: StandIns, library: Path, host: str) -> str:
+    command = [sys.executable, "-c", CLOSE_AFTER_USE, library, *ONE]
+    return checked(command, env=stand_ins.environment(host)).strip()
+
+
+def test_a_closed_library_stays(stand_ins: StandIns, own_host: str) -> None:
+    # Hidden: a symbol that is one for the whole process would keep it loaded anyway.
+    library = stand_ins.library(own_host, hidden=True)
+    assert close_after_use(stand_ins, library, own_host) == "stays"
+
+
+def test_no_sources_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"expected C\+\+ sources, found none"):
+        source_patch.added_files(tmp_path, "1.2.3")
+
+
+# Planted faults.
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def planted(layout: Layout, folder: Path, name: str, old: str, new: str) -> Path:
+    """Return the patched tree that comes of the library's sources with one change."""
+    sources = folder / "opcache"
+    shutil.copytree(layout.sources, sources)
+    replace(sources / name, old, new)
+    return stand_in.write_tree(source_patch.added_files(sources, "1.2.3"), folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('#include "report/stats.h"', '#include  "report/stats.h"', "stats.h: No such file"),
+        (
+            "\n}  // namespace opcache",
+            "auto [a, b, c, d] = Population();\n}",
+            "structured bindings only",
+        ),
+        ("\n}  // namespace opcache", "bool f(int a) { return a < 1u; }\n}", "signedness"),
+    ],
+    ids=["include", "C++17", "warning"],
+)
+def test_planted_faults_do_not_compile(
+    stand_ins: StandIns, own_host: str, tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    tree = planted(stand_ins.layout, tmp_path, "report/stats.cc", old, new)
+    with pytest.raises(AssertionError, match=complaint):
+        stand_ins.changed(tree, ["opcache_report_stats.cc"], stand_ins.headers(own_host), tmp_path)
+
+
+def test_planted_include_of_another_folder(layout: Layout, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r'op\.cc: #include "\.\./op\.h": expected a file of'):
+        planted(
+            layout, tmp_path, "settings/op.cc", '#include "settings/op.h"', '#include "../op.h"'
+        )
+
+
+def test_planted_thread_local_in_the_static_block(
+    stand_ins: StandIns, own_host: str, tmp_path: Path
+) -> None:
+    model = '#define OPCACHE_TLS_MODEL __attribute__((tls_model("initial-exec")))\n#else'
+    tree = planted(
+        stand_ins.layout, tmp_path, "in_tree.h", "#define OPCACHE_TLS_MODEL\n#else", model
+    )
+    objects = stand_ins.changed(
+        tree, ["opcache_cache_thread_cache.cc"], stand_ins.headers(own_host), tmp_path
+    )
+    library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
+    result = stand_ins.run(library, own_host, *ONE)
+    assert result.returncode == 2
+    assert "cannot allocate memory in static TLS block" in result.stderr
+
+
+def test_planted_function_that_is_not_there(
+    stand_ins: StandIns, own_host: str, tmp_path: Path
+) -> None:
+    """Without a definition of ours the program would call MKL-DNN's own, and notices."""
+    name = "opcache_interpose.o"
+    objects = stand_ins.objects(stand_ins.headers(own_host))
+    inputs = [tmp_path / name if path.name == name else path for path in objects]
+    rename = "--redefine-sym=mkldnn_primitive_create=another_name"
+    checked(["objcopy", rename, objects[0].with_name(name), tmp_path / name])
+    library = stand_ins.link(own_host, inputs, tmp_path / "libmxnet.so", hidden=False)
+    result = stand_ins.run(library, own_host, *ONE)
+    assert result.returncode == 1
+    assert "a.primitive_create != through().primitive_create: false" in result.stderr
+
+
+def test_planted_library_that_goes_when_closed(
+    stand_ins: StandIns, own_host: str, tmp_path: Path
+) -> None:
+    used, unused = "if (kInTree) stay_loaded();", "if (!kInTree) stay_loaded();"
+    tree = planted(stand_ins.layout, tmp_path, "api0/real.cc", used, unused)
+    headers = stand_ins.headers(own_host)
+    objects = stand_ins.changed(tree, ["opcache_api0_real.cc"], headers, tmp_path)
+    library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=True)
+    assert close_after_use(stand_ins, library, own_host) == "gone"

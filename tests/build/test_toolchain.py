@@ -1,0 +1,55 @@
+"""A fault in a TOML file is one line with the file, the place and the value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.base import layout, toml
+from harness.base.errors import HarnessError
+from harness.build import toolchain as config
+
+GOOD = layout.here().toolchain.read_text()
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ('sha256 = "d6ef', 'sha256 = "D6ef', r"hosts: 0: sha256: .*found 'D6ef"),
+        ('filename = "mxnet', 'filename = "../mxnet', r"hosts: 0: filename: .*found '\.\./mxnet"),
+        ('version = "1.3.1"', 'version = "1.4.1"', "named twice: 1.4.1, 1.4.1"),
+        ('headers = "1.4.1"', 'headers = "1.2"', r"expected one of 1.3.1, .*1.5.1.post0: '1.2'"),
+        ('headers = "1.4.1"', 'header = "1.4.1"', "headers: Field required"),
+        ("[[hosts]]", "surprise = 1\n[[hosts]]", "surprise: Extra inputs .* found 1"),
+        ("[[hosts]]", "[[hosts", "not a TOML file"),
+    ],
+)
+def test_faults(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "toolchain.toml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(HarnessError, match=message) as error:
+        config.load_toolchain(path)
+    assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match="toolchain.toml: No such file"):
+        config.load_toolchain(tmp_path / "toolchain.toml")
+
+
+def test_an_unknown_host_is_named_with_the_known_ones() -> None:
+    toolchain = config.load_toolchain(layout.here().toolchain)
+    assert toolchain.host("1.4.1").mkldnn == "v0.17.4"
+    with pytest.raises(
+        HarnessError, match=r"unknown host '1\.2': expected one of 1\.3\.1, 1\.4\.1"
+    ):
+        toolchain.host("1.2")
+
+
+def test_the_library_has_the_projects_version() -> None:
+    paths = layout.here()
+    version = toml.project_version(paths.pyproject)
+    text = (paths.sources / "version.h").read_text(encoding="utf-8")
+    assert f'kVersion[] = "{version}"' in text

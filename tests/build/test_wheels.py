@@ -1,0 +1,147 @@
+"""The patched wheels and trees of the real MXNet releases, as `make build` leaves them."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import email.parser
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from email.message import Message
+from pathlib import Path
+from typing import List, Tuple
+
+import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from packaging.requirements import Requirement
+
+from harness.base import layout, toml
+from harness.build import patching, toolchain
+
+PATHS = layout.here()
+TOOLCHAIN = toolchain.load_toolchain(PATHS.toolchain)
+VERSION = toml.project_version(PATHS.pyproject)
+OURS = "libmkldnn_opcache.so"
+
+pytestmark = pytest.mark.skipif(not PATHS.dist.is_dir(), reason="run `make build` first")
+hosts = pytest.mark.parametrize("host", TOOLCHAIN.hosts, ids=lambda host: host.version)
+
+
+def wheel_of(host: toolchain.Host) -> Path:
+    return PATHS.dist / patching.wheel_name(host, VERSION)
+
+
+def dynamic(path: Path) -> Tuple[List[str], List[str]]:
+    """Return the needed libraries and the run-time search paths of an ELF file."""
+    with path.open("rb") as file:
+        sections = ELFFile(file).iter_sections()
+        tags = [tag for s in sections if isinstance(s, DynamicSection) for tag in s.iter_tags()]
+        needed = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
+        paths = [tag.runpath for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]
+        paths += [tag.rpath for tag in tags if tag.entry.d_tag == "DT_RPATH"]
+    return needed, paths
+
+
+def metadata_of(wheel: Path) -> Message:
+    name, version = wheel.name.split("-")[:2]
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(f"{name}-{version}.dist-info/METADATA").decode("utf-8")
+    return email.parser.Parser().parsestr(text)
+
+
+@hosts
+def test_every_file_of_the_wheel_is_in_its_record(host: toolchain.Host) -> None:
+    wheel = wheel_of(host)
+    record_name = "-".join(wheel.name.split("-")[:2]) + ".dist-info/RECORD"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert len(set(names)) == len(names)
+        record = list(csv.reader(io.StringIO(archive.read(record_name).decode("utf-8"))))
+        assert sorted(row[0] for row in record) == sorted(names)
+        for name, digest, size in record:
+            if name == record_name:
+                assert (digest, size) == ("", "")
+                continue
+            content = archive.read(name)
+            sha256 = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
+            assert (name, digest, int(size)) == (name, f"sha256={sha256.decode()}", len(content))
+
+
+@hosts
+def test_metadata_names_the_patched_version(host: toolchain.Host) -> None:
+    metadata = metadata_of(wheel_of(host))
+    assert metadata["Name"] == host.package
+    assert metadata.get_all("Version") == [f"{host.version}+opcache.{VERSION}"]
+
+
+@hosts
+def test_dependencies_admit_what_the_tests_run_on(host: toolchain.Host) -> None:
+    requirements = [
+        Requirement(x) for x in metadata_of(wheel_of(host)).get_all("Requires-Dist", [])
+    ]
+    assert {requirement.name for requirement in requirements} == {"numpy", "requests", "graphviz"}
+    for requirement in requirements:
+        assert importlib.metadata.version(requirement.name) in requirement.specifier
+
+
+@hosts
+def test_libmxnet_needs_our_library_before_the_real_one(host: toolchain.Host) -> None:
+    patched, stock = PATHS.patched(host.version) / "mxnet", PATHS.stock(host.version) / "mxnet"
+    stock_needed, _ = dynamic(stock / "libmxnet.so")
+    assert "libmkldnn.so.0" in stock_needed and OURS not in stock_needed
+    needed, _ = dynamic(patched / "libmxnet.so")
+    assert needed == [OURS, *stock_needed]
+    ours_needed, search = dynamic(patched / OURS)
+    assert "libmkldnn.so.0" in ours_needed and search == ["$ORIGIN"]
+    assert (patched / "libmkldnn.so.0").samefile(stock / "libmkldnn.so.0")
+
+
+def test_the_library_for_preloading_needs_no_mkldnn() -> None:
+    needed, search = dynamic(PATHS.library)
+    assert not [name for name in needed if "mkldnn" in name] and search == []
+
+
+def test_the_library_has_the_version_of_the_project() -> None:
+    program = (
+        "import ctypes, sys; library = ctypes.CDLL(sys.argv[1]); "
+        "text = ctypes.create_string_buffer(1 << 20); "
+        "library.mkldnn_opcache_stats_json(text, ctypes.c_size_t(len(text))); "
+        "print(text.value.decode())"
+    )
+    command = [sys.executable, "-c", program, str(PATHS.library)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout)["version"] == VERSION
+
+
+@hosts
+def test_an_installed_wheel_brings_the_library_by_itself(
+    host: toolchain.Host, tmp_path: Path
+) -> None:
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, "--target", str(target), str(wheel_of(host))], check=True)
+    program = (
+        "import mxnet; assert mxnet.nd.ones((2, 3)).sum().asscalar() == 6; "
+        "import mkldnn_opcache; assert mkldnn_opcache.active(); "
+        "print(mxnet.__version__); print(open('/proc/self/maps').read())"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(target)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    version, _, maps = result.stdout.partition("\n")
+    assert version == host.version.split(".post")[0]
+    for name in (OURS, "libmkldnn.so.0", "libmxnet.so"):
+        assert f"{target}/mxnet/{name}" in maps

@@ -1,0 +1,371 @@
+"""The loader of CIFAR-10: every form the data comes in, and every way in which it can be wrong."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import io
+import lzma
+import tarfile
+import threading
+from pathlib import Path
+from typing import Callable, Dict, Iterator, Tuple
+
+import numpy
+import pytest
+
+from harness.base.errors import HarnessError
+from harness.converge import cifar10
+from harness.converge.cifar10 import TEST_FILE, TRAINING_FILES
+
+RECORDS = 20
+RECORD_BYTES = 3073
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10"
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Dict[str, bytes]:
+    """The six files of a small data set; the label of record i is i % 10, its pixels vary."""
+    monkeypatch.setattr(cifar10, "RECORDS", RECORDS)
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    found = {}
+    for number, name in enumerate((*TRAINING_FILES, TEST_FILE)):
+        random = numpy.random.default_rng(number)
+        records = random.integers(256, size=(RECORDS, RECORD_BYTES), dtype=numpy.uint8)
+        records[:, 0] = numpy.arange(RECORDS) % 10
+        found[name] = records.tobytes()
+    return found
+
+
+def write(folder: Path, files: Dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def archive(files: Dict[str, bytes], top: str = "cifar-10-batches-bin/") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
+        for name, content in files.items():
+            member = tarfile.TarInfo(top + name)
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def check_content(data: cifar10.DataSet, files: Dict[str, bytes]) -> None:
+    assert data.source == "CIFAR-10"
+    assert data.training.pixels.shape == (5 * RECORDS, 3, 32, 32)
+    assert data.training.labels.tolist() == [i % 10 for i in range(RECORDS)] * 5
+    third = files[TRAINING_FILES[2]]
+    expected = numpy.frombuffer(third, numpy.uint8)[1 + RECORD_BYTES : 2 * RECORD_BYTES]
+    found = data.training.pixels[2 * RECORDS + 1]
+    assert found.tobytes() == expected.tobytes()
+    # Planes of red, green and blue, row by row.
+    assert found[2, 5, 7] == expected[2 * 1024 + 5 * 32 + 7]
+    assert data.validation.pixels.tobytes()[:3072] == files[TEST_FILE][1:RECORD_BYTES]
+
+
+def test_folder_is_read(files: Dict[str, bytes], tmp_path: Path) -> None:
+    check_content(cifar10.load(write(tmp_path, files), tmp_path), files)
+
+
+def test_packed_folder_is_read(files: Dict[str, bytes], tmp_path: Path) -> None:
+    packed = {f"{name}.xz": lzma.compress(content) for name, content in files.items()}
+    check_content(cifar10.load(write(tmp_path, packed), tmp_path), files)
+
+
+@pytest.mark.parametrize("name_it", [False, True])
+def test_archive_is_read(files: Dict[str, bytes], tmp_path: Path, name_it: bool) -> None:
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    path.write_bytes(archive(files))
+    check_content(cifar10.load(path if name_it else tmp_path, tmp_path), files)
+
+
+def test_environment_names_the_folder(
+    files: Dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIFAR10_DIR", str(write(tmp_path, files)))
+    check_content(cifar10.load(None, tmp_path / "cache"), files)
+
+
+def cut(content: bytes) -> bytes:
+    return content[:-1]
+
+
+def lengthen(content: bytes) -> bytes:
+    return content + b"\0"
+
+
+def mislabel(content: bytes) -> bytes:
+    return content[: 7 * RECORD_BYTES] + b"\x0a" + content[7 * RECORD_BYTES + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut, "data_batch_4.bin: expected 61460 bytes of CIFAR-10, found 61459"),
+        (lengthen, "data_batch_4.bin: expected 61460 bytes of CIFAR-10, found more"),
+        (mislabel, "data_batch_4.bin: record 7: expected a label below 10, found 10"),
+    ],
+)
+@pytest.mark.parametrize("form", ["folder", "packed", "archive"])
+def test_damaged_file_is_named(
+    files: Dict[str, bytes],
+    tmp_path: Path,
+    damage: Callable[[bytes], bytes],
+    said: str,
+    form: str,
+) -> None:
+    files["data_batch_4.bin"] = damage(files["data_batch_4.bin"])
+    if form == "archive":
+        (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive(files))
+    elif form == "packed":
+        write(tmp_path, {f"{name}.xz": lzma.compress(c) for name, c in files.items()})
+        said = said.replace(".bin:", ".bin.xz:")
+    else:
+        write(tmp_path, files)
+    with pytest.raises(HarnessError, match=said) as raised:
+        cifar10.load(tmp_path, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("test_batch.bin.xz", b"", "test_batch.bin.xz: expected an xz file, found damage"),
+        ("test_batch.bin.xz", b"no xz", "test_batch.bin.xz: expected an xz file, found damage"),
+        ("cifar-10-binary.tar.gz", b"no tar", "cifar-10-binary.tar.gz: expected the archive"),
+        ("cifar-10-binary.tar.gz", archive({}), "expected data_batch_1.bin in it, found none"),
+    ],
+)
+def test_foreign_file_is_named(
+    files: Dict[str, bytes], tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    del files[TEST_FILE]
+    write(tmp_path, {**files, name: content})
+    with pytest.raises(HarnessError, match=said):
+        cifar10.load(tmp_path, tmp_path)
+
+
+def test_truncated_archive_is_named(files: Dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    whole = archive(files)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(HarnessError, match="cifar-10-binary.tar.gz: expected .* found damage"):
+        cifar10.load(path, tmp_path)
+
+
+def test_missing_file_and_folder_are_named(files: Dict[str, bytes], tmp_path: Path) -> None:
+    del files["data_batch_5.bin"]
+    with pytest.raises(HarnessError, match="data_batch_5.bin: No such file"):
+        cifar10.load(write(tmp_path, files), tmp_path)
+    with pytest.raises(HarnessError, match="nowhere: expected a folder of CIFAR-10"):
+        cifar10.load(tmp_path / "nowhere", tmp_path)
+
+
+def test_hostile_archive_writes_nothing(files: Dict[str, bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "side"
+    folder.mkdir(parents=True)
+    path = folder / "cifar-10-binary.tar.gz"
+    path.write_bytes(archive(files, top="../"))
+    before = sorted(tmp_path.rglob("*"))
+    check_content(cifar10.load(path, folder), files)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *args: object) -> None:
+        """Say nothing of a reader who had enough."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A server on this machine, whose folder is yielded, in the place of the official page."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(_Handler, directory=str(folder))
+    with _Server(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/cifar-10-binary.tar.gz"
+        monkeypatch.setattr(cifar10, "URL", url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield folder
+        server.shutdown()
+        thread.join()
+
+
+def test_download_is_checked_and_kept(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive(files)
+    served = server / "cifar-10-binary.tar.gz"
+    served.write_bytes(content)
+    cache = tmp_path / "cache"
+    with pytest.raises(HarnessError, match=f"expected md5 {cifar10.MD5}, found .*; not kept"):
+        cifar10.load(None, cache)
+    assert not list(cache.rglob("*.gz"))
+
+    monkeypatch.setattr(cifar10, "MD5", hashlib.md5(content).hexdigest())
+    check_content(cifar10.load(None, cache), files)
+    served.unlink()
+    check_content(cifar10.load(None, cache), files)
+
+
+def test_download_without_end_is_given_up(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar10, "_MOST_BYTES", 1000)
+    (server / "cifar-10-binary.tar.gz").write_bytes(archive(files))
+    with pytest.raises(HarnessError, match="expected 1000 bytes at most, found more"):
+        cifar10.load(None, tmp_path / "cache")
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    """Gives the bytes that its server was made with, whatever is asked."""
+
+    def do_GET(self) -> None:
+        self.wfile.write(self.server.answer)  # type: ignore[attr-defined]
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Have a server on this machine give this whole answer, in the place of the official page."""
+    with _Server(("127.0.0.1", 0), _Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.server_address[1]
+        monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{port}/cifar-10-binary.tar.gz")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield functools.partial(setattr, server, "answer")
+        server.shutdown()
+        thread.join()
+
+
+# An answer, and why there is no real data then.
+ANSWERS: Dict[str, Tuple[bytes, str]] = {
+    "to a file": (b"HTTP/1.0 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", "InvalidSchema"),
+    "in a circle": (b"HTTP/1.0 302 Found\r\nLocation: /\r\n\r\n", "TooManyRedirects"),
+    "cut": (b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nabc", "ChunkedEncodingError"),
+    "cut in a chunk": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400\r\nabc",
+        "ChunkedEncodingError",
+    ),
+    "no gzip": (b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\nabc", "ContentDecodingError"),
+    "nothing": (b"", "ConnectionError"),
+    "an error": (b"HTTP/1.0 500 No\r\n\r\n", "HTTPError"),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_broken_downloads_are_not_kept(
+    files: Dict[str, bytes],
+    answering: Callable[[bytes], None],
+    what: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cifar10.synthetic, "__defaults__", (20, 5, 1))  # soon made
+    answer, reason = ANSWERS[what]
+    answering(answer)
+    assert cifar10.load(None, tmp_path / "cache").source == "synthetic"
+    assert f"cannot be downloaded ({reason}): training on synthetic" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.gz"))
+
+
+def test_a_stated_length_is_not_believed(
+    files: Dict[str, bytes], answering: Callable[[bytes], None], tmp_path: Path
+) -> None:
+    answering(b"HTTP/1.0 200 OK\r\nContent-Length: lots\r\n\r\nabc")
+    with pytest.raises(HarnessError, match="expected md5 .*; not kept"):
+        cifar10.load(None, tmp_path / "cache")
+
+
+def test_a_slow_download_is_given_up(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar10, "_MOST_DOWNLOAD_S", 0.0)
+    (server / "cifar-10-binary.tar.gz").write_bytes(archive(files))
+    with pytest.raises(HarnessError, match="not there after 0 s: given up"):
+        cifar10.load(None, tmp_path / "cache")
+
+
+def test_an_interrupted_download_leaves_nothing(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    (server / "cifar-10-binary.tar.gz").write_bytes(archive(files))
+    monkeypatch.setattr(cifar10.time, "monotonic", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cifar10.load(None, tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_what_was_downloaded_is_checked_each_time(
+    files: Dict[str, bytes], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive(files)
+    (server / "cifar-10-binary.tar.gz").write_bytes(content)
+    monkeypatch.setattr(cifar10, "MD5", hashlib.md5(content).hexdigest())
+    cifar10.load(None, tmp_path / "cache")
+    kept = tmp_path / "cache" / "cifar-10-binary.tar.gz"
+    kept.write_bytes(archive({**files, TEST_FILE: files[TRAINING_FILES[0]]}))
+    with pytest.raises(HarnessError, match="expected md5 .*: delete it to have it downloaded"):
+        cifar10.load(None, tmp_path / "cache")
+
+
+def test_without_network_the_data_is_made_up_and_called_so(
+    files: Dict[str, bytes],
+    server: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = cifar10.load(None, tmp_path / "cache")
+    assert data.source == "synthetic"
+    assert "cannot be downloaded (HTTPError): training on synthetic data" in capsys.readouterr().err
+
+
+def test_synthetic_data_is_the_same_every_time_and_holds_every_class() -> None:
+    one, two = (cifar10.synthetic(training=200, validation=50) for _ in range(2))
+    assert one.training.pixels.tobytes() == two.training.pixels.tobytes()
+    assert one.training.pixels.shape == (200, 3, 32, 32)
+    assert set(one.training.labels.tolist()) == set(range(10))
+
+
+def test_synthetic_classes_can_be_told_apart() -> None:
+    """By the nearest mean of the spectrum's magnitudes, which shifts do not change."""
+    data = cifar10.synthetic(training=1000, validation=300)
+
+    def features(images: cifar10.Images) -> numpy.ndarray:
+        spectrum = numpy.abs(numpy.fft.fft2(images.pixels))[:, :, :5, :5].reshape(-1, 75)
+        return spectrum / numpy.linalg.norm(spectrum[:, 1:], axis=1, keepdims=True)
+
+    known = features(data.training)
+    means = numpy.stack([known[data.training.labels == c].mean(axis=0) for c in range(10)])
+    distances = ((features(data.validation)[:, None] - means) ** 2)[:, :, 1:].sum(axis=2)
+    right = distances.argmin(axis=1) == data.validation.labels
+    assert right.mean() > 0.5  # by chance 0.1
+
+
+def test_real_data_is_read(tmp_path: Path) -> None:
+    if not REAL.is_dir():
+        pytest.skip("the real CIFAR-10 is not beside the project")
+    data = cifar10.load(REAL, tmp_path)
+    assert numpy.bincount(data.training.labels).tolist() == [5000] * 10
+    assert numpy.bincount(data.validation.labels).tolist() == [1000] * 10
+    # Published for the training images: mean 125.3, 123.0, 113.9.
+    means = data.training.pixels.mean(axis=(0, 2, 3))
+    assert means == pytest.approx([125.307, 122.950, 113.865], abs=1e-3)

@@ -1,0 +1,336 @@
+"""Convergence runs: batches, schedule, checkpoints, and trainings that part or are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy
+import pytest
+
+from harness.__main__ import main
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.base.toml import load
+from harness.build.toolchain import load_toolchain
+from harness.converge import checkpoint, cifar10, command, prepared
+from harness.converge.config import ConvergeConfig, resolve
+from harness.converge.dataset import DataSet, Images
+from harness.converge.images import Normalisation, TrainingImages, validation_batches
+from harness.converge.record import KIND, SCHEMA_VERSION, ConvergeRecord
+from harness.converge.record import load as record_of
+from harness.converge.schedule import learning_rate
+from harness.verify.faults import faulty
+
+RECORDS = 100
+
+
+def numbered(count: int) -> Images:
+    """Images of one colour each; image i is of colour i, so that crops tell where they are from."""
+    pixels = numpy.empty((count, 3, 32, 32), dtype=numpy.uint8)
+    pixels[:] = numpy.arange(count, dtype=numpy.uint8).reshape(count, 1, 1, 1)
+    return Images(pixels, (numpy.arange(count) % 10).astype(numpy.uint8))
+
+
+PLAIN = Normalisation(numpy.zeros((3, 1, 1), numpy.float32), numpy.ones((3, 1, 1), numpy.float32))
+
+
+def test_rate_rises_to_the_peak_and_falls_to_zero() -> None:
+    rates = [learning_rate(step, 10, 4, 0.8) for step in range(10)]
+    assert rates == pytest.approx(
+        [0.2, 0.4, 0.6, 0.8, 0.8, 0.8 * 5 / 6, 0.8 * 4 / 6, 0.4, 0.8 * 2 / 6, 0.8 / 6]
+    )
+    assert learning_rate(0, 3, 0, 0.3) == pytest.approx(0.3)
+    for step in (-1, 10):
+        with pytest.raises(ValueError, match=f"expected 0 to 9, found {step}"):
+            learning_rate(step, 10, 4, 0.8)
+
+
+def test_normalised_images_have_mean_zero_and_deviation_one() -> None:
+    data = cifar10.synthetic(training=500, validation=10)
+    found = Normalisation.of(data.training).apply(data.training.pixels)
+    assert found.dtype == numpy.float32
+    assert found.mean(axis=(0, 2, 3)) == pytest.approx([0, 0, 0], abs=1e-3)
+    assert found.std(axis=(0, 2, 3)) == pytest.approx([1, 1, 1], abs=1e-3)
+
+
+def test_an_epoch_shows_every_image_at_most_once_with_its_label() -> None:
+    images = TrainingImages(numbered(70), PLAIN, batch_size=16)
+    assert images.batches == 4
+    middles: List[float] = []
+    for pixels, labels in images.epoch(seed=1, epoch=0):
+        assert pixels.shape == (16, 3, 32, 32) and pixels.dtype == numpy.float32
+        middle = pixels[:, 0, 16, 16]
+        assert (middle % 10 == labels).all()
+        middles += middle.tolist()
+    assert len(set(middles)) == 64
+
+
+def test_an_epoch_depends_on_the_seed_and_its_number_alone() -> None:
+    images = TrainingImages(numbered(70), PLAIN, batch_size=16)
+
+    def shown(seed: int, epoch: int) -> bytes:
+        return b"".join(pixels.tobytes() for pixels, _ in images.epoch(seed, epoch))
+
+    assert shown(1, 3) == shown(1, 3)
+    assert shown(1, 3) != shown(1, 4)
+    assert shown(1, 3) != shown(2, 3)
+
+
+def test_every_crop_is_a_window_of_the_padded_image_and_half_are_mirrored() -> None:
+    one = Images(
+        numpy.arange(1, 1025, dtype=numpy.int64).reshape(1, 1, 32, 32).repeat(3, axis=1) % 251,
+        numpy.zeros(1, numpy.uint8),
+    )
+    one = Images(one.pixels.astype(numpy.uint8), one.labels)
+    padded = numpy.zeros((40, 40), numpy.float32)
+    padded[4:36, 4:36] = one.pixels[0, 0]
+    windows = {padded[t : t + 32, x : x + 32].tobytes() for t in range(9) for x in range(9)}
+    images = TrainingImages(one, PLAIN, batch_size=1)
+    mirrored = 0
+    seen = set()
+    for epoch in range(200):
+        ((pixels, _),) = images.epoch(seed=1, epoch=epoch)
+        for plane in pixels[0]:
+            plain, flipped = plane.tobytes(), plane[:, ::-1].tobytes()
+            assert plain in windows or flipped in windows
+        mirrored += plain not in windows
+        seen.add(plain)
+    assert 60 < mirrored < 140
+    assert len(seen) > 100  # of 162
+
+
+def test_validation_shows_all_images_in_order_and_fills_the_last_batch() -> None:
+    batches = list(validation_batches(numbered(10), PLAIN, batch_size=4))
+    assert [pixels[:, 0, 0, 0].tolist() for pixels, _ in batches] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 9, 9],
+    ]
+    assert [len(labels) for _, labels in batches] == [4, 4, 2]
+
+
+def test_prepared_data_is_checked_by_its_digest(tmp_path: Path) -> None:
+    data = DataSet(numbered(5), numbered(3), "CIFAR-10")
+    path = prepared.save(tmp_path, data)
+    again = prepared.load(path, prepared.digest(data))
+    assert again.training.pixels.tobytes() == data.training.pixels.tobytes()
+    assert again.source == "CIFAR-10"
+    with pytest.raises(HarnessError, match="expected sha256 00, found "):
+        prepared.load(path, "00")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(HarnessError, match="expected prepared images, found damage"):
+        prepared.load(path, prepared.digest(data))
+
+
+ARRAYS = {
+    "parameter:a": numpy.arange(6, dtype=numpy.float32).reshape(2, 3),
+    "momentum:0": numpy.ones(3, dtype=numpy.float32),
+}
+
+
+def test_checkpoint_comes_back_whole(tmp_path: Path) -> None:
+    assert checkpoint.load(tmp_path, {"seed": 1}) is None
+    assert checkpoint.epochs(tmp_path) == []
+    checkpoint.save(tmp_path, ARRAYS, {"seed": 1}, [{"epoch": 1}])
+    kept = checkpoint.load(tmp_path, {"seed": 1})
+    assert kept is not None
+    assert checkpoint.digest(kept[0]) == checkpoint.digest(ARRAYS)
+    assert kept[1] == checkpoint.epochs(tmp_path) == [{"epoch": 1}]
+
+
+def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, ARRAYS, {"seed": 1, "model": "a"}, [])
+    with pytest.raises(HarnessError, match="seed: checkpoint=1, asked=2"):
+        checkpoint.load(tmp_path, {"seed": 2, "model": "a"})
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
+def test_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / checkpoint.FILE).write_bytes(content)
+    with pytest.raises(HarnessError, match="expected a checkpoint, found damage"):
+        checkpoint.load(tmp_path, {})
+
+
+def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, ARRAYS, {}, [])
+    path = tmp_path / checkpoint.FILE
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(HarnessError, match="expected a checkpoint, found damage"):
+        checkpoint.load(tmp_path, {})
+
+
+def test_digest_knows_every_bit_name_and_shape() -> None:
+    found = {checkpoint.digest(ARRAYS)}
+    for name, array in ARRAYS.items():
+        changed = array.copy()
+        changed.flat[0] = numpy.nextafter(changed.flat[0], numpy.float32(9))
+        found.add(checkpoint.digest({**ARRAYS, name: changed}))
+        found.add(checkpoint.digest({**ARRAYS, name: array.reshape(-1, 1)}))
+    renamed = {name.replace("a", "b"): array for name, array in ARRAYS.items()}
+    assert len({*found, checkpoint.digest(renamed)}) == 6
+
+
+@pytest.mark.parametrize("name", ["converge-quick.toml", "converge-full.toml"])
+def test_configurations_can_be_run(layout: Layout, name: str) -> None:
+    config = load(layout.root / "configs" / name, ConvergeConfig)
+    trainings = resolve(config, load_toolchain(layout.toolchain), None, None, {})
+    assert len(trainings) == len(config.trainings)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "vgg-61"], "unknown model 'vgg-61': expected one of alexnet"),
+        (["--model", "vgg-16"], "model 'vgg-16' is not one for CIFAR-10: expected cifar-resnet-50"),
+        (["--host", "1.2.0"], "unknown host '1.2.0': expected one of 1.3.1"),
+        (["--scopes", "stock,everything"], "unknown scope 'everything': expected stock, off"),
+        (["--scopes", "stock,stock"], "--scopes: expected different words"),
+        (["--epochs", "0"], "--epochs: expected a positive integer, found '0'"),
+        (["--epochs", "1"], "warm_up_epochs: expected fewer than epochs (1), found 1"),
+        (["--subset", "63"], "subset: expected at least a batch (64), found 63"),
+        (["--data-dir", "nowhere"], "nowhere: expected a folder of CIFAR-10"),
+        (["--config", "nowhere.toml"], "nowhere.toml: No such file"),
+    ],
+)
+def test_bad_options_are_one_line(
+    built: Layout, options: List[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["converge", *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path) -> Path:
+    """A small data set in the official form."""
+    data = cifar10.synthetic(training=6 * RECORDS, validation=1)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    records = numpy.concatenate(
+        [data.training.labels[:, None], data.training.pixels.reshape(6 * RECORDS, -1)], axis=1
+    )
+    for i, name in enumerate((*cifar10.TRAINING_FILES, cifar10.TEST_FILE)):
+        (folder / name).write_bytes(records[i * RECORDS : (i + 1) * RECORDS].tobytes())
+    return folder
+
+
+# A process of the command line that takes small files for CIFAR-10's.
+SMALL_COMMAND = f"""
+import sys
+from harness import __main__
+from harness.converge import cifar10
+cifar10.RECORDS = {RECORDS}
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+SMALL = "--model seven-ops --epochs 3 --subset 256 --batch-size 32".split()
+
+
+def converge(layout: Layout, data_folder: Path, *options: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", SMALL_COMMAND, "converge", *SMALL]
+    return subprocess.Popen(
+        [*words, "--data-dir", str(data_folder), *options],
+        cwd=layout.root,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def bits(record: ConvergeRecord, scope: str) -> List[str]:
+    return [epoch.state_sha256 for epoch in record.curve(0, scope).epochs]
+
+
+def test_killed_training_goes_on_with_the_same_bits(
+    built: Layout, data_folder: Path, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole.json", tmp_path / "killed.json"
+    done = converge(built, data_folder, "--out", str(whole))
+    out, err = done.communicate(timeout=300)
+    assert done.returncode == 0, err
+    assert "equal bits in all of the 3 epochs" in out
+    assert "CIFAR-10" in out and "synthetic" not in out
+
+    process = converge(built, data_folder, "--out", str(killed))
+    deadline = time.monotonic() + 300
+    while not (killed.is_file() and bits(record_of(killed), "all")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    left = record_of(killed)
+    assert any(curve.evidence is None for curve in left.curves)
+
+    done = converge(built, data_folder, "--resume", str(killed))
+    _, err = done.communicate(timeout=300)
+    assert done.returncode == 0, err
+    for scope in ("stock", "all"):
+        assert bits(record_of(killed), scope) == bits(record_of(whole), scope)
+        assert len(set(bits(record_of(whole), scope))) == 3
+
+    # Other settings are not mixed with it.
+    done = converge(built, data_folder, "--resume", str(killed), "--epochs", "4")
+    _, err = done.communicate(timeout=300)
+    assert done.returncode == 2
+    assert "settings.trainings.0.epochs: recorded=3, asked=4" in err
+
+
+def test_bits_that_part_end_the_run(
+    built: Layout,
+    data_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With a library that takes one activation for another."""
+    monkeypatch.setattr(cifar10, "RECORDS", RECORDS)
+    monkeypatch.setattr(command, "here", lambda: faulty(built, "DROP-op.alg_kind"))
+    path = tmp_path / "parted.json"
+    options = ["--data-dir", str(data_folder), "--scopes", "stock,preload:all"]
+    assert main(["converge", *SMALL, *options, "--out", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert "seven-ops 1.4.1: bits differ in epoch 1: stock=" in err
+    assert "DIFFER: 0 of " in out
+    assert "1 curve differs from the first of the same training" in out
+    assert main(["converge", "--show", str(path)]) == 1
+
+
+def test_without_data_everything_says_synthetic(
+    built: Layout,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("CIFAR10_DIR", raising=False)
+    monkeypatch.setattr(cifar10, "URL", "http://127.0.0.1:1/cifar-10-binary.tar.gz")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    path = tmp_path / "made-up.json"
+    small = "--model seven-ops --epochs 2 --subset 64 --batch-size 32 --scopes all".split()
+    assert main(["converge", *small, "--out", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert "training on synthetic data" in err
+    assert "**Convergence on synthetic, a generated stand-in for CIFAR-10:" in out
+    assert "**Epochs (synthetic)**" in out
+    assert "% (synthetic)," in out + err
+    assert json.loads(path.read_text())["settings"]["data"]["source"] == "synthetic"
+
+
+def test_record_that_is_no_record_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases: Dict[str, Any] = {
+        "cut": '{"kind": ',
+        "kind": '{"kind": "opcache-bench", "schema_version": 1}',
+        "curves": json.dumps({"kind": KIND, "schema_version": SCHEMA_VERSION, "curves": 1}),
+    }
+    for name, content in cases.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(content)
+        assert main(["converge", "--show", str(path)]) == 2
+        assert str(path) in capsys.readouterr().err

@@ -1,0 +1,223 @@
+"""The bench-dist command: real trainings with equal bits, and faults that it must report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Sequence, Set
+
+import pytest
+
+from harness import __main__
+from harness.base.layout import Layout
+from harness.distributed import command as bench_dist
+from harness.distributed import record as bench_dist_record
+from harness.distributed import table as bench_dist_table
+from harness.trials import record as bench_record
+from harness.trials.group import Member
+from harness.trials.jobs import HashJob
+from harness.verify.faults import faulty
+from tests.distributed.test_bits import made_up
+from tests.support.bits import result_of
+from tests.trials.test_group import alive, wait_until
+
+SMALL = ["--model", "seven-ops", "--image-size", "32", "--steps", "3"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scopes", "stock,bakward"], "unknown scope 'bakward': expected stock, off, backward, "),
+        (["--scopes", "all"], "--scopes: expected stock among them, found 'all'\n"),
+        (["--workers", "0"], "--workers: expected a positive integer, found '0'\n"),
+        (["--host", "1.9.9"], "unknown host '1.9.9': expected one of 1.3.1, 1.4.1"),
+        (["--model", "vgg-16", "--image-size", "31"], "image size 31 is too small for vgg-16: "),
+        (["--port", "65536"], "--port: expected at most 65535, found 65536\n"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    built: Layout, capsys: pytest.CaptureFixture[str], options: List[str], message: str
+) -> None:
+    assert __main__.main(["bench-dist", *options]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"opcache: error: {message}")
+    assert printed.err.count("\n") == 1
+
+
+def test_busy_port_is_refused_before_anything_starts(
+    built: Layout, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run.json"
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        assert __main__.main(["bench-dist", "--port", str(port), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        f"opcache: error: --port: expected a free port of 127.0.0.1, found {port}: "
+        "Address already in use\n"
+    )
+    assert not out.exists()
+
+
+def test_two_workers_end_with_the_bits_of_stock(
+    built: Layout, host: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run.json"
+    options = [*SMALL, "--host", host, "--rounds", "2", "--out", str(out)]
+    assert __main__.main(["bench-dist", *options]) == 0
+    run = bench_dist_record.load(out)
+    assert capsys.readouterr().out == f"{bench_dist_table.render(run)}\nrecord: {out}\n"
+    assert [sample.variant for sample in run.samples] == ["stock", "all", "all", "stock"]
+    assert [row.bits for row in bench_dist_table.rows(run)] == ["equal", "equal"]
+    for sample in run.samples:
+        first, second = sample.workers
+        # Each rank has batches of its own, or two workers would prove no more than one.
+        assert first.own["output"] != second.own["output"]
+        for worker in sample.workers:
+            assert len(worker.step_ns) == 3
+            assert worker.versions["mxnet"] == host.split(".post")[0]
+            if worker.stats is not None:
+                assert worker.still_missing is False
+                assert worker.stats["totals"]["primitives_avoided"] > 0
+
+
+def test_one_worker_learns_what_training_without_servers_does(built: Layout) -> None:
+    """The servers do apply the optimizer: their weights are those of a local update."""
+    asked = made_up(workers=1).settings
+    case = bench_record.Case(model="seven-ops", batch_size=2, image_size=32)
+    asked = asked.model_copy(update={"case": case, "timed_steps": 3, "servers": 2})
+    with bench_dist.reserved_port(None) as port:
+        sample = bench_dist.sample(built, asked, "stock", 0, port, timeout_s=120)
+    local = result_of(HashJob("seven-ops", 2, 32, steps=4), built, "1.3.1", "stock")
+    (worker,) = sample.workers
+    assert {**worker.parameters, **worker.own} == {
+        name: digest[:16]
+        for name, digest in local["hashes"].items()
+        if not name.startswith("gradient-")
+    }
+
+
+def with_last_worker(monkeypatch: pytest.MonkeyPatch, change: Callable[[Member], Member]) -> None:
+    """Have the last worker of every training changed before it starts."""
+    sound = bench_dist.members
+
+    def members(*arguments: Any) -> List[Member]:
+        found = sound(*arguments)
+        return [*found[:-1], change(found[-1])]
+
+    monkeypatch.setattr(bench_dist, "members", members)
+
+
+def test_a_faulty_library_in_one_worker_is_caught(
+    built: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    library = str(faulty(built, "SKIP_REBIND").library)
+
+    def with_fault(member: Member) -> Member:
+        environment = dict(member.environment)
+        if "LD_PRELOAD" in environment:
+            environment["LD_PRELOAD"] = library
+        return dataclasses.replace(member, environment=environment)
+
+    with_last_worker(monkeypatch, with_fault)
+    options = [*SMALL, "--scopes", "stock,preload:all", "--rounds", "1"]
+    assert __main__.main(["bench-dist", *options, "--out", str(tmp_path / "run.json")]) == 2
+    printed = capsys.readouterr()
+    assert " DIFFER " in printed.out
+    assert "opcache: error: the trainings' bits are not what they must be:" in printed.err
+    assert "preload:all round 0: rank 0 has other bits than stock round 0: " in printed.err
+
+
+def test_a_worker_that_fails_among_the_others_does_not_wait_for_them(
+    built: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    def with_no_pixels(member: Member) -> Member:
+        job = json.loads(Path(member.command[-2]).read_text())
+        path = tmp_path / "job.json"
+        path.write_text(json.dumps({**job, "image_size": 0}))
+        command = (*member.command[:-2], str(path), member.command[-1])
+        return dataclasses.replace(member, command=command)
+
+    with_last_worker(monkeypatch, with_no_pixels)
+    assert __main__.main(["bench-dist", *SMALL, "--out", str(tmp_path / "run.json")]) == 2
+    printed = capsys.readouterr().err
+    assert (
+        "opcache: error: training (host 1.3.1, stock, round 0): worker 2 ended with exit code 1; "
+        "the last lines of worker 2:\n" in printed
+    )
+    assert not (tmp_path / "run.json").exists()
+
+
+def children(parent: int) -> Dict[int, str]:
+    """Return the command lines of a process's children by process id."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            after_name = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(after_name[1]) == parent:
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def listening(pids: Sequence[int]) -> List[str]:
+    """Return the local addresses, as in /proc/net/tcp, on which the processes listen."""
+    inodes: Set[str] = set()
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                inodes.add(os.readlink(entry))
+            except FileNotFoundError:
+                continue
+    addresses = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        path = Path(table)
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                addresses.append(fields[1].split(":")[0])
+    return addresses
+
+
+def test_loopback_only_and_a_killed_worker_ends_it_all(built: Layout, tmp_path: Path) -> None:
+    options = ["--model", "seven-ops", "--image-size", "32", "--steps", "1000000"]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "harness", "bench-dist", *options, "--out", str(tmp_path / "r")],
+        cwd=built.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(lambda: len(listening(list(children(run.pid)))) == 4)
+        processes = children(run.pid)
+        # Of scheduler, server and two workers none can be reached from elsewhere.
+        assert listening(list(processes)) == ["0100007F"] * 4
+        worker = next(pid for pid, line in processes.items() if "harness.worker" in line)
+        os.kill(worker, signal.SIGKILL)
+        _, printed = run.communicate(timeout=60)
+    finally:
+        run.kill()
+        run.wait()
+    assert run.returncode == 2
+    assert (
+        "opcache: error: training (host 1.3.1, stock, round 0): "
+        "worker 1 ended with signal 9 (SIGKILL); " in printed
+    )
+    assert len(processes) == 4
+    assert not any(map(alive, processes))

@@ -1,0 +1,165 @@
+"""The registry, the small networks, and the worker's ways to train them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict
+
+import numpy
+import pytest
+
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.trials.jobs import (
+    DescribeJob,
+    HashJob,
+    Job,
+    OperatorsJob,
+    ProfileJob,
+    TrainJob,
+    job_from_json,
+    to_json,
+)
+from harness.trials.launch import run_worker
+from harness.trials.record import Threads
+from harness.trials.variants import parse_variant
+from harness.worker import counters as library
+from harness.worker import data as initial
+from models.registry import NETWORKS, check_image_size, find_network
+from tests.support import synthetic
+
+
+def test_names() -> None:
+    assert find_network("resnet-50").image_size == 224
+    assert all(name == network.name for name, network in NETWORKS.items())
+    assert all(n.smallest_image_size <= n.image_size for n in NETWORKS.values())
+
+
+def test_unknown_name_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown model 'resnet': expected one of alexnet, "):
+        find_network("resnet")
+
+
+def test_image_size_is_checked() -> None:
+    check_image_size(find_network("inception-v3"), 299)
+    with pytest.raises(ValueError, match="298 is too small for inception-v3: .* at least 299"):
+        check_image_size(find_network("inception-v3"), 298)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        TrainJob(model="alexnet", batch_size=1, image_size=224),
+        ProfileJob(model="alexnet", batch_size=1, image_size=224, memory_limit_gib=1.5),
+        HashJob(model="alexnet", batch_size=1, image_size=224, api="hybrid"),
+        OperatorsJob(operator="lrn"),
+        DescribeJob(),
+    ],
+)
+def test_jobs_cross_the_process_boundary(job: Job) -> None:
+    assert job_from_json(to_json(job)) == job
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"kind": "other"}, {"kind": []}])
+def test_foreign_jobs_are_refused(value: Any) -> None:
+    with pytest.raises(HarnessError, match="job: expected an object with a kind of train, prof"):
+        job_from_json(value)
+
+
+def test_unknown_fields_of_jobs_are_refused() -> None:
+    with pytest.raises(HarnessError, match="job of kind hash: .*'colour'"):
+        job_from_json({**to_json(HashJob("alexnet", 1, 224)), "colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("last_ms", "expected"),
+    [(1, 20), (100, 10), (499, 2), (10_000, 2)],
+)
+def test_timed_steps_fit_into_their_budget(last_ms: int, expected: int) -> None:
+    limits = {"timed_steps_min": 2, "timed_steps_max": 20, "steps_budget_s": 1.0}
+    job = TrainJob("alexnet", 1, 224, **limits)
+    assert job.timed_steps(last_ms * 1_000_000) == expected
+
+
+def test_initial_values_depend_on_seed_and_name() -> None:
+    weight = initial.parameter(1, "net_conv0_weight", (8, 4, 3, 3))
+    assert weight.dtype == numpy.float32
+    assert numpy.array_equal(weight, initial.parameter(1, "net_conv0_weight", (8, 4, 3, 3)))
+    assert not numpy.array_equal(weight, initial.parameter(2, "net_conv0_weight", (8, 4, 3, 3)))
+    assert not numpy.array_equal(weight, initial.parameter(1, "net_conv1_weight", (8, 4, 3, 3)))
+    # Xavier: uniform, of variance 2 / (fan in + fan out).
+    assert numpy.abs(weight).max() <= numpy.sqrt(3 * 2 / (12 * 9))
+    assert weight.var() == pytest.approx(2 / (12 * 9), rel=0.2)
+    assert initial.parameter(1, "net_batchnorm0_gamma", (4,)).tolist() == [1.0] * 4
+    assert initial.parameter(1, "net_batchnorm0_running_mean", (4,)).tolist() == [0.0] * 4
+    assert set(initial.labels(1, "label", 100, 3).tolist()) == {0.0, 1.0, 2.0}
+
+
+def stats(avoided: int, created: int, outside: int = 0) -> Dict[str, Any]:
+    found = synthetic.cache_stats("backward", 0)
+    counters = found["operators"]["_backward_Convolution"]
+    # Its descriptors are avoided, its primitives are out of scope.
+    other = {**counters, "descriptors_avoided": avoided, "primitives_created": outside}
+    counters.update(primitives_avoided=avoided, primitives_created=created)
+    return {"operators": {"_backward_Convolution": counters, "Reorder": other}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (stats(0, 0), stats(0, 9), True),  # the first step: everything is created
+        (stats(0, 9), stats(8, 10), True),  # most are avoided, one is still created
+        (stats(8, 10), stats(17, 10), False),  # nothing is created
+        (stats(8, 10, outside=5), stats(17, 10, outside=9), False),  # but outside the scope
+        (stats(17, 10), stats(17, 10), True),  # nothing at all happened
+        (stats(17, 10), stats(17, 19), True),  # evicted: created again
+    ],
+)
+def test_warm_up_ends_when_nothing_is_created(
+    before: Dict[str, Any], after: Dict[str, Any], expected: bool
+) -> None:
+    assert library.still_missing(before, after) is expected
+
+
+def hash_small(
+    layout: Layout, host: str, api: str, steps: int = 3, seed: int = 1
+) -> Dict[str, Any]:
+    # One thread: batch normalisation is not reproducible on more in every MKL-DNN.
+    threads = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
+    job = HashJob("seven-ops", 2, 32, api=api, steps=steps, seed=seed)
+    return run_worker(job, layout, host, parse_variant("stock"), threads, 60)
+
+
+def test_module_trains_alike_twice(layout: Layout, host: str) -> None:
+    first, second = (hash_small(layout, host, "module") for _ in range(2))
+    assert first["finite"]
+    # The output, eight parameters with their gradients, two states.
+    assert len(first["hashes"]) == 1 + 2 * 8 + 2
+    assert first["hashes"] == second["hashes"]
+    assert first["digest"] == second["digest"]
+
+
+def test_gluon_trains_alike_hybridized(layout: Layout, host: str) -> None:
+    imperative, hybrid = (hash_small(layout, host, api) for api in ("gluon", "hybrid"))
+    assert imperative["finite"]
+    assert imperative["hashes"] == hybrid["hashes"]
+
+
+def test_digest_tells_seeds_and_steps_apart(layout: Layout, first_host: str) -> None:
+    digests = {
+        hash_small(layout, first_host, "module", steps, seed)["digest"]
+        for steps, seed in ((1, 1), (1, 2), (2, 1))
+    }
+    assert len(digests) == 3
+
+
+def test_arrays_can_be_dumped(
+    layout: Layout, first_host: str, threads: Threads, tmp_path: Path
+) -> None:
+    dump = tmp_path / "arrays.npz"
+    job = HashJob("seven-ops", batch_size=1, image_size=16, steps=1, dump=str(dump))
+    done = run_worker(job, layout, first_host, parse_variant("stock"), threads, 60)
+    with numpy.load(dump) as arrays:
+        assert set(arrays) == set(done["hashes"])
+        learned = [n for n in arrays if n != "output" and not n.startswith("gradient-")]
+        assert sum(arrays[name].size for name in learned) < 10_000

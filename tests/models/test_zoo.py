@@ -1,0 +1,115 @@
+"""The networks of the registry are what they claim to be, on every host.
+
+Counted and inferred from their symbols without running them; those defined in models/ are also
+trained for two steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.trials.jobs import DescribeJob, HashJob
+from models.registry import NETWORKS, REFERENCE_NETWORKS, find_network
+from tests.support.bits import differences, result_of
+
+OWN = (
+    "alexnet",
+    "googlenet",
+    "inception-bn",
+    "inception-v4",
+    "cifar-resnet-50",
+    "cifar-vgg-16",
+    "dcgan",
+    "fcn",
+)
+# Operators by which a network has its place, and how many its paper has.
+OPERATORS = {
+    "alexnet": {"Convolution": 5, "LRN": 2, "Pooling": 3, "FullyConnected": 3, "Dropout": 2},
+    "googlenet": {"Convolution": 57, "Concat": 9, "Pooling": 14, "FullyConnected": 1},
+    "inception-bn": {"Convolution": 69, "BatchNorm": 69, "Concat": 10},
+    "inception-v4": {"Convolution": 149, "BatchNorm": 149, "Pooling": 19},
+    "cifar-resnet-50": {"Convolution": 49, "BatchNorm": 49, "FullyConnected": 1},
+    "cifar-vgg-16": {"Convolution": 13, "BatchNorm": 13, "Pooling": 5, "FullyConnected": 1},
+    "dcgan": {"Deconvolution": 5, "Convolution": 10, "LeakyReLU": 8},
+    "fcn": {"Deconvolution": 3, "Convolution": 8},
+    "seven-ops": {"Deconvolution": 1, "LRN": 1, "BatchNorm": 1, "FullyConnected": 1},
+}
+# Published millions of multiply-adds: the number of parameters does not tell strides and paddings.
+MULTIPLY_ADDS = {
+    # github.com/KamelAbdelouahab/CNN-Workload
+    "alexnet": 724,
+    "googlenet": 1_580,
+    "vgg-16": 15_500,
+    "vgg-19": 19_600,
+    "resnet-50": 3_860,
+    "resnet-152": 11_300,
+    # github.com/osmr/imgclsmob, which counts some of the other layers too
+    "inception-bn": 2_048,
+    "inception-v3": 5_743,
+    "inception-v4": 12_305,
+    "cifar-vgg-16": 314,
+    # ResNet-56's 125.49 without the ninth block of each of the three stages
+    "cifar-resnet-50": 125.49 - 3 * 4.72,
+}
+
+
+def describe(layout: Layout, host: str) -> Dict[str, Any]:
+    return result_of(DescribeJob(), layout, host, "stock")["networks"]
+
+
+def test_reference_networks_are_registered() -> None:
+    assert len(set(REFERENCE_NETWORKS)) == 9
+    assert set(REFERENCE_NETWORKS) <= set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network_has_the_published_number_of_parameters(
+    layout: Layout, host: str, name: str
+) -> None:
+    network = find_network(name)
+    described = describe(layout, host)[name]
+    assert described["parameters"] == network.parameters
+    assert described["output_shape"] == [1, network.classes]
+
+
+@pytest.mark.parametrize("name", MULTIPLY_ADDS)
+def test_network_has_the_published_multiply_adds(layout: Layout, host: str, name: str) -> None:
+    found = describe(layout, host)[name]["multiply_adds"] / 1e6
+    assert found == pytest.approx(MULTIPLY_ADDS[name], rel=0.01)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_network_has_its_operators(layout: Layout, host: str, name: str) -> None:
+    found = describe(layout, host)[name]["operators"]
+    assert {operator: found.get(operator) for operator in OPERATORS[name]} == OPERATORS[name]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_parameters_are_called_alike_on_every_host(
+    layout: Layout, host: str, first_host: str, name: str
+) -> None:
+    shapes = describe(layout, host)[name]["parameter_shapes"]
+    assert shapes == describe(layout, first_host)[name]["parameter_shapes"]
+    # What harness/worker/data.py tells apart.
+    assert {key.rsplit("_", 1)[1] for key in shapes} <= {"weight", "bias", "gamma", "beta"}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_network_trains_at_its_smallest_size(layout: Layout, host: str, name: str) -> None:
+    job = HashJob(name, 2, find_network(name).smallest_image_size, steps=2)
+    assert result_of(job, layout, host, "stock", 2)["finite"]
+
+
+@pytest.mark.parametrize("name", ("cifar-resnet-50", "fcn"))
+def test_own_block_trains_alike_hybridized(layout: Layout, host: str, name: str) -> None:
+    """Those with a hybrid_forward of their own."""
+    size = find_network(name).smallest_image_size
+    imperative, hybrid = (
+        result_of(HashJob(name, 2, size, steps=2, api=api), layout, host, "stock")
+        for api in ("gluon", "hybrid")
+    )
+    assert imperative["finite"]
+    assert differences(imperative, hybrid) == []

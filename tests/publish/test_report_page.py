@@ -1,0 +1,200 @@
+"""The report's page: complete in itself, safe to open, and good to read in a real browser."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from markupsafe import Markup
+from PIL import Image
+
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.publish.plots import style
+from harness.publish.report import markdown, page, parts
+from tests.support import browser
+from tests.support.browser import WIDTHS, colours, external
+from tests.support.sample_figures import draw
+
+WIDE_TABLE = "\n".join(
+    [
+        "# Throughput",
+        "",
+        "**Batch size 1**",
+        "",
+        "| model | " + " | ".join(f"column number {number}" for number in range(20)) + " |",
+        "|---" * 21 + "|",
+        *("| resnet-50 " + "| 0.95 to 1.10 ~ " * 20 + "|" for _ in range(40)),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def results(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like results/, with a figure of each family and two tables."""
+    folder = tmp_path_factory.mktemp("results")
+    for family in ("ratios", "operators", "cores"):
+        style.write(draw(family, anew=True), folder / "figures")
+    (folder / "bench.md").write_text(WIDE_TABLE, encoding="utf-8")
+    shutil.copy(layout.root / "results" / "verify.md", folder / "verify.md")
+    (folder / "README.md").write_text("not a result", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def html(results: Path) -> str:
+    return made(results)
+
+
+def made(results: Path, more: str = "") -> str:
+    sections, _ = parts.sections(results)
+    facts = [page.Fact("Processor", "a made-up one with a long name " * 4)]
+    machine = page.Section("machine", "Machine", facts=facts, blocks=[Markup(more)])
+    cards = [page.Card("1.22x", "MXNet 1.4.1, batch size 1", "1.10 to 1.30") for _ in range(3)]
+    return page.render("opcache: results", "A sample.", cards, [*sections, machine], "The end.")
+
+
+def test_the_page_needs_nothing_else(html: str) -> None:
+    assert external(html) == []
+    assert "<script" not in html
+    assert "default-src &#39;none&#39;" not in html and "default-src 'none'" in html
+
+
+@pytest.mark.parametrize(
+    "fault",
+    (
+        '<img src="http://192.0.2.1/a.png">',
+        '<link rel="stylesheet" href="style.css">',
+        "<style>body { background: url(a.png) }</style>",
+    ),
+)
+def test_a_page_that_needs_more_is_caught(fault: str) -> None:
+    assert len(external(f"<p>good</p>{fault}")) == 1
+
+
+def test_everything_in_the_folder_is_shown(results: Path, html: str) -> None:
+    assert html.count("<img ") == 3
+    assert html.count('class="table') == html.count("<table>") == 1 + verify_tables(results)
+    assert "not a result" not in html
+    _, missing = parts.sections(results)
+    assert any("no section 'Convergence': results/ has no converge.md" in line for line in missing)
+
+
+def verify_tables(results: Path) -> int:
+    text = (results / "verify.md").read_text(encoding="utf-8")
+    return len(re.findall(r"^\|[-|: ]+\|$", text, re.MULTILINE))
+
+
+def test_what_no_section_names_is_shown_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
+    style.write(style.Drawn("zoo", draw("shares").figure, "Zoo", "In words"), tmp_path / "figures")
+    (section,), missing = parts.sections(tmp_path)
+    assert section.name == "further" and section.pictures[0].alt == "In words"
+    assert "A new kind of result" in section.blocks[0]
+    assert len(missing) == len(parts.PARTS)
+
+
+def test_headings_are_in_order(html: str) -> None:
+    levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:]))
+    anchors = set(re.findall(r'id="([^"]+)"', html))
+    assert {link for link in re.findall(r'href="#([^"]+)"', html)} <= anchors
+
+
+def test_headings_of_a_table_leave_out_no_level() -> None:
+    html = markdown.to_html("# Its title\n\n### One\n\n##### Two\n\n### Three\n")
+    assert re.findall(r"<(h\d)>(\w+)", html) == [("h3", "One"), ("h4", "Two"), ("h3", "Three")]
+    assert "<h3>Its title</h3>" in markdown.to_html("# Its title\n", titled=False)
+
+
+def test_nothing_is_taken_for_html() -> None:
+    bad = "<script>alert(1)</script>"
+    section = page.Section("a", bad, paragraphs=[bad], items=[bad], commands=[bad])
+    html = page.render(bad, bad, [page.Card(bad, bad, bad)], [section], bad)
+    assert "<script" not in html and html.count("&lt;script&gt;") == 12
+    assert "<script" not in markdown.to_html(f"{bad}\n\n| a |\n|---|\n| {bad} |\n")
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    (
+        ("1.05x", True),
+        ("0.95 to 1.10 ~", True),
+        ("12.5%", True),
+        ("1,234 ms", True),
+        ("-", True),
+        ("1.3.1", False),
+        ("pass, 420 checks", False),
+        ("<b>", False),
+    ),
+)
+def test_columns_of_numbers_are_aligned(cell: str, number: bool) -> None:
+    html = markdown.to_html(f"| name | value |\n|---|---|\n| one | {cell} |\n")
+    assert html.count('class="number"') == (2 if number else 0)
+
+
+def test_a_picture_without_words_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.svg"
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"/>')
+    with pytest.raises(HarnessError, match="expected a title in its metadata"):
+        page.picture(path)
+    path.write_text("not XML")
+    with pytest.raises(HarnessError, match="not an SVG"):
+        page.picture(path)
+
+
+def look(
+    window: browser.Browser, folder: Path, html: str, width: int, dark: bool = False
+) -> browser.Sight:
+    path = folder / "report.html"
+    path.write_text(html, encoding="utf-8")
+    return window.look(path, width, dark=dark)
+
+
+@pytest.mark.parametrize("dark", (False, True), ids=("light", "dark"))
+@pytest.mark.parametrize("width", WIDTHS)
+def test_page_in_a_browser(
+    window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool
+) -> None:
+    seen = look(window, tmp_path, html, width, dark)
+    assert seen.faults == []
+    assert seen.requests == []
+    assert colours(seen.png) > 100
+    image = Image.open(io.BytesIO(seen.png)).convert("L")
+    corner = image.getpixel((1, 1))
+    assert corner < 60 if dark else corner > 240
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("planted", "fault"),
+    (
+        ('<table><tr><td style="min-width: 2000px">wide', "<table> ends at"),
+        ('<img alt="lost" src="data:image/png;base64,AAAA">', "image 'lost' is not there"),
+        ('<img src="data:image/png;base64,AAAA">', "has no alternative text"),
+    ),
+    ids=("over-wide table", "missing image", "image without words"),
+)
+def test_planted_faults_are_seen(
+    window: browser.Browser, tmp_path: Path, results: Path, width: int, planted: str, fault: str
+) -> None:
+    seen = look(window, tmp_path, made(results, planted), width)
+    assert any(fault in found for found in seen.faults), seen.faults
+
+
+def test_a_request_is_seen(window: browser.Browser, tmp_path: Path, results: Path) -> None:
+    address = "http://127.0.0.1:9/pixel.png"
+    page_with_request = made(results, f'<img alt="a" src="{address}">')
+    # What the page says of itself keeps a browser from asking.
+    assert look(window, tmp_path, page_with_request, 390).faults
+    allowed = re.sub(r"<meta http-equiv=[^>]+>", "", page_with_request)
+    assert look(window, tmp_path, allowed, 390).requests == [address]
+
+
+def test_a_blank_page_is_seen(window: browser.Browser, tmp_path: Path) -> None:
+    seen = look(window, tmp_path, "<!doctype html><title>blank</title>", 390)
+    assert colours(seen.png) == 1

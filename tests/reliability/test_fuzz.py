@@ -1,0 +1,65 @@
+"""What the fuzz stage makes of its programs' output, and that a faulty library does not pass it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.build.command import make_cpp_test
+from harness.build.toolchain import load_toolchain
+from harness.reliability import fuzz
+from harness.verify.faults import faulty
+
+TOLD = {"ok": True, "seed": 3, "operations": 50, "hits": 7, "seconds": 0.5, "steps": {"run": 9}}
+
+
+def test_figures_are_what_the_program_tells() -> None:
+    ended = fuzz.Ended(0, f"said before\n{json.dumps(TOLD)}\nlast line\n")
+    found = fuzz.judge(fuzz.CALLS, "", ended, 50)
+    assert found.outcome == "pass"
+    assert found.figures == {
+        "seed": 3,
+        "operations": 50,
+        "hits": 7,
+        "seconds": 0.5,
+    }
+    assert found.details == ["run: 9"]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(1, TOLD), (-1, {}), (0, {}), (0, {**TOLD, "operations": 40}), (0, {**TOLD, "hits": 0})],
+)
+def test_what_is_less_than_wanted_fails(code: int, told: Any) -> None:
+    found = fuzz.judge(fuzz.CALLS, "", fuzz.Ended(code, f"why\n{json.dumps(told)}\n"), 50)
+    assert found.outcome == "fail"
+    assert "why" in found.summary
+
+
+GUIDED = """INFO: Loaded 1 modules   (3053 inline 8-bit counters): 3053 [0x1, 0x2),
+#22051\tDONE   cov: 1100 ft: 5283 corp: 955/790Kb lim: 1600 exec/s: 537 rss: 36Mb
+stat::number_of_executed_units: 22051
+"""
+
+
+def test_coverage_is_what_libfuzzer_tells() -> None:
+    found = fuzz.judge_guided(fuzz.Ended(0, GUIDED))
+    assert found.outcome == "pass"
+    assert (found.figures["edges_covered"], found.figures["edges"]) == (1100, 3053)
+    assert fuzz.judge_guided(fuzz.Ended(77, GUIDED)).outcome == "fail"
+    assert fuzz.judge_guided(fuzz.Ended(0, "nothing")).outcome == "fail"
+
+
+def test_a_library_with_a_fault_fails_with_the_shortest_sequence(built: Layout) -> None:
+    program = make_cpp_test(built, load_toolchain(built.toolchain), "fuzz")
+    ended = fuzz.execute(
+        faulty(built, "SKIP_REBIND"),
+        [str(program), "--operations", "20000"],
+        str(built.build / "tests-cpp" / "fake"),
+    )
+    found = fuzz.judge(fuzz.CALLS, "", ended, 20000)
+    assert found.outcome == "fail"
+    assert any("the shortest that fails" in line for line in found.details)

@@ -1,0 +1,105 @@
+"""A file system that is full: what was written stays whole, and one line says what is lacking."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from harness.base import files, jsonl
+from harness.base.layout import Layout
+
+NO_ROOM = "No space left on device"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """An empty file system of 64 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"only root can mount a small file system: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leave no room; files of the folder can then be made, but hold nothing."""
+    with contextlib.suppress(OSError), (folder / "fill").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def names(folder: Path) -> set:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_file_that_does_not_fit_leaves_the_old_one(small: Path) -> None:
+    path = small / "result.json"
+    files.write_text(path, "old")
+    fill(small)
+    with pytest.raises(OSError, match=f"{NO_ROOM}: '{path}'"):
+        files.write_text(path, "new" * 5000)
+    assert path.read_text() == "old"
+    assert names(small) == {"result.json", "fill"}
+
+
+def test_lines_that_fitted_stay_and_the_rest_follows_when_there_is_room(small: Path) -> None:
+    path = small / "record.jsonl"
+    jsonl.create(path, {"kind": "x"})
+    with jsonl.Appender(path) as file:
+        file.append(1)
+        fill(small)
+        with pytest.raises(OSError, match=f"{NO_ROOM}: '{path}'"):
+            file.append("a" * 2**13)
+    assert jsonl.read(path) == [{"kind": "x"}, 1]
+    (small / "fill").unlink()
+    with jsonl.Appender(path) as file:
+        file.append(2)
+    assert jsonl.read(path) == [{"kind": "x"}, 1, 2]
+
+
+def test_a_command_without_room_says_so_in_one_line(layout: Layout, small: Path) -> None:
+    fill(small)
+    record = layout.root / "results" / "raw" / "bench-quick.jsonl"
+    command = [sys.executable, "-m", "harness", "tables", str(record), "--to", str(small)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert re.fullmatch(f"opcache: error: {small}/[a-z.-]+: {NO_ROOM}\n", done.stderr)
+    assert names(small) == {"fill"}
+
+
+def test_statistics_that_do_not_fit_leave_the_old_ones(
+    built: Layout, host: str, small: Path
+) -> None:
+    path = small / "stats.json"
+    path.write_text("old")
+    fill(small)
+    program = (
+        "import mxnet as mx; x = mx.nd.ones((1, 3, 8, 8)); w = mx.nd.ones((8, 3, 3, 3)); "
+        "y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True); "
+        "print(y.sum().asscalar())"
+    )
+    outer = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
+    settings = {"PYTHONPATH": str(built.patched(host)), "MKLDNN_OPCACHE_STATS": str(path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={**outer, **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, "7776.0\n")
+    assert done.stderr == f"opcache: cannot write the statistics to {path}: {NO_ROOM}\n"
+    assert path.read_text() == "old"
+    assert names(small) == {"stats.json", "fill"}

@@ -1,0 +1,102 @@
+"""A made-up record of a convergence run for tests; no number in here was ever measured."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from harness.converge.record import (
+    KIND,
+    SCHEMA_VERSION,
+    ConvergeRecord,
+    Curve,
+    Data,
+    Epoch,
+    Settings,
+    Training,
+)
+from harness.trials.record import Threads
+from tests.support.synthetic import MACHINE
+
+# Correct ones of 10,000 after each epoch; the third reaches the reference's top-1, not its top-5.
+TOP_1 = (4000, 6000, 7000, 7500)
+TOP_5 = (9000, 9400, 9500, 9700)
+STOCK_EPOCHS = 3
+TRAIN_S, VALIDATE_S = 100.0, 20.0
+
+
+def training(**changes: Any) -> Training:
+    fields = {
+        "model": "cifar-resnet-50",
+        "host": "1.4.1",
+        "scopes": ["stock", "all"],
+        "epochs": len(TOP_1),
+        "stock_epochs": STOCK_EPOCHS,
+        "batch_size": 50,
+        "subset": None,
+        "validation": None,
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "warm_up_epochs": 1.0,
+    }
+    return Training.model_validate({**fields, **changes})
+
+
+def epoch(number: int) -> Epoch:
+    """The results of epoch ``number``, from 1; the same in every scope."""
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return Epoch(
+        epoch=number,
+        trained=50_000,
+        loss=1 / number,
+        correct_trained=20_000 + number,
+        validated=10_000,
+        correct_top_1=TOP_1[number - 1],
+        correct_top_5=TOP_5[number - 1],
+        train_s=TRAIN_S,
+        validate_s=VALIDATE_S,
+        input_cpu_s=1.0,
+        load_average=2.0,
+        parameters_sha256=digest,
+        state_sha256=digest,
+    )
+
+
+def record(source: Any = "CIFAR-10", **changes: Any) -> ConvergeRecord:
+    """A finished run of one training, stock for fewer epochs; ``changes`` are the training's."""
+    asked = training(**changes)
+    return ConvergeRecord(
+        kind=KIND,
+        schema_version=SCHEMA_VERSION,
+        run_id="converge-synthetic",
+        started_utc="2000-01-01T00:00:00+00:00",
+        machine=MACHINE,
+        versions={"opcache": "0.0.0"},
+        settings=Settings(
+            trainings=[asked],
+            data=Data(source=source, sha256="0" * 64, training=50_000, validation=10_000),
+            seed=1,
+            threads=Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None),
+            side_by_side=2,
+        ),
+        curves=[
+            Curve(
+                training=0,
+                scope=scope,
+                epochs=[epoch(n + 1) for n in range(asked.last_epoch(scope))],
+            )
+            for scope in asked.scopes
+        ],
+    )
+
+
+def parted(at: int) -> ConvergeRecord:
+    """The same, but from epoch ``at`` on the second scope has other bits."""
+    whole = record()
+    curve = whole.curve(0, "all")
+    epochs = [
+        e.model_copy(update={"state_sha256": "f" * 64}) if e.epoch >= at else e
+        for e in curve.epochs
+    ]
+    return whole.with_curve(curve.model_copy(update={"epochs": epochs}))

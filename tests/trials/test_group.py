@@ -1,0 +1,120 @@
+"""Processes that need each other: one that fails ends all, and nothing outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable, List
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.trials.group import Member, MemberFailed, run
+
+# Writes its process id, then waits for nothing.
+SLEEPER = "import os, time; open('pid-{0}', 'w').write(f'{{os.getpid()}}\\n'); time.sleep(60)"
+# The parent of three sleepers.
+PARENT = f"""
+import pathlib, sys
+from harness.together import Member, run
+code = {SLEEPER!r}
+members = [Member(n, (sys.executable, "-c", code.format(n)), {{}}) for n in "abc"]
+run(members, "nap", pathlib.Path(sys.argv[1]), 60)
+"""
+
+
+def python(name: str, code: str) -> Member:
+    return Member(name, (sys.executable, "-c", code), {})
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process still runs; one that only waits to be reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
+
+
+def sleepers(folder: Path) -> List[int]:
+    """Return the process ids that sleepers have written so far."""
+    texts = [path.read_text() for path in folder.glob("pid-*")]
+    return [int(text) for text in texts if text.endswith("\n")]
+
+
+def failure(members: List[Member], folder: Path, timeout_s: float = 60) -> str:
+    with pytest.raises(MemberFailed) as caught:
+        run(members, "trial", folder, timeout_s)
+    return str(caught.value)
+
+
+def test_all_end_well(tmp_path: Path) -> None:
+    run([python(n, f"open('{n}', 'w')") for n in ("one", "two")], "trial", tmp_path, 60)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_one_that_fails_ends_all(tmp_path: Path) -> None:
+    message = failure(
+        [python("server", SLEEPER.format(1)), python("worker", "import absent_module")], tmp_path
+    )
+    lines = message.splitlines()
+    assert lines[0] == "trial: worker ended with exit code 1; the last lines of worker:"
+    assert lines[-1] == "  ModuleNotFoundError: No module named 'absent_module'"
+    assert not any(map(alive, sleepers(tmp_path)))
+
+
+def test_one_that_is_killed_ends_all(tmp_path: Path) -> None:
+    wait = "import os, time\nwhile not os.path.exists('pid-1'): time.sleep(0.01)\n"
+    members = [python("server", SLEEPER.format(1))]
+    members.append(python("worker", f"{wait}os.kill(os.getpid(), 9)"))
+    assert failure(members, tmp_path) == (
+        "trial: worker ended with signal 9 (SIGKILL); worker printed nothing"
+    )
+    assert not any(map(alive, sleepers(tmp_path)))
+
+
+def test_too_late(tmp_path: Path) -> None:
+    members = [
+        python("quick", ""),
+        python("slow", "print('so far', flush=True)\n" + SLEEPER.format(1)),
+    ]
+    assert failure(members, tmp_path, timeout_s=1) == (
+        "trial: took longer than 1 s; still running: slow; the last lines of slow:\n  so far"
+    )
+    assert not any(map(alive, sleepers(tmp_path)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_the_parent(
+    layout: Layout, tmp_path: Path, number: signal.Signals
+) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path)],
+        cwd=layout.root,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: len(sleepers(tmp_path)) == 3)
+        started = sleepers(tmp_path)
+        assert all(map(alive, started))
+    finally:
+        parent.send_signal(number)
+    ended = parent.wait(60)
+    wait_until(lambda: not any(map(alive, started)), timeout_s=10)
+    if number == signal.SIGTERM:
+        assert ended == 128 + number
+    if number != signal.SIGKILL:
+        assert list(tmp_path.glob("opcache-*")) == [], "temporary files are left"

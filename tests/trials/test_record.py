@@ -1,0 +1,191 @@
+"""Records: whole or refused, in one line that names both sides."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import pytest
+
+from harness.base import jsonl
+from harness.base.errors import HarnessError
+from harness.bench import record as bench_record
+from harness.trials import record
+from tests.support import synthetic
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "run.jsonl"
+    bench_record.create(synthetic.bench_record(), path)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(HarnessError) as caught:
+        bench_record.load(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 300 + len(str(path))
+    return message[len(f"{path}: ") :]
+
+
+def changed(path: Path, number: int, change: Callable[[Dict[str, Any]], None]) -> Path:
+    """Change the line of that number, from 1."""
+    lines = path.read_text().splitlines()
+    content = json.loads(lines[number - 1])
+    change(content)
+    lines[number - 1] = json.dumps(content)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_round_trip(saved: Path) -> None:
+    assert bench_record.load(saved) == synthetic.bench_record()
+
+
+def test_all_kinds_of_processes_round_trip(tmp_path: Path) -> None:
+    run = synthetic.bench_record()
+    key = run.finished[0].key
+    run = run.model_copy(
+        update={
+            "finished": [
+                synthetic.profile_sample(key, {"Convolution": 2.0}),
+                synthetic.failure(key, "memory"),
+                synthetic.train_sample(key),
+            ]
+        }
+    )
+    path = tmp_path / "run.jsonl"
+    bench_record.create(run, path)
+    loaded = bench_record.load(path)
+    assert loaded == run
+    found = [loaded.samples, loaded.profiles, loaded.failures]
+    assert [len(each) for each in found] == [1, 1, 1]
+    assert loaded.profiles[0].operator_ms() == {"Convolution": 2.0}
+
+
+def test_throughput_counts_slow_steps_too() -> None:
+    sample = synthetic.bench_record().samples[0]
+    slow = sample.model_copy(update={"step_ns": [100_000_000, 300_000_000]})
+    assert slow.images_per_second == pytest.approx(2 * 2 / 0.4)
+
+
+def test_a_torn_end_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    run = synthetic.bench_record(taken=2)
+    bench_record.create(run, path)
+    data = path.read_bytes()
+    start = data[:-1].rfind(b"\n") + 1
+    for length in range(start, len(data)):
+        path.write_bytes(data[:length])
+        assert bench_record.load(path).finished == run.finished[:1]
+    path.write_bytes(data)
+    assert bench_record.load(path).finished == run.finished
+
+
+def test_what_is_appended_after_a_torn_end_is_whole(saved: Path) -> None:
+    data = saved.read_bytes()
+    saved.write_bytes(data[:-10])
+    last = synthetic.bench_record().finished[-1]
+    with jsonl.Appender(saved) as file:
+        file.append(last.model_dump())
+    assert saved.read_bytes() == data
+
+
+def test_opening_alone_changes_nothing(saved: Path) -> None:
+    data = saved.read_bytes()[:-10]
+    saved.write_bytes(data)
+    with jsonl.Appender(saved):
+        pass
+    assert saved.read_bytes() == data
+
+
+def test_two_writers_are_refused(saved: Path) -> None:
+    with jsonl.Appender(saved), pytest.raises(HarnessError) as caught:
+        jsonl.Appender(saved)
+    assert str(caught.value) == f"{saved}: another process is writing it"
+    with jsonl.Appender(saved):
+        pass
+
+
+def test_damage_before_the_end_is_refused(saved: Path) -> None:
+    lines = saved.read_bytes().splitlines(keepends=True)
+    saved.write_bytes(b"".join([*lines[:3], lines[3][:20] + b"\n", *lines[4:]]))
+    assert refusal(saved).startswith("line 4: not JSON: ")
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"not json\n"])
+def test_not_json(saved: Path, data: bytes) -> None:
+    saved.write_bytes(data)
+    assert refusal(saved).startswith("line 1: not JSON: ")
+
+
+@pytest.mark.parametrize("data", [b"", b"precious"])
+def test_no_finished_line(saved: Path, data: bytes) -> None:
+    saved.write_bytes(data)
+    assert refusal(saved) == "not a file of JSON lines: no line is finished"
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", '{"kind": "other"}'])
+def test_foreign_json(saved: Path, text: str) -> None:
+    saved.write_text(text + "\n")
+    assert refusal(saved).startswith("expected opcache-bench schema 2, found ")
+
+
+def test_foreign_schema(saved: Path) -> None:
+    message = refusal(changed(saved, 1, lambda header: header.update(schema_version=7)))
+    assert message == "expected opcache-bench schema 2, found opcache-bench schema 7"
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "absent.jsonl") == "No such file or directory"
+    assert refusal(tmp_path) == "Is a directory"
+
+
+def test_process_of_a_series_that_was_not_asked_for(saved: Path) -> None:
+    changed(saved, 2, lambda sample: sample.update(series="another"))
+    assert re.fullmatch(r"line 2: series: expected one of .*, found 'another'", refusal(saved))
+
+
+def test_wrong_types(saved: Path) -> None:
+    message = refusal(changed(saved, 1, lambda header: header.update(run_id=["a"] * 1000)))
+    assert message.startswith("line 1: run_id: Input should be a valid string, found ['a', 'a'")
+    changed(saved, 1, lambda header: header.update(run_id="run"))
+    changed(saved, 3, lambda sample: sample.update(step_ns=[5, -3]))
+    assert refusal(saved) == "line 3: step_ns.1: Input should be greater than 0, found -3"
+    changed(saved, 3, lambda sample: sample.update(type="guess"))
+    assert refusal(saved) == "line 3: expected a type of train, profile, memory, failure"
+
+
+def refused(**changes: Any) -> List[str]:
+    ours = synthetic.bench_record()
+    with pytest.raises(record.IncompatibleRuns) as caught:
+        record.check_compatible(ours.model_copy(update=changes), ours)
+    return str(caught.value).split("; ")
+
+
+def test_other_machine_is_refused() -> None:
+    other = synthetic.MACHINE.model_copy(update={"kernel": "L 1"})
+    assert refused(machine=other) == ["machine.kernel: recorded=L 1, asked=Linux 0.0"]
+
+
+def test_other_library_is_refused() -> None:
+    versions = {"opcache": "0.0.0", "python": "3.8.0", "1.3.1 lib": "00"}
+    assert refused(versions=versions) == ["versions.1.3.1 lib: recorded=00, asked=None"]
+
+
+def test_other_settings_are_refused() -> None:
+    asked = synthetic.series()
+    threads = asked.threads.model_copy(update={"omp_num_threads": 4})
+    other = synthetic.settings(asked.model_copy(update={"threads": threads}))
+    assert refused(settings=other.model_copy(update={"seed": 2})) == [
+        "settings.seed: recorded=2, asked=1",
+        "settings.series.0.threads.omp_num_threads: recorded=4, asked=2",
+    ]
+
+
+def test_equal_runs_are_compatible() -> None:
+    record.check_compatible(synthetic.bench_record(taken=3), synthetic.bench_record(taken=0))

@@ -1,0 +1,415 @@
+"""The doctor with real interpreters and MXNets, and what it makes of facts that are not at hand."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import pytest
+import rich.console
+
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout, here
+from harness.build.toolchain import load_toolchain
+from harness.trials import record
+from harness.user import doctor, doctor_rules, probe, run
+from harness.user.doctor_rules import Finding
+from harness.user.probe import ProbeSample
+from tests.support import synthetic
+
+TOOLCHAIN = load_toolchain(here().toolchain)
+PROBES = sorted((here().root / "harness").glob("probe_*.py"))
+
+
+def examine(
+    layout: Layout, path: Path, *options: str, python: str = sys.executable, **variables: str
+) -> subprocess.CompletedProcess:
+    """Run the doctor on an interpreter with ``path`` before its own packages."""
+    left_out = ("MKLDNN_", "MXNET_", "OMP_", "KMP_", "LD_PRELOAD")
+    outer = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+    command = [sys.executable, "-m", "harness", "doctor", "--python", python, *options]
+    return subprocess.run(
+        command,
+        cwd=layout.root,
+        env={**outer, "PYTHONPATH": str(path), **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def line_of(output: str, subject: str) -> str:
+    """Return the first line about a subject, with single blanks."""
+    lines = [" ".join(line.split()) for line in output.splitlines()]
+    return next(line for line in lines if line.split()[1] == subject)
+
+
+# Real MXNets.
+
+
+def test_stock_mxnet(built: Layout, host: str, tmp_path: Path) -> None:
+    stock, file = built.stock(host), tmp_path / "doctor.json"
+    done = examine(built, stock, "--no-probe", "--json", str(file), OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = TOOLCHAIN.host(host)
+    assert line_of(done.stdout, "python").startswith("ok python Python 3.")
+    assert line_of(done.stdout, "mxnet").startswith(
+        f"ok mxnet MXNet {host.split('.post')[0]}, {stock}/mxnet, NumPy"
+    )
+    assert line_of(done.stdout, "mkl-dnn") == (
+        f"ok mkl-dnn {expected.mkldnn}, as released with MXNet {host} ({expected.mkldnn_build_id})"
+    )
+    assert line_of(done.stdout, "cache") == (
+        "warning cache not in this MXNet; python -m harness run -- COMMAND runs a command with it"
+    )
+    assert "OMP_NUM_THREADS=1; OpenMP threads: 1, " in line_of(done.stdout, "threads")
+    kept = record.load_as(doctor.DoctorRecord, doctor.KIND, doctor.SCHEMA_VERSION, file)
+    printed = [line.split()[:2] for line in done.stdout.splitlines()[:-1]]
+    assert printed == [[found.status, found.subject] for found in kept.findings]
+    assert kept.imported["omp_max_threads"] == 1 and kept.probe == []
+
+
+def test_patched_mxnet(built: Layout, first_host: str) -> None:
+    done = examine(built, built.patched(first_host), "--no-probe")
+    assert done.returncode == 0
+    assert line_of(done.stdout, "cache") == "ok cache in this MXNet (patched)"
+
+
+def test_preloaded(built: Layout, first_host: str) -> None:
+    variables = {"LD_PRELOAD": str(built.library)}
+    done = examine(built, built.stock(first_host), "--no-probe", **variables)
+    assert line_of(done.stdout, "cache") == f"ok cache preloaded: {built.library}"
+
+
+def test_probe(built: Layout, first_host: str) -> None:
+    outer = {**os.environ, "PYTHONPATH": str(built.stock(first_host)), "OMP_NUM_THREADS": "1"}
+    environment = run.preloaded(built, TOOLCHAIN, outer, None, None, None)
+    off, on = probe.run(sys.executable, environment, budget_s=0, timeout_s=90)
+    assert (off.scope, on.scope) == probe.SCOPES
+    assert not off.counters["active"] and off.counters["totals"]["primitives_avoided"] == 0
+    assert 0 < off.creating < 1
+    assert on.counters["active"] and on.counters["totals"]["primitives_created"] == 0
+    creation, ratio = probe.findings([off, on])
+    assert creation.text.startswith("without the cache creation takes ")
+    assert ratio.status == "warning" and "pairs: 1): too few to tell" in ratio.text
+
+
+def test_probe_that_fails_is_one_line(built: Layout, first_host: str) -> None:
+    outer = {**os.environ, "PYTHONPATH": str(built.stock(first_host))}
+    environment = run.preloaded(built, TOOLCHAIN, outer, None, None, None)
+    with pytest.raises(HarnessError) as caught:
+        probe.run(sys.executable, {**environment, "MXNET_ENGINE_TYPE": "None"})
+    assert "\n" not in str(caught.value) and "a process ended with" in str(caught.value)
+
+
+# Made-up packages, which are really imported.
+
+
+def package(folder: Path, init: str, version: str = "1.3.1") -> Path:
+    (folder / "mxnet").mkdir()
+    (folder / "mxnet" / "__init__.py").write_text(f'__version__ = "{version}"\n{init}')
+    (folder / "mxnet" / "libinfo.py").write_text(f'"""No import."""\n__version__ = "{version}"\n')
+    (folder / f"mxnet-{version}.dist-info").mkdir()
+    return folder
+
+
+def test_no_mxnet(layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "mxnet").mkdir()  # a folder of that name is no package
+    done = examine(layout, tmp_path)
+    assert done.returncode == 1
+    assert line_of(done.stdout, "mxnet").startswith(
+        "problem mxnet none in this interpreter: pip install a wheel of dist/, or mxnet-mkl==1.3.1"
+    )
+
+
+def test_mxnet_without_mkldnn(layout: Layout, tmp_path: Path) -> None:
+    done = examine(layout, package(tmp_path, ""))
+    assert done.returncode == 1 and " cache " not in done.stdout.replace("to cache", "")
+    assert line_of(done.stdout, "mkl-dnn") == (
+        "problem mkl-dnn this MXNet has no libmkldnn.so.0 (mxnet-1.3.1): the package with MKL-DNN "
+        "is mxnet-mkl, and there is nothing to cache without"
+    )
+
+
+@pytest.mark.parametrize("version", ["1.6.0", "1.9.1", "2.0.0b1", "1.10"])
+def test_mxnet_that_needs_no_cache(layout: Layout, tmp_path: Path, version: str) -> None:
+    done = examine(layout, package(tmp_path, "", version))
+    assert done.returncode == 0
+    assert line_of(done.stdout, "mkl-dnn").startswith("ok mkl-dnn the cache is not needed: from")
+    assert "probe" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("init", "text"),
+    [
+        (
+            "raise AttributeError(\"module 'numpy' has no attribute 'bool'.\\nAnd more.\")",
+            "AttributeError: module 'numpy' has no attribute 'bool'.; this MXNet needs NumPy "
+            "before 1.24",
+        ),
+        ("import no_such_module", "No module named 'no_such_module'; install it into this"),
+        ("import os; os.abort()", "cannot be imported: ended with signal 6 (SIGABRT)"),
+        ("import sys; sys.exit(3)", "cannot be imported: SystemExit: 3"),
+    ],
+)
+def test_mxnet_that_cannot_be_imported(
+    layout: Layout, tmp_path: Path, init: str, text: str
+) -> None:
+    done = examine(layout, package(tmp_path, init))
+    assert done.returncode == 1
+    line = line_of(done.stdout, "mxnet")
+    assert line.startswith(f"problem mxnet MXNet 1.3.1, {tmp_path}/mxnet, cannot be imported: ")
+    assert text in line
+
+
+def test_damaged_mkldnn(layout: Layout, tmp_path: Path) -> None:
+    (package(tmp_path, "raise OSError('file too short')") / "mxnet" / "libmkldnn.so.0").touch()
+    done = examine(layout, tmp_path)
+    assert done.returncode == 1
+    assert line_of(done.stdout, "mkl-dnn").startswith("problem mkl-dnn build-id None is not one")
+
+
+def test_record_that_cannot_be_written(layout: Layout, tmp_path: Path) -> None:
+    done = examine(layout, package(tmp_path, "", "1.6.0"), "--json", "/dev/null/x")
+    assert done.returncode == 2
+    assert done.stderr == "opcache: error: --json /dev/null/x: File exists\n"
+
+
+@pytest.mark.parametrize(
+    ("python", "message"),
+    [
+        ("no-such-python", "--python no-such-python: no such program"),
+        (
+            "/bin/false",
+            "/bin/false: expected a Python, found a program that ended with exit code 1",
+        ),
+        ("/bin/true", "/bin/true: expected a Python, found a program that ended with exit code 0"),
+    ],
+)
+def test_misuse(layout: Layout, tmp_path: Path, python: str, message: str) -> None:
+    done = examine(layout, tmp_path, python=python)
+    assert (done.returncode, done.stderr) == (2, f"opcache: error: {message}\n")
+
+
+def test_packages_of_another_python_are_not_the_harness_own(layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "pydantic.py").write_text("raise ImportError('of another Python')\n")
+    (tmp_path / "numpy.py").write_text("raise ImportError('of another Python')\n")
+    done = examine(layout, package(tmp_path, ""))
+    assert "cannot be imported: ImportError: of another Python" in line_of(done.stdout, "mxnet")
+
+
+@pytest.mark.parametrize("path", PROBES, ids=lambda path: path.name)
+def test_old_interpreters_can_parse_what_they_run(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text(), feature_version=(3, 4))))
+    modern = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef, ast.Nonlocal)
+    assert not [node for node in nodes if isinstance(node, modern)]
+    assert not [node for node in nodes if isinstance(node, ast.FunctionDef) and node.returns]
+    assert not [node for node in nodes if isinstance(node, ast.arg) and node.annotation]
+
+
+# Facts that this machine does not have.
+
+
+def statuses(found: List[Finding]) -> List[str]:
+    return [f"{finding.status}: {finding.text}" for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("python", "bits", "status"),
+    [("2.7.18", 64, "ok"), ("2.6.9", 64, "problem"), ("3.4.10", 64, "problem")]
+    + [("3.5.2", 64, "ok"), ("3.11.0rc1", 64, "ok"), ("3.8.0", 32, "problem")],
+)
+def test_interpreters(python: str, bits: int, status: str) -> None:
+    look = {"python": python, "executable": "/python", "bits": bits}
+    assert doctor_rules.interpreter(look).status == status
+
+
+LOOK = {"mxnet": {"folder": "/m", "version": "1.4.1", "packages": [], "libraries": []}}
+LOADED = {"version": "1.4.1", "libraries": ["/m/libmkldnn.so.0"], "numpy": "1.19.5"}
+
+
+@pytest.mark.parametrize(
+    ("assumed", "status", "text"),
+    [
+        ({}, "problem", "build-id 00 is not one that the cache knows (v0.14 of MXNet 1.3.1, "),
+        ({"MKLDNN_OPCACHE_ASSUME": "v0.17.4"}, "ok", "taken for v0.17.4, as MKLDNN_OPCACHE_ASSUME"),
+        ({"MKLDNN_OPCACHE_ASSUME": "0.17.4"}, "problem", "build-id 00 is not one"),
+    ],
+)
+def test_own_mkldnn(assumed: Dict[str, str], status: str, text: str) -> None:
+    found = doctor_rules.mkldnn(LOOK, LOADED, "00", assumed, TOOLCHAIN.hosts)
+    assert found.status == status and found.text.startswith(text)
+
+
+def test_absent_library_is_a_problem() -> None:
+    assert doctor_rules.cache(LOOK, LOADED, built=False).text == (
+        "the library is not built: run make build"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "text"),
+    [
+        ("sse4_1 avx avx2 avx512f avx512bw avx512dq avx512vl", "ok", "AVX-512 and AVX2"),
+        ("sse4_1 avx avx2 avx512f", "ok", "AVX2, no AVX-512"),
+        ("sse4_1 avx", "warning", "MKL-DNN 0.x is fast from AVX2 on, this processor has avx"),
+        ("", "warning", "MKL-DNN 0.x is fast from AVX2 on, this processor has none of its kinds"),
+    ],
+)
+def test_cpu(flags: str, status: str, text: str) -> None:
+    assert statuses([doctor_rules.cpu(flags.split())]) == [f"{status}: {text}"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "first"),
+    [
+        ("4", 4, "ok: OMP_NUM_THREADS=4; OpenMP threads: 4, physical cores: 4"),
+        (
+            None,
+            2,
+            "warning: OMP_NUM_THREADS is not set; OpenMP threads: 2, physical cores: 4 (unset, "
+            "MXNet takes half of the logical CPUs); try OMP_NUM_THREADS=4",
+        ),
+        (
+            "8",
+            8,
+            "warning: OMP_NUM_THREADS=8; OpenMP threads: 8, physical cores: 4; "
+            "try OMP_NUM_THREADS=4",
+        ),
+        ("many", 4, "problem: OMP_NUM_THREADS=many: expected a number"),
+        ("4,2", 4, "ok: OMP_NUM_THREADS=4,2; OpenMP threads: 4, physical cores: 4"),
+        (None, 0, "ok: OMP_NUM_THREADS is not set; physical cores: 4"),
+    ],
+)
+def test_threads(asked: Optional[str], found: int, first: str) -> None:
+    environment = {"OMP_NUM_THREADS": asked} if asked else {}
+    lines = statuses(doctor_rules.threads({"omp_max_threads": found}, environment, 4))
+    assert lines == [first, "ok: KMP_AFFINITY is not set", "ok: KMP_BLOCKTIME is not set"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "status", "part"),
+    [
+        ({}, "ok", "MXNET_ENGINE_TYPE is not set"),
+        ({"MXNET_ENGINE_TYPE": "NaiveEngine"}, "warning", "for debugging"),
+        ({"MXNET_ENGINE_TYPE": "Naive"}, "problem", "found 'Naive'"),
+        ({"MXNET_CPU_WORKER_NTHREADS": "2"}, "ok", "MXNET_ENGINE_TYPE"),
+        ({"MXNET_CPU_WORKER_NTHREADS": "3"}, "warning", "more than the 4 physical cores carry"),
+        ({"MXNET_CPU_WORKER_NTHREADS": "0"}, "problem", "expected a number from 1 on, found '0'"),
+        ({"MXNET_MKLDNN_ENABLED": "0"}, "problem", "keeps MXNet from using MKL-DNN"),
+    ],
+)
+def test_engine(environment: Dict[str, str], status: str, part: str) -> None:
+    found = doctor_rules.engine(environment, omp_threads=2, cores=4)
+    assert doctor_rules.worst(found) == found[-1].status == status
+    assert part in found[-1].text
+
+
+@pytest.mark.parametrize(
+    ("value", "warned"), [("1", True), ("2", True), ("0", False), ("", False), ("false", False)]
+)
+@pytest.mark.parametrize("name", ["MKLDNN_VERBOSE", "MXNET_MKLDNN_DEBUG"])
+def test_debugging_left_on(name: str, value: str, warned: bool) -> None:
+    found = doctor_rules.debugging({name: value})
+    assert [finding.status for finding in found] == (["warning"] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("environment", "status", "part"),
+    [
+        ({}, "ok", "none set: scope all, capacity 4096, memory not bounded"),
+        ({"MKLDNN_OPCACHE": "convolution,reorder"}, "ok", "MKLDNN_OPCACHE=convolution,reorder"),
+        ({"MKLDNN_OPCACHE": "off"}, "warning", "MKLDNN_OPCACHE=off turns the cache off"),
+        ({"MKLDNN_OPCACHE_CAPACITY": "0"}, "warning", "turns the cache off"),
+        ({"MKLDNN_OPCACHE": "convolutoin"}, "problem", "unknown scope 'convolutoin'"),
+        ({"MKLDNN_OPCACHE_CAPACITY": "-1"}, "problem", "found '-1'"),
+        ({"MKLDNN_OPCACHE_MEMORY": "512M"}, "ok", "MKLDNN_OPCACHE_MEMORY=512M"),
+        ({"MKLDNN_OPCACHE_MEMORY": "0"}, "warning", "turns the cache off"),
+        ({"MKLDNN_OPCACHE_MEMORY": "0x10"}, "problem", "found '0x10'"),
+        ({"MKLDNN_OPCACHE_MEMORY": "2097153G"}, "problem", "found '2097153G'"),
+        ({"MKLDNN_OPCACHE_SHADOW": "2"}, "problem", "expected a share from 0 to 1, found '2'"),
+        ({"MKLDNN_OPCACHE_SHADOW": "0.5"}, "ok", "MKLDNN_OPCACHE_SHADOW=0.5"),
+        ({"MKLDNN_OPCACHE_STATS": "/dev/null/x"}, "problem", "/dev/null is not a folder"),
+        ({"MKLDNN_OPCACHE_ASSUME": "v9"}, "problem", "found 'v9'"),
+        ({"MKLDNN_OPCACHE_CAPACTIY": "1"}, "warning", "MKLDNN_OPCACHE_CAPACTIY is not one of"),
+        ({"MKLDNN_OPCACHE_STATS": "stderr"}, "ok", "MKLDNN_OPCACHE_STATS=stderr"),
+    ],
+)
+def test_options(environment: Dict[str, str], status: str, part: str) -> None:
+    (found,) = doctor_rules.options(environment, TOOLCHAIN.hosts)
+    assert found.status == status and part in found.text
+
+
+def sample(scope: str, round_: int, step_ms: int, **fields: Any) -> ProbeSample:
+    counters = synthetic.cache_stats(scope, 0 if scope == "off" else 9, create_ns=10_000_000)
+    return ProbeSample(
+        scope=scope,
+        round=round_,
+        step_ns=[step_ms * 1_000_000],
+        counters={**counters, **fields},
+    )
+
+
+def samples(all_ms: List[int]) -> List[ProbeSample]:
+    off = [sample("off", n, 50) for n in range(len(all_ms))]
+    return off + [sample("all", n, step_ms) for n, step_ms in enumerate(all_ms)]
+
+
+@pytest.mark.parametrize(
+    ("all_ms", "status", "text"),
+    [
+        ([25, 25, 20], "ok", "2.00 times as fast (2.00 to 2.50, pairs: 3); larger images"),
+        ([50, 48, 52], "warning", "pairs: 3): no gain was shown"),
+        ([25], "warning", "2.00 times as fast (spread unknown, pairs: 1): too few to tell"),
+        ([25, 25], "warning", "2.00 times as fast (2.00 to 2.00, pairs: 2): too few to tell"),
+    ],
+)
+def test_what_the_probe_says(all_ms: List[int], status: str, text: str) -> None:
+    creation, ratio = probe.findings(samples(all_ms))
+    # 10 ms creating and 5 ms destroying in 50 ms.
+    assert "creation takes 30% of a step (" in creation.text
+    assert ratio.status == status and text in ratio.text
+
+
+def test_a_probe_without_the_cache_says_nothing_of_speed() -> None:
+    idle = [sample("off", 0, 50), sample("all", 0, 25, active=False)]
+    assert statuses(probe.findings(idle)) == [
+        "warning: the cache was not active in the probe's processes"
+    ]
+
+
+def test_probe_that_takes_too_long_is_one_line(tmp_path: Path) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 30\n")
+    slow.chmod(0o755)
+    with pytest.raises(HarnessError, match="a process took longer than 0 s"):
+        probe.run(str(slow), {}, timeout_s=0.1)
+
+
+def test_rounds_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def taken(python: str, environment: Dict[str, str], timeout_s: float) -> Dict[str, Any]:
+        now[0] += 4.0
+        return {"step_ns": [1], "counters": {}}
+
+    monkeypatch.setattr(probe, "_sample", taken)
+    found = probe.run("python", {}, budget_s=30, clock=lambda: now[0])
+    assert now[0] == 24 and [s.scope for s in found] == ["off", "all", "all", "off", "off", "all"]
+
+
+def test_a_terminal_gets_columns() -> None:
+    found = [doctor_rules.problem("mxnet", "a text [with brackets] that is " + "long " * 20)]
+    console = rich.console.Console(
+        file=io.StringIO(), force_terminal=True, width=60, _environ={"TERM": "xterm"}
+    )
+    with console.capture() as capture:
+        doctor.show(found, console)
+    shown = capture.get().splitlines()
+    assert "\x1b[1;31mproblem\x1b[0m" in shown[0] and "[with brackets]" in shown[0]
+    assert len(shown) > 1 and all(line.startswith(" " * 16) for line in shown[1:])

@@ -1,0 +1,276 @@
+"""The verification's own parts: what it reads, how it judges, and that it notices what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy
+import pytest
+
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
+from harness.base.machine import describe as describe_machine
+from harness.base.toml import load
+from harness.build.toolchain import load_toolchain
+from harness.trials.jobs import HashJob
+from harness.trials.record import Case
+from harness.verify import bitwise, mxnet_debug, mxnet_tests, plan, shadow, table
+from harness.verify.command import make_checks
+from harness.verify.context import Check, Context, Task
+from harness.verify.faults import faulty, known
+from harness.verify.record import KIND, SCHEMA_VERSION, Settings, VerifyRecord
+
+LOG = """[15:26:30] src/operator/nn/mkldnn/mkldnn_base.cc:74: Allocate 16384 bytes with malloc directly
+[15:26:30] src/operator/nn/mkldnn/mkldnn_base.cc:511: test Convolution
+[15:26:30] src/operator/nn/mkldnn/mkldnn_base.cc:511: test LRN
+[15:26:30] src/operator/nn/mkldnn/mkldnn_base.cc:501: _backward_LRN not checked. TExcludeMKLDNNDebug flag present
+[15:26:31] src/operator/nn/mkldnn/mkldnn_base.cc:511: test _backward_Convolution
+[15:26:31] src/operator/nn/mkldnn/mkldnn_base.cc:511: test _backward_Convolution
+"""  # noqa: E501
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings of a small verification on one host."""
+    small: Dict[str, Any] = {
+        "stages": ["bitwise"],
+        "scopes": {"1.3.1": ["all"]},
+        "networks": [Case(model="seven-ops", batch_size=2, image_size=16)],
+        "operators": [],
+        "quick": True,
+        "faults": [],
+        "mxnet_tests": {},
+        "seed": 1,
+        "steps": 2,
+        "stock_runs": 2,
+        "omp_num_threads": 1,
+    }
+    return Settings(**{**small, **changes})
+
+
+def record(checks: List[Check], asked: Settings) -> VerifyRecord:
+    return VerifyRecord(
+        kind=KIND,
+        schema_version=SCHEMA_VERSION,
+        run_id="verify-test",
+        started_utc="2000-01-01T00:00:00+00:00",
+        machine=describe_machine(),
+        versions={},
+        settings=asked,
+        checks=checks,
+    )
+
+
+def test_report_of_mxnets_checker_is_read() -> None:
+    report = mxnet_debug.parse(LOG)
+    assert report.counts == {"Convolution": 1, "LRN": 1, "_backward_Convolution": 2}
+    assert report.excluded == ("_backward_LRN",)
+    assert report.failed is None
+    failed = mxnet_debug.parse(
+        LOG + "[1] src/operator/nn/mkldnn/mkldnn_base.cc:528: _backward_LRN fails\n"
+    )
+    assert failed.failed == "_backward_LRN"
+
+
+def test_backward_operator_that_was_never_checked_is_named() -> None:
+    report = mxnet_debug.parse(LOG)
+    assert mxnet_debug.unchecked({"Convolution": 3, "LRN": 1, "FullyConnected": 1}, report) == []
+    # Not sent to MKL-DNN in either direction: MXNet's choice, and said.
+    assert mxnet_debug.unchecked({"Convolution": 3, "Pooling": 1}, report) == []
+    assert mxnet_debug.left_to_mxnet({"Convolution": 3, "Pooling": 1}, report) == ["Pooling"]
+    forward_only = mxnet_debug.parse(LOG + "[1] x.cc:511: test Pooling\n")
+    assert mxnet_debug.unchecked({"Pooling": 1}, forward_only) == ["_backward_Pooling"]
+    assert mxnet_debug.left_to_mxnet({"Pooling": 1}, forward_only) == []
+
+
+def test_silent_checker_fails() -> None:
+    task = Task("debug", "alexnet", "1.3.1")
+    silent = mxnet_debug.parse("")
+    assert mxnet_debug.judge(task, "all", silent, silent, {"Convolution": 5}).status == "fail"
+
+
+def test_checker_that_fails_on_stock_alike_is_told_apart() -> None:
+    task = Task("debug", "mobilenet-1.0", "1.4.1")
+    failed = mxnet_debug.parse(LOG + "[1] x.cc:528: _backward_Convolution fails\n")
+    sound = mxnet_debug.parse(LOG)
+    operators = {"Convolution": 1}
+    assert mxnet_debug.judge(task, "all", failed, failed, operators).status == "stock"
+    assert mxnet_debug.judge(task, "all", failed, sound, operators).status == "fail"
+    assert mxnet_debug.judge(task, "all", sound, sound, operators).status == "pass"
+    fewer = dataclasses.replace(sound, counts={"Convolution": 1, "_backward_Convolution": 1})
+    assert (
+        mxnet_debug.judge(task, "all", fewer, sound, operators).summary
+        == "other checks than on stock"
+    )
+
+
+def test_shadow_counters_are_judged() -> None:
+    sound = {"executions": 3, "descriptors": 5, "mismatches": 0, "skipped": 0}
+    assert shadow.judge(sound) == []
+    assert shadow.judge({**sound, "mismatches": 2}) == ["2 mismatches"]
+    assert shadow.judge({**sound, "executions": 0}) == ["nothing was compared"]
+    assert shadow.judge({**sound, "skipped": 1}) == ["1 executions could not be compared"]
+
+
+def test_first_computed_array_is_found() -> None:
+    assert bitwise.first_computed(["a_weight", "output", "gradient-a_weight"]) == "output"
+    # Backward: the gradient of the last layer comes first.
+    names = ["a_weight", "b_weight", "gradient-a_weight", "gradient-b_weight"]
+    assert bitwise.first_computed(names) == "gradient-b_weight"
+    assert bitwise.first_computed(["a_running_mean"]) == "a_running_mean"
+
+
+def test_largest_difference_is_described() -> None:
+    stock = numpy.array([[1, 2], [3, 4]], dtype=numpy.float32)
+    other = stock.copy()
+    other[1, 0] += 0.5
+    other[0, 1] = numpy.nextafter(other[0, 1], numpy.float32(9))
+    text = bitwise.describe("weight", stock, other)
+    assert text == "weight: 2 of 4 values, most at [1, 0]: stock 3, here 3.5, difference 0.5"
+    other[0, 0] = numpy.nan
+    assert "most at [0, 0]: stock 1, here nan" in bitwise.describe("weight", stock, other)
+
+
+def test_configurations_are_whole(layout: Layout) -> None:
+    toolchain = load_toolchain(layout.toolchain)
+    for name in ("verify-full.toml", "verify-quick.toml"):
+        config = load(layout.root / "configs" / name, plan.VerifyConfig)
+        found = plan.resolve(config, toolchain)
+        assert plan.tasks(found)
+        # Every host there is, every operator.
+        assert set(found.scopes) == {host.version for host in toolchain.hosts}
+    assert set(load(layout.root / "configs" / "verify-full.toml", plan.VerifyConfig).faults) == set(
+        known()
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("stages", "bits", "--stages: unknown 'bits': expected operators, bitwise"),
+        ("models", "resnet", "unknown model 'resnet': expected one of alexnet"),
+        ("hosts", "1.2.0", "unknown host '1.2.0': expected one of 1.3.1"),
+        ("scopes", "everything", "unknown scope 'everything': expected stock, off"),
+        ("scopes", "stock", "stock is what the others are compared with"),
+        ("operators", "relu", "--operators: unknown 'relu': expected activation"),
+        ("faults", "NONE", "--faults: unknown 'NONE': expected NO_HINT"),
+        ("stages", "upstream", "MXNet's own tests need --mxnet-tests"),
+    ],
+)
+def test_unknown_words_are_named(layout: Layout, option: str, text: str, message: str) -> None:
+    config = load(layout.root / "configs" / "verify-quick.toml", plan.VerifyConfig)
+    with pytest.raises(HarnessError) as error:
+        plan.resolve(config, load_toolchain(layout.toolchain), **{option: text})
+    assert str(error.value).startswith(message) or message in str(error.value)
+
+
+def test_tables_show_every_check() -> None:
+    task = Task("bitwise", "seven-ops", "1.3.1")
+    passed = Check(**task._asdict(), variant="stock", status="pass", summary="2 runs, 1 outcome")
+    failed = Check(
+        **task._asdict(), variant="all", status="fail", summary="1 of 9 differ", lines=["why"]
+    )
+    run = record([passed, failed], settings())
+    text = table.render(run)
+    assert "| seven-ops | 1.3.1 | 2 runs, 1 outcome | FAIL: 1 of 9 differ |" in text
+    assert text.endswith("1 passed, 1 failed\n")
+    assert table.explanations(run) == ["bitwise seven-ops 1.3.1 all: 1 of 9 differ", "  why"]
+
+
+def test_finished_tasks_are_not_done_again(built: Layout, tmp_path: Path) -> None:
+    asked = settings(stages=["bitwise", "shadow"])
+    context = Context(built, asked, timeout_s=300)
+    path = tmp_path / "verify.json"
+    whole = make_checks(context, record([], asked), path, workers=2)
+    assert [check.status for check in whole.checks] == ["pass", "pass", "pass"]
+    marked = [c.model_copy(update={"summary": "was here"}) for c in whole.checks[:2]]
+    resumed = make_checks(context, record(marked, asked), path, workers=1)
+    assert [c.summary == "was here" for c in resumed.checks] == [True, True, False]
+
+
+def test_wrong_bits_are_found_and_explained(built: Layout) -> None:
+    asked = settings(scopes={"1.3.1": ["preload:all"]})
+    context = Context(faulty(built, "SKIP_REBIND"), asked, timeout_s=300)
+    stock, found = bitwise.run(context, Task("bitwise", "seven-ops", "1.3.1"))
+    assert stock.status == "pass"
+    assert found.status == "fail"
+    text = "\n".join(found.lines)
+    assert "the first that is computed:" in text
+    assert "difference" in text
+    assert "it belongs to" in text
+    assert "--stages bitwise --hosts 1.3.1 --models seven-ops" in text
+
+
+def test_shadow_mode_reports_the_key(built: Layout) -> None:
+    """A network of two kinds of pooling, and a library that cannot tell them apart."""
+    asked = settings(stages=["shadow"])
+    context = Context(faulty(built, "DROP-op.alg_kind"), asked, timeout_s=300)
+    job = HashJob("seven-ops", 2, 16, steps=2)
+    result = context.run(job, "1.3.1", "preload:all", {"MKLDNN_OPCACHE_SHADOW": "1"})
+    assert result["stats"]["shadow"]["mismatches"] > 0
+    assert any("alg_kind=" in line for line in shadow.reports(result["stderr"]))
+
+
+# Outcomes as MXNet's tests have them: one that crashes (MXNet catches SIGSEGV itself), one that
+# differs with the cache.
+MXNET_TESTS = """
+import os, signal
+import mxnet as mx
+
+def cached():
+    return "libmkldnn_opcache" in open("/proc/self/maps").read()
+
+def test_passes():
+    assert mx.nd.ones(3).asnumpy().sum() == 3
+
+def test_fails():
+    assert False
+
+def test_crashes():
+    os.kill(os.getpid(), signal.SIGABRT)
+
+def test_after_the_crash():
+    pass
+
+def test_differs():
+    assert not cached()
+"""
+
+
+def checkout(folder: Path, version: str) -> Path:
+    libinfo = folder / "python" / "mxnet" / "libinfo.py"
+    tests = folder / "tests" / "python" / "unittest" / "test_small.py"
+    for path in (libinfo, tests):
+        path.parent.mkdir(parents=True)
+    libinfo.write_text(f'__version__ = "{version}"\n')
+    tests.write_text(MXNET_TESTS)
+    return folder
+
+
+def test_mxnets_own_tests_are_compared_one_by_one(built: Layout, tmp_path: Path) -> None:
+    asked = settings(stages=["upstream"])
+    context = Context(built, asked, 300, checkout(tmp_path, "1.3.1"))
+    stock, found = mxnet_tests.run(context, Task("upstream", "unittest/test_small.py", "1.3.1"))
+    name = "test_small.py::test_"
+    assert stock.detail["outcomes"] == {
+        f"{name}passes": "PASSED",
+        f"{name}fails": "FAILED",
+        f"{name}crashes": "ended with SIGABRT",
+        f"{name}after_the_crash": "PASSED",
+        f"{name}differs": "PASSED",
+    }
+    assert stock.status == "pass"
+    assert found.status == "fail"
+    assert found.lines[0] == f"{name}differs: PASSED on stock, FAILED here"
+
+
+def test_checkout_tells_its_host(layout: Layout, tmp_path: Path) -> None:
+    toolchain = load_toolchain(layout.toolchain)
+    assert mxnet_tests.host_of(checkout(tmp_path / "a", "1.4.1"), toolchain) == "1.4.1"
+    with pytest.raises(HarnessError, match=r"expected the version of a host \(1.3.1, .*found 2.0"):
+        mxnet_tests.host_of(checkout(tmp_path / "b", "2.0.0"), toolchain)
+    with pytest.raises(HarnessError, match="expected a checkout of MXNet"):
+        mxnet_tests.host_of(tmp_path, toolchain)
+    with pytest.raises(HarnessError, match="expected tests/python/mkl and unittest"):
+        mxnet_tests.test_files(tmp_path)

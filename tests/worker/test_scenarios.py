@@ -1,0 +1,73 @@
+"""The oracle beyond plain training: the same bits however MXNet is used.
+
+Every scenario of harness/worker/scenarios runs on one OpenMP thread, because on more the batch
+normalisation of stock itself does not repeat its own bits.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.trials.jobs import ScenarioJob
+from harness.trials.launch import WorkerFailed
+from tests.support.bits import avoided, differences, result_of
+
+# Each with operators that scope all must serve on every host. What is absent is either not reached,
+# or kept by MXNet itself, which creates it once for each shape.
+SERVED = {
+    "inference": {"softmax", "reorder"},
+    "grad-add": {"Convolution", "reorder", "sum"},
+    "grad-null": {"Convolution", "reorder"},
+    "shared-weights": {"Convolution", "reorder"},
+    "batch-changes": {"Convolution", "reorder"},
+    "odd-channels": {"Convolution", "reorder"},
+    "imperative": {"Convolution", "reorder", "sum"},
+    "int8": {"reorder"},
+    "threads-python": {"Convolution", "reorder"},
+}
+# MXNet 1.5 keeps the primitives of add_n.
+KEPT_BY_MXNET = {("imperative", "1.5.1.post0"): {"sum"}}
+WITHOUT_BACKWARD = ("inference", "int8")
+# More than the number of batch sizes of batch-changes, so that each size is met again.
+STEPS = 7
+# Without it MXNet runs the operators of all Python threads on one thread of its engine.
+OVERRIDES = {"threads-python": (("MXNET_CPU_WORKER_NTHREADS", "2"),)}
+
+
+@pytest.mark.parametrize("scope", ("backward", "all"))
+@pytest.mark.parametrize("name", SERVED)
+def test_scenario_gives_the_same_bits(built: Layout, host: str, name: str, scope: str) -> None:
+    job = ScenarioJob(name, steps=STEPS)
+    overrides = OVERRIDES.get(name, ())
+    stock = result_of(job, built, host, "stock", 1, overrides)
+    cached = result_of(job, built, host, scope, 1, overrides)
+    assert stock["finite"], "an oracle of NaNs compares nothing"
+    assert differences(stock, cached) == []
+    assert cached["stats"]["bypasses"] == {}
+    if scope == "all":
+        assert cached["stats"]["totals"]["primitives_avoided"] > 0
+        served = {n for n in cached["stats"]["operators"] if sum(avoided(cached, n)) > 0}
+        assert SERVED[name] - KEPT_BY_MXNET.get((name, host), set()) <= served
+    if host == "1.3.1" and name not in WITHOUT_BACKWARD:
+        assert avoided(cached, "_backward_Convolution")[0] > 0
+
+
+# Scenarios that reach MKL-DNN on this host alone, and why something passes through.
+ONLY_ON_1_5 = {"fused": set(), "recurrent": {"unknown_kind"}}
+
+
+@pytest.mark.parametrize("name", ONLY_ON_1_5)
+def test_scenario_of_1_5_gives_the_same_bits(built: Layout, name: str) -> None:
+    job = ScenarioJob(name, steps=STEPS)
+    stock = result_of(job, built, "1.5.1.post0", "stock", 1)
+    cached = result_of(job, built, "1.5.1.post0", "all", 1)
+    assert stock["finite"], "an oracle of NaNs compares nothing"
+    assert differences(stock, cached) == []
+    assert set(cached["stats"]["bypasses"]) == ONLY_ON_1_5[name]
+    assert cached["stats"]["totals"]["primitives_avoided"] > 0
+
+
+def test_unknown_scenario_is_refused_by_name(first_host: str, layout: Layout) -> None:
+    with pytest.raises(WorkerFailed, match="unknown scenario 'nothing': expected one of inference"):
+        result_of(ScenarioJob("nothing"), layout, first_host, "stock")
