@@ -12,8 +12,10 @@
 namespace judge {
 
 struct Reference {
-  scripted::Run plain;   // past the library
-  long warm_primitives;  // really created by a run that finds everything cached
+  scripted::Run plain;  // past the library
+  // Really created by a run that finds everything cached; -1: under a bound in bytes, where it goes
+  // by what MKL-DNN allocated for each.
+  long warm_primitives;
 };
 
 // Told per function to harness/reliability/faults.py, which asks for it.
@@ -40,6 +42,7 @@ inline Reference make_reference(mkldnn_engine_t engine, bool batched) {
     scripted::run(true, engine, batched);
     reference.warm_primitives = scripted::run(true, engine, batched).primitives_made;
   });
+  if (getenv("MKLDNN_OPCACHE_MEMORY") != nullptr) reference.warm_primitives = -1;
   return reference;
 }
 
@@ -58,7 +61,7 @@ inline void check_recovered(mkldnn_engine_t engine, const Reference &reference, 
   check_same(scripted::run(true, engine, batched), reference.plain, when + ", the run after it");
   const scripted::Run last = scripted::run(true, engine, batched);
   check_same(last, reference.plain, when + ", the second run after it");
-  CHECK_TEXT(last.primitives_made == reference.warm_primitives,
+  CHECK_TEXT(reference.warm_primitives < 0 || last.primitives_made == reference.warm_primitives,
              when << ": " << last.primitives_made << " primitives created afterwards, "
                   << reference.warm_primitives << " expected");
   const Stats stats;
