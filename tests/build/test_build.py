@@ -215,8 +215,8 @@ def test_a_library_that_does_not_compile_is_an_error(
 KILLED_WHILE_UNPACKING = """
 import os, signal, sys
 from pathlib import Path
-from harness import build, wheels
-from harness.layout import Layout
+from harness.base.layout import Layout
+from harness.build import command as build, wheels
 
 def unpack(wheel, folder):
     (folder / "mxnet").mkdir()

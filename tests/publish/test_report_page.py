@@ -17,7 +17,7 @@ from harness.publish.plots import style
 from harness.publish.report import markdown, page, parts
 from tests.support import browser
 from tests.support.browser import WIDTHS, colours, external
-from tests.support.sample_figures import draw
+from tests.support.sample_figures import draw, drawn
 
 WIDE_TABLE = "\n".join(
     [
@@ -37,7 +37,7 @@ def results(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like results/, with a figure of each family and two tables."""
     folder = tmp_path_factory.mktemp("results")
     for family in ("ratios", "operators", "cores"):
-        style.write(draw(family, anew=True), folder / "figures")
+        style.write(draw(family), folder / "figures")
     (folder / "bench.md").write_text(WIDE_TABLE, encoding="utf-8")
     shutil.copy(layout.root / "results" / "verify.md", folder / "verify.md")
     (folder / "README.md").write_text("not a result", encoding="utf-8")
@@ -90,7 +90,7 @@ def verify_tables(results: Path) -> int:
 
 def test_what_no_section_names_is_shown_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
-    style.write(style.Drawn("zoo", draw("shares").figure, "Zoo", "In words"), tmp_path / "figures")
+    style.write(style.Drawn("zoo", drawn("shares").figure, "Zoo", "In words"), tmp_path / "figures")
     (section,), missing = parts.sections(tmp_path)
     assert section.name == "further" and section.pictures[0].alt == "In words"
     assert "A new kind of result" in section.blocks[0]
