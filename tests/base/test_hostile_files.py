@@ -151,7 +151,7 @@ NO_FILE: Dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("what", NO_FILE)
 @pytest.mark.parametrize("name", READERS)
-def test_what_is_no_file_is_refused(name: str, what: str, tmp_path: Path) -> None:
+def test_special_files_are_refused(name: str, what: str, tmp_path: Path) -> None:
     path = tmp_path / NAMES.get(name, "file")
     NO_FILE[what](path)
     if (name, what) == ("checkpoint", "absent"):
@@ -530,7 +530,7 @@ def test_a_name_of_lines_is_still_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["fifo", "endless device", "folder"])
-def test_nothing_is_appended_to_what_is_no_file(what: str, tmp_path: Path) -> None:
+def test_nothing_is_appended_to_special_files(what: str, tmp_path: Path) -> None:
     NO_FILE[what](tmp_path / "a.jsonl")
     assert "a.jsonl: " in refusal(jsonl.Appender, tmp_path / "a.jsonl")
 
@@ -583,7 +583,7 @@ def reads(tree: ast.AST) -> Iterator[ast.Call]:
                 yield node
 
 
-def test_nobody_reads_past_the_limits() -> None:
+def test_every_module_reads_within_the_limits() -> None:
     harness = here().root / "harness"
     for path in sorted(harness.rglob("*.py")):
         name = path.relative_to(harness).as_posix()
@@ -594,7 +594,7 @@ def test_nobody_reads_past_the_limits() -> None:
         assert not found, f"{name} reads by itself in lines {found}: use harness/base/reading.py"
 
 
-def test_a_reader_that_goes_past_the_limits_is_found() -> None:
+def test_readers_past_the_limits_are_found() -> None:
     for line in (
         "json.loads(path.read_text())",
         "numpy.load(path)",

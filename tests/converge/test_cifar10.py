@@ -15,6 +15,7 @@ from typing import Callable, Dict, Iterator, Tuple
 
 import numpy
 import pytest
+from pytest import CaptureFixture, MonkeyPatch
 
 from harness.converge import cifar10
 from harness.converge.cifar10 import TEST_FILE, TRAINING_FILES
@@ -26,7 +27,7 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10"
 
 
 @pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch) -> Dict[str, bytes]:
+def files(monkeypatch: MonkeyPatch) -> Dict[str, bytes]:
     """The six files of a small data set; the label of record i is i % 10, its pixels vary."""
     monkeypatch.setattr(cifar10, "RECORDS", RECORDS)
     monkeypatch.delenv("CIFAR10_DIR", raising=False)
@@ -88,8 +89,8 @@ def test_every_form_is_read(files: Dict[str, bytes], tmp_path: Path, form: str) 
         check_content(cifar10.load(folder / "cifar-10-binary.tar.gz", tmp_path), files)
 
 
-def test_environment_names_the_folder(
-    files: Dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_environment_names_folder(
+    files: Dict[str, bytes], tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CIFAR10_DIR", str(write(tmp_path, files)))
     check_content(cifar10.load(None, tmp_path / "cache"), files)
@@ -107,12 +108,8 @@ def test_environment_names_the_folder(
     ],
 )
 @pytest.mark.parametrize("form", FORMS)
-def test_damaged_file_is_named(
-    files: Dict[str, bytes],
-    tmp_path: Path,
-    damage: Callable[[bytes], bytes],
-    said: str,
-    form: str,
+def test_damaged_file(
+    files: Dict[str, bytes], tmp_path: Path, damage: Callable[[bytes], bytes], said: str, form: str
 ) -> None:
     files["data_batch_4.bin"] = damage(files["data_batch_4.bin"])
     said = f"data_batch_4.bin{'.xz' if form == 'packed' else ''}: {said}"
@@ -131,7 +128,7 @@ def test_damaged_file_is_named(
         ("cifar-10-binary.tar.gz", archive({"x": bytes(9000)})[:-40], "expected the archive"),
     ],
 )
-def test_foreign_file_is_named(
+def test_foreign_file(
     files: Dict[str, bytes], tmp_path: Path, name: str, content: bytes, said: str
 ) -> None:
     del files[TEST_FILE]
@@ -178,7 +175,7 @@ Answer = Callable[[bytes], None]
 
 
 @pytest.fixture
-def answering(files: Dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[Answer]:
+def answering(files: Dict[str, bytes], monkeypatch: MonkeyPatch) -> Iterator[Answer]:
     """Have a server on this machine give this whole answer, in the place of the official page."""
     with _Server(("127.0.0.1", 0), _Answers) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -196,7 +193,7 @@ def served(content: bytes) -> bytes:
 
 
 def test_download_is_checked_and_cached(
-    files: Dict[str, bytes], answering: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: Dict[str, bytes], answering: Answer, tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
     content = archive(files)
     answering(served(content))
@@ -228,7 +225,7 @@ def test_download_without_end_is_given_up(
     files: Dict[str, bytes],
     answering: Answer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: MonkeyPatch,
     limit: str,
     value: float,
     message: str,
@@ -256,11 +253,7 @@ ANSWERS: Dict[str, Tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("what", ANSWERS)
 def test_broken_downloads_are_not_cached(
-    answering: Answer,
-    what: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    answering: Answer, what: str, tmp_path: Path, capsys: CaptureFixture, monkeypatch: MonkeyPatch
 ) -> None:
     """Without real data it is made up, and said so."""
     monkeypatch.setattr(cifar10.synthetic, "__defaults__", (20, 5, 1))  # soon made
@@ -278,8 +271,8 @@ def test_a_stated_length_is_not_believed(answering: Answer, tmp_path: Path) -> N
     assert re.search("expected md5 .*; not kept", said)
 
 
-def test_an_interrupted_download_leaves_nothing(
-    files: Dict[str, bytes], answering: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_interrupted_download_leaves_nothing(
+    files: Dict[str, bytes], answering: Answer, tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

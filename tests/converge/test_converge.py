@@ -10,6 +10,7 @@ from typing import List
 
 import numpy
 import pytest
+from pytest import CaptureFixture, MonkeyPatch
 
 from harness.__main__ import main
 from harness.base.layout import Layout
@@ -206,7 +207,7 @@ def bits(record: ConvergeRecord, scope: str) -> List[str]:
     return [epoch.state_sha256 for epoch in record.curve(0, scope).epochs]
 
 
-def test_killed_training_goes_on_with_the_same_bits(
+def test_killed_training_has_the_same_bits(
     built: Layout, data_folder: Path, tmp_path: Path
 ) -> None:
     whole, killed = tmp_path / "whole.json", tmp_path / "killed.json"
@@ -245,8 +246,8 @@ def test_differing_bits_end_the_run(
     built: Layout,
     data_folder: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: MonkeyPatch,
+    capsys: CaptureFixture,
 ) -> None:
     """With a library that takes one activation for another."""
     monkeypatch.setattr(cifar10, "RECORDS", RECORDS)
@@ -262,10 +263,7 @@ def test_differing_bits_end_the_run(
 
 
 def test_without_data_everything_says_synthetic(
-    built: Layout,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    built: Layout, tmp_path: Path, monkeypatch: MonkeyPatch, capsys: CaptureFixture
 ) -> None:
     monkeypatch.delenv("CIFAR10_DIR", raising=False)
     monkeypatch.setattr(cifar10, "URL", "http://127.0.0.1:1/cifar-10-binary.tar.gz")

@@ -110,9 +110,7 @@ def stats(avoided: int, created: int, outside: int = 0) -> Dict[str, Any]:
         (stats(17, 10), stats(17, 19), True),  # evicted: created again
     ],
 )
-def test_warm_up_ends_when_nothing_is_created(
-    before: Dict[str, Any], after: Dict[str, Any], expected: bool
-) -> None:
+def test_end_of_warm_up(before: Dict[str, Any], after: Dict[str, Any], expected: bool) -> None:
     assert library.still_missing(before, after) is expected
 
 

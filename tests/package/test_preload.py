@@ -52,9 +52,7 @@ def preloaded(library: Path, command: List[str], **settings: object) -> subproce
 # libmkldnn.so.0 stands for a release that lacks functions of 0.14.
 @pytest.mark.parametrize("file", ["libmkldnn.so.1", "libmkldnn.so.0", "libwhatever.so"])
 @pytest.mark.parametrize("linked", [True, False])
-def test_another_mkldnn_gets_its_calls(
-    built: Layout, tmp_path: Path, file: str, linked: bool
-) -> None:
+def test_other_mkldnn_gets_calls(built: Layout, tmp_path: Path, file: str, linked: bool) -> None:
     other = compiled(tmp_path, file, OTHER, f"-Wl,-soname,{file}")
     caller = compiled(tmp_path, "libcalls.so", CALLS, str(other))
     options = [str(caller)] if linked else ["-ldl"]

@@ -9,6 +9,7 @@ from typing import Callable, Tuple
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from pytest import MonkeyPatch
 
 from harness.bench import step_model
 from harness.publish.plots import cores, operators, ratios, shares, style
@@ -119,8 +120,8 @@ def test_axes_are_labelled_and_headings_say_what_was_measured(family: str) -> No
 
 
 @pytest.mark.parametrize("family", ALL)
-def test_files_are_the_same_each_time_and_carry_their_words(
-    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_are_reproducible_and_described(
+    family: str, tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
     first, again = (style.encoded(draw(family)) for _ in range(2))
     assert first == again

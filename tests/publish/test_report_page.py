@@ -88,7 +88,7 @@ def verify_tables(results: Path) -> int:
     return len(re.findall(r"^\|[-|: ]+\|$", text, re.MULTILINE))
 
 
-def test_what_no_section_names_is_shown_at_the_end(tmp_path: Path) -> None:
+def test_unknown_results_are_shown_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
     style.write(style.Drawn("zoo", drawn("shares").figure, "Zoo", "In words"), tmp_path / "figures")
     (section,), missing = parts.sections(tmp_path)
@@ -157,9 +157,7 @@ def look(
 
 @pytest.mark.parametrize("dark", (False, True), ids=("light", "dark"))
 @pytest.mark.parametrize("width", WIDTHS)
-def test_page_in_a_browser(
-    window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool
-) -> None:
+def test_page(window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool) -> None:
     seen = look(window, tmp_path, html, width, dark)
     assert seen.faults == []
     assert seen.requests == []
@@ -179,7 +177,7 @@ def test_page_in_a_browser(
     ),
     ids=("over-wide table", "missing image", "image without words"),
 )
-def test_planted_faults_are_seen(
+def test_planted_faults(
     window: browser.Browser, tmp_path: Path, results: Path, width: int, planted: str, fault: str
 ) -> None:
     seen = look(window, tmp_path, made(results, planted), width)

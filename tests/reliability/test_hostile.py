@@ -63,7 +63,7 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("what", STRANGERS)
-def test_a_library_that_is_noticed_fails(built: Layout, what: str, tmp_path: Path) -> None:
+def test_noticeable_libraries_fail(built: Layout, what: str, tmp_path: Path) -> None:
     start = f"__attribute__((constructor)) static void start() {{ {STRANGERS[what]} }}\n"
     compile_program(f"#include <unistd.h>\n{start}", tmp_path / "a.so")
     stranger = type("Stranger", (Stranger,), {"at": tmp_path / "a.so"})(built.root)
@@ -104,7 +104,7 @@ INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
         (FAILED, FAILED._replace(said=["OSError: of ours"]), "failed with"),
     ],
 )
-def test_what_is_not_stocks_fails(stock: Outcome, cached: Outcome, problem: str) -> None:
+def test_differences_from_stock_fail(stock: Outcome, cached: Outcome, problem: str) -> None:
     found = judge(Case("x"), "1.3.1", stock, cached)
     assert (found.outcome, problem in found.summary) == ("fail" if problem else "pass", True)
 

@@ -43,7 +43,7 @@ def names(folder: Path) -> set:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_file_that_does_not_fit_leaves_the_old_one(small: Path) -> None:
+def test_file_without_room_leaves_the_old_one(small: Path) -> None:
     path = small / "result.json"
     files.write_text(path, "old")
     fill(small)
@@ -53,7 +53,7 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(small: Path) -> None:
     assert names(small) == {"result.json", "fill"}
 
 
-def test_lines_that_fitted_stay_and_the_rest_follows_when_there_is_room(small: Path) -> None:
+def test_lines_without_room_follow_later(small: Path) -> None:
     path = small / "record.jsonl"
     jsonl.create(path, {"kind": "x"})
     with jsonl.Appender(path) as file:
@@ -76,9 +76,7 @@ def test_a_command_without_room_says_so_in_one_line(small: Path) -> None:
     assert names(small) == {"fill"}
 
 
-def test_statistics_that_do_not_fit_leave_the_old_ones(
-    built: Layout, host: str, small: Path
-) -> None:
+def test_statistics_without_room_leave_the_old_ones(built: Layout, host: str, small: Path) -> None:
     path = small / "stats.json"
     path.write_text("old")
     fill(small)

@@ -11,6 +11,7 @@ from typing import Any, Callable, List
 
 import pydantic
 import pytest
+from pytest import MonkeyPatch
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
@@ -25,7 +26,7 @@ from tests.support.records.reliability import record
 
 
 @pytest.fixture
-def planted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
+def planted(monkeypatch: MonkeyPatch) -> Callable[..., Stage]:
     """Make a stage of a function."""
 
     def plant(name: str, run: Callable[[Context], List[Finding]]) -> Stage:
@@ -47,7 +48,7 @@ def test_every_stage_has_its_module() -> None:
         assert callable(importlib.import_module(stage.module).run), stage.name
 
 
-def test_the_record_is_saved_after_every_stage(
+def test_every_stage_is_saved(
     layout: Layout, tmp_path: Path, planted: Callable[..., Stage]
 ) -> None:
     path = tmp_path / "reliability.json"
@@ -64,7 +65,7 @@ def test_the_record_is_saved_after_every_stage(
     assert sorted(run.seconds) == ["first", "second"]
 
 
-def test_only_what_is_lacking_or_failed_is_done_again(
+def test_finished_stages_are_not_repeated(
     layout: Layout, tmp_path: Path, planted: Callable[..., Stage]
 ) -> None:
     path = tmp_path / "reliability.json"
@@ -87,7 +88,7 @@ def test_only_what_is_lacking_or_failed_is_done_again(
     ]
 
 
-def test_findings_name_no_folder_of_this_machine(
+def test_findings_name_no_folder(
     layout: Layout, tmp_path: Path, planted: Callable[..., Stage]
 ) -> None:
     said = f"{layout.root}/build/x failed"
@@ -107,7 +108,7 @@ def test_findings_name_no_folder_of_this_machine(
         (HarnessError("build first\nthen again"), "did not run to its end"),
     ],
 )
-def test_a_stage_without_findings_of_its_own_fails(
+def test_stage_without_findings_fails(
     layout: Layout, tmp_path: Path, planted: Callable[..., Stage], found: Any, summary: str
 ) -> None:
     def run(context: Context) -> List[Finding]:

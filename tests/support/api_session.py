@@ -146,16 +146,14 @@ def changes() -> Dict[str, Any]:
     from harness.worker import __main__ as worker
 
     mx = worker.mx
-    mx.mod.Module.update = _followed_by_a_change(mx.mod.Module.update, mx.nd.waitall)
-    mx.gluon.Trainer.step = _followed_by_a_change(mx.gluon.Trainer.step, lambda: None)
+    mx.mod.Module.update = _followed_by_change(mx.mod.Module.update, mx.nd.waitall)
+    mx.gluon.Trainer.step = _followed_by_change(mx.gluon.Trainer.step, lambda: None)
     return {
         api: worker.run(HashJob(*NETWORK, steps=STEPS, api=api)) for api in ("module", "hybrid")
     }
 
 
-def _followed_by_a_change(
-    step: Callable[..., Any], wait: Callable[[], None]
-) -> Callable[..., None]:
+def _followed_by_change(step: Callable[..., Any], wait: Callable[[], None]) -> Callable[..., None]:
     blocks = contextlib.ExitStack()
     changes: List[Callable[[], Any]] = [
         lambda: mkldnn_opcache.set_scope("off"),

@@ -77,9 +77,7 @@ def test_too_late(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_the_parent(
-    layout: Layout, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_no_child_outlives_it(layout: Layout, tmp_path: Path, number: signal.Signals) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],

@@ -128,7 +128,7 @@ OFF, BACKWARD = bench.cache_stats("off", 0), bench.cache_stats("backward", 5)
         ),
     ],
 )
-def test_proof_is_refused(
+def test_refused_proof(
     word: str, libraries: List[str], stats: Optional[Dict[str, Any]], message: str
 ) -> None:
     arguments = (variants.parse_variant(word), result(libraries, stats), True, "worker")
@@ -149,7 +149,7 @@ class UnpatchedLayout(Layout):
         return self.stock(host)
 
 
-def test_stock_that_poses_as_patched_is_refused(layout: Layout, host: str) -> None:
+def test_stock_instead_of_patched_is_refused(layout: Layout, host: str) -> None:
     unpatched = UnpatchedLayout(layout.root)
     assert refusal(work, unpatched, host, "backward", kind=proof.NotProven) == (
         f"worker (hash seven-ops, host {host}, backward): "
@@ -157,7 +157,7 @@ def test_stock_that_poses_as_patched_is_refused(layout: Layout, host: str) -> No
     )
 
 
-def test_preload_that_poses_as_stock_is_refused(built: Layout) -> None:
+def test_preload_instead_of_stock_is_refused(built: Layout) -> None:
     expected = "expected no libmkldnn_opcache.so in a stock process"
     with pytest.raises(proof.NotProven, match=expected):
         work(built, "1.3.1", LD_PRELOAD=str(built.library))

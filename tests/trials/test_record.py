@@ -77,7 +77,7 @@ def test_a_torn_end_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
     assert bench_record.load(path).finished == run.finished
 
 
-def test_what_is_appended_after_a_torn_end_is_whole(saved: Path) -> None:
+def test_appending_after_a_torn_end(saved: Path) -> None:
     data = saved.read_bytes()
     saved.write_bytes(data[:-10])
     last = bench.record().finished[-1]

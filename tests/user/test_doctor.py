@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 import rich.console
+from pytest import MonkeyPatch
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
@@ -126,7 +127,7 @@ def test_mxnet_without_mkldnn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.6.0", "1.9.1", "2.0.0b1", "1.10"])
-def test_mxnet_that_needs_no_cache(tmp_path: Path, version: str) -> None:
+def test_newer_mxnet_needs_no_cache(tmp_path: Path, version: str) -> None:
     done = examine(package(tmp_path, "", version))
     assert done.returncode == 0
     assert line_of(done.stdout, "mkl-dnn").startswith("ok mkl-dnn the cache is not needed: from")
@@ -335,7 +336,7 @@ def samples(all_ms: List[int]) -> List[ProbeSample]:
         ([25, 25], "warning", "2.00 times as fast (2.00 to 2.00, pairs: 2): too few to tell"),
     ],
 )
-def test_what_the_probe_says(all_ms: List[int], status: str, text: str) -> None:
+def test_findings_of_the_probe(all_ms: List[int], status: str, text: str) -> None:
     creation, ratio = probe.findings(samples(all_ms))
     # 10 ms creating and 5 ms destroying in 50 ms.
     assert "creation takes 30% of a step (" in creation.text
@@ -357,7 +358,7 @@ def test_probe_that_takes_too_long_is_one_line(tmp_path: Path) -> None:
         probe.run(str(slow), {}, timeout_s=0.1)
 
 
-def test_rounds_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounds_stay_within_the_budget(monkeypatch: MonkeyPatch) -> None:
     now = [0.0]
 
     def taken(python: str, environment: Dict[str, str], timeout_s: float) -> Dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
+from pytest import CaptureFixture
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
@@ -127,7 +128,7 @@ def test_where_the_command_starts(tmp_path: Path) -> None:
     assert done.stdout == f"{tmp_path}\n"
 
 
-def test_what_is_preloaded_already_stays(built: Layout) -> None:
+def test_other_preloaded_libraries_stay(built: Layout) -> None:
     code = "import os; print(os.environ['LD_PRELOAD'])"
     done = run(*python(code), env=clean_environment(LD_PRELOAD=f"libm.so.6 {built.library}"))
     assert done.stdout == f"{built.library}:libm.so.6\n"
@@ -144,9 +145,7 @@ def test_what_is_preloaded_already_stays(built: Layout) -> None:
         (["{folder}/static"], 5, ""),
     ],
 )
-def test_commands_end_as_they_do_alone(
-    tmp_path: Path, words: List[str], code: int, printed: str
-) -> None:
+def test_commands_end_as_alone(tmp_path: Path, words: List[str], code: int, printed: str) -> None:
     (tmp_path / "script").write_text('echo "$1"; exit 3\n')
     (tmp_path / "script").chmod(0o755)
     compile_program("int main() { return 5; }", tmp_path / "static", "-static")
@@ -164,14 +163,14 @@ def test_commands_end_as_they_do_alone(
         ("/etc", 126, "Permission denied"),
     ],
 )
-def test_what_cannot_be_started(command: str, code: int, message: str) -> None:
+def test_commands_that_cannot_start(command: str, code: int, message: str) -> None:
     done = run(command)
     assert done.returncode == code
     assert done.stderr == f"opcache: error: {command}: {message}\n"
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-def test_nobody_listens_to_the_report(layout: Layout, redirection: str) -> None:
+def test_report_without_a_reader(layout: Layout, redirection: str) -> None:
     command = " ".join([*RUN, "--", "sh", "-c", "'echo out; exit 6'", redirection])
     done = commands.run(["bash", "-c", command], cwd=layout.root)
     assert (done.returncode, done.stdout) == (6, "out\n")
@@ -246,9 +245,7 @@ def read_until(terminal: int, text: bytes) -> bytes:
 
 # A command in a session of its own is not reached by the terminal: nor through the launcher.
 @pytest.mark.parametrize(("words", "times"), [([], 1), (["setsid"], 0)])
-def test_the_terminal_reaches_the_command_by_itself(
-    layout: Layout, words: List[str], times: int
-) -> None:
+def test_terminal_reaches_the_command_itself(layout: Layout, words: List[str], times: int) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(layout.root)
@@ -400,7 +397,7 @@ def test_statistics_that_cannot_be_written_after_all(tmp_path: Path) -> None:
     assert "opcache: error: --stats " in done.stderr.splitlines()[-1]
 
 
-def test_unreadable_counters_are_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_unreadable_counters_are_said(tmp_path: Path, capsys: CaptureFixture) -> None:
     (tmp_path / "5.json").write_text(json.dumps(bench.cache_stats("all", 1)))
     (tmp_path / "3.json").write_text('{"schema"')
     assert [process.pid for process in user_run.collect(tmp_path)] == [5]

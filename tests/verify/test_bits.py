@@ -46,9 +46,7 @@ BACKWARD = {
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network[0])
-def test_five_steps_are_the_same_bits(
-    built: Layout, host: str, network: Tuple[str, int, int, int], scope: str
-) -> None:
+def test_networks(built: Layout, host: str, network: Tuple[str, int, int, int], scope: str) -> None:
     name, batch_size, image_size, omp = network
     job = HashJob(name, batch_size, image_size, steps=5)
     stock = result_of(job, built, host, "stock", omp)
