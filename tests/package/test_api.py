@@ -136,7 +136,7 @@ def test_the_documented_example_prints_what_is_documented(built: Layout) -> None
     assert found == expected
 
 
-def test_nothing_works_without_the_library() -> None:
+def test_nothing_works_without_the_library(tmp_path: Path) -> None:
     for call in (
         mkldnn_opcache.stats,
         mkldnn_opcache.clear,
@@ -147,9 +147,6 @@ def test_nothing_works_without_the_library() -> None:
     ):
         with pytest.raises(mkldnn_opcache.NotLoaded, match="import mxnet.*LD_PRELOAD.*load()"):
             call()
-
-
-def test_load_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(mkldnn_opcache.Error, match=f"no libmkldnn_opcache.so at {tmp_path}/x.so"):
         mkldnn_opcache.load(tmp_path / "x.so")
     with pytest.raises(mkldnn_opcache.Error, match="no libmkldnn_opcache.so at .*/patches/python"):

@@ -82,12 +82,17 @@ def test_a_bound_that_is_exceeded_once_is_noticed(counter: str, value: int, mess
     assert (found.outcome, found.summary) == ("fail", message)
 
 
-def test_a_bound_that_is_never_reached_proves_nothing() -> None:
+def test_runs_that_prove_nothing_fail() -> None:
     idle = soaked()
     idle["stats"]["totals"]["evictions"] = 0
     assert soak.judge_memory(PLAN, curve("all", soak.BOUNDED), idle).outcome == "fail"
     idle["stats"]["totals"]["primitives_avoided"] = 0
     assert soak.judge_bits(PLAN, HOST, 1, soaked(), idle).outcome == "fail"
+    unfinite, alike = {**soaked(), "finite": False}, {**soaked(), "digests": ["0"] * 6}
+    assert "not finite" in soak.judge_bits(PLAN, HOST, 1, unfinite, unfinite).summary
+    assert "equal digests" in soak.judge_bits(PLAN, HOST, 1, alike, alike).summary
+    shorter = {**soaked(), "digests": soaked()["digests"][:5]}
+    assert soak.judge_bits(PLAN, HOST, 1, shorter, shorter).outcome == "fail"
 
 
 def test_a_wrong_digest_is_told_with_its_shape() -> None:
@@ -97,14 +102,6 @@ def test_a_wrong_digest_is_told_with_its_shape() -> None:
     found = soak.judge_bits(PLAN, HOST, 1, soaked(), wrong)
     assert (found.outcome, found.summary) == ("fail", "1 of 6 shapes differ from stock")
     assert found.details[1] == "differs: " + "x".join(map(str, shapes(1, 6)[2]))
-
-
-def test_an_oracle_that_compares_nothing_fails() -> None:
-    unfinite, alike = {**soaked(), "finite": False}, {**soaked(), "digests": ["0"] * 6}
-    assert "not finite" in soak.judge_bits(PLAN, HOST, 1, unfinite, unfinite).summary
-    assert "equal digests" in soak.judge_bits(PLAN, HOST, 1, alike, alike).summary
-    shorter = {**soaked(), "digests": soaked()["digests"][:5]}
-    assert soak.judge_bits(PLAN, HOST, 1, shorter, shorter).outcome == "fail"
 
 
 def test_a_worker_that_did_not_end_is_a_finding() -> None:
