@@ -56,9 +56,6 @@ def test_jobs_cross_the_process_boundary(job: Job) -> None:
 def test_foreign_jobs_are_refused(value: Any) -> None:
     with pytest.raises(HarnessError, match="job: expected an object with a kind of train, prof"):
         job_from_json(value)
-
-
-def test_unknown_fields_of_jobs_are_refused() -> None:
     with pytest.raises(HarnessError, match="job of kind hash: .*'colour'"):
         job_from_json({**to_json(HashJob("alexnet", 1, 224)), "colour": 1})
 

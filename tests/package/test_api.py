@@ -82,9 +82,7 @@ def test_blocks_nest_overlap_and_end(built: Layout, host: str) -> None:
     nested, exception, decorated = [False, False, True], [True], [False, False, True]
     assert seen["blocks"] == [*nested, *exception, *decorated]
     assert seen["overlap"] == [False, True]
-
-
-def test_a_block_holds_for_what_is_called_in_it(built: Layout, host: str) -> None:
+    # A block holds for the calls in it.
     seen = session(built, host, "patched", "controls")
     times = api_session.BURST // 2  # in steps of `train`
     inside, outside = seen["burst_inside"], seen["burst_outside"]
