@@ -29,31 +29,18 @@ def test_plan_is_interleaved_and_bits_are_equal() -> None:
     check_bits(record())
 
 
-# Variant, round and rank of a worker, what it has, and what is said of it.
+OTHER, NO_OUTPUT = {"mean": "m9", "output": "o9"}, {"mean": "m0"}
+OTHER_WEIGHT, OTHER_MEAN = {"bias": "b0", "weight": "w1"}, {"mean": "m9", "output": "o1"}
+# Variant, round and rank of a worker, its values, and the messages without round and rank.
 WRONG: List[Tuple[str, int, int, Dict[str, Any], List[str]]] = [
     (
-        *("all", 1, 1, {"parameters": {"bias": "b0", "weight": "w1"}}),
-        [
-            "all round 1: rank 1 has other parameters than rank 0: weight",
-            "all round 1: rank 1 has other bits than stock round 0: weight",
-        ],
+        *("all", 1, 1, {"parameters": OTHER_WEIGHT}),
+        ["other parameters than rank 0: weight", "other bits than stock round 0: weight"],
     ),
-    (
-        *("all", 2, 0, {"own": {"mean": "m9", "output": "o9"}}),
-        ["all round 2: rank 0 has other bits than stock round 0: mean and 1 more"],
-    ),
-    (
-        *("all", 0, 0, {"own": {"mean": "m0"}}),
-        ["all round 0: rank 0 has other bits than stock round 0: output"],
-    ),
-    (
-        *("stock", 3, 1, {"own": {"mean": "m9", "output": "o1"}}),
-        ["stock round 3: rank 1 has other bits than stock round 0: mean"],
-    ),
-    (
-        *("stock", 0, 1, {"finite": False}),
-        ["stock round 0: rank 1 has an output that is not finite"],
-    ),
+    ("all", 2, 0, {"own": OTHER}, ["other bits than stock round 0: mean and 1 more"]),
+    ("all", 0, 0, {"own": NO_OUTPUT}, ["other bits than stock round 0: output"]),
+    ("stock", 3, 1, {"own": OTHER_MEAN}, ["other bits than stock round 0: mean"]),
+    ("stock", 0, 1, {"finite": False}, ["an output that is not finite"]),
 ]
 
 
@@ -62,6 +49,7 @@ def test_wrong_bits(
     variant: str, round_: int, rank: int, values: Dict[str, Any], lines: List[str]
 ) -> None:
     run = changed(record(), variant, round_, rank, **values)
+    lines = [f"{variant} round {round_}: rank {rank} has {line}" for line in lines]
     assert faults(run) == lines
     first, *found = refusal(check_bits, run).splitlines()
     assert first == "the trainings' bits are not what they must be:"
@@ -70,7 +58,7 @@ def test_wrong_bits(
 
 
 def test_table() -> None:
-    run = changed(record(), "all", 2, 0, own={"mean": "m9", "output": "o9"})
+    run = changed(record(), "all", 2, 0, own=OTHER)
     assert [row.bits for row in table.rows(run)] == ["equal", "DIFFER"]
     text = table.render(record())
     rows = [cells(line) for line in text.splitlines()[2:4]]

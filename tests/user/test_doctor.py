@@ -231,22 +231,16 @@ def test_cpu(flags: str, status: str, text: str) -> None:
     assert statuses([doctor_rules.cpu(flags.split())]) == [f"{status}: {text}"]
 
 
+HALF = "physical cores: 4 (unset, MXNet takes half of the logical CPUs)"
+TRY_4 = "try OMP_NUM_THREADS=4"
+
+
 @pytest.mark.parametrize(
     ("asked", "found", "first"),
     [
         ("4", 4, "ok: OMP_NUM_THREADS=4; OpenMP threads: 4, physical cores: 4"),
-        (
-            None,
-            2,
-            "warning: OMP_NUM_THREADS is not set; OpenMP threads: 2, physical cores: 4 (unset, "
-            "MXNet takes half of the logical CPUs); try OMP_NUM_THREADS=4",
-        ),
-        (
-            "8",
-            8,
-            "warning: OMP_NUM_THREADS=8; OpenMP threads: 8, physical cores: 4; "
-            "try OMP_NUM_THREADS=4",
-        ),
+        (None, 2, f"warning: OMP_NUM_THREADS is not set; OpenMP threads: 2, {HALF}; {TRY_4}"),
+        ("8", 8, f"warning: OMP_NUM_THREADS=8; OpenMP threads: 8, physical cores: 4; {TRY_4}"),
         ("many", 4, "problem: OMP_NUM_THREADS=many: expected a number"),
         ("4,2", 4, "ok: OMP_NUM_THREADS=4,2; OpenMP threads: 4, physical cores: 4"),
         (None, 0, "ok: OMP_NUM_THREADS is not set; physical cores: 4"),

@@ -69,6 +69,9 @@ def said(stderr: str) -> List[str]:
     return [line for line in stderr.splitlines() if line.startswith("opcache: ")]
 
 
+NO_COUNTERS = "and such a process leaves no counters"
+
+
 # What a command gets, and what it gives back.
 
 
@@ -220,8 +223,7 @@ def test_signals_reach_the_command_once(layout: Layout) -> None:
     rest, stderr = process.communicate(timeout=30)
     assert rest == "" and process.returncode == -signal.SIGKILL
     assert said(stderr)[0] == (
-        "opcache: the cache was not seen active: SIGKILL killed the command, "
-        "and such a process leaves no counters"
+        f"opcache: the cache was not seen active: SIGKILL killed the command, {NO_COUNTERS}"
     )
 
 
@@ -314,26 +316,19 @@ def counters(scope: str, avoided: int = 0, **fields: Any) -> Process:
     return Process(pid=1, counters={**bench.cache_stats(scope, avoided), **fields})
 
 
+EMPTY = counters("all", active=False, capacity=0)
+
+
 @pytest.mark.parametrize(
     ("processes", "ended_by", "first"),
     [
         ([counters("off")], None, "the cache was not active: scope off, capacity 4096"),
+        ([EMPTY], None, "the cache was not active: scope all, capacity 0"),
         (
-            [counters("all", active=False, capacity=0)],
-            None,
-            "the cache was not active: scope all, capacity 0",
-        ),
-        (
-            [counters("all", 5), counters("off")],
-            None,
+            *([counters("all", 5), counters("off")], None),
             "the cache was active in 1 of 2 processes: MKL-DNN v0.14, scope all",
         ),
-        (
-            [],
-            40,
-            "the cache was not seen active: signal 40 killed the command, and such a process "
-            "leaves no counters",
-        ),
+        ([], 40, f"the cache was not seen active: signal 40 killed the command, {NO_COUNTERS}"),
     ],
 )
 def test_first_line(processes: List[Process], ended_by: Optional[int], first: str) -> None:
