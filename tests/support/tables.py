@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Set
-
-
-def table_rows(text: str) -> Set[str]:
-    """Return the lines of all tables."""
-    return {line for line in text.splitlines() if line.startswith("|")}
+from typing import Dict, List
 
 
 def cells(line: str) -> List[str]:

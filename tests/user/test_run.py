@@ -18,7 +18,7 @@ import pytest
 from pytest import CaptureFixture
 
 from harness.base.errors import HarnessError
-from harness.base.layout import Layout
+from harness.base.layout import Layout, here
 from harness.build import patching
 from harness.build.toolchain import load_toolchain
 from harness.user import run as user_run
@@ -124,6 +124,12 @@ def test_input_output_and_open_files_are_the_commands_own() -> None:
         assert file.read() == f"to {writer}\n"
     assert done.stdout == data
     assert done.stderr.startswith(b"to stderr\nopcache: ")
+
+
+def test_no_thread_takes_the_signals_that_are_waited_for() -> None:
+    """NumPy's threads took SIGCHLD, and a command that ended early was waited for without end."""
+    count = "import os, harness.user.run; print(len(os.listdir('/proc/self/task')))"
+    assert commands.run(python(count), cwd=here().root).stdout == "1\n"
 
 
 def test_where_the_command_starts(tmp_path: Path) -> None:
