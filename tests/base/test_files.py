@@ -1,4 +1,4 @@
-"""What is written atomically is whole or absent."""
+"""Atomic writes leave a whole file or none."""
 
 from __future__ import annotations
 

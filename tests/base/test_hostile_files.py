@@ -129,7 +129,7 @@ def a_socket(path: Path) -> None:
         made.bind(str(path))
 
 
-# What is no file, or is no file of this world, is nobody's.
+# Paths that no reader may read.
 NO_FILE: Dict[str, Callable[[Path], object]] = {
     "absent": lambda path: None,
     "folder": Path.mkdir,
@@ -274,7 +274,7 @@ def zip_bomb() -> bytes:
 
 
 def stored_bomb(path: Path) -> None:
-    """Members that lie over each other: every one is said to be all of the data."""
+    """Overlapping members: each claims all of the data."""
     content = b"0" * 100_000
     members(path, *((f"{i}.npy", content if i == 0 else b"") for i in range(1000)))
     data = bytearray(path.read_bytes())
@@ -291,7 +291,7 @@ def directory_bomb(path: Path) -> None:
 
 
 def zip64_bomb(path: Path) -> None:
-    """The list of members is said to be short, and in a second place long."""
+    """Two directories: one claims few members, the other many."""
     members(path, *((f"{i}", b"") for i in range(1000)))
     data = path.read_bytes()
     at = data.rfind(b"PK\5\6")
@@ -424,7 +424,7 @@ def endless_xz() -> bytes:
 
 
 def hungry_xz() -> bytes:
-    """What asks for 1.5 GiB to be unpacked, whatever is in it."""
+    """A file whose header asks for 1.5 GiB to be unpacked."""
     data = lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**16}])
     # The dictionary's size is a byte of the block's header, which ends in a checksum.
     header = bytearray(data[12:24])

@@ -154,7 +154,7 @@ def test_killed_run_goes_on(layout: Layout, config: Path, path: Path, first_host
 def test_creations_in_timed_steps_are_reported(
     built: Layout, first_host: str, capacity: int, missing: bool
 ) -> None:
-    """Too few primitives kept are the planted fault: what is created then is timed."""
+    """The planted fault is a small capacity: creations then fall into the timed steps."""
     job = TrainJob("seven-ops", 2, 32, warm_up_steps_min=1, warm_up_steps_max=2)
     result = result_of(job, built, first_host, "all", 2, ((CAPACITY, str(capacity)),))
     assert (len(result["warm_up_ns"]), result["still_missing"]) == (2, missing)

@@ -113,7 +113,7 @@ def test_failures_are_rows_and_warnings() -> None:
     line = "| resnet-18 |     2 |    32 |       2 | 1.3.1 | off      | no memory |      - |"
     assert line in table.render(gone)
     assert table.warnings(gone) == [f"{NAME} off: round 0: memory: std::bad_alloc"]
-    # What has samples shows them; that one of its processes died is still said.
+    # A variant with samples shows them; the process that died is still reported.
     failed = [*record.samples, bench.failure(keys[0], "died", "gone")]
     died = record.model_copy(update={"finished": failed})
     assert table.render(died) == GOLDEN

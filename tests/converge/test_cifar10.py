@@ -168,7 +168,7 @@ class _Server(http.server.ThreadingHTTPServer):
     answer = b"HTTP/1.0 404 Not Found\r\n\r\n"
 
     def handle_error(self, *args: object) -> None:
-        """Say nothing of a reader who had enough."""
+        """Print nothing when the reader closes the connection."""
 
 
 Answer = Callable[[bytes], None]
@@ -255,7 +255,7 @@ ANSWERS: Dict[str, Tuple[bytes, str]] = {
 def test_broken_downloads_are_not_cached(
     answering: Answer, what: str, tmp_path: Path, capsys: CaptureFixture, monkeypatch: MonkeyPatch
 ) -> None:
-    """Without real data it is made up, and said so."""
+    """Synthetic data takes the place of real data, and a line reports it."""
     monkeypatch.setattr(cifar10.synthetic, "__defaults__", (20, 5, 1))  # soon made
     answer, reason = ANSWERS[what]
     answering(answer)

@@ -1,4 +1,4 @@
-"""Convergence runs: batches, schedule, checkpoints, and trainings that part or are killed."""
+"""Convergence runs: batches, schedule, checkpoints, differing bits and kills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a convergence record: tables, verdict, and the curves that are drawn of it."""
+"""Tables, verdict and curves of a convergence record."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_verdict() -> None:
 
 
 @pytest.mark.parametrize(("at", "lines"), [(1, 1), (3, 1), (4, 0)])
-def test_a_changed_digest_parts_the_curves_where_both_have_one(at: int, lines: int) -> None:
+def test_a_changed_digest_is_a_difference_in_shared_epochs(at: int, lines: int) -> None:
     parted = converge.parted(at)
     assert len(partings(parted)) == lines
     for line in partings(parted):

@@ -1,4 +1,4 @@
-"""What a distributed run's record says: whose bits are wrong, the table, and the document."""
+"""The record of a distributed run: wrong bits, and its table."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_network_has_its_operators(layout: Layout, host: str, name: str) -> None
 def test_hosts_name_parameters_alike(layout: Layout, host: str, first_host: str, name: str) -> None:
     shapes = describe(layout, host)[name]["parameter_shapes"]
     assert shapes == describe(layout, first_host)[name]["parameter_shapes"]
-    # What harness/worker/data.py tells apart.
+    # The kinds that harness/worker/data.py knows.
     assert {key.rsplit("_", 1)[1] for key in shapes} <= {"weight", "bias", "gamma", "beta"}
 
 

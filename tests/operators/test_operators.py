@@ -119,7 +119,7 @@ def test_batch_norm_moves_its_statistics() -> None:
     assert numpy.allclose(found, (inputs["moving_var"] + variance) / 2, rtol=1e-12)
 
 
-# What a reference would compute that had each term wrong.
+# A wrong term each, and the attributes that make the reference compute it.
 WRONG: Dict[str, Tuple[str, Dict[str, Any]]] = {
     "LRN without 1/n": ("lrn/size-5-2x16x8x8", {"alpha": 5e-4}),
     "LRN's beta": ("lrn/size-5-2x16x8x8", {"beta": 0.7501}),

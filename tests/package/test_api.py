@@ -88,7 +88,7 @@ def test_blocks_nest_overlap_and_end(built: Layout, host: str) -> None:
     inside, outside = seen["burst_inside"], seen["burst_outside"]
     primitives = times * seen["disabled"]["primitives_created"]
     assert (inside["primitives_created"], inside["primitives_avoided"]) == (primitives, 0)
-    # Before the block nobody waits for them: one may not be idle yet when the next is wanted.
+    # No call waits for them before the block: one may not be idle yet when the next is needed.
     assert created(outside) <= (2, 0)
     assert outside["primitives_created"] + outside["primitives_avoided"] == primitives
 
@@ -151,7 +151,7 @@ def test_nothing_works_without_the_library(tmp_path: Path) -> None:
         mkldnn_opcache.load()
 
 
-def test_a_library_built_anew_since_is_the_same(tmp_path: Path) -> None:
+def test_a_rebuilt_library_is_the_same(tmp_path: Path) -> None:
     maps = tmp_path / "maps"
     maps.write_text(
         "7f0-7f1 r-xp 00000000 fe:00 1 /a b/libmkldnn_opcache.so (deleted)\n"
@@ -187,21 +187,16 @@ for scope in (*cache.SCOPES, *cache.OPERATORS, ",".join(cache.OPERATORS)):
     cache.set_scope(scope)
     assert cache.scope() == scope
 long = ("x" * 300, "\\udcff", ",".join(["lrn"] * 99))
-for wrong in ("relu", "lrn, sum", "", "off,lrn", "all\\0", *long):
-    try:
-        cache.set_scope(wrong)
-    except ValueError as error:
-        print(error)
-for wrong in (-1, 2**30 + 1, 2**64, 2**100):
-    try:
-        cache.set_capacity(wrong)
-    except ValueError as error:
-        print(error)
-for wrong in (-1, 2**50 + 1, 2**64 - 1, 2**100):
-    try:
-        cache.set_memory(wrong)
-    except ValueError as error:
-        print(error)
+for call, values in (
+    (cache.set_scope, ("relu", "lrn, sum", "", "off,lrn", "all\\0", *long)),
+    (cache.set_capacity, (-1, 2**30 + 1, 2**64, 2**100)),
+    (cache.set_memory, (-1, 2**50 + 1, 2**64 - 1, 2**100)),
+):
+    for wrong in values:
+        try:
+            call(wrong)
+        except ValueError as error:
+            print(error)
 assert cache.memory() is None and cache.stats()["memory"] is None
 for size in (0, 1, 2**50):
     cache.set_memory(size)

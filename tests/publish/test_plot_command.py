@@ -97,7 +97,7 @@ def test_predictions_have_the_published_points(source: Source) -> None:
 
 
 @pytest.mark.parametrize("family", (ratios, operators, shares, cores))
-def test_what_is_missing_is_named(source: Source, family: Any) -> None:
+def test_missing_data_is_named(source: Source, family: Any) -> None:
     with pytest.raises(Missing, match="make bench"):
         family.draw(Source(source.results, None, 0.5))
     empty = source.bench.model_copy(update={"finished": []})
@@ -146,10 +146,13 @@ def page(run: BenchRecord, tmp_path_factory: pytest.TempPathFactory) -> str:
     return report.render(results, run, "0.0.0", "make bench ARGS='--out a.jsonl'")[0]
 
 
+def measured_rows(run: BenchRecord) -> List[table.Row]:
+    return [r for r in table.rows(run) if r.ratio is not None and r.variant != "stock-again"]
+
+
 def check_slowdowns(run: BenchRecord, html: str) -> None:
     """Assert that the page has a line for every ratio below 1 of a cached variant."""
-    rows = [r for r in table.rows(run) if r.ratio is not None and r.variant != "stock-again"]
-    below = [row for row in rows if row.ratio is not None and row.ratio < 1]
+    below = [row for row in measured_rows(run) if row.ratio < 1]
     assert below, "the made-up record has a slowdown"
     for row in below:
         line = f"{row.case.model}, batch size {row.case.batch_size}, 2 threads, {row.host} "
@@ -158,15 +161,7 @@ def check_slowdowns(run: BenchRecord, html: str) -> None:
 
 def test_slowdowns_are_not_hidden(run: BenchRecord, page: str) -> None:
     check_slowdowns(run, page)
-    assert f"Of {len(measured_ratios(run))} ratios, 1 lie below 1 with their whole" in page
-
-
-def measured_ratios(run: BenchRecord) -> List[float]:
-    return [
-        row.ratio
-        for row in table.rows(run)
-        if row.ratio is not None and row.variant != "stock-again"
-    ]
+    assert f"Of {len(measured_rows(run))} ratios, 1 lie below 1 with their whole" in page
 
 
 def test_a_hidden_slowdown_is_caught(run: BenchRecord, page: str) -> None:

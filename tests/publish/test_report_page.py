@@ -81,7 +81,7 @@ def test_everything_in_the_folder_is_shown(results: Path, html: str, tmp_path: P
     assert "not a result" not in html
     _, missing = parts.sections(results)
     assert any("no section 'Convergence': results/ has no converge.md" in line for line in missing)
-    # What no section names is shown at the end.
+    # Results that no section names are shown at the end.
     (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
     style.write(style.Drawn("zoo", drawn("shares").figure, "Zoo", "In words"), tmp_path / "figures")
     (section,), missing = parts.sections(tmp_path)
@@ -182,7 +182,7 @@ def test_planted_faults(
 def test_a_request_is_seen(window: browser.Browser, tmp_path: Path, results: Path) -> None:
     address = "http://127.0.0.1:9/pixel.png"
     page_with_request = made(results, f'<img alt="a" src="{address}">')
-    # What the page says of itself keeps a browser from asking.
+    # The page's own policy keeps a browser from asking.
     assert look(window, tmp_path, page_with_request, 390).faults
     allowed = re.sub(r"<meta http-equiv=[^>]+>", "", page_with_request)
     assert look(window, tmp_path, allowed, 390).requests == [address]

@@ -1,4 +1,4 @@
-"""What the fuzz stage makes of its programs' output, and that a faulty library does not pass it."""
+"""The fuzz stage: how it judges output, and a faulty library that it must refuse."""
 
 from __future__ import annotations
 

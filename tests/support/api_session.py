@@ -1,4 +1,4 @@
-"""What tests/package/test_api.py runs in processes of its own, on the MXNet that PYTHONPATH names.
+"""Sessions that tests/package/test_api.py runs in processes, on the MXNet that PYTHONPATH names.
 
 ``python -m tests.support.api_session NAME [LIBRARY]`` prints what one of the functions below saw,
 as JSON. With LIBRARY that file is loaded first, by mkldnn_opcache.load.

@@ -1,4 +1,4 @@
-"""What the bitwise comparisons share: running a job, and telling whose bits differ."""
+"""Jobs whose bits are compared: how to run one, and which arrays differ."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ COMPILE = """g++ -std=c++11 -c -DMSHADOW_FORCE_STREAM -Wall -Wsign-compare -Werr
     -fPIC -funroll-loops -Wno-unused-variable -Wno-unused-parameter -Wno-unknown-pragmas
     -Wno-unused-local-typedefs -msse3 -mf16c -fopenmp""".split()
 USE_MKLDNN = ("-DMXNET_USE_MKLDNN=1", "-DUSE_MKL=1")
-# What MKL-DNN needs in turn lies beside it and is found at run time.
+# MKL-DNN's own dependencies lie beside it and are found at run time.
 LINK = ("g++", "-shared", "-fPIC", "-pthread", "-Wl,--allow-shlib-undefined")
 # MXNet's releases are linked with a version script that hides all but MXNet's own interface.
 HIDING = "{ global: main; local: *; };\n"
@@ -150,7 +150,7 @@ class StandIns:
         return run([self.loader, *words], env=variables)
 
     def _unknown_mkldnn(self, host: str) -> Path:
-        """A folder with the host's libmkldnn.so.0 under the build-id of somebody else's build."""
+        """A folder with the host's libmkldnn.so.0 under an unknown build-id."""
         real = self.mxnet(host) / "libmkldnn.so.0"
         copy = self.folder / host / "unknown" / real.name
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from harness.user import doctor, doctor_rules, probe, run
 from harness.user.doctor_rules import Finding
 from harness.user.probe import ProbeSample
 from tests.support.commands import clean_environment, harness, refusal
+from tests.support.old_python import modern_nodes
 from tests.support.records import bench
 
 TOOLCHAIN = load_toolchain(here().toolchain)
@@ -171,11 +171,7 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", PROBES, ids=lambda path: path.name)
 def test_old_interpreters_can_parse_what_they_run(path: Path) -> None:
-    nodes = list(ast.walk(ast.parse(path.read_text(), feature_version=(3, 4))))
-    modern = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef, ast.Nonlocal)
-    assert not [node for node in nodes if isinstance(node, modern)]
-    assert not [node for node in nodes if isinstance(node, ast.FunctionDef) and node.returns]
-    assert not [node for node in nodes if isinstance(node, ast.arg) and node.annotation]
+    assert modern_nodes(path) == []
 
 
 # Facts that this machine does not have.

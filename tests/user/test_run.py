@@ -1,4 +1,4 @@
-"""The run command with real commands: what they get, how they end, and what is said after them."""
+"""The run command with real commands: their environment, their end, and the report."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def said(stderr: str) -> List[str]:
 NO_COUNTERS = "and such a process leaves no counters"
 
 
-# What a command gets, and what it gives back.
+# Environment, input, output and exit code of a command.
 
 
 @pytest.mark.parametrize("patched", [False, True])

@@ -93,7 +93,7 @@ def test_operators_give_the_same_bits_on_two_threads(built: Layout, host: str) -
 
 @pytest.mark.parametrize("operator", BACKWARD)
 def test_backward_operator_is_served_from_the_cache(built: Layout, operator: str) -> None:
-    """Counted on 1.3.1, which makes the primitives of all seven anew in every step."""
+    """Counted on 1.3.1, which creates the primitives of all seven in every step."""
     result = result_of(EVERY_OPERATOR, built, "1.3.1", "backward")
     primitives, descriptors = avoided(result, BACKWARD[operator])
     assert primitives > 0
@@ -135,7 +135,7 @@ def test_small_capacity_evicts_and_stays_right(built: Layout, host: str) -> None
     assert differences(result_of(job, built, host, "stock"), result) == []
 
 
-# Which run catches which fault, so that a fault nobody could catch is not passed over.
+# The run that catches each fault: the sound library passes it.
 FAULTS = {
     "SKIP_REBIND": HashJob("seven-ops", 4, 32, steps=5),
     # Max pooling of equal shapes in two layouts: the descriptions are equal, the hints are not.

@@ -38,7 +38,7 @@ def test_report_of_mxnets_checker_is_read() -> None:
     # Backward operators that were never checked are named.
     report = mxnet_debug.parse(LOG)
     assert mxnet_debug.unchecked({"Convolution": 3, "LRN": 1, "FullyConnected": 1}, report) == []
-    # Not sent to MKL-DNN in either direction: MXNet's choice, and said.
+    # Sent to MKL-DNN in neither direction: MXNet's choice, which is reported.
     assert mxnet_debug.unchecked({"Convolution": 3, "Pooling": 1}, report) == []
     assert mxnet_debug.left_to_mxnet({"Convolution": 3, "Pooling": 1}, report) == ["Pooling"]
     forward_only = mxnet_debug.parse(LOG + "[1] x.cc:511: test Pooling\n")
