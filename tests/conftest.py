@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
+from harness.__main__ import main
 from harness.base.layout import Layout, here
-from harness.trials.record import Threads
 from tests.support import browser
 
 HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
@@ -18,9 +18,21 @@ def layout() -> Layout:
     return here()
 
 
-@pytest.fixture(scope="session")
-def threads() -> Threads:
-    return Threads(omp_num_threads=2, kmp_affinity=None, kmp_blocktime=None)
+@pytest.fixture
+def error_of(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run the harness in this process with words that it must refuse; return its one line."""
+
+    def error_of(*words: object) -> str:
+        monkeypatch.chdir(layout.root)
+        assert main([str(word) for word in words]) == 2
+        printed, start = capsys.readouterr(), "opcache: error: "
+        assert printed.out == "" and printed.err.startswith(start)
+        assert printed.err.count("\n") == 1 and printed.err.endswith("\n")
+        return printed.err[len(start) : -1]
+
+    return error_of
 
 
 @pytest.fixture(scope="session", params=HOSTS)

@@ -1,4 +1,4 @@
-"""What is checked before anything is downloaded, and the making of .venv from cached wheels."""
+"""The checks before any download, and .venv made from cached wheels."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from harness import bootstrap, prerequisites
 from harness.base import layout
 from harness.base.errors import HarnessError
 from tests.support.fake_release import zip_members
+from tests.support.old_python import modern_nodes
 
 ROOT = layout.here().root
 
@@ -99,12 +100,9 @@ def test_a_missing_standard_module_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("name", ["__init__.py", "prerequisites.py"])
 def test_old_interpreters_can_parse_what_judges_them(name: str) -> None:
-    nodes = list(ast.walk(ast.parse((ROOT / "harness" / name).read_text(), feature_version=(3, 4))))
-    modern = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef, ast.Nonlocal)
-    assert not [node for node in nodes if isinstance(node, modern)]
-    assert not [node for node in nodes if isinstance(node, ast.FunctionDef) and node.returns]
-    assert not [node for node in nodes if isinstance(node, ast.arg) and node.annotation]
-    imports = [node for node in nodes if isinstance(node, ast.Import)]
+    path = ROOT / "harness" / name
+    assert modern_nodes(path) == []
+    imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Import)]
     assert {alias.name for node in imports for alias in node.names} <= {"os", "platform", "sys"}
 
 

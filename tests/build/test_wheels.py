@@ -9,7 +9,6 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -24,6 +23,7 @@ from packaging.requirements import Requirement
 
 from harness.base import layout, toml
 from harness.build import patching, toolchain
+from tests.support.commands import clean_environment, python, run
 
 PATHS = layout.here()
 TOOLCHAIN = toolchain.load_toolchain(PATHS.toolchain)
@@ -132,14 +132,7 @@ def test_an_installed_wheel_brings_the_library_by_itself(
         "import mkldnn_opcache; assert mkldnn_opcache.active(); "
         "print(mxnet.__version__); print(open('/proc/self/maps').read())"
     )
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(target)},
-        capture_output=True,
-        text=True,
-    )
+    result = run(python(program), cwd=tmp_path, env=clean_environment(PYTHONPATH=target))
     assert result.returncode == 0, result.stderr
     version, _, maps = result.stdout.partition("\n")
     assert version == host.version.split(".post")[0]

@@ -19,39 +19,37 @@ import mkldnn_opcache
 import pytest
 from mkldnn_opcache.library import mapped
 
-from harness.base.layout import Layout
+from harness.base.layout import Layout, here
 from harness.trials.jobs import HashJob
 from tests.support import api_session
 from tests.support.bits import differences, result_of
-
-TIMEOUT_S = 200
+from tests.support.commands import clean_environment, python, run
 
 
 @lru_cache(maxsize=None)
 def session(layout: Layout, host: str, way: str, name: str) -> Any:
     """Return what a session of tests/support/api_session.py saw on a host."""
     folders = [layout.patched(host)]
-    environment, arguments = {}, [name]
+    variables, arguments = {}, [name]
     if way != "patched":
         folders = [layout.stock(host), layout.package.parent]
     if way == "preload":
-        environment["LD_PRELOAD"] = str(layout.library)
+        variables["LD_PRELOAD"] = layout.library
     if way == "load":
         arguments.append(str(layout.library))
     command = [sys.executable, "-W", "ignore", "-m", "tests.support.api_session", *arguments]
-    result = run(layout, command, folders, environment)
+    result = run_on(folders, command, **variables)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
 
-def run(
-    layout: Layout, command: List[str], folders: List[Path], environment: Dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_", "MXNET_"))}
-    clean.update(environment, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(map(str, folders)))
-    return subprocess.run(
-        command, cwd=layout.root, env=clean, capture_output=True, text=True, timeout=TIMEOUT_S
-    )
+def run_on(
+    folders: List[Path], command: List[str], **variables: object
+) -> subprocess.CompletedProcess:
+    """Run a command that finds its packages in ``folders``."""
+    path = os.pathsep.join(map(str, folders))
+    environment = clean_environment(OMP_NUM_THREADS=1, PYTHONPATH=path, **variables)
+    return run(command, cwd=here().root, env=environment, timeout=200)
 
 
 def created(seen: Dict[str, int]) -> Tuple[int, int]:
@@ -84,15 +82,13 @@ def test_blocks_nest_overlap_and_end(built: Layout, host: str) -> None:
     nested, exception, decorated = [False, False, True], [True], [False, False, True]
     assert seen["blocks"] == [*nested, *exception, *decorated]
     assert seen["overlap"] == [False, True]
-
-
-def test_a_block_holds_for_what_is_called_in_it(built: Layout, host: str) -> None:
+    # A block holds for the calls in it.
     seen = session(built, host, "patched", "controls")
     times = api_session.BURST // 2  # in steps of `train`
     inside, outside = seen["burst_inside"], seen["burst_outside"]
     primitives = times * seen["disabled"]["primitives_created"]
     assert (inside["primitives_created"], inside["primitives_avoided"]) == (primitives, 0)
-    # Before the block nobody waits for them: one may not be idle yet when the next is wanted.
+    # No call waits for them before the block: one may not be idle yet when the next is needed.
     assert created(outside) <= (2, 0)
     assert outside["primitives_created"] + outside["primitives_avoided"] == primitives
 
@@ -129,8 +125,7 @@ def test_every_epoch_has_its_line(built: Layout, host: str, api: str) -> None:
 def test_the_documented_example_prints_what_is_documented(built: Layout) -> None:
     text = (built.root / "docs" / "api.md").read_text(encoding="utf-8")
     program, documented = re.findall(r"```(?:python)?\n(.*?)```", text, re.DOTALL)
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    result = run(built, command, [built.patched("1.3.1")], {})
+    result = run_on([built.patched("1.3.1")], python(program))
     lines = [x for x in result.stderr.splitlines() if "malloc" not in x]  # MXNet's own
     # A primitive more or less that is not idle yet, and the times, differ from run to run.
     found, expected = (
@@ -139,7 +134,7 @@ def test_the_documented_example_prints_what_is_documented(built: Layout) -> None
     assert found == expected
 
 
-def test_nothing_works_without_the_library() -> None:
+def test_nothing_works_without_the_library(tmp_path: Path) -> None:
     for call in (
         mkldnn_opcache.stats,
         mkldnn_opcache.clear,
@@ -150,16 +145,13 @@ def test_nothing_works_without_the_library() -> None:
     ):
         with pytest.raises(mkldnn_opcache.NotLoaded, match="import mxnet.*LD_PRELOAD.*load()"):
             call()
-
-
-def test_load_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(mkldnn_opcache.Error, match=f"no libmkldnn_opcache.so at {tmp_path}/x.so"):
         mkldnn_opcache.load(tmp_path / "x.so")
     with pytest.raises(mkldnn_opcache.Error, match="no libmkldnn_opcache.so at .*/patches/python"):
         mkldnn_opcache.load()
 
 
-def test_a_library_built_anew_since_is_the_same(tmp_path: Path) -> None:
+def test_a_rebuilt_library_is_the_same(tmp_path: Path) -> None:
     maps = tmp_path / "maps"
     maps.write_text(
         "7f0-7f1 r-xp 00000000 fe:00 1 /a b/libmkldnn_opcache.so (deleted)\n"
@@ -195,21 +187,16 @@ for scope in (*cache.SCOPES, *cache.OPERATORS, ",".join(cache.OPERATORS)):
     cache.set_scope(scope)
     assert cache.scope() == scope
 long = ("x" * 300, "\\udcff", ",".join(["lrn"] * 99))
-for wrong in ("relu", "lrn, sum", "", "off,lrn", "all\\0", *long):
-    try:
-        cache.set_scope(wrong)
-    except ValueError as error:
-        print(error)
-for wrong in (-1, 2**30 + 1, 2**64, 2**100):
-    try:
-        cache.set_capacity(wrong)
-    except ValueError as error:
-        print(error)
-for wrong in (-1, 2**50 + 1, 2**64 - 1, 2**100):
-    try:
-        cache.set_memory(wrong)
-    except ValueError as error:
-        print(error)
+for call, values in (
+    (cache.set_scope, ("relu", "lrn, sum", "", "off,lrn", "all\\0", *long)),
+    (cache.set_capacity, (-1, 2**30 + 1, 2**64, 2**100)),
+    (cache.set_memory, (-1, 2**50 + 1, 2**64 - 1, 2**100)),
+):
+    for wrong in values:
+        try:
+            call(wrong)
+        except ValueError as error:
+            print(error)
 assert cache.memory() is None and cache.stats()["memory"] is None
 for size in (0, 1, 2**50):
     cache.set_memory(size)
@@ -221,9 +208,8 @@ assert cache.capacity() == 4096 and cache.scope() == ",".join(cache.OPERATORS)
 """
 
 
-def output_of(layout: Layout, program: str, folders: List[Path], *arguments: Path) -> List[str]:
-    command = [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)]
-    result = run(layout, command, folders, {})
+def output_of(program: str, folders: List[Path], *arguments: Path) -> List[str]:
+    result = run_on(folders, python(program, *arguments))
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout.splitlines()
 
@@ -231,7 +217,7 @@ def output_of(layout: Layout, program: str, folders: List[Path], *arguments: Pat
 def test_two_copies_are_refused(built: Layout, tmp_path: Path) -> None:
     copy = tmp_path / built.library.name
     shutil.copy2(built.library, copy)
-    refused, twice = output_of(built, TWO_COPIES, [built.package.parent], built.library, copy)
+    refused, twice = output_of(TWO_COPIES, [built.package.parent], built.library, copy)
     assert refused == f"expected to load {copy}, found {built.library} loaded already"
     assert twice.startswith("expected one libmkldnn_opcache.so in this process, found ")
     assert str(copy) in twice and str(built.library) in twice
@@ -239,13 +225,13 @@ def test_two_copies_are_refused(built: Layout, tmp_path: Path) -> None:
 
 def test_load_after_mxnet_is_refused(built: Layout, first_host: str) -> None:
     folders = [built.stock(first_host), built.package.parent]
-    assert output_of(built, LOADED_TOO_LATE, folders) == [
+    assert output_of(LOADED_TOO_LATE, folders) == [
         "libmxnet.so is loaded already: call load() before import mxnet"
     ]
 
 
 def test_wrong_words_and_numbers_are_named(built: Layout) -> None:
-    lines = output_of(built, WORDS, [built.package.parent], built.library)
+    lines = output_of(WORDS, [built.package.parent], built.library)
     words = [re.search("found (.*)$", line) for line in lines]
     found = [match and match.group(1) for match in words]
     assert found[:4] == ["'relu'", "' sum'", "''", "'off'"]

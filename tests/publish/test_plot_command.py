@@ -21,14 +21,15 @@ from harness.publish.plots import command, cores, operators, ratios, shares, sty
 from harness.publish.plots.source import Missing, Source
 from harness.publish.report import command as report
 from harness.publish.report import measured
-from tests.support import browser, sample_bench
+from tests.support import browser
 from tests.support.browser import WIDTHS, colours, external
+from tests.support.records import MACHINE, bench
 from tests.support.sample_figures import outside, rectangles
 
 
 @pytest.fixture(scope="module")
 def run() -> BenchRecord:
-    return sample_bench.record()
+    return bench.full_record()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_shares_are_the_counters(source: Source) -> None:
         f"shares-{host}-batch-{size}" for host in ("1.3.1", "1.4.1") for size in (1, 32)
     ]
     bars = rectangles(drawn["shares-1.3.1-batch-1"].figure)
-    step = 1.01 * sample_bench.step_ms("googlenet", 1, "1.3.1", "stock", threads=2)
+    step = 1.01 * bench.step_ms("googlenet", 1, "1.3.1", "stock", threads=2)
     stock = bars[f"googlenet stock {shares.CREATION}"]
     assert stock.get_width() == pytest.approx(100 * 60 / step)
     assert bars[f"googlenet all {shares.CREATION}"].get_width() == 0
@@ -91,12 +92,12 @@ def test_predictions_have_the_published_points(source: Source) -> None:
         if (line.get_gid() or "").endswith("published")
     ]
     known = pr11301.throughput()
-    assert points == [known[model].ratio for model in sample_bench.NETWORKS]
+    assert points == [known[model].ratio for model in bench.NETWORKS]
     assert outside(drawn[0].figure) == []
 
 
 @pytest.mark.parametrize("family", (ratios, operators, shares, cores))
-def test_what_is_missing_is_named(source: Source, family: Any) -> None:
+def test_missing_data_is_named(source: Source, family: Any) -> None:
     with pytest.raises(Missing, match="make bench"):
         family.draw(Source(source.results, None, 0.5))
     empty = source.bench.model_copy(update={"finished": []})
@@ -134,19 +135,6 @@ def test_command_without_any_record(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no record of a benchmark" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    (
-        (("--only", "ratios,pies"), "expected some of ratios, operators"),
-        (("--efficiency", "0"), "expected a number above 0, found 0"),
-        (("no-such-record.jsonl",), "no-such-record.jsonl: No such file"),
-    ),
-)
-def test_bad_options_are_one_line(tmp_path: Path, words: Any, message: str) -> None:
-    with pytest.raises(HarnessError, match=message):
-        command.main(arguments(*words, "--results", str(tmp_path)))
-
-
 @pytest.fixture(scope="module")
 def page(run: BenchRecord, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The report of the made-up record, with its tables and two of its figures."""
@@ -158,10 +146,13 @@ def page(run: BenchRecord, tmp_path_factory: pytest.TempPathFactory) -> str:
     return report.render(results, run, "0.0.0", "make bench ARGS='--out a.jsonl'")[0]
 
 
+def measured_rows(run: BenchRecord) -> List[table.Row]:
+    return [r for r in table.rows(run) if r.ratio is not None and r.variant != "stock-again"]
+
+
 def check_slowdowns(run: BenchRecord, html: str) -> None:
     """Assert that the page has a line for every ratio below 1 of a cached variant."""
-    rows = [r for r in table.rows(run) if r.ratio is not None and r.variant != "stock-again"]
-    below = [row for row in rows if row.ratio is not None and row.ratio < 1]
+    below = [row for row in measured_rows(run) if row.ratio < 1]
     assert below, "the made-up record has a slowdown"
     for row in below:
         line = f"{row.case.model}, batch size {row.case.batch_size}, 2 threads, {row.host} "
@@ -170,15 +161,7 @@ def check_slowdowns(run: BenchRecord, html: str) -> None:
 
 def test_slowdowns_are_not_hidden(run: BenchRecord, page: str) -> None:
     check_slowdowns(run, page)
-    assert f"Of {len(measured_ratios(run))} ratios, 1 lie below 1 with their whole" in page
-
-
-def measured_ratios(run: BenchRecord) -> List[float]:
-    return [
-        row.ratio
-        for row in table.rows(run)
-        if row.ratio is not None and row.variant != "stock-again"
-    ]
+    assert f"Of {len(measured_rows(run))} ratios, 1 lie below 1 with their whole" in page
 
 
 def test_a_hidden_slowdown_is_caught(run: BenchRecord, page: str) -> None:
@@ -191,7 +174,7 @@ def test_the_page_begins_with_the_means(run: BenchRecord, page: str) -> None:
     group = bench_summary.groups(run)[0]
     (mean,) = (m for m in group.means() if (m.host, m.variant) == ("1.4.1", "all"))
     assert first.value == f"{mean.ratio:.2f}x" and first.value in page
-    assert "Made-up CPU" in page
+    assert MACHINE.cpu_model in page
     assert "make bench ARGS=&#39;--out a.jsonl&#39;\nmake tables\nmake plot" in page
     assert external(page) == []
 

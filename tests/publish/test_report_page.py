@@ -17,7 +17,7 @@ from harness.publish.plots import style
 from harness.publish.report import markdown, page, parts
 from tests.support import browser
 from tests.support.browser import WIDTHS, colours, external
-from tests.support.sample_figures import draw
+from tests.support.sample_figures import draw, drawn
 
 WIDE_TABLE = "\n".join(
     [
@@ -37,7 +37,7 @@ def results(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like results/, with a figure of each family and two tables."""
     folder = tmp_path_factory.mktemp("results")
     for family in ("ratios", "operators", "cores"):
-        style.write(draw(family, anew=True), folder / "figures")
+        style.write(draw(family), folder / "figures")
     (folder / "bench.md").write_text(WIDE_TABLE, encoding="utf-8")
     shutil.copy(layout.root / "results" / "verify.md", folder / "verify.md")
     (folder / "README.md").write_text("not a result", encoding="utf-8")
@@ -75,26 +75,24 @@ def test_a_page_that_needs_more_is_caught(fault: str) -> None:
     assert len(external(f"<p>good</p>{fault}")) == 1
 
 
-def test_everything_in_the_folder_is_shown(results: Path, html: str) -> None:
+def test_everything_in_the_folder_is_shown(results: Path, html: str, tmp_path: Path) -> None:
     assert html.count("<img ") == 3
     assert html.count('class="table') == html.count("<table>") == 1 + verify_tables(results)
     assert "not a result" not in html
     _, missing = parts.sections(results)
     assert any("no section 'Convergence': results/ has no converge.md" in line for line in missing)
+    # Results that no section names are shown at the end.
+    (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
+    style.write(style.Drawn("zoo", drawn("shares").figure, "Zoo", "In words"), tmp_path / "figures")
+    (section,), missing = parts.sections(tmp_path)
+    assert section.name == "further" and section.pictures[0].alt == "In words"
+    assert "A new kind of result" in section.blocks[0]
+    assert len(missing) == len(parts.PARTS)
 
 
 def verify_tables(results: Path) -> int:
     text = (results / "verify.md").read_text(encoding="utf-8")
     return len(re.findall(r"^\|[-|: ]+\|$", text, re.MULTILINE))
-
-
-def test_what_no_section_names_is_shown_at_the_end(tmp_path: Path) -> None:
-    (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
-    style.write(style.Drawn("zoo", draw("shares").figure, "Zoo", "In words"), tmp_path / "figures")
-    (section,), missing = parts.sections(tmp_path)
-    assert section.name == "further" and section.pictures[0].alt == "In words"
-    assert "A new kind of result" in section.blocks[0]
-    assert len(missing) == len(parts.PARTS)
 
 
 def test_headings_are_in_order(html: str) -> None:
@@ -103,9 +101,6 @@ def test_headings_are_in_order(html: str) -> None:
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:]))
     anchors = set(re.findall(r'id="([^"]+)"', html))
     assert {link for link in re.findall(r'href="#([^"]+)"', html)} <= anchors
-
-
-def test_headings_of_a_table_leave_out_no_level() -> None:
     html = markdown.to_html("# Its title\n\n### One\n\n##### Two\n\n### Three\n")
     assert re.findall(r"<(h\d)>(\w+)", html) == [("h3", "One"), ("h4", "Two"), ("h3", "Three")]
     assert "<h3>Its title</h3>" in markdown.to_html("# Its title\n", titled=False)
@@ -157,9 +152,7 @@ def look(
 
 @pytest.mark.parametrize("dark", (False, True), ids=("light", "dark"))
 @pytest.mark.parametrize("width", WIDTHS)
-def test_page_in_a_browser(
-    window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool
-) -> None:
+def test_page(window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool) -> None:
     seen = look(window, tmp_path, html, width, dark)
     assert seen.faults == []
     assert seen.requests == []
@@ -179,7 +172,7 @@ def test_page_in_a_browser(
     ),
     ids=("over-wide table", "missing image", "image without words"),
 )
-def test_planted_faults_are_seen(
+def test_planted_faults(
     window: browser.Browser, tmp_path: Path, results: Path, width: int, planted: str, fault: str
 ) -> None:
     seen = look(window, tmp_path, made(results, planted), width)
@@ -189,7 +182,7 @@ def test_planted_faults_are_seen(
 def test_a_request_is_seen(window: browser.Browser, tmp_path: Path, results: Path) -> None:
     address = "http://127.0.0.1:9/pixel.png"
     page_with_request = made(results, f'<img alt="a" src="{address}">')
-    # What the page says of itself keeps a browser from asking.
+    # The page's own policy keeps a browser from asking.
     assert look(window, tmp_path, page_with_request, 390).faults
     allowed = re.sub(r"<meta http-equiv=[^>]+>", "", page_with_request)
     assert look(window, tmp_path, allowed, 390).requests == [address]

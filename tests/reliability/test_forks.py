@@ -16,7 +16,7 @@ MIB = 2**20
 
 
 def result(**changes: Any) -> Any:
-    """What a worker says that forked 20 times; with ``stats`` None it is stock's."""
+    """The result of a worker that forked 20 times; of stock with ``stats`` None."""
     sound: Dict[str, Any] = {
         "hashes": {"parent": "a", "children": "b"},
         "finite": True,
@@ -30,6 +30,7 @@ def result(**changes: Any) -> Any:
     return {**sound, **changes}
 
 
+NO_HITS = {"totals": {"primitives_avoided": 0}}
 GROWING = [(100 + i) * MIB for i in range(20)]
 
 
@@ -41,21 +42,11 @@ GROWING = [(100 + i) * MIB for i in range(20)]
         (result(), result(hashes={"parent": "c", "children": "b"}), "fail", "parent: bits"),
         (result(), result(exit_codes={"0": 19, "-14": 1}), "fail", "children's exit codes"),
         (result(), result(resident_bytes=GROWING), "fail", "resident memory grew"),
-        (
-            result(),
-            result(primitives=list(range(20))),
-            "fail",
-            "primitives alive grow: 10, then 19",
-        ),
-        (result(), result(threads=list(range(20))), "fail", "threads alive grow"),
-        (
-            result(),
-            result(children_avoided=0, stats={"totals": {"primitives_avoided": 0}}),
-            "fail",
-            "no creation was avoided",
-        ),
+        (result(), result(primitives=[*range(20)]), "fail", "primitives alive grow: 10, then 19"),
+        (result(), result(threads=[*range(20)]), "fail", "threads alive grow"),
+        (result(), result(children_avoided=0, stats=NO_HITS), "fail", "no creation was avoided"),
         (result(), "worker took longer than 90 s;\n  its last lines", "fail", "worker took longer"),
-        # What stock does as well is not the cache's fault.
+        # Failures of stock are not blamed on the cache.
         (result(resident_bytes=GROWING), result(resident_bytes=GROWING), "pass", "equal bits"),
         ("took too long", "took too long", "skip", "stock does not end well"),
         ("took too long", result(), "skip", "stock does not end well"),

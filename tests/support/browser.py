@@ -28,7 +28,7 @@ WIDTHS = (1280, 390)
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _TIMEOUT_S = 120
 
-# What is wrong with a page as laid out. A table may be wider than the page only in a scroller.
+# Faults of a page as laid out. A table may be wider than the page only in a scroller.
 _FAULTS = """(() => {
   const faults = [];
   const page = document.documentElement;

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List
 from harness.base.layout import Layout
 from harness.build import source_patch, toolchain
 from harness.build.elf import build_id
+from tests.support.commands import clean_environment
 
 Result = subprocess.CompletedProcess
 
@@ -23,7 +24,7 @@ COMPILE = """g++ -std=c++11 -c -DMSHADOW_FORCE_STREAM -Wall -Wsign-compare -Werr
     -fPIC -funroll-loops -Wno-unused-variable -Wno-unused-parameter -Wno-unknown-pragmas
     -Wno-unused-local-typedefs -msse3 -mf16c -fopenmp""".split()
 USE_MKLDNN = ("-DMXNET_USE_MKLDNN=1", "-DUSE_MKL=1")
-# What MKL-DNN needs in turn lies beside it and is found at run time.
+# MKL-DNN's own dependencies lie beside it and are found at run time.
 LINK = ("g++", "-shared", "-fPIC", "-pthread", "-Wl,--allow-shlib-undefined")
 # MXNet's releases are linked with a version script that hides all but MXNet's own interface.
 HIDING = "{ global: main; local: *; };\n"
@@ -137,9 +138,8 @@ class StandIns:
 
     def environment(self, host: str, *before: Path, **more: str) -> Dict[str, str]:
         """An environment in which the host's MKL-DNN is found, or another one ``before``."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
         folders = os.pathsep.join(str(folder) for folder in (*before, self.mxnet(host)))
-        return {**clean, "OMP_NUM_THREADS": "2", "LD_LIBRARY_PATH": folders, **more}
+        return clean_environment(OMP_NUM_THREADS=2, LD_LIBRARY_PATH=folders, **more)
 
     def run(
         self, library: Path, host: str, *words: str, unknown: bool = False, **more: str
@@ -150,7 +150,7 @@ class StandIns:
         return run([self.loader, *words], env=variables)
 
     def _unknown_mkldnn(self, host: str) -> Path:
-        """A folder with the host's libmkldnn.so.0 under the build-id of somebody else's build."""
+        """A folder with the host's libmkldnn.so.0 under an unknown build-id."""
         real = self.mxnet(host) / "libmkldnn.so.0"
         copy = self.folder / host / "unknown" / real.name
         copy.parent.mkdir(parents=True, exist_ok=True)

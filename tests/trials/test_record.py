@@ -10,23 +10,21 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 from harness.base import jsonl
-from harness.base.errors import HarnessError
 from harness.bench import record as bench_record
 from harness.trials import record
-from tests.support import synthetic
+from tests.support import commands
+from tests.support.records import MACHINE, bench, threads
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "run.jsonl"
-    bench_record.create(synthetic.bench_record(), path)
+    bench_record.create(bench.record(), path)
     return path
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(HarnessError) as caught:
-        bench_record.load(path)
-    message = str(caught.value)
+    message = commands.refusal(bench_record.load, path)
     assert "\n" not in message
     assert len(message) < 300 + len(str(path))
     return message[len(f"{path}: ") :]
@@ -43,21 +41,14 @@ def changed(path: Path, number: int, change: Callable[[Dict[str, Any]], None]) -
 
 
 def test_round_trip(saved: Path) -> None:
-    assert bench_record.load(saved) == synthetic.bench_record()
+    assert bench_record.load(saved) == bench.record()
 
 
 def test_all_kinds_of_processes_round_trip(tmp_path: Path) -> None:
-    run = synthetic.bench_record()
+    run = bench.record()
     key = run.finished[0].key
-    run = run.model_copy(
-        update={
-            "finished": [
-                synthetic.profile_sample(key, {"Convolution": 2.0}),
-                synthetic.failure(key, "memory"),
-                synthetic.train_sample(key),
-            ]
-        }
-    )
+    profile, failure = bench.profile_sample(key, {"Convolution": 2.0}), bench.failure(key, "memory")
+    run = run.model_copy(update={"finished": [profile, failure, bench.train_sample(key)]})
     path = tmp_path / "run.jsonl"
     bench_record.create(run, path)
     loaded = bench_record.load(path)
@@ -68,14 +59,14 @@ def test_all_kinds_of_processes_round_trip(tmp_path: Path) -> None:
 
 
 def test_throughput_counts_slow_steps_too() -> None:
-    sample = synthetic.bench_record().samples[0]
+    sample = bench.record().samples[0]
     slow = sample.model_copy(update={"step_ns": [100_000_000, 300_000_000]})
     assert slow.images_per_second == pytest.approx(2 * 2 / 0.4)
 
 
 def test_a_torn_end_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    run = synthetic.bench_record(taken=2)
+    run = bench.record(taken=2)
     bench_record.create(run, path)
     data = path.read_bytes()
     start = data[:-1].rfind(b"\n") + 1
@@ -86,10 +77,10 @@ def test_a_torn_end_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
     assert bench_record.load(path).finished == run.finished
 
 
-def test_what_is_appended_after_a_torn_end_is_whole(saved: Path) -> None:
+def test_appending_after_a_torn_end(saved: Path) -> None:
     data = saved.read_bytes()
     saved.write_bytes(data[:-10])
-    last = synthetic.bench_record().finished[-1]
+    last = bench.record().finished[-1]
     with jsonl.Appender(saved) as file:
         file.append(last.model_dump())
     assert saved.read_bytes() == data
@@ -101,12 +92,8 @@ def test_opening_alone_changes_nothing(saved: Path) -> None:
     with jsonl.Appender(saved):
         pass
     assert saved.read_bytes() == data
-
-
-def test_two_writers_are_refused(saved: Path) -> None:
-    with jsonl.Appender(saved), pytest.raises(HarnessError) as caught:
-        jsonl.Appender(saved)
-    assert str(caught.value) == f"{saved}: another process is writing it"
+    with jsonl.Appender(saved):
+        assert commands.refusal(jsonl.Appender, saved) == f"{saved}: another process is writing it"
     with jsonl.Appender(saved):
         pass
 
@@ -117,22 +104,20 @@ def test_damage_before_the_end_is_refused(saved: Path) -> None:
     assert refusal(saved).startswith("line 4: not JSON: ")
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"not json\n"])
-def test_not_json(saved: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff\xfe\n", "line 1: not JSON: "),
+        (b"not json\n", "line 1: not JSON: "),
+        (b"", "not a file of JSON lines: no line is finished"),
+        (b"precious", "not a file of JSON lines: no line is finished"),
+        (b"[]\n", "expected opcache-bench schema 2, found "),
+        (b'{"kind": "other"}\n', "expected opcache-bench schema 2, found "),
+    ],
+)
+def test_foreign_files(saved: Path, data: bytes, message: str) -> None:
     saved.write_bytes(data)
-    assert refusal(saved).startswith("line 1: not JSON: ")
-
-
-@pytest.mark.parametrize("data", [b"", b"precious"])
-def test_no_finished_line(saved: Path, data: bytes) -> None:
-    saved.write_bytes(data)
-    assert refusal(saved) == "not a file of JSON lines: no line is finished"
-
-
-@pytest.mark.parametrize("text", ["[]", "1", "null", '{"kind": "other"}'])
-def test_foreign_json(saved: Path, text: str) -> None:
-    saved.write_text(text + "\n")
-    assert refusal(saved).startswith("expected opcache-bench schema 2, found ")
+    assert refusal(saved).startswith(message)
 
 
 def test_foreign_schema(saved: Path) -> None:
@@ -161,31 +146,20 @@ def test_wrong_types(saved: Path) -> None:
 
 
 def refused(**changes: Any) -> List[str]:
-    ours = synthetic.bench_record()
-    with pytest.raises(record.IncompatibleRuns) as caught:
-        record.check_compatible(ours.model_copy(update=changes), ours)
-    return str(caught.value).split("; ")
+    ours = bench.record()
+    theirs = ours.model_copy(update=changes)
+    message = commands.refusal(record.check_compatible, theirs, ours, kind=record.IncompatibleRuns)
+    return message.split("; ")
 
 
-def test_other_machine_is_refused() -> None:
-    other = synthetic.MACHINE.model_copy(update={"kernel": "L 1"})
+def test_other_machines_libraries_and_settings_are_refused() -> None:
+    other = MACHINE.model_copy(update={"kernel": "L 1"})
     assert refused(machine=other) == ["machine.kernel: recorded=L 1, asked=Linux 0.0"]
-
-
-def test_other_library_is_refused() -> None:
     versions = {"opcache": "0.0.0", "python": "3.8.0", "1.3.1 lib": "00"}
     assert refused(versions=versions) == ["versions.1.3.1 lib: recorded=00, asked=None"]
-
-
-def test_other_settings_are_refused() -> None:
-    asked = synthetic.series()
-    threads = asked.threads.model_copy(update={"omp_num_threads": 4})
-    other = synthetic.settings(asked.model_copy(update={"threads": threads}))
-    assert refused(settings=other.model_copy(update={"seed": 2})) == [
+    settings = bench.settings(bench.series(threads=threads(4)))
+    assert refused(settings=settings.model_copy(update={"seed": 2})) == [
         "settings.seed: recorded=2, asked=1",
         "settings.series.0.threads.omp_num_threads: recorded=4, asked=2",
     ]
-
-
-def test_equal_runs_are_compatible() -> None:
-    record.check_compatible(synthetic.bench_record(taken=3), synthetic.bench_record(taken=0))
+    record.check_compatible(bench.record(taken=3), bench.record(taken=0))

@@ -13,8 +13,8 @@ from harness.trials.jobs import ScenarioJob
 from harness.trials.launch import WorkerFailed
 from tests.support.bits import avoided, differences, result_of
 
-# Each with operators that scope all must serve on every host. What is absent is either not reached,
-# or kept by MXNet itself, which creates it once for each shape.
+# Operators that scope all must serve on every host. The others are not reached, or cached by MXNet
+# itself, which creates them once for each shape.
 SERVED = {
     "inference": {"softmax", "reorder"},
     "grad-add": {"Convolution", "reorder", "sum"},
@@ -26,8 +26,8 @@ SERVED = {
     "int8": {"reorder"},
     "threads-python": {"Convolution", "reorder"},
 }
-# MXNet 1.5 keeps the primitives of add_n.
-KEPT_BY_MXNET = {("imperative", "1.5.1.post0"): {"sum"}}
+# MXNet 1.5 caches the primitives of add_n.
+CACHED_BY_MXNET = {("imperative", "1.5.1.post0"): {"sum"}}
 WITHOUT_BACKWARD = ("inference", "int8")
 # More than the number of batch sizes of batch-changes, so that each size is met again.
 STEPS = 7
@@ -48,7 +48,7 @@ def test_scenario_gives_the_same_bits(built: Layout, host: str, name: str, scope
     if scope == "all":
         assert cached["stats"]["totals"]["primitives_avoided"] > 0
         served = {n for n in cached["stats"]["operators"] if sum(avoided(cached, n)) > 0}
-        assert SERVED[name] - KEPT_BY_MXNET.get((name, host), set()) <= served
+        assert SERVED[name] - CACHED_BY_MXNET.get((name, host), set()) <= served
     if host == "1.3.1" and name not in WITHOUT_BACKWARD:
         assert avoided(cached, "_backward_Convolution")[0] > 0
 

@@ -28,6 +28,8 @@ LEAD = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``report``."""
+    parser.epilog = "example:\n  python -m harness report results/raw/bench-quick.jsonl"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_record(parser)
     parser.add_argument("--results", type=Path, help="folder of everything else (default: results)")
     parser.add_argument("--out", type=Path, help="the page (default: results/report.html)")
