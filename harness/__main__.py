@@ -1,7 +1,7 @@
-"""The command line: parses, dispatches to one module per command, and reports errors in a line.
+"""Parses the command line, dispatches to one module per command, reports an error in one line.
 
-A command is a module of this package with ``add_arguments(parser)`` and ``main(args) -> int``,
-named in ``COMMANDS``. Only the chosen command's module is imported.
+A command is a module named in ``COMMANDS``, with ``EXAMPLES`` (shown at the end of --help),
+``add_arguments(parser)`` and ``main(args) -> int``. Only the chosen command's module is imported.
 """
 
 from __future__ import annotations
@@ -57,10 +57,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in argv if not word.startswith("-")), None)
     for name, module_name, summary in COMMANDS:
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if name == chosen:
             module = _import(module_name)
             module.add_arguments(command)
+            command.epilog = module.EXAMPLES
             command.set_defaults(main=module.main)
     return parser.parse_args(argv)
 

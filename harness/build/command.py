@@ -29,7 +29,7 @@ from harness.build.toolchain import Host, Toolchain
 _STAMP = ".opcache-stamp.json"
 
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness build
   PYTHONPATH=build/1.4.1-opcache python train.py
   pip install dist/mxnet_mkl-1.4.1+opcache.*.whl
@@ -38,8 +38,6 @@ _EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The build takes no options: configs/toolchain.toml says what is built."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
 
 
 def main(args: argparse.Namespace) -> int:

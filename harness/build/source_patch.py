@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-import textwrap
 from pathlib import Path
 from typing import Dict, FrozenSet
 
@@ -47,18 +46,17 @@ under the License.
 # MXNet's cpplint asks for another style of parameters than patches/opcache has.
 _LINT_CONFIGURATION = "exclude_files=opcache.*\n"
 
+EXAMPLES = """example:
+  python -m harness source-patch
+  cd ../mxnet && git apply ../opcache/dist/opcache-mxnet-*.patch
+"""
+
 _INCLUDE = re.compile(r'^#include "(?P<name>[^"]+)"$', re.MULTILINE)
 _NAMESPACE = re.compile(r"^namespace opcache \{$", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command takes no options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = textwrap.dedent("""\
-        example:
-          python -m harness source-patch
-          cd ../mxnet && git apply ../opcache/dist/opcache-mxnet-*.patch
-        """)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -50,7 +50,7 @@ class _Planned(NamedTuple):
     round: int
 
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness microbench
   python -m harness microbench --hosts 1.5.1.post0 --rounds 3 --out results/raw/micro.json
 """
@@ -58,8 +58,6 @@ _EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``microbench``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1 (default: all)")
     parser.add_argument(
         "--rounds",

@@ -28,7 +28,7 @@ from harness.converge import table as converge_table
 from harness.publish.options import add_efficiency, add_record, record_path
 from harness.reliability import table as reliability_table
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness tables
   python -m harness tables results/raw/bench-quick.jsonl --to /tmp/tables
 """
@@ -39,8 +39,6 @@ _BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``tables``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     add_record(parser, "; then the tables in the documents are written anew too")
     parser.add_argument(
         "--to", type=Path, help="folder for the tables (default: beside a named record, or results)"

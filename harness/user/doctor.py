@@ -36,7 +36,7 @@ from harness.user.probe import ProbeSample
 KIND = "opcache-doctor"
 SCHEMA_VERSION = 1
 
-EPILOG = """\
+EXAMPLES = """\
 examples:
   python -m harness doctor
   python -m harness doctor --python ~/venv/bin/python --json doctor.json
@@ -61,8 +61,6 @@ class DoctorRecord(record.RunRecord):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``doctor``."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--python", default="python3", metavar="PATH", help="interpreter (default: %(default)s)"
     )

@@ -25,7 +25,7 @@ from harness.trials import variables
 from harness.trials.record import save
 from harness.user.run_report import KIND, SCHEMA_VERSION, Process, RunStatistics, lines
 
-EPILOG = """\
+EXAMPLES = """\
 examples:
   python -m harness run -- python train.py --epochs 3
   python -m harness run --scope backward --stats stats.json -- python train.py
@@ -54,8 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "python -m harness run [--scope SCOPE] [--capacity N] [--memory BYTES] [--stats FILE] "
         "[--chdir FOLDER] -- COMMAND ..."
     )
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--scope", help="what is cached: all (default), backward, off, or operators with commas"
     )
