@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from harness.base import files, reading
+from harness.base import files, process, reading
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.base.process import exit_reason
+from harness.base.process import Ended
 from harness.trials.environment import settings, whole_environment
 from harness.trials.jobs import Job, to_json
 from harness.trials.proof import check_proof
@@ -88,42 +87,23 @@ def _spawn(
         job_file, result_file = Path(name, "job.json"), Path(name, "result.json")
         job_file.write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "harness.worker", str(job_file), str(result_file)]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=layout.root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired as error:
-            reason = f"took longer than {timeout_s:g} s"
-            raise _failure(what, reason, error.stderr or b"", text, layout, environment) from error
-        if done.returncode != 0:
-            reason = exit_reason(done.returncode)
-            raise _failure(what, reason, done.stderr, text, layout, environment)
-        result = reading.json_file(result_file)
-        return result, done.stderr.decode(errors="replace")
+        done = process.run(command, environment, timeout_s, layout.root)
+        if done.code != 0:
+            raise _failure(what, done, text, layout, environment)
+        return reading.json_file(result_file), done.stderr
 
 
 def _failure(
-    what: str,
-    reason: str,
-    stderr: bytes,
-    job_text: str,
-    layout: Layout,
-    environment: Mapping[str, str],
+    what: str, done: Ended, job_text: str, layout: Layout, environment: Mapping[str, str]
 ) -> WorkerFailed:
-    """Keep the job, and return the error that shows how to run it again."""
+    """Save the job, and return the error that shows how to run it again."""
     digest = hashlib.sha256(job_text.encode()).hexdigest()[:12]
     job_file = layout.build / "failed" / f"{digest}.json"
     files.write_text(job_file, job_text)
-    said = stderr.decode(errors="replace")
-    lines = said.splitlines()[-_STDERR_LINES:]
+    lines = done.stderr.splitlines()[-_STDERR_LINES:]
     variables = [f"{name}={value}" for name, value in sorted(environment.items())]
     again = ["env", "-i", *variables, sys.executable, "-m", "harness.worker"]
     again += [str(job_file.relative_to(layout.root)), "-"]
-    shown = [f"{what} {reason}; its last lines:", *(f"  {line}" for line in lines)]
-    return WorkerFailed("\n".join([*shown, f"run it again with: {shlex.join(again)}"]), said)
+    shown = [f"{what} {done.reason}; its last lines:", *(f"  {line}" for line in lines)]
+    shown.append(f"run it again with: {shlex.join(again)}")
+    return WorkerFailed("\n".join(shown), done.stderr)

@@ -20,7 +20,7 @@ import rich.table
 import rich.text
 from elftools.common.exceptions import ELFError
 
-from harness.base import machine, reading
+from harness.base import machine, process, reading
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
@@ -116,20 +116,12 @@ def _ask(python: str, what: str, environment: Mapping[str, str]) -> Dict[str, An
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         out = Path(name, "out.json")
         try:
-            done = subprocess.run(
-                [python, "-c", script, what, str(out)],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return {"error": f"took longer than {_TIMEOUT_S} s"}
+            command = [python, "-c", script, what, str(out)]
+            done = process.run(command, environment, _TIMEOUT_S, stderr=subprocess.DEVNULL)
         except OSError as error:
             return {"error": f"cannot be started: {error.strerror}"}
-        if done.returncode != 0 or not out.is_file():
-            return {"error": exit_reason(done.returncode)}
+        if done.code != 0 or not out.is_file():
+            return {"error": done.reason or exit_reason(0)}
         told: Dict[str, Any] = reading.json_file(out)
         return told
 

@@ -7,7 +7,6 @@ Each sample is a fresh process; scope off and scope all take turns, and are comp
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import pydantic
 
-from harness.base import reading, statistics
+from harness.base import process, reading, statistics
 from harness.base.errors import HarnessError
-from harness.base.process import exit_reason
 from harness.trials.record import RecordModel
 from harness.trials.variables import SCOPE
 from harness.user.doctor_rules import Finding, ok, warning
@@ -77,20 +75,10 @@ def _sample(python: str, environment: Mapping[str, str], timeout_s: float) -> Di
     script = (Path(__file__).parent / "scripts" / "probe_train.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         out = Path(name, "out.json")
-        try:
-            done = subprocess.run(
-                [python, "-W", "ignore", "-c", script, str(out)],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise HarnessError(f"a process took longer than {timeout_s:.0f} s") from error
-        if done.returncode != 0:
-            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise HarnessError(": ".join([f"a process {exit_reason(done.returncode)}", *last]))
+        command = [python, "-W", "ignore", "-c", script, str(out)]
+        done = process.run(command, environment, timeout_s)
+        if done.code != 0:
+            raise HarnessError(f"a process {done.failure}")
         found: Dict[str, Any] = reading.json_file(out)
         return found
 

@@ -20,7 +20,6 @@ from harness.verify.faults import faulty
 PLANTED = """
 import json, os, sys
 from pathlib import Path
-from harness import atomic
 from harness.reliability.sweep import Writer, sweep
 
 def in_place(folder, content):
