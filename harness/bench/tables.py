@@ -47,7 +47,7 @@ def bench_markdown(run: BenchRecord) -> str:
     warnings = [f"- {line}" for line in table.warnings(run)]
     timed = ["## Ratios", bench_summary.render(run), "## Everything measured", table.render(run)]
     parts = [
-        _heading(run, "Training throughput"),
+        _heading(run, "Training throughput" if table.cells(run) else "Memory use"),
         *(timed if table.cells(run) else []),
         "## Memory",
         memory_table.render(run),

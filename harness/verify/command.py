@@ -21,10 +21,11 @@ from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
 from harness.trials.launch import WorkerFailed
 from harness.trials.proof import NotProven
-from harness.trials.record import load_as, opening, save, start_or_resume
+from harness.trials.record import opening, save, start_or_resume
 from harness.verify import bitwise, faults, mxnet_debug, mxnet_tests, operators, plan, shadow, table
 from harness.verify.context import Context, Task, check
 from harness.verify.record import KIND, SCHEMA_VERSION, Check, Settings, VerifyRecord
+from harness.verify.record import load as read_record
 
 _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
     "operators": operators.run,
@@ -69,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
     """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
     if args.show:
-        return _report(_read(args.show))
+        return _report(read_record(args.show))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
     settings = plan.resolve(
@@ -85,7 +86,7 @@ def main(args: argparse.Namespace) -> int:
         args.test_files,
     )
     raw = layout.root / "results" / "raw"
-    run, path = start_or_resume(_new_run(layout, settings), args.out, args.resume, raw, _read)
+    run, path = start_or_resume(_new_run(layout, settings), args.out, args.resume, raw, read_record)
     # A task that failed may have been mended since: it is done again.
     failed = {check.key for check in run.failures}
     run = run.model_copy(update={"checks": [c for c in run.checks if c.key not in failed]})
@@ -94,10 +95,6 @@ def main(args: argparse.Namespace) -> int:
     code = _report(run)
     print(f"\nrecord: {shown(path, layout.root)}")
     return code
-
-
-def _read(path: Path) -> VerifyRecord:
-    return load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
 
 
 def _report(run: VerifyRecord) -> int:

@@ -14,7 +14,6 @@ from harness.distributed import command as bench_dist
 from harness.distributed import record as bench_dist_record
 from harness.distributed import table as bench_dist_table
 from harness.trials import record as bench_record
-from tests.publish.test_readme import table_rows
 from tests.support import synthetic
 
 
@@ -175,11 +174,6 @@ def test_a_rank_that_is_missing_is_refused(tmp_path: Path) -> None:
     assert "ranks: expected each once and in order, found [0, 0]" in str(caught.value)
 
 
-def test_document_shows_the_record(layout: Layout) -> None:
+def test_the_published_bits_are_right(layout: Layout) -> None:
     run = bench_dist_record.load(layout.root / "results" / "raw" / "bench-dist.json")
     assert bench_dist_bits.wrong(run) == []
-    shown = (layout.root / "docs" / "scaling.md").read_text(encoding="utf-8")
-    table = bench_dist_table.render(run)
-    assert table in shown
-    measured = {line for line in table_rows(shown) if "x |" in line}
-    assert measured and measured <= table_rows(table)

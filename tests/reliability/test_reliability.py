@@ -16,7 +16,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.machine import describe as describe_machine
 from harness.build.toolchain import load_toolchain
-from harness.publish import tables
+from harness.publish import documents
 from harness.reliability import command, table, threads
 from harness.reliability.context import Context, finding
 from harness.reliability.record import KIND, SCHEMA_VERSION, Finding, ReliabilityRecord, Settings
@@ -167,7 +167,8 @@ def test_tables_show_every_finding() -> None:
 
 def test_a_document_without_a_record_says_how_to_make_it(layout: Layout, tmp_path: Path) -> None:
     text = "<!-- table: reliability raw/reliability.json -->\n<!-- end of table -->\n"
-    assert "make reliability OUT=results/raw/reliability.json" in tables.fill(text, tmp_path)
+    filled = documents.fill(text, tmp_path)
+    assert "make reliability ARGS='--out results/raw/reliability.json'" in filled
 
 
 def result(digest: str, avoided: int = 3, finite: bool = True) -> Any:

@@ -42,7 +42,7 @@ def draw(source: Source) -> List[style.Drawn]:
             picture = figure(found, host, title, _subtitle(record, host))
             drawn.append(style.Drawn(f"soak-{host}", picture, title, words))
     if not drawn:
-        raise Missing(f"no soak in {path.name}: make reliability STAGES=soak")
+        raise Missing(f"no soak in {path.name}: make reliability ARGS='--stages soak'")
     return drawn
 
 
