@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
 def build(paths: Layout, cache: Path) -> None:
     """Build the work tree ``paths`` with the wheels in the folder ``cache``.
 
-    What the cache lacks is downloaded into it. Raises HarnessError; what was finished stays.
+    Missing wheels are downloaded into it. Raises HarnessError; finished products stay.
     """
     toolchain = load_toolchain(paths.toolchain)
     version = toml.project_version(paths.pyproject)
@@ -77,13 +77,13 @@ def make_cpp_test(paths: Layout, toolchain: Toolchain, name: str) -> Path:
 
 
 def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
-    """Compile the micro-benchmark, for all hosts."""
+    """Compile the micro-benchmark, for all MXNet releases."""
     mxnet = paths.stock(toolchain.headers) / "mxnet"
     _compile(paths.microbench_sources, paths.microbench, MXNET=mxnet)
 
 
 def make_kill_at(paths: Layout) -> Path:
-    """Compile what kills a process in the middle of writing, and return it."""
+    """Compile and return the library that kills a process in the middle of writing."""
     _compile(paths.kill_at_sources, paths.kill_at)
     return paths.kill_at
 

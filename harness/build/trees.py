@@ -37,7 +37,7 @@ def make_stock(paths: Layout, host: Host, cache: Path) -> None:
 
 
 def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) -> None:
-    """Make the PYTHONPATH folder of the patched MXNet ``host``."""
+    """Patch a copy of the released MXNet ``host`` in its own PYTHONPATH folder."""
     tree = paths.patched(host.version)
     inputs = {
         "stock": reading.sha256_of(paths.stock(host.version) / _STAMP),
@@ -71,7 +71,7 @@ def make_wheel(paths: Layout, host: Host, version: str) -> None:
     paths.dist.mkdir(exist_ok=True)
     scratch = paths.build / ".pack"
     shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
-    # Packed from links, without the caches that running the tree leaves in it.
+    # Packed from links, without the caches that runs have left in the tree.
     contents, packed = scratch / "contents", scratch / "packed"
     contents.mkdir(parents=True)
     packed.mkdir()
