@@ -30,9 +30,9 @@ BATCH_SIZES = (4, 1, 3, 4, 2)
 
 
 def inference(seed: int, steps: int) -> Steps:
-    """Only run forward: a hybridized net, and a Module bound without gradients.
+    """Run forward only: a hybridized net, and a Module bound without gradients.
 
-    Both end in softmax, which MXNet sends to MKL-DNN in no training step.
+    Both end in softmax, which MXNet sends to MKL-DNN in inference only.
     """
     net = small.two_convolutions(PREFIX, softmax=True)
     initialise(net, seed, SHAPE)
@@ -62,7 +62,7 @@ def grad_add(seed: int, steps: int) -> Steps:
 
 
 def grad_null(seed: int, steps: int) -> Steps:
-    """Freeze the first convolution, and want the gradient of the data all the same."""
+    """Freeze the first convolution, but request the gradient of the data."""
     net = small.two_convolutions(PREFIX)
     frozen = [name for name in initialise(net, seed, SHAPE) if "conv0" in name]
     for name in frozen:
@@ -105,14 +105,14 @@ def odd_channels(seed: int, steps: int) -> Steps:
 
 
 def imperative(seed: int, steps: int) -> Steps:
-    """Train a net with branches that is not hybridized: every operator runs by itself."""
+    """Train a net with branches without hybridizing it: every operator runs by itself."""
     net = small.branches(PREFIX)
     initialise(net, seed, SHAPE)
     return train_gluon(net, seed, steps)
 
 
 def fused(seed: int, steps: int) -> Steps:
-    """Run a net whose convolutions were fused with what follows them, which MXNet 1.5 can do."""
+    """Run a net whose convolutions MXNet 1.5 has fused with the following operators."""
     symbol = small.fusible(PREFIX)(mx.sym.var("data"))
     values = initial_values(symbol, seed, SHAPE)
     states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}

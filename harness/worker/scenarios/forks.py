@@ -1,4 +1,4 @@
-"""Scenarios in which other processes are started beside training."""
+"""Scenarios of processes that start during training."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def data_loader(seed: int, steps: int) -> Steps:
 
 
 def _beside(start: Callable[[], None]) -> Scenario:
-    """Return the scenario of a training beside which another thread calls ``start`` for ever."""
+    """Return the scenario of a training while another thread calls ``start`` for ever."""
 
     def scenario(seed: int, steps: int) -> Steps:
         net = small.two_convolutions("net_")
@@ -61,7 +61,7 @@ def _beside(start: Callable[[], None]) -> Scenario:
             while not stop.is_set():
                 try:
                     start()
-                except BaseException as error:  # told by the thread that trains
+                except BaseException as error:  # raised by the thread that trains
                     failed.append(error)
                     return
 
@@ -87,7 +87,7 @@ def _fork_and_end() -> None:
     if pid == 0:
         os._exit(0)
     if os.waitpid(pid, 0)[1] != 0:
-        raise ChildProcessError("a child that only ends did not end well")
+        raise ChildProcessError("a child that only exits failed")
 
 
 SCENARIOS: Dict[str, Scenario] = {
