@@ -1,7 +1,7 @@
 """Names the library's environment variables, and checks their values before anything starts.
 
-The library itself reads them in patches/opcache. Pure, except that the folder of a statistics file
-is looked up.
+The library itself reads them in patches/opcache/settings/options.cc. Pure, except that the folder
+of a statistics file is looked up.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OPERATORS = (
     "softmax",
     "sum",
 )
-# The words of a list in MKLDNN_OPCACHE (patches/opcache/op.cc).
+# The words of a list in MKLDNN_OPCACHE (patches/opcache/settings/op.cc).
 LIST_WORDS = (*OPERATORS, "forward")
 _CAPACITY_MOST = 2**30
 _MEMORY_MOST = 2**50

@@ -163,6 +163,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     Forwards signals of other processes; the terminal's reach the command anyway. OSError when the
     command cannot be started.
     """
+    # Import nothing that starts a thread: it could take a signal before this one waits for it.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     awaited = {*_FORWARDED, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)

@@ -18,9 +18,9 @@ from harness.operators.cases import OPERATOR_CASES
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case
 from harness.trials.variants import parse_variant
+from harness.verify import faults as planted_faults
 from harness.verify import mxnet_tests as upstream
 from harness.verify.context import Task
-from harness.verify.faults import FAULTS
 from harness.verify.record import Settings
 
 _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
@@ -106,7 +106,7 @@ def resolve(
         networks=cases,
         operators=_listed("--operators", operators, config.operators, OPERATOR_CASES),
         quick=config.quick_operators,
-        faults=_listed("--faults", faults, config.faults, FAULTS),
+        faults=_listed("--faults", faults, config.faults, planted_faults.known()),
         mxnet_tests=files,
         seed=config.seed,
         steps=config.steps,
@@ -139,7 +139,7 @@ def tasks(settings: Settings) -> List[Task]:
         "faults": [
             (name, host)
             for name in settings.faults
-            for host in FAULTS[name].hosts
+            for host in planted_faults.known()[name].hosts
             if host in settings.scopes
         ],
         "upstream": [(f, host) for host, files in settings.mxnet_tests.items() for f in files],

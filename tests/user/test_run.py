@@ -116,6 +116,13 @@ def test_input_output_and_open_files_are_the_commands_own(layout: Layout) -> Non
     assert done.stderr.startswith(b"to stderr\nopcache: ")
 
 
+def test_no_thread_takes_the_signals_that_are_waited_for() -> None:
+    """NumPy's threads took SIGCHLD, and a command that ended early was waited for without end."""
+    count = "import os, harness.user.run; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run([sys.executable, "-c", count], stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "1\n"
+
+
 def test_where_the_command_starts(layout: Layout, tmp_path: Path) -> None:
     done = run(layout, "pwd", options=["--chdir", str(tmp_path)])
     assert done.stdout == f"{tmp_path}\n"
