@@ -14,8 +14,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import pydantic
 
+from harness.base import toml
 from harness.base.layout import CACHE_LIBRARY, Layout, here
-from harness.base.toml import load
 from harness.build.command import make_cpp_test, make_faulty
 from harness.build.toolchain import load_toolchain
 from harness.operators.judge import judge
@@ -69,7 +69,7 @@ class _List(pydantic.BaseModel):
 @functools.lru_cache(maxsize=None)
 def planted() -> Tuple[Planted, ...]:
     """Return every planted fault of the project."""
-    return load(here().faults / "faults.toml", _List).fault
+    return toml.load(here().faults / "faults.toml", _List).fault
 
 
 def known() -> Dict[str, Fault]:

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <atomic>
+
 namespace opcache {
 
 namespace {
@@ -56,7 +58,17 @@ int find_build_id(struct dl_phdr_info *info, size_t, void *data) {
   return 1;
 }
 
+std::atomic<bool> g_in_use(false);
+
 }  // namespace
+
+const Library *library() {
+  const Library *const found = api0_library();
+  if (found != nullptr) g_in_use.store(true, std::memory_order_relaxed);
+  return found;
+}
+
+bool library_in_use() { return g_in_use.load(std::memory_order_relaxed); }
 
 const char kLibraryName[] = "libmkldnn.so.0";
 

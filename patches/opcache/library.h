@@ -16,11 +16,12 @@ struct Library {
 
 // Resolves on the first call; thread-safe. nullptr when no libmkldnn.so.0 is loaded in this
 // process, or when it lacks a function we forward to (one line on stderr says which), and for good:
-// ask library_is_loaded() first where MKL-DNN may not be there yet. Defined by the interface
-// (api0/).
+// ask library_is_loaded() first where MKL-DNN may not be there yet.
 const Library *library();
+// The same for the releases of one interface, defined in its folder; library() asks each.
+const Library *api0_library();
 
-// Tells whether calls have come here that a MKL-DNN serves. Also the interface's.
+// Tells whether library() has found one.
 bool library_in_use();
 
 // Tells whether this process has loaded a libmkldnn.so.0. Says nothing and decides nothing.

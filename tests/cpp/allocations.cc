@@ -1,8 +1,6 @@
 #include "allocations.h"
 
-#include <elf.h>
 #include <errno.h>
-#include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,8 @@
 
 #include <atomic>
 #include <new>
+
+#include "relocations.h"
 
 namespace allocations {
 
@@ -112,34 +112,15 @@ int rewrite(const struct dl_phdr_info *info) {
     if (info->dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
     dynamic = reinterpret_cast<const ElfW(Dyn) *>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
   }
-  const ElfW(Sym) *symbols = nullptr;
-  const char *names = nullptr;
-  const ElfW(Rela) * tables[2] = {nullptr, nullptr};
-  size_t bytes[2] = {0, 0};
-  // The dynamic loader has made these addresses absolute.
-  for (; dynamic != nullptr && dynamic->d_tag != DT_NULL; ++dynamic) {
-    const auto address = [&] { return reinterpret_cast<const void *>(dynamic->d_un.d_ptr); };
-    if (dynamic->d_tag == DT_SYMTAB) symbols = static_cast<const ElfW(Sym) *>(address());
-    if (dynamic->d_tag == DT_STRTAB) names = static_cast<const char *>(address());
-    if (dynamic->d_tag == DT_RELA) tables[0] = static_cast<const ElfW(Rela) *>(address());
-    if (dynamic->d_tag == DT_RELASZ) bytes[0] = dynamic->d_un.d_val;
-    if (dynamic->d_tag == DT_JMPREL) tables[1] = static_cast<const ElfW(Rela) *>(address());
-    if (dynamic->d_tag == DT_PLTRELSZ) bytes[1] = dynamic->d_un.d_val;
-  }
   int found = 0;
-  for (int t = 0; t < 2; ++t) {
-    for (size_t i = 0; tables[t] != nullptr && i < bytes[t] / sizeof(ElfW(Rela)); ++i) {
-      const ElfW(Rela) &relocation = tables[t][i];
-      const auto type = ELF64_R_TYPE(relocation.r_info);
-      if (type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT) continue;
-      const char *const name = names + symbols[ELF64_R_SYM(relocation.r_info)].st_name;
-      for (const Import &import : kImports) {
-        if (strcmp(name, import.name) != 0) continue;
-        overwrite(reinterpret_cast<void **>(info->dlpi_addr + relocation.r_offset), import.instead);
-        ++found;
-      }
+  for_each_relocation(info->dlpi_addr, dynamic, [&](const char *name, void **word, size_t type) {
+    if (type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT) return;
+    for (const Import &import : kImports) {
+      if (strcmp(name, import.name) != 0) continue;
+      overwrite(word, import.instead);
+      ++found;
     }
-  }
+  });
   return found;
 }
 

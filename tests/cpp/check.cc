@@ -20,7 +20,8 @@ namespace check {
 
 namespace {
 
-const unsigned kTimeoutSeconds = 60;
+const unsigned kTimeoutSeconds = 180;
+const unsigned kChildSeconds = 10;  // one takes milliseconds: what is alive then, hangs
 
 struct Entry {
   std::string name;
@@ -117,6 +118,38 @@ Outcome run_scene(const char *name, const Environment &environment) {
   const Entry *entry = find(name);
   REQUIRE(entry != nullptr && entry->scene);
   return run(name, environment);
+}
+
+std::string run_well(const char *name, const Environment &environment, const std::string &err) {
+  const Outcome outcome = run_scene(name, environment);
+  CHECK_EQ(outcome.exit_code, 0);
+  CHECK_EQ(outcome.err, err);
+  return outcome.out;
+}
+
+std::string passing_through(const char *reason) {
+  return std::string("opcache: ") + reason +
+         ": passing it through to MKL-DNN (said once; counted in the statistics)\n";
+}
+
+std::vector<std::string> split(const std::string &text) {
+  std::vector<std::string> parts;
+  std::istringstream in(text + "|");
+  for (std::string part; std::getline(in, part, '|');) parts.push_back(part);
+  return parts;
+}
+
+void in_child(const std::function<void()> &f) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    alarm(kChildSeconds);
+    const int before = failures();
+    f();
+    _exit(failures() > before ? 1 : 0);
+  }
+  int status = 0;
+  REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+  CHECK_EQ(status, 0);
 }
 
 void fail(const char *file, int line, const std::string &text) {

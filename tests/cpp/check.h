@@ -4,6 +4,7 @@
 #ifndef OPCACHE_TESTS_CHECK_H_
 #define OPCACHE_TESTS_CHECK_H_
 
+#include <functional>
 #include <sstream>
 #include <string>
 #include <type_traits>
@@ -27,6 +28,16 @@ struct Outcome {
 
 // Runs a scene in a process of its own; blocks until it ends.
 Outcome run_scene(const char *name, const Environment &environment);
+
+// Runs a scene that must succeed and say just `err` on stderr; what it wrote to stdout.
+std::string run_well(const char *name, const Environment &environment, const std::string &err = "");
+// What the library says once of something that it passes through.
+std::string passing_through(const char *reason);
+
+// What stands between bars.
+std::vector<std::string> split(const std::string &text);
+// Runs f in a forked child, which must pass its checks and take no more than seconds.
+void in_child(const std::function<void()> &f);
 
 void fail(const char *file, int line, const std::string &text);
 [[noreturn]] void give_up();
@@ -89,6 +100,8 @@ void check_equal(const char *file, int line, const char *a_text, const char *b_t
   static const check::Registration check_registration_##name(           \
       #name, check_run_##name, check::Environment{__VA_ARGS__}, scene); \
   static void check_run_##name()
+// The release that the fake is of: it carries no build-id that the library knows.
+#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
 // TEST(name, "VARIABLE=value", ...) { body }
 #define TEST(name, ...) CHECK_REGISTER(name, false, ##__VA_ARGS__)
 #define SCENE(name) CHECK_REGISTER(name, true)

@@ -19,6 +19,46 @@
   static const char function[] = #name; \
   const mkldnn_status_t injected = s.enter(function)
 
+// The live object behind a handle; nullptr, and a misuse, when there is none.
 #define FAKE_CHECK(T, handle, a, b) s.check<T>(function, handle, a, b)
+#define FAKE_DESCRIPTOR(h) FAKE_CHECK(fake::Descriptor, h, kFakeDescriptor, kFakeMemoryDescriptor)
+#define FAKE_MEMORY_DESCRIPTOR(h) \
+  FAKE_CHECK(fake::Descriptor, h, kFakeMemoryDescriptor, kFakeMemoryDescriptor)
+#define FAKE_PRIMITIVE(h) FAKE_CHECK(fake::Primitive, h, kFakePrimitive, kFakeMemory)
+#define FAKE_ATTR(h) FAKE_CHECK(fake::Attr, h, kFakeAttr, kFakeAttr)
+#define FAKE_POST_OPS(h) FAKE_CHECK(fake::PostOps, h, kFakePostOps, kFakePostOps)
+#define FAKE_ENGINE(h) FAKE_CHECK(fake::Engine, h, kFakeEngine, kFakeEngine)
+#define FAKE_ITERATOR(h) FAKE_CHECK(fake::Iterator, h, kFakeIterator, kFakeIterator)
+#define FAKE_STREAM(h) FAKE_CHECK(fake::Stream, h, kFakeStream, kFakeStream)
+// One that there must be.
+#define FAKE_NEED(name, object) \
+  auto *const name = object;    \
+  if (name == nullptr) return mkldnn_invalid_arguments
+
+namespace fake {
+
+// MKL-DNN's own types, by shorter names.
+typedef mkldnn_status_t Status;
+typedef mkldnn_primitive_desc_t Pd;
+typedef const_mkldnn_primitive_desc_t ConstPd;
+typedef const_mkldnn_primitive_attr_t ConstAttr;
+typedef const mkldnn_memory_desc_t Md;
+typedef mkldnn_prop_kind_t Prop;
+typedef mkldnn_alg_kind_t Alg;
+typedef mkldnn_padding_kind_t Padding;
+
+// Hands out an object.
+template <class Handle, class Object>
+Status give(Handle *result, Object *object) {
+  *result =
+      reinterpret_cast<Handle>(const_cast<typename std::remove_const<Object>::type *>(object));
+  return mkldnn_success;
+}
+
+inline bool is_memory(const Descriptor &d) {
+  return d.kind == mkldnn_memory || d.kind == mkldnn_view;
+}
+
+}  // namespace fake
 
 #endif  // OPCACHE_TESTS_FAKE_CALL_H_

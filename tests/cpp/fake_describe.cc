@@ -97,15 +97,17 @@ Parts take_apart(const mkldnn_pooling_desc_t &d) {
   return p;
 }
 
-Parts take_apart(const mkldnn_eltwise_desc_t &d) {
+// One tensor, and when it goes back, that of its gradient.
+template <class D>
+Parts one_tensor(const D &d) {
   return {
       sizeof(d), forward(d.prop_kind) ? 1 : 2, 1, {&d.data_desc, nullptr, nullptr, &d.data_desc}};
 }
-
-Parts take_apart(const mkldnn_softmax_desc_t &d) {
-  return {
-      sizeof(d), forward(d.prop_kind) ? 1 : 2, 1, {&d.data_desc, nullptr, nullptr, &d.data_desc}};
-}
+Parts take_apart(const mkldnn_eltwise_desc_t &d) { return one_tensor(d); }
+Parts take_apart(const mkldnn_softmax_desc_t &d) { return one_tensor(d); }
+Parts take_apart(const mkldnn_shuffle_desc_t &d) { return one_tensor(d); }
+Parts take_apart(const mkldnn_convolution_desc_t &d) { return layers(d); }
+Parts take_apart(const mkldnn_inner_product_desc_t &d) { return layers(d); }
 
 Parts take_apart(const mkldnn_lrn_desc_t &d) {
   const bool fwd = forward(d.prop_kind);
@@ -132,97 +134,70 @@ Parts take_apart(const mkldnn_batch_normalization_desc_t &d) {
   return p;
 }
 
-Parts take_apart(const mkldnn_shuffle_desc_t &d) {
-  return {sizeof(d), 1, 1, {&d.data_desc, nullptr, nullptr, &d.data_desc}};
-}
-
-bool take_apart(const void *op_desc, Parts *p) {
-  switch (*static_cast<const mkldnn_primitive_kind_t *>(op_desc)) {
-    case mkldnn_convolution:
-    case mkldnn_deconvolution:
-      *p = layers(*static_cast<const mkldnn_convolution_desc_t *>(op_desc));
-      return true;
-    case mkldnn_inner_product:
-      *p = layers(*static_cast<const mkldnn_inner_product_desc_t *>(op_desc));
-      return true;
-    case mkldnn_pooling:
-      *p = take_apart(*static_cast<const mkldnn_pooling_desc_t *>(op_desc));
-      return true;
-    case mkldnn_eltwise:
-      *p = take_apart(*static_cast<const mkldnn_eltwise_desc_t *>(op_desc));
-      return true;
-    case mkldnn_softmax:
-      *p = take_apart(*static_cast<const mkldnn_softmax_desc_t *>(op_desc));
-      return true;
-    case mkldnn_lrn:
-      *p = take_apart(*static_cast<const mkldnn_lrn_desc_t *>(op_desc));
-      return true;
-    case mkldnn_batch_normalization:
-      *p = take_apart(*static_cast<const mkldnn_batch_normalization_desc_t *>(op_desc));
-      return true;
-    case mkldnn_shuffle:
-      *p = take_apart(*static_cast<const mkldnn_shuffle_desc_t *>(op_desc));
-      return true;
-    default:
-      return false;
-  }
-}
-
 int spatial(const mkldnn_memory_desc_t &md) { return md.ndims > 2 ? md.ndims - 2 : 0; }
 
 // What an operation is given beside memories. Descriptions that are equal here are equal to
 // MKL-DNN.
-void add_numbers(Digest *digest, const void *op_desc) {
+template <class D>
+void add_window(Digest *digest, const D &d, const int *second) {
+  digest->add(d.alg_kind);
+  const size_t n = sizeof(int) * static_cast<size_t>(spatial(*take_apart(d).roles[kSrc]));
+  for (const int *dims : {d.strides, second, d.padding[0], d.padding[1]}) digest->bytes(dims, n);
+}
+void add_numbers(Digest *digest, const mkldnn_convolution_desc_t &d) {
+  add_window(digest, d, d.dilates);
+}
+void add_numbers(Digest *digest, const mkldnn_pooling_desc_t &d) {
+  add_window(digest, d, d.kernel);
+}
+void add_numbers(Digest *, const mkldnn_inner_product_desc_t &) {}
+void add_numbers(Digest *, const mkldnn_shuffle_desc_t &) {}
+void add_numbers(Digest *digest, const mkldnn_eltwise_desc_t &d) {
+  digest->add(d.alg_kind);
+  digest->add(d.alpha);
+  digest->add(d.beta);
+}
+void add_numbers(Digest *digest, const mkldnn_softmax_desc_t &d) { digest->add(d.softmax_axis); }
+void add_numbers(Digest *digest, const mkldnn_lrn_desc_t &d) {
+  digest->add(d.alg_kind);
+  digest->add(d.local_size);
+  digest->add(d.lrn_alpha);
+  digest->add(d.lrn_beta);
+  digest->add(d.lrn_k);
+}
+void add_numbers(Digest *digest, const mkldnn_batch_normalization_desc_t &d) {
+  digest->add(d.batch_norm_epsilon);
+  digest->add(d.flags);
+}
+
+// Both of an operation's description; false: there is no such kind.
+template <class D>
+bool read(const void *op_desc, Parts *parts, Digest *numbers) {
+  *parts = take_apart(*static_cast<const D *>(op_desc));
+  add_numbers(numbers, *static_cast<const D *>(op_desc));
+  return true;
+}
+bool read_any(const void *op_desc, Parts *parts, Digest *numbers) {
   switch (*static_cast<const mkldnn_primitive_kind_t *>(op_desc)) {
     case mkldnn_convolution:
-    case mkldnn_deconvolution: {
-      const auto &d = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
-      digest->add(d.alg_kind);
-      const Parts p = layers(d);
-      const size_t n = sizeof(int) * static_cast<size_t>(spatial(*p.roles[kSrc]));
-      digest->bytes(d.strides, n);
-      digest->bytes(d.dilates, n);
-      digest->bytes(d.padding[0], n);
-      digest->bytes(d.padding[1], n);
-      break;
-    }
-    case mkldnn_pooling: {
-      const auto &d = *static_cast<const mkldnn_pooling_desc_t *>(op_desc);
-      digest->add(d.alg_kind);
-      const size_t n = sizeof(int) * static_cast<size_t>(spatial(*take_apart(d).roles[kSrc]));
-      digest->bytes(d.strides, n);
-      digest->bytes(d.kernel, n);
-      digest->bytes(d.padding[0], n);
-      digest->bytes(d.padding[1], n);
-      break;
-    }
-    case mkldnn_eltwise: {
-      const auto &d = *static_cast<const mkldnn_eltwise_desc_t *>(op_desc);
-      digest->add(d.alg_kind);
-      digest->add(d.alpha);
-      digest->add(d.beta);
-      break;
-    }
+    case mkldnn_deconvolution:
+      return read<mkldnn_convolution_desc_t>(op_desc, parts, numbers);
+    case mkldnn_inner_product:
+      return read<mkldnn_inner_product_desc_t>(op_desc, parts, numbers);
+    case mkldnn_pooling:
+      return read<mkldnn_pooling_desc_t>(op_desc, parts, numbers);
+    case mkldnn_eltwise:
+      return read<mkldnn_eltwise_desc_t>(op_desc, parts, numbers);
     case mkldnn_softmax:
-      digest->add(static_cast<const mkldnn_softmax_desc_t *>(op_desc)->softmax_axis);
-      break;
-    case mkldnn_lrn: {
-      const auto &d = *static_cast<const mkldnn_lrn_desc_t *>(op_desc);
-      digest->add(d.alg_kind);
-      digest->add(d.local_size);
-      digest->add(d.lrn_alpha);
-      digest->add(d.lrn_beta);
-      digest->add(d.lrn_k);
-      break;
-    }
-    case mkldnn_batch_normalization: {
-      const auto &d = *static_cast<const mkldnn_batch_normalization_desc_t *>(op_desc);
-      digest->add(d.batch_norm_epsilon);
-      digest->add(d.flags);
-      break;
-    }
+      return read<mkldnn_softmax_desc_t>(op_desc, parts, numbers);
+    case mkldnn_lrn:
+      return read<mkldnn_lrn_desc_t>(op_desc, parts, numbers);
+    case mkldnn_batch_normalization:
+      return read<mkldnn_batch_normalization_desc_t>(op_desc, parts, numbers);
+    case mkldnn_shuffle:
+      return read<mkldnn_shuffle_desc_t>(op_desc, parts, numbers);
     default:
-      break;
+      return false;
   }
 }
 
@@ -253,7 +228,8 @@ Descriptor *describe_memory(const mkldnn_memory_desc_t &md, Engine *engine, int 
 Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, const Descriptor *hint,
                      int position) {
   Parts p;
-  if (!take_apart(op_desc, &p)) return nullptr;
+  Digest numbers;
+  if (!read_any(op_desc, &p, &numbers)) return nullptr;
   Descriptor *d = State::get().make<Descriptor>(kFakeDescriptor);
   const int *head = static_cast<const int *>(op_desc);
   d->kind = head[0];
@@ -273,7 +249,7 @@ Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, cons
     digest.memory(*p.roles[i]);
     d->roles[i] = describe_memory(*p.roles[i], engine, mkldnn_memory, kFakeTypes);
   }
-  add_numbers(&digest, op_desc);
+  digest.add(numbers.value());
   digest.attr(d->attr);
   // A forward operation keeps its hint, as the real one does, and reads nothing of it.
   const bool forward = head[1] == mkldnn_forward_training || head[1] == mkldnn_forward_scoring;

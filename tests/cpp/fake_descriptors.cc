@@ -15,51 +15,41 @@ int omp_get_max_threads() {
 
 // Engines
 
-mkldnn_status_t mkldnn_engine_create(mkldnn_engine_t *engine, mkldnn_engine_kind_t, size_t) {
+Status mkldnn_engine_create(mkldnn_engine_t *engine, mkldnn_engine_kind_t, size_t) {
   FAKE_ENTER(engine_create, injected);
   Engine *made = s.make<Engine>(kFakeEngine);
   made->number = s.created[kFakeEngine];
-  *engine = reinterpret_cast<mkldnn_engine_t>(made);
-  return mkldnn_success;
+  return give(engine, made);
 }
 
-mkldnn_status_t mkldnn_engine_destroy(mkldnn_engine_t handle) {
+Status mkldnn_engine_destroy(mkldnn_engine_t handle) {
   FAKE_ENTER_DESTROY(engine_destroy);
-  Engine *engine = FAKE_CHECK(Engine, handle, kFakeEngine, kFakeEngine);
+  Engine *engine = FAKE_ENGINE(handle);
   if (engine != nullptr) s.destroy(engine);
   return injected;
 }
 
 // Memory
 
-mkldnn_status_t mkldnn_memory_desc_init(mkldnn_memory_desc_t *result, int ndims,
-                                        const mkldnn_dims_t dims, mkldnn_data_type_t data_type,
-                                        mkldnn_memory_format_t format) {
+Status mkldnn_memory_desc_init(mkldnn_memory_desc_t *result, int ndims, const mkldnn_dims_t dims,
+                               mkldnn_data_type_t data_type, mkldnn_memory_format_t format) {
   FAKE_ENTER(memory_desc_init, injected);
   return init_memory(result, ndims, dims, data_type, format);
 }
 
-mkldnn_status_t mkldnn_memory_primitive_desc_create(mkldnn_primitive_desc_t *result,
-                                                    const mkldnn_memory_desc_t *md,
-                                                    mkldnn_engine_t handle) {
+Status mkldnn_memory_primitive_desc_create(Pd *result, Md *md, mkldnn_engine_t handle) {
   FAKE_ENTER(memory_primitive_desc_create, injected);
   if (result == nullptr || md == nullptr || handle == nullptr || md->format == mkldnn_any) {
     return mkldnn_invalid_arguments;
   }
-  Engine *engine = FAKE_CHECK(Engine, handle, kFakeEngine, kFakeEngine);
-  *result = reinterpret_cast<mkldnn_primitive_desc_t>(
-      describe_memory(*md, engine, mkldnn_memory, kFakeMemoryDescriptor));
-  return mkldnn_success;
+  Engine *engine = FAKE_ENGINE(handle);
+  return give(result, describe_memory(*md, engine, mkldnn_memory, kFakeMemoryDescriptor));
 }
 
-mkldnn_status_t mkldnn_view_primitive_desc_create(mkldnn_primitive_desc_t *result,
-                                                  const_mkldnn_primitive_desc_t memory,
-                                                  const mkldnn_dims_t dims,
-                                                  const mkldnn_dims_t offsets) {
+Status mkldnn_view_primitive_desc_create(Pd *result, ConstPd memory, const mkldnn_dims_t dims,
+                                         const mkldnn_dims_t offsets) {
   FAKE_ENTER(view_primitive_desc_create, injected);
-  const Descriptor *parent =
-      FAKE_CHECK(Descriptor, memory, kFakeMemoryDescriptor, kFakeMemoryDescriptor);
-  if (parent == nullptr) return mkldnn_invalid_arguments;
+  FAKE_NEED(parent, FAKE_MEMORY_DESCRIPTOR(memory));
   mkldnn_memory_desc_t md = parent->md;
   mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
   for (int i = 0; i < md.ndims; ++i) {
@@ -68,14 +58,12 @@ mkldnn_status_t mkldnn_view_primitive_desc_create(mkldnn_primitive_desc_t *resul
   }
   Descriptor *d = describe_memory(md, parent->engine, mkldnn_view, kFakeMemoryDescriptor);
   d->inputs = 1;
-  *result = reinterpret_cast<mkldnn_primitive_desc_t>(d);
-  return mkldnn_success;
+  return give(result, d);
 }
 
-size_t mkldnn_memory_primitive_desc_get_size(const_mkldnn_primitive_desc_t handle) {
+size_t mkldnn_memory_primitive_desc_get_size(ConstPd handle) {
   FAKE_ENTER(memory_primitive_desc_get_size, 0);
-  const Descriptor *d =
-      FAKE_CHECK(Descriptor, handle, kFakeMemoryDescriptor, kFakeMemoryDescriptor);
+  const Descriptor *d = FAKE_MEMORY_DESCRIPTOR(handle);
   size_t size = sizeof(float);
   for (int i = 0; d != nullptr && i < d->md.ndims; ++i) {
     size *= static_cast<size_t>(d->md.layout_desc.blocking.padding_dims[i]);
@@ -83,29 +71,28 @@ size_t mkldnn_memory_primitive_desc_get_size(const_mkldnn_primitive_desc_t handl
   return size;
 }
 
-int mkldnn_memory_primitive_desc_equal(const_mkldnn_primitive_desc_t a,
-                                       const_mkldnn_primitive_desc_t b) {
+int mkldnn_memory_primitive_desc_equal(ConstPd a, ConstPd b) {
   FAKE_ENTER(memory_primitive_desc_equal, 0);
-  const Descriptor *x = FAKE_CHECK(Descriptor, a, kFakeMemoryDescriptor, kFakeMemoryDescriptor);
-  const Descriptor *y = FAKE_CHECK(Descriptor, b, kFakeMemoryDescriptor, kFakeMemoryDescriptor);
+  const Descriptor *x = FAKE_MEMORY_DESCRIPTOR(a);
+  const Descriptor *y = FAKE_MEMORY_DESCRIPTOR(b);
   return x != nullptr && y != nullptr && x->content == y->content;
 }
 
-mkldnn_status_t mkldnn_memory_get_data_handle(const_mkldnn_primitive_t handle, void **data) {
+Status mkldnn_memory_get_data_handle(const_mkldnn_primitive_t handle, void **data) {
   FAKE_ENTER(memory_get_data_handle, injected);
   if (data == nullptr) return mkldnn_invalid_arguments;
   *data = nullptr;
   if (handle == nullptr) return mkldnn_success;
-  const Primitive *p = FAKE_CHECK(Primitive, handle, kFakeMemory, kFakePrimitive);
+  const Primitive *p = FAKE_PRIMITIVE(handle);
   if (p == nullptr || p->descriptor->kind != mkldnn_memory) return mkldnn_invalid_arguments;
   *data = p->handle;
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_memory_set_data_handle(mkldnn_primitive_t handle, void *data) {
+Status mkldnn_memory_set_data_handle(mkldnn_primitive_t handle, void *data) {
   FAKE_ENTER(memory_set_data_handle, injected);
   if (handle == nullptr) return mkldnn_invalid_arguments;
-  Primitive *p = FAKE_CHECK(Primitive, handle, kFakeMemory, kFakePrimitive);
+  Primitive *p = FAKE_PRIMITIVE(handle);
   if (p == nullptr || p->descriptor->kind != mkldnn_memory) return mkldnn_invalid_arguments;
   p->handle = data;
   if (data != nullptr && has_padding(p->descriptor->md)) ++s.zero_paddings;
@@ -124,8 +111,8 @@ static void consult_convolution(const void *op_desc, mkldnn_engine_t engine) {
     return;
   }
   mkldnn_primitive_desc_iterator_next(iterator);
-  mkldnn_primitive_desc_t first = nullptr;
-  mkldnn_primitive_desc_t second = mkldnn_primitive_desc_iterator_fetch(iterator);
+  Pd first = nullptr;
+  Pd second = mkldnn_primitive_desc_iterator_fetch(iterator);
   mkldnn_primitive_desc_iterator_destroy(iterator);
   if (mkldnn_primitive_desc_create(&first, &inner, engine, nullptr) == mkldnn_success) {
     mkldnn_primitive_desc_destroy(first);
@@ -133,11 +120,9 @@ static void consult_convolution(const void *op_desc, mkldnn_engine_t engine) {
   if (second != nullptr) mkldnn_primitive_desc_destroy(second);
 }
 
-mkldnn_status_t mkldnn_primitive_desc_create_v2(mkldnn_primitive_desc_t *result,
-                                                const_mkldnn_op_desc_t op_desc,
-                                                const_mkldnn_primitive_attr_t attr_handle,
-                                                mkldnn_engine_t engine_handle,
-                                                const_mkldnn_primitive_desc_t hint_handle) {
+Status mkldnn_primitive_desc_create_v2(Pd *result, const_mkldnn_op_desc_t op_desc,
+                                       ConstAttr attr_handle, mkldnn_engine_t engine_handle,
+                                       ConstPd hint_handle) {
   const bool arguments_ok = result != nullptr && op_desc != nullptr && engine_handle != nullptr;
   if (arguments_ok && State::get().calls_back &&
       *static_cast<const int *>(op_desc) == mkldnn_deconvolution) {
@@ -145,51 +130,41 @@ mkldnn_status_t mkldnn_primitive_desc_create_v2(mkldnn_primitive_desc_t *result,
   }
   FAKE_ENTER(primitive_desc_create_v2, injected);
   if (!arguments_ok) return mkldnn_invalid_arguments;
-  Engine *engine = FAKE_CHECK(Engine, engine_handle, kFakeEngine, kFakeEngine);
-  const Attr *attr =
-      attr_handle == nullptr ? nullptr : FAKE_CHECK(Attr, attr_handle, kFakeAttr, kFakeAttr);
+  Engine *engine = FAKE_ENGINE(engine_handle);
+  const Attr *attr = attr_handle == nullptr ? nullptr : FAKE_ATTR(attr_handle);
   const Descriptor *hint = hint_handle == nullptr ? nullptr
                                                   : FAKE_CHECK(Descriptor, hint_handle,
                                                                kFakeDescriptor, kFakeDescriptor);
   Descriptor *d = describe(op_desc, attr, engine, hint, 0);
   if (d == nullptr) return mkldnn_unimplemented;
-  *result = reinterpret_cast<mkldnn_primitive_desc_t>(d);
-  return mkldnn_success;
+  return give(result, d);
 }
 
-mkldnn_status_t mkldnn_primitive_desc_create(mkldnn_primitive_desc_t *result,
-                                             const_mkldnn_op_desc_t op_desc, mkldnn_engine_t engine,
-                                             const_mkldnn_primitive_desc_t hint) {
+Status mkldnn_primitive_desc_create(Pd *result, const_mkldnn_op_desc_t op_desc,
+                                    mkldnn_engine_t engine, ConstPd hint) {
   return mkldnn_primitive_desc_create_v2(result, op_desc, nullptr, engine, hint);
 }
 
-mkldnn_status_t mkldnn_primitive_desc_clone(mkldnn_primitive_desc_t *result,
-                                            const_mkldnn_primitive_desc_t handle) {
+Status mkldnn_primitive_desc_clone(Pd *result, ConstPd handle) {
   FAKE_ENTER(primitive_desc_clone, injected);
   if (result == nullptr || handle == nullptr) return mkldnn_invalid_arguments;
-  const Descriptor *d = FAKE_CHECK(Descriptor, handle, kFakeDescriptor, kFakeMemoryDescriptor);
-  if (d == nullptr) return mkldnn_invalid_arguments;
-  const bool memory = d->kind == mkldnn_memory || d->kind == mkldnn_view;
-  *result = reinterpret_cast<mkldnn_primitive_desc_t>(
-      copy(*d, memory ? kFakeMemoryDescriptor : kFakeDescriptor));
-  return mkldnn_success;
+  FAKE_NEED(d, FAKE_DESCRIPTOR(handle));
+  const bool memory = is_memory(*d);
+  return give(result, copy(*d, memory ? kFakeMemoryDescriptor : kFakeDescriptor));
 }
 
-mkldnn_status_t mkldnn_primitive_desc_destroy(mkldnn_primitive_desc_t handle) {
+Status mkldnn_primitive_desc_destroy(Pd handle) {
   FAKE_ENTER_DESTROY(primitive_desc_destroy);
   if (handle == nullptr) return injected;
-  Descriptor *d = FAKE_CHECK(Descriptor, handle, kFakeDescriptor, kFakeMemoryDescriptor);
+  Descriptor *d = FAKE_DESCRIPTOR(handle);
   if (d != nullptr) destroy(d);
   return injected;
 }
 
-mkldnn_status_t mkldnn_primitive_desc_get_attr(const_mkldnn_primitive_desc_t handle,
-                                               const_mkldnn_primitive_attr_t *attr) {
+Status mkldnn_primitive_desc_get_attr(ConstPd handle, ConstAttr *attr) {
   FAKE_ENTER(primitive_desc_get_attr, injected);
-  const Descriptor *d = FAKE_CHECK(Descriptor, handle, kFakeDescriptor, kFakeMemoryDescriptor);
-  if (d == nullptr) return mkldnn_invalid_arguments;
-  *attr = reinterpret_cast<const_mkldnn_primitive_attr_t>(&d->attr);
-  return mkldnn_success;
+  FAKE_NEED(d, FAKE_DESCRIPTOR(handle));
+  return give(attr, &d->attr);
 }
 
 static const Descriptor *role_of(const Descriptor &d, int what, int index) {
@@ -211,37 +186,27 @@ static const Descriptor *role_of(const Descriptor &d, int what, int index) {
 }
 
 static int op_desc_query(int kind) {
-  switch (kind) {
-    case mkldnn_convolution:
-      return mkldnn_query_convolution_d;
-    case mkldnn_deconvolution:
-      return mkldnn_query_deconvolution_d;
-    case mkldnn_eltwise:
-      return mkldnn_query_eltwise_d;
-    case mkldnn_softmax:
-      return mkldnn_query_softmax_d;
-    case mkldnn_pooling:
-      return mkldnn_query_pooling_d;
-    case mkldnn_lrn:
-      return mkldnn_query_lrn_d;
-    case mkldnn_batch_normalization:
-      return mkldnn_query_batch_normalization_d;
-    case mkldnn_inner_product:
-      return mkldnn_query_inner_product_d;
-    case mkldnn_shuffle:
-      return mkldnn_query_shuffle_d;
-    default:
-      return -1;
+  static const int kQueries[][2] = {
+      {mkldnn_convolution, mkldnn_query_convolution_d},
+      {mkldnn_deconvolution, mkldnn_query_deconvolution_d},
+      {mkldnn_eltwise, mkldnn_query_eltwise_d},
+      {mkldnn_softmax, mkldnn_query_softmax_d},
+      {mkldnn_pooling, mkldnn_query_pooling_d},
+      {mkldnn_lrn, mkldnn_query_lrn_d},
+      {mkldnn_batch_normalization, mkldnn_query_batch_normalization_d},
+      {mkldnn_inner_product, mkldnn_query_inner_product_d},
+      {mkldnn_shuffle, mkldnn_query_shuffle_d}};
+  for (const auto &query : kQueries) {
+    if (query[0] == kind) return query[1];
   }
+  return -1;
 }
 
-mkldnn_status_t mkldnn_primitive_desc_query(const_mkldnn_primitive_desc_t handle,
-                                            mkldnn_query_t what, int index, void *result) {
+Status mkldnn_primitive_desc_query(ConstPd handle, mkldnn_query_t what, int index, void *result) {
   FAKE_ENTER(primitive_desc_query, injected);
   if (handle == nullptr || result == nullptr) return mkldnn_invalid_arguments;
-  const Descriptor *d = FAKE_CHECK(Descriptor, handle, kFakeDescriptor, kFakeMemoryDescriptor);
-  if (d == nullptr) return mkldnn_invalid_arguments;
-  const bool memory = d->kind == mkldnn_memory || d->kind == mkldnn_view;
+  FAKE_NEED(d, FAKE_DESCRIPTOR(handle));
+  const bool memory = is_memory(*d);
   if (what == mkldnn_query_engine) {
     *static_cast<Engine **>(result) = d->engine;
   } else if (what == mkldnn_query_primitive_kind) {
@@ -267,143 +232,116 @@ mkldnn_status_t mkldnn_primitive_desc_query(const_mkldnn_primitive_desc_t handle
   return mkldnn_success;
 }
 
-const mkldnn_memory_desc_t *mkldnn_primitive_desc_query_memory_d(
-    const_mkldnn_primitive_desc_t handle) {
+Md *mkldnn_primitive_desc_query_memory_d(ConstPd handle) {
   FAKE_ENTER(primitive_desc_query_memory_d, nullptr);
   if (handle == nullptr) return nullptr;
-  const Descriptor *d = FAKE_CHECK(Descriptor, handle, kFakeMemoryDescriptor, kFakeDescriptor);
-  return d != nullptr && (d->kind == mkldnn_memory || d->kind == mkldnn_view) ? &d->md : nullptr;
+  const Descriptor *d = FAKE_DESCRIPTOR(handle);
+  return d != nullptr && is_memory(*d) ? &d->md : nullptr;
 }
 
-const_mkldnn_primitive_desc_t mkldnn_primitive_desc_query_pd(const_mkldnn_primitive_desc_t handle,
-                                                             mkldnn_query_t what, int index) {
+ConstPd mkldnn_primitive_desc_query_pd(ConstPd handle, mkldnn_query_t what, int index) {
   FAKE_ENTER(primitive_desc_query_pd, nullptr);
   if (handle == nullptr) return nullptr;
-  const Descriptor *d = FAKE_CHECK(Descriptor, handle, kFakeDescriptor, kFakeMemoryDescriptor);
-  return d == nullptr ? nullptr
-                      : reinterpret_cast<const_mkldnn_primitive_desc_t>(role_of(*d, what, index));
+  const Descriptor *d = FAKE_DESCRIPTOR(handle);
+  return d == nullptr ? nullptr : reinterpret_cast<ConstPd>(role_of(*d, what, index));
 }
 
-int mkldnn_primitive_desc_query_s32(const_mkldnn_primitive_desc_t handle, mkldnn_query_t what,
-                                    int) {
+int mkldnn_primitive_desc_query_s32(ConstPd handle, mkldnn_query_t what, int) {
   FAKE_ENTER(primitive_desc_query_s32, 0);
   if (handle == nullptr) return 0;
-  const Descriptor *d = FAKE_CHECK(Descriptor, handle, kFakeDescriptor, kFakeMemoryDescriptor);
+  const Descriptor *d = FAKE_DESCRIPTOR(handle);
   if (d == nullptr) return 0;
   return what == mkldnn_query_num_of_inputs_s32    ? d->inputs
          : what == mkldnn_query_num_of_outputs_s32 ? d->outputs
                                                    : 0;
 }
 
-mkldnn_status_t mkldnn_reorder_primitive_desc_create_v2(mkldnn_primitive_desc_t *result,
-                                                        const_mkldnn_primitive_desc_t input,
-                                                        const_mkldnn_primitive_desc_t output,
-                                                        const_mkldnn_primitive_attr_t attr_handle) {
+Status mkldnn_reorder_primitive_desc_create_v2(Pd *result, ConstPd input, ConstPd output,
+                                               ConstAttr attr_handle) {
   FAKE_ENTER(reorder_primitive_desc_create_v2, injected);
   if (result == nullptr || input == nullptr || output == nullptr) return mkldnn_invalid_arguments;
-  const Descriptor *from =
-      FAKE_CHECK(Descriptor, input, kFakeMemoryDescriptor, kFakeMemoryDescriptor);
-  const Descriptor *to =
-      FAKE_CHECK(Descriptor, output, kFakeMemoryDescriptor, kFakeMemoryDescriptor);
+  const Descriptor *from = FAKE_MEMORY_DESCRIPTOR(input);
+  const Descriptor *to = FAKE_MEMORY_DESCRIPTOR(output);
   if (from == nullptr || to == nullptr) return mkldnn_invalid_arguments;
-  const Attr *attr =
-      attr_handle == nullptr ? nullptr : FAKE_CHECK(Attr, attr_handle, kFakeAttr, kFakeAttr);
-  *result = reinterpret_cast<mkldnn_primitive_desc_t>(describe_reorder(*from, *to, attr));
-  return mkldnn_success;
+  const Attr *attr = attr_handle == nullptr ? nullptr : FAKE_ATTR(attr_handle);
+  return give(result, describe_reorder(*from, *to, attr));
 }
 
-mkldnn_status_t mkldnn_reorder_primitive_desc_create(mkldnn_primitive_desc_t *result,
-                                                     const_mkldnn_primitive_desc_t input,
-                                                     const_mkldnn_primitive_desc_t output) {
+Status mkldnn_reorder_primitive_desc_create(Pd *result, ConstPd input, ConstPd output) {
   return mkldnn_reorder_primitive_desc_create_v2(result, input, output, nullptr);
 }
 
-static mkldnn_status_t create_many(State &s, const char *function, mkldnn_primitive_desc_t *result,
-                                   int kind, const mkldnn_memory_desc_t *output, int n,
-                                   const float *scales, int dimension,
-                                   const_mkldnn_primitive_desc_t *handles) {
+static Status create_many(State &s, const char *function, Pd *result, int kind, Md *output, int n,
+                          const float *scales, int dimension, ConstPd *handles) {
   if (result == nullptr || handles == nullptr || n <= 0) return mkldnn_invalid_arguments;
   std::vector<const Descriptor *> inputs;
   for (int i = 0; i < n; ++i) {
     if (handles[i] == nullptr) return mkldnn_invalid_arguments;
-    inputs.push_back(
-        FAKE_CHECK(Descriptor, handles[i], kFakeMemoryDescriptor, kFakeMemoryDescriptor));
+    inputs.push_back(FAKE_MEMORY_DESCRIPTOR(handles[i]));
     if (inputs.back() == nullptr) return mkldnn_invalid_arguments;
   }
-  *result = reinterpret_cast<mkldnn_primitive_desc_t>(
-      describe_many(kind, output, n, scales, dimension, inputs));
-  return mkldnn_success;
+  return give(result, describe_many(kind, output, n, scales, dimension, inputs));
 }
 
-mkldnn_status_t mkldnn_sum_primitive_desc_create(mkldnn_primitive_desc_t *result,
-                                                 const mkldnn_memory_desc_t *output, int n,
-                                                 const float *scales,
-                                                 const_mkldnn_primitive_desc_t *inputs) {
+Status mkldnn_sum_primitive_desc_create(Pd *result, Md *output, int n, const float *scales,
+                                        ConstPd *inputs) {
   FAKE_ENTER(sum_primitive_desc_create, injected);
   if (scales == nullptr) return mkldnn_invalid_arguments;
   return create_many(s, function, result, mkldnn_sum, output, n, scales, 0, inputs);
 }
 
-mkldnn_status_t mkldnn_concat_primitive_desc_create(mkldnn_primitive_desc_t *result,
-                                                    const mkldnn_memory_desc_t *output, int n,
-                                                    int dimension,
-                                                    const_mkldnn_primitive_desc_t *inputs) {
+Status mkldnn_concat_primitive_desc_create(Pd *result, Md *output, int n, int dimension,
+                                           ConstPd *inputs) {
   FAKE_ENTER(concat_primitive_desc_create, injected);
   return create_many(s, function, result, mkldnn_concat, output, n, nullptr, dimension, inputs);
 }
 
 // Iterators
 
-mkldnn_status_t mkldnn_primitive_desc_iterator_create_v2(mkldnn_primitive_desc_iterator_t *result,
-                                                         const_mkldnn_op_desc_t op_desc,
-                                                         const_mkldnn_primitive_attr_t attr_handle,
-                                                         mkldnn_engine_t engine,
-                                                         const_mkldnn_primitive_desc_t hint) {
+Status mkldnn_primitive_desc_iterator_create_v2(mkldnn_primitive_desc_iterator_t *result,
+                                                const_mkldnn_op_desc_t op_desc,
+                                                ConstAttr attr_handle, mkldnn_engine_t engine,
+                                                ConstPd hint) {
   FAKE_ENTER(primitive_desc_iterator_create_v2, injected);
   if (result == nullptr || op_desc == nullptr || engine == nullptr) return mkldnn_invalid_arguments;
   if (s.implementations == 0) return mkldnn_unimplemented;
   Iterator *it = s.make<Iterator>(kFakeIterator);
   it->op_desc = op_desc;
-  it->engine = FAKE_CHECK(Engine, engine, kFakeEngine, kFakeEngine);
+  it->engine = FAKE_ENGINE(engine);
   if (attr_handle != nullptr) {
-    const Attr *attr = FAKE_CHECK(Attr, attr_handle, kFakeAttr, kFakeAttr);
+    const Attr *attr = FAKE_ATTR(attr_handle);
     if (attr != nullptr) it->attr = *attr;
   }
   if (hint != nullptr) it->hint = FAKE_CHECK(Descriptor, hint, kFakeDescriptor, kFakeDescriptor);
-  *result = reinterpret_cast<mkldnn_primitive_desc_iterator_t>(it);
-  return mkldnn_success;
+  return give(result, it);
 }
 
-mkldnn_status_t mkldnn_primitive_desc_iterator_create(mkldnn_primitive_desc_iterator_t *result,
-                                                      const_mkldnn_op_desc_t op_desc,
-                                                      mkldnn_engine_t engine,
-                                                      const_mkldnn_primitive_desc_t hint) {
+Status mkldnn_primitive_desc_iterator_create(mkldnn_primitive_desc_iterator_t *result,
+                                             const_mkldnn_op_desc_t op_desc, mkldnn_engine_t engine,
+                                             ConstPd hint) {
   return mkldnn_primitive_desc_iterator_create_v2(result, op_desc, nullptr, engine, hint);
 }
 
-mkldnn_status_t mkldnn_primitive_desc_iterator_next(mkldnn_primitive_desc_iterator_t handle) {
+Status mkldnn_primitive_desc_iterator_next(mkldnn_primitive_desc_iterator_t handle) {
   FAKE_ENTER(primitive_desc_iterator_next, injected);
   if (handle == nullptr) return mkldnn_invalid_arguments;
-  Iterator *it = FAKE_CHECK(Iterator, handle, kFakeIterator, kFakeIterator);
-  if (it == nullptr) return mkldnn_invalid_arguments;
+  FAKE_NEED(it, FAKE_ITERATOR(handle));
   if (it->position < s.implementations) ++it->position;
   return it->position < s.implementations ? mkldnn_success : mkldnn_iterator_ends;
 }
 
-mkldnn_primitive_desc_t mkldnn_primitive_desc_iterator_fetch(
-    const_mkldnn_primitive_desc_iterator_t handle) {
+Pd mkldnn_primitive_desc_iterator_fetch(const_mkldnn_primitive_desc_iterator_t handle) {
   FAKE_ENTER(primitive_desc_iterator_fetch, nullptr);
   if (handle == nullptr) return nullptr;
-  const Iterator *it = FAKE_CHECK(Iterator, handle, kFakeIterator, kFakeIterator);
+  const Iterator *it = FAKE_ITERATOR(handle);
   if (it == nullptr || it->position >= s.implementations) return nullptr;
-  return reinterpret_cast<mkldnn_primitive_desc_t>(
-      describe(it->op_desc, &it->attr, it->engine, it->hint, it->position));
+  return reinterpret_cast<Pd>(describe(it->op_desc, &it->attr, it->engine, it->hint, it->position));
 }
 
-mkldnn_status_t mkldnn_primitive_desc_iterator_destroy(mkldnn_primitive_desc_iterator_t handle) {
+Status mkldnn_primitive_desc_iterator_destroy(mkldnn_primitive_desc_iterator_t handle) {
   FAKE_ENTER_DESTROY(primitive_desc_iterator_destroy);
   if (handle == nullptr) return injected;
-  Iterator *it = FAKE_CHECK(Iterator, handle, kFakeIterator, kFakeIterator);
+  Iterator *it = FAKE_ITERATOR(handle);
   if (it != nullptr) s.destroy(it);
   return injected;
 }

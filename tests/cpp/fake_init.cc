@@ -53,78 +53,64 @@ void set_convolution(mkldnn_convolution_desc_t *d, mkldnn_alg_kind_t alg_kind, c
 
 extern "C" {
 
-#define FAKE_CONVOLUTION(name, kind)                                                             \
-  mkldnn_status_t mkldnn_##name##_forward_desc_init(                                             \
-      mkldnn_convolution_desc_t *d, mkldnn_prop_kind_t prop_kind, mkldnn_alg_kind_t alg_kind,    \
-      const mkldnn_memory_desc_t *src, const mkldnn_memory_desc_t *weights,                      \
-      const mkldnn_memory_desc_t *bias, const mkldnn_memory_desc_t *dst,                         \
-      const mkldnn_dims_t strides, const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r, \
-      mkldnn_padding_kind_t padding_kind) {                                                      \
-    FAKE_ENTER(name##_forward_desc_init, injected);                                              \
-    set_layers(d, kind, prop_kind, src, weights, bias, dst);                                     \
-    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, src->ndims);       \
-    return mkldnn_success;                                                                       \
-  }                                                                                              \
-  mkldnn_status_t mkldnn_##name##_backward_data_desc_init(                                       \
-      mkldnn_convolution_desc_t *d, mkldnn_alg_kind_t alg_kind,                                  \
-      const mkldnn_memory_desc_t *diff_src, const mkldnn_memory_desc_t *weights,                 \
-      const mkldnn_memory_desc_t *diff_dst, const mkldnn_dims_t strides,                         \
-      const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r,                              \
-      mkldnn_padding_kind_t padding_kind) {                                                      \
-    FAKE_ENTER(name##_backward_data_desc_init, injected);                                        \
-    set_layers(d, kind, mkldnn_backward_data, diff_src, weights, nullptr, diff_dst);             \
-    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, diff_src->ndims);  \
-    return mkldnn_success;                                                                       \
-  }                                                                                              \
-  mkldnn_status_t mkldnn_##name##_backward_weights_desc_init(                                    \
-      mkldnn_convolution_desc_t *d, mkldnn_alg_kind_t alg_kind, const mkldnn_memory_desc_t *src, \
-      const mkldnn_memory_desc_t *diff_weights, const mkldnn_memory_desc_t *diff_bias,           \
-      const mkldnn_memory_desc_t *diff_dst, const mkldnn_dims_t strides,                         \
-      const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r,                              \
-      mkldnn_padding_kind_t padding_kind) {                                                      \
-    FAKE_ENTER(name##_backward_weights_desc_init, injected);                                     \
-    set_layers(d, kind, mkldnn_backward_weights, src, diff_weights, diff_bias, diff_dst);        \
-    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, src->ndims);       \
-    return mkldnn_success;                                                                       \
+#define FAKE_CONVOLUTION(name, kind)                                                              \
+  Status mkldnn_##name##_forward_desc_init(                                                       \
+      mkldnn_convolution_desc_t *d, Prop prop_kind, Alg alg_kind, Md *src, Md *weights, Md *bias, \
+      Md *dst, const mkldnn_dims_t strides, const mkldnn_dims_t padding_l,                        \
+      const mkldnn_dims_t padding_r, Padding padding_kind) {                                      \
+    FAKE_ENTER(name##_forward_desc_init, injected);                                               \
+    set_layers(d, kind, prop_kind, src, weights, bias, dst);                                      \
+    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, src->ndims);        \
+    return mkldnn_success;                                                                        \
+  }                                                                                               \
+  Status mkldnn_##name##_backward_data_desc_init(                                                 \
+      mkldnn_convolution_desc_t *d, Alg alg_kind, Md *diff_src, Md *weights, Md *diff_dst,        \
+      const mkldnn_dims_t strides, const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r,  \
+      Padding padding_kind) {                                                                     \
+    FAKE_ENTER(name##_backward_data_desc_init, injected);                                         \
+    set_layers(d, kind, mkldnn_backward_data, diff_src, weights, nullptr, diff_dst);              \
+    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, diff_src->ndims);   \
+    return mkldnn_success;                                                                        \
+  }                                                                                               \
+  Status mkldnn_##name##_backward_weights_desc_init(                                              \
+      mkldnn_convolution_desc_t *d, Alg alg_kind, Md *src, Md *diff_weights, Md *diff_bias,       \
+      Md *diff_dst, const mkldnn_dims_t strides, const mkldnn_dims_t padding_l,                   \
+      const mkldnn_dims_t padding_r, Padding padding_kind) {                                      \
+    FAKE_ENTER(name##_backward_weights_desc_init, injected);                                      \
+    set_layers(d, kind, mkldnn_backward_weights, src, diff_weights, diff_bias, diff_dst);         \
+    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, src->ndims);        \
+    return mkldnn_success;                                                                        \
   }
 FAKE_CONVOLUTION(convolution, mkldnn_convolution)
 FAKE_CONVOLUTION(deconvolution, mkldnn_deconvolution)
 
-mkldnn_status_t mkldnn_inner_product_forward_desc_init(mkldnn_inner_product_desc_t *d,
-                                                       mkldnn_prop_kind_t prop_kind,
-                                                       const mkldnn_memory_desc_t *src,
-                                                       const mkldnn_memory_desc_t *weights,
-                                                       const mkldnn_memory_desc_t *bias,
-                                                       const mkldnn_memory_desc_t *dst) {
+Status mkldnn_inner_product_forward_desc_init(mkldnn_inner_product_desc_t *d, Prop prop_kind,
+                                              Md *src, Md *weights, Md *bias, Md *dst) {
   FAKE_ENTER(inner_product_forward_desc_init, injected);
   set_layers(d, mkldnn_inner_product, prop_kind, src, weights, bias, dst);
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_inner_product_backward_data_desc_init(mkldnn_inner_product_desc_t *d,
-                                                             const mkldnn_memory_desc_t *diff_src,
-                                                             const mkldnn_memory_desc_t *weights,
-                                                             const mkldnn_memory_desc_t *diff_dst) {
+Status mkldnn_inner_product_backward_data_desc_init(mkldnn_inner_product_desc_t *d, Md *diff_src,
+                                                    Md *weights, Md *diff_dst) {
   FAKE_ENTER(inner_product_backward_data_desc_init, injected);
   set_layers(d, mkldnn_inner_product, mkldnn_backward_data, diff_src, weights, nullptr, diff_dst);
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_inner_product_backward_weights_desc_init(
-    mkldnn_inner_product_desc_t *d, const mkldnn_memory_desc_t *src,
-    const mkldnn_memory_desc_t *diff_weights, const mkldnn_memory_desc_t *diff_bias,
-    const mkldnn_memory_desc_t *diff_dst) {
+Status mkldnn_inner_product_backward_weights_desc_init(mkldnn_inner_product_desc_t *d, Md *src,
+                                                       Md *diff_weights, Md *diff_bias,
+                                                       Md *diff_dst) {
   FAKE_ENTER(inner_product_backward_weights_desc_init, injected);
   set_layers(d, mkldnn_inner_product, mkldnn_backward_weights, src, diff_weights, diff_bias,
              diff_dst);
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_pooling_forward_desc_init(
-    mkldnn_pooling_desc_t *d, mkldnn_prop_kind_t prop_kind, mkldnn_alg_kind_t alg_kind,
-    const mkldnn_memory_desc_t *src, const mkldnn_memory_desc_t *dst, const mkldnn_dims_t strides,
-    const mkldnn_dims_t kernel, const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r,
-    mkldnn_padding_kind_t padding_kind) {
+Status mkldnn_pooling_forward_desc_init(mkldnn_pooling_desc_t *d, Prop prop_kind, Alg alg_kind,
+                                        Md *src, Md *dst, const mkldnn_dims_t strides,
+                                        const mkldnn_dims_t kernel, const mkldnn_dims_t padding_l,
+                                        const mkldnn_dims_t padding_r, Padding padding_kind) {
   FAKE_ENTER(pooling_forward_desc_init, injected);
   const bool forward =
       prop_kind == mkldnn_forward_training || prop_kind == mkldnn_forward_inference;
@@ -144,20 +130,16 @@ mkldnn_status_t mkldnn_pooling_forward_desc_init(
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_pooling_backward_desc_init(
-    mkldnn_pooling_desc_t *d, mkldnn_alg_kind_t alg_kind, const mkldnn_memory_desc_t *diff_src,
-    const mkldnn_memory_desc_t *diff_dst, const mkldnn_dims_t strides, const mkldnn_dims_t kernel,
-    const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r,
-    mkldnn_padding_kind_t padding_kind) {
+Status mkldnn_pooling_backward_desc_init(mkldnn_pooling_desc_t *d, Alg alg_kind, Md *diff_src,
+                                         Md *diff_dst, const mkldnn_dims_t strides,
+                                         const mkldnn_dims_t kernel, const mkldnn_dims_t padding_l,
+                                         const mkldnn_dims_t padding_r, Padding padding_kind) {
   return mkldnn_pooling_forward_desc_init(d, mkldnn_backward_data, alg_kind, diff_src, diff_dst,
                                           strides, kernel, padding_l, padding_r, padding_kind);
 }
 
-mkldnn_status_t mkldnn_eltwise_forward_desc_init(mkldnn_eltwise_desc_t *d,
-                                                 mkldnn_prop_kind_t prop_kind,
-                                                 mkldnn_alg_kind_t alg_kind,
-                                                 const mkldnn_memory_desc_t *data, float alpha,
-                                                 float beta) {
+Status mkldnn_eltwise_forward_desc_init(mkldnn_eltwise_desc_t *d, Prop prop_kind, Alg alg_kind,
+                                        Md *data, float alpha, float beta) {
   FAKE_ENTER(eltwise_forward_desc_init, injected);
   d->primitive_kind = mkldnn_eltwise;
   d->prop_kind = prop_kind;
@@ -169,11 +151,8 @@ mkldnn_status_t mkldnn_eltwise_forward_desc_init(mkldnn_eltwise_desc_t *d,
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_eltwise_backward_desc_init(mkldnn_eltwise_desc_t *d,
-                                                  mkldnn_alg_kind_t alg_kind,
-                                                  const mkldnn_memory_desc_t *diff_data,
-                                                  const mkldnn_memory_desc_t *data, float alpha,
-                                                  float beta) {
+Status mkldnn_eltwise_backward_desc_init(mkldnn_eltwise_desc_t *d, Alg alg_kind, Md *diff_data,
+                                         Md *data, float alpha, float beta) {
   FAKE_ENTER(eltwise_backward_desc_init, injected);
   d->primitive_kind = mkldnn_eltwise;
   d->prop_kind = mkldnn_backward_data;
@@ -185,9 +164,8 @@ mkldnn_status_t mkldnn_eltwise_backward_desc_init(mkldnn_eltwise_desc_t *d,
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_softmax_forward_desc_init(mkldnn_softmax_desc_t *d,
-                                                 mkldnn_prop_kind_t prop_kind,
-                                                 const mkldnn_memory_desc_t *data, int axis) {
+Status mkldnn_softmax_forward_desc_init(mkldnn_softmax_desc_t *d, Prop prop_kind, Md *data,
+                                        int axis) {
   FAKE_ENTER(softmax_forward_desc_init, injected);
   d->primitive_kind = mkldnn_softmax;
   d->prop_kind = prop_kind;
@@ -197,10 +175,8 @@ mkldnn_status_t mkldnn_softmax_forward_desc_init(mkldnn_softmax_desc_t *d,
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_lrn_forward_desc_init(mkldnn_lrn_desc_t *d, mkldnn_prop_kind_t prop_kind,
-                                             mkldnn_alg_kind_t alg_kind,
-                                             const mkldnn_memory_desc_t *data, int local_size,
-                                             float alpha, float beta, float k) {
+Status mkldnn_lrn_forward_desc_init(mkldnn_lrn_desc_t *d, Prop prop_kind, Alg alg_kind, Md *data,
+                                    int local_size, float alpha, float beta, float k) {
   FAKE_ENTER(lrn_forward_desc_init, injected);
   d->primitive_kind = mkldnn_lrn;
   d->prop_kind = prop_kind;
@@ -214,20 +190,17 @@ mkldnn_status_t mkldnn_lrn_forward_desc_init(mkldnn_lrn_desc_t *d, mkldnn_prop_k
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_lrn_backward_desc_init(mkldnn_lrn_desc_t *d, mkldnn_alg_kind_t alg_kind,
-                                              const mkldnn_memory_desc_t *diff_data,
-                                              const mkldnn_memory_desc_t *data, int local_size,
-                                              float alpha, float beta, float k) {
+Status mkldnn_lrn_backward_desc_init(mkldnn_lrn_desc_t *d, Alg alg_kind, Md *diff_data, Md *data,
+                                     int local_size, float alpha, float beta, float k) {
   const mkldnn_status_t status = mkldnn_lrn_forward_desc_init(d, mkldnn_backward_data, alg_kind,
                                                               data, local_size, alpha, beta, k);
   if (status == mkldnn_success) d->diff_data_desc = *diff_data;
   return status;
 }
 
-mkldnn_status_t mkldnn_batch_normalization_forward_desc_init(mkldnn_batch_normalization_desc_t *d,
-                                                             mkldnn_prop_kind_t prop_kind,
-                                                             const mkldnn_memory_desc_t *data,
-                                                             float epsilon, unsigned flags) {
+Status mkldnn_batch_normalization_forward_desc_init(mkldnn_batch_normalization_desc_t *d,
+                                                    Prop prop_kind, Md *data, float epsilon,
+                                                    unsigned flags) {
   FAKE_ENTER(batch_normalization_forward_desc_init, injected);
   const int channels[] = {data->dims[1]};
   const int scale_shift[] = {2, data->dims[1]};
@@ -243,11 +216,9 @@ mkldnn_status_t mkldnn_batch_normalization_forward_desc_init(mkldnn_batch_normal
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_batch_normalization_backward_desc_init(mkldnn_batch_normalization_desc_t *d,
-                                                              mkldnn_prop_kind_t prop_kind,
-                                                              const mkldnn_memory_desc_t *diff_data,
-                                                              const mkldnn_memory_desc_t *data,
-                                                              float epsilon, unsigned flags) {
+Status mkldnn_batch_normalization_backward_desc_init(mkldnn_batch_normalization_desc_t *d,
+                                                     Prop prop_kind, Md *diff_data, Md *data,
+                                                     float epsilon, unsigned flags) {
   const mkldnn_status_t status =
       mkldnn_batch_normalization_forward_desc_init(d, prop_kind, data, epsilon, flags);
   if (status != mkldnn_success) return status;
@@ -256,10 +227,8 @@ mkldnn_status_t mkldnn_batch_normalization_backward_desc_init(mkldnn_batch_norma
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_shuffle_forward_desc_init(mkldnn_shuffle_desc_t *d,
-                                                 mkldnn_prop_kind_t prop_kind,
-                                                 const mkldnn_memory_desc_t *data, int axis,
-                                                 int group_size) {
+Status mkldnn_shuffle_forward_desc_init(mkldnn_shuffle_desc_t *d, Prop prop_kind, Md *data,
+                                        int axis, int group_size) {
   FAKE_ENTER(shuffle_forward_desc_init, injected);
   d->primitive_kind = mkldnn_shuffle;
   d->prop_kind = prop_kind;

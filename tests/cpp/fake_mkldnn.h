@@ -24,6 +24,8 @@ enum FakeType {
 };
 long fake_created(FakeType type);
 long fake_live(FakeType type);
+// Which objects live, engines apart, in words; empty when none does.
+const char *fake_left(void);
 
 // Functions are named without their mkldnn_ prefix.
 long fake_calls(const char *function);

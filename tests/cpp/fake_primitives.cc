@@ -8,41 +8,37 @@ extern "C" {
 
 // Primitives
 
-mkldnn_status_t mkldnn_primitive_create(mkldnn_primitive_t *result,
-                                        const_mkldnn_primitive_desc_t descriptor,
-                                        const mkldnn_primitive_at_t *inputs,
-                                        const_mkldnn_primitive_t *outputs) {
+Status mkldnn_primitive_create(mkldnn_primitive_t *result, ConstPd descriptor,
+                               const mkldnn_primitive_at_t *inputs,
+                               const_mkldnn_primitive_t *outputs) {
   void (*const hook)() = State::get().on_primitive_create;
   if (hook != nullptr) hook();
   FAKE_ENTER(primitive_create, injected);
   if (result == nullptr || descriptor == nullptr) return mkldnn_invalid_arguments;
-  const Descriptor *d = FAKE_CHECK(Descriptor, descriptor, kFakeDescriptor, kFakeMemoryDescriptor);
-  if (d == nullptr) return mkldnn_invalid_arguments;
+  FAKE_NEED(d, FAKE_DESCRIPTOR(descriptor));
   for (int i = 0; i < d->inputs; ++i) {
     if (inputs[i].primitive == nullptr) return mkldnn_invalid_arguments;
-    const Primitive *input =
-        FAKE_CHECK(Primitive, inputs[i].primitive, kFakeMemory, kFakePrimitive);
+    const Primitive *input = FAKE_PRIMITIVE(inputs[i].primitive);
     if (input == nullptr) return mkldnn_invalid_arguments;
     const size_t available = s.type_of(input) == kFakeMemory ? 1 : input->outputs.size();
     if (inputs[i].output_index >= available) return mkldnn_invalid_arguments;
   }
   for (int i = 0; i < d->outputs; ++i) {
     if (outputs[i] == nullptr) return mkldnn_invalid_arguments;
-    FAKE_CHECK(Primitive, outputs[i], kFakeMemory, kFakePrimitive);
+    FAKE_PRIMITIVE(outputs[i]);
   }
-  const bool memory = d->kind == mkldnn_memory || d->kind == mkldnn_view;
+  const bool memory = is_memory(*d);
   Primitive *p = s.make<Primitive>(memory ? kFakeMemory : kFakePrimitive);
   p->descriptor = copy(*d, kFakeTypes);
   if (d->inputs > 0) p->inputs.assign(inputs, inputs + d->inputs);
   if (d->outputs > 0) p->outputs.assign(outputs, outputs + d->outputs);
-  *result = reinterpret_cast<mkldnn_primitive_t>(p);
-  return mkldnn_success;
+  return give(result, p);
 }
 
-mkldnn_status_t mkldnn_primitive_destroy(mkldnn_primitive_t handle) {
+Status mkldnn_primitive_destroy(mkldnn_primitive_t handle) {
   FAKE_ENTER_DESTROY(primitive_destroy);
   if (handle == nullptr) return injected;
-  Primitive *p = FAKE_CHECK(Primitive, handle, kFakePrimitive, kFakeMemory);
+  Primitive *p = FAKE_PRIMITIVE(handle);
   if (p != nullptr) {
     destroy(p->descriptor);
     s.destroy(p);
@@ -50,32 +46,28 @@ mkldnn_status_t mkldnn_primitive_destroy(mkldnn_primitive_t handle) {
   return injected;
 }
 
-mkldnn_status_t mkldnn_primitive_get_primitive_desc(const_mkldnn_primitive_t handle,
-                                                    const_mkldnn_primitive_desc_t *result) {
+Status mkldnn_primitive_get_primitive_desc(const_mkldnn_primitive_t handle, ConstPd *result) {
   FAKE_ENTER(primitive_get_primitive_desc, injected);
   if (handle == nullptr || result == nullptr) return mkldnn_invalid_arguments;
-  const Primitive *p = FAKE_CHECK(Primitive, handle, kFakePrimitive, kFakeMemory);
-  if (p == nullptr) return mkldnn_invalid_arguments;
-  *result = reinterpret_cast<const_mkldnn_primitive_desc_t>(p->descriptor);
-  return mkldnn_success;
+  FAKE_NEED(p, FAKE_PRIMITIVE(handle));
+  return give(result, p->descriptor);
 }
 
-mkldnn_status_t mkldnn_primitive_get_input_at(const_mkldnn_primitive_t handle, size_t index,
-                                              mkldnn_primitive_at_t *input) {
+Status mkldnn_primitive_get_input_at(const_mkldnn_primitive_t handle, size_t index,
+                                     mkldnn_primitive_at_t *input) {
   FAKE_ENTER(primitive_get_input_at, injected);
   if (handle == nullptr || input == nullptr) return mkldnn_invalid_arguments;
-  const Primitive *p = FAKE_CHECK(Primitive, handle, kFakePrimitive, kFakeMemory);
+  const Primitive *p = FAKE_PRIMITIVE(handle);
   if (p == nullptr || index >= p->inputs.size()) return mkldnn_invalid_arguments;
   *input = p->inputs[index];
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_primitive_get_output(const_mkldnn_primitive_t handle, size_t index,
-                                            const_mkldnn_primitive_t *output) {
+Status mkldnn_primitive_get_output(const_mkldnn_primitive_t handle, size_t index,
+                                   const_mkldnn_primitive_t *output) {
   FAKE_ENTER(primitive_get_output, injected);
   if (handle == nullptr || output == nullptr) return mkldnn_invalid_arguments;
-  const Primitive *p = FAKE_CHECK(Primitive, handle, kFakePrimitive, kFakeMemory);
-  if (p == nullptr) return mkldnn_invalid_arguments;
+  FAKE_NEED(p, FAKE_PRIMITIVE(handle));
   // A memory object is its own output.
   const bool memory = s.type_of(p) == kFakeMemory;
   if (index >= (memory ? 1 : p->outputs.size())) return mkldnn_invalid_arguments;
@@ -91,7 +83,7 @@ mkldnn_primitive_at_t mkldnn_primitive_at(const_mkldnn_primitive_t primitive, si
 // submitted, and only after wait can all of it be run again, once. (The real library's lazy streams
 // refuse to.)
 
-static mkldnn_status_t execute_all(State &s, Stream *stream, size_t first) {
+static Status execute_all(State &s, Stream *stream, size_t first) {
   for (size_t i = first; i < stream->submitted.size(); ++i) {
     const Primitive *p =
         s.check<Primitive>("execution", stream->submitted[i], kFakePrimitive, kFakeMemory);
@@ -101,56 +93,54 @@ static mkldnn_status_t execute_all(State &s, Stream *stream, size_t first) {
   return mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_stream_create(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
+Status mkldnn_stream_create(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
   FAKE_ENTER(stream_create, injected);
   if (result == nullptr || (kind != mkldnn_eager && kind != mkldnn_lazy)) {
     return mkldnn_invalid_arguments;
   }
   Stream *stream = s.make<Stream>(kFakeStream);
   stream->lazy = kind == mkldnn_lazy;
-  *result = reinterpret_cast<mkldnn_stream_t>(stream);
-  return mkldnn_success;
+  return give(result, stream);
 }
 
-mkldnn_status_t mkldnn_stream_submit(mkldnn_stream_t handle, size_t n,
-                                     mkldnn_primitive_t primitives[], mkldnn_primitive_t *) {
+Status mkldnn_stream_submit(mkldnn_stream_t handle, size_t n, mkldnn_primitive_t primitives[],
+                            mkldnn_primitive_t *) {
   FAKE_ENTER(stream_submit, injected);
   if (handle == nullptr || primitives == nullptr) return mkldnn_invalid_arguments;
-  Stream *stream = FAKE_CHECK(Stream, handle, kFakeStream, kFakeStream);
+  Stream *stream = FAKE_STREAM(handle);
   if (stream == nullptr || !stream->open) return mkldnn_invalid_arguments;
   for (size_t i = 0; i < n; ++i) {
     if (primitives[i] == nullptr) return mkldnn_invalid_arguments;
   }
   const size_t first = stream->submitted.size();
   for (size_t i = 0; i < n; ++i) {
-    stream->submitted.push_back(FAKE_CHECK(Primitive, primitives[i], kFakePrimitive, kFakeMemory));
+    stream->submitted.push_back(FAKE_PRIMITIVE(primitives[i]));
   }
   return stream->lazy ? mkldnn_success : execute_all(s, stream, first);
 }
 
-mkldnn_status_t mkldnn_stream_wait(mkldnn_stream_t handle, int, mkldnn_primitive_t *) {
+Status mkldnn_stream_wait(mkldnn_stream_t handle, int, mkldnn_primitive_t *) {
   FAKE_ENTER(stream_wait, injected);
   if (handle == nullptr) return mkldnn_invalid_arguments;
-  Stream *stream = FAKE_CHECK(Stream, handle, kFakeStream, kFakeStream);
-  if (stream == nullptr) return mkldnn_invalid_arguments;
+  FAKE_NEED(stream, FAKE_STREAM(handle));
   stream->open = false;
   stream->stopped = true;
   return stream->lazy ? execute_all(s, stream, 0) : mkldnn_success;
 }
 
-mkldnn_status_t mkldnn_stream_rerun(mkldnn_stream_t handle, mkldnn_primitive_t *) {
+Status mkldnn_stream_rerun(mkldnn_stream_t handle, mkldnn_primitive_t *) {
   FAKE_ENTER(stream_rerun, injected);
   if (handle == nullptr) return mkldnn_invalid_arguments;
-  Stream *stream = FAKE_CHECK(Stream, handle, kFakeStream, kFakeStream);
+  Stream *stream = FAKE_STREAM(handle);
   if (stream == nullptr || !stream->stopped) return mkldnn_invalid_arguments;
   stream->stopped = false;
   return execute_all(s, stream, 0);
 }
 
-mkldnn_status_t mkldnn_stream_destroy(mkldnn_stream_t handle) {
+Status mkldnn_stream_destroy(mkldnn_stream_t handle) {
   FAKE_ENTER_DESTROY(stream_destroy);
   if (handle == nullptr) return injected;
-  Stream *stream = FAKE_CHECK(Stream, handle, kFakeStream, kFakeStream);
+  Stream *stream = FAKE_STREAM(handle);
   if (stream != nullptr) s.destroy(stream);
   return injected;
 }

@@ -135,6 +135,18 @@ long fake_live(FakeType type) {
   return State::get().live[type];
 }
 
+const char *fake_left(void) {
+  static thread_local std::string text;
+  text.clear();
+  for (int type = 0; type < kFakeTypes; ++type) {
+    const long n = fake_live(static_cast<FakeType>(type));
+    if (n != 0 && type != kFakeEngine) {
+      text += (text.empty() ? "" : ", ") + std::string(kTypeNames[type]) + ": " + std::to_string(n);
+    }
+  }
+  return text.c_str();
+}
+
 long fake_calls(const char *function) {
   Lock lock(State::get().mutex);
   return State::get().calls[function];

@@ -15,9 +15,9 @@
 
 namespace workload {
 
-// A folder that is gone when the test is.
+// A folder that is gone when the test is, with these files in it and no others.
 struct Folder {
-  Folder() {
+  explicit Folder(const std::vector<std::string> &named = {}) : files(named) {
     char pattern[] = "opcache-test-XXXXXX";
     const char *base = getenv("TMPDIR");
     path = std::string(base != nullptr ? base : P_tmpdir) + "/" + pattern;

@@ -27,83 +27,67 @@ void Case::note(const_mkldnn_primitive_desc_t pd) {
   }
 }
 
-mkldnn_primitive_desc_t Case::make(OpDesc *d, mkldnn_primitive_desc_t hint,
-                                   mkldnn_primitive_attr_t attr) {
+bool Case::describe(const Operation &op, Pass pass, mkldnn_primitive_desc_t *pd,
+                    mkldnn_primitive_desc_t hint, mkldnn_primitive_attr_t attr) {
+  operation::OpDesc d(0x5a);
+  if (!ok(op.describe(pass, &d))) return false;
   // No kind. (What is wrong elsewhere, MKL-DNN does not always look at before it computes with it.)
-  if (one_in(40)) d->words[0] = 99;
-  return noted(s_.operation(d, hint, attr));
+  if (one_in(40)) d.words[0] = 99;
+  *pd = noted(s_.operation(d, hint, attr));
+  return true;
+}
+
+void Case::run_back(const Operation &op, Pass pass, mkldnn_primitive_desc_t hint,
+                    const std::map<int, Data> &given) {
+  mkldnn_primitive_desc_t pd = nullptr;
+  if (describe(op, pass, &pd, hint)) s_.run(pd, given);
+}
+
+void Case::run_pass(const Operation &op, Pass pass, mkldnn_primitive_attr_t attr) {
+  mkldnn_primitive_desc_t hint = nullptr;
+  if (!describe(op, operation::kForward, &hint, nullptr, attr)) return;
+  if (pass != operation::kForward) return run_back(op, pass, hint);
+  s_.run(hint);
 }
 
 void Case::add_post_ops(Attr *attr) {
-  mkldnn_post_ops_t post_ops = nullptr;
-  CHECK_OK(mkldnn_primitive_attr_create(&attr->handle));
-  CHECK_OK(mkldnn_post_ops_create(&post_ops));
-  if (one_in(2)) CHECK_OK(mkldnn_post_ops_append_sum(post_ops, of({1.0f, 0.5f})));
+  PostOps post_ops;
+  if (one_in(2)) post_ops.sum(of({1.0f, 0.5f}));
   if (one_in(2)) {
-    CHECK_OK(mkldnn_post_ops_append_eltwise(
-        post_ops, 1.0f, of({algorithms().relu, algorithms().relu, algorithms().tanh}),
-        of({0.0f, 0.25f}), 0.0f));
+    const auto algorithm = of({algorithms().relu, algorithms().relu, algorithms().tanh});
+    post_ops.eltwise(algorithm, of({0.0f, 0.25f}));
   }
-  CHECK_OK(mkldnn_primitive_attr_set_post_ops(attr->handle, post_ops));
-  CHECK_OK(mkldnn_post_ops_destroy(post_ops));
+  attr->post(post_ops);
 }
 
 void Case::add_scales(Attr *attr) {
-  const float scale = of({0.5f, 2.0f, 40.0f});
-  if (attr->handle == nullptr) CHECK_OK(mkldnn_primitive_attr_create(&attr->handle));
-  CHECK_OK(mkldnn_primitive_attr_set_output_scales(attr->handle, 1, 0, &scale));
-  CHECK_OK(mkldnn_primitive_attr_set_int_output_round_mode(
-      attr->handle, of({mkldnn_round_nearest, mkldnn_round_down})));
+  attr->scale(of({0.5f, 2.0f, 40.0f}));
+  attr->round(of({mkldnn_round_nearest, mkldnn_round_down}));
 }
 
 std::string Case::run() {
-  const int kind = below(16);
-  static const char *const kNames[] = {
-      "convolution", "convolution", "convolution", "deconvolution", "inner_product", "pooling",
-      "lrn",         "batch_norm",  "eltwise",     "eltwise",       "softmax",       "reorder",
-      "reorder",     "sum",         "concat",      "view"};
-  note(kNames[kind]);
-  switch (kind) {
-    case 0:
-    case 1:
-    case 2:
-      convolution(false);
-      break;
-    case 3:
-      convolution(true);
-      break;
-    case 4:
-      inner_product();
-      break;
-    case 5:
-      pooling();
-      break;
-    case 6:
-      lrn();
-      break;
-    case 7:
-      batch_norm();
-      break;
-    case 8:
-    case 9:
-      eltwise();
-      break;
-    case 10:
-      softmax();
-      break;
-    case 11:
-    case 12:
-      reorder();
-      break;
-    case 13:
-      sum();
-      break;
-    case 14:
-      concat();
-      break;
-    default:
-      view();
-  }
+  static const struct {
+    const char *name;
+    void (Case::*run)();
+  } kKinds[16] = {{"convolution", &Case::convolution},
+                  {"convolution", &Case::convolution},
+                  {"convolution", &Case::convolution},
+                  {"deconvolution", &Case::deconvolution},
+                  {"inner_product", &Case::inner_product},
+                  {"pooling", &Case::pooling},
+                  {"lrn", &Case::lrn},
+                  {"batch_norm", &Case::batch_norm},
+                  {"eltwise", &Case::eltwise},
+                  {"eltwise", &Case::eltwise},
+                  {"softmax", &Case::softmax},
+                  {"reorder", &Case::reorder},
+                  {"reorder", &Case::reorder},
+                  {"sum", &Case::sum},
+                  {"concat", &Case::concat},
+                  {"view", &Case::view}};
+  const auto &kind = kKinds[below(16)];
+  note(kind.name);
+  (this->*kind.run)();
   note("status " + std::to_string(s_.status()));
   return text_;
 }

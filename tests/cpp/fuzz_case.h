@@ -10,33 +10,16 @@
 #include <string>
 
 #include "fuzz_real_cases.h"
+#include "owned.h"
 #include "real_session.h"
 
 namespace fuzz {
 
 using real_session::Dims;
 using real_session::formats;
+using real_session::Operation;
+using real_session::Pass;
 using real_session::Session;
-
-// Any operation's description of any release; none has a longer one than a convolution's.
-union OpDesc {
-  mkldnn_convolution_desc_t convolution;
-  mkldnn_eltwise_desc_t eltwise;
-  mkldnn_softmax_desc_t softmax;
-  mkldnn_pooling_desc_t pooling;
-  mkldnn_lrn_desc_t lrn;
-  mkldnn_batch_normalization_desc_t batch_norm;
-  mkldnn_inner_product_desc_t inner_product;
-  int words[sizeof(mkldnn_convolution_desc_t) / sizeof(int)];
-  OpDesc() { memset(static_cast<void *>(this), 0x5a, sizeof(*this)); }
-};
-
-struct Attr {
-  mkldnn_primitive_attr_t handle = nullptr;
-  ~Attr() {
-    if (handle != nullptr) mkldnn_primitive_attr_destroy(handle);
-  }
-};
 
 class Case {
  public:
@@ -86,9 +69,14 @@ class Case {
     if (aloud_) fprintf(stderr, "%s; ", text.c_str());
   }
   void note(const_mkldnn_primitive_desc_t pd);
-  // A descriptor, sometimes of a description that is wrong.
-  mkldnn_primitive_desc_t make(OpDesc *d, mkldnn_primitive_desc_t hint = nullptr,
-                               mkldnn_primitive_attr_t attr = nullptr);
+  // A descriptor of a pass, sometimes of a description that is wrong; false when it is refused.
+  bool describe(const Operation &op, Pass pass, mkldnn_primitive_desc_t *pd,
+                mkldnn_primitive_desc_t hint = nullptr, mkldnn_primitive_attr_t attr = nullptr);
+  Pass any_pass() { return static_cast<Pass>(below(operation::kPasses)); }
+  // Describes the forward pass, and runs it or the backward one that it is the hint of.
+  void run_pass(const Operation &op, Pass pass, mkldnn_primitive_attr_t attr = nullptr);
+  void run_back(const Operation &op, Pass pass, mkldnn_primitive_desc_t hint,
+                const std::map<int, real_session::Data> &given = {});
   mkldnn_primitive_desc_t noted(mkldnn_primitive_desc_t pd) {
     note(pd);
     return pd;
@@ -96,7 +84,9 @@ class Case {
   void add_post_ops(Attr *attr);
   void add_scales(Attr *attr);
 
-  void convolution(bool transposed);
+  void convolution() { layers(false); }
+  void deconvolution() { layers(true); }
+  void layers(bool transposed);
   void inner_product();
   void pooling();
   void lrn();
@@ -104,6 +94,9 @@ class Case {
   void eltwise();
   void softmax();
   void reorder();
+  template <class Create>
+  void run_many(std::vector<const_mkldnn_primitive_desc_t> inputs, const Dims &dims, int format,
+                const Create &create);
   void sum();
   void concat();
   void view();

@@ -6,23 +6,14 @@
 #include <mkldnn.h>
 #include <stdint.h>
 
+#include "operation.h"
+
 namespace fuzz {
 
-// Any operation's description; begins as garbage, never twice the same.
-union OpDesc {
-  mkldnn_convolution_desc_t convolution;
-  mkldnn_eltwise_desc_t eltwise;
-  mkldnn_softmax_desc_t softmax;
-  mkldnn_pooling_desc_t pooling;
-  mkldnn_lrn_desc_t lrn;
-  mkldnn_batch_normalization_desc_t batch_norm;
-  mkldnn_inner_product_desc_t inner_product;
-  mkldnn_shuffle_desc_t shuffle;
-  int words[sizeof(mkldnn_convolution_desc_t) / sizeof(int)];
-  OpDesc();
-};
-
-enum Pass { kForward, kBackwardData, kBackwardWeights, kPasses };
+using operation::kForward;
+using operation::kPasses;
+using operation::OpDesc;
+using operation::Pass;
 
 // Which field differs from the plain description and how; field 255 .. 128: none.
 struct Variation {

@@ -14,18 +14,12 @@ namespace fuzz {
 
 namespace {
 
-// What the process tells its parent.
-struct Shared {
-  std::array<long, kSteps> done;
-  long hits, misses, evictions;
-};
-
 long total(const json::Document &document, const std::string &name) {
   const auto found = document.find("totals/" + name);
   return found != document.end() ? static_cast<long>(found->second.number) : 0;
 }
 
-void count_hits(Shared *shared) {
+void count_hits(Counts *shared) {
   std::string text(mkldnn_opcache_stats_json(nullptr, 0) + 1, '\0');
   text.resize(mkldnn_opcache_stats_json(&text[0], text.size()));
   json::Document document;
@@ -37,7 +31,7 @@ void count_hits(Shared *shared) {
 }
 
 // Returns the first difference.
-std::string run_here(const std::vector<Steps> &sequences, Shared *shared) {
+std::string run_here(const std::vector<Steps> &sequences, Counts *shared) {
   std::vector<std::unique_ptr<Twin>> twins;
   std::vector<std::thread> threads;
   for (size_t i = 0; i < sequences.size(); ++i) {
@@ -78,9 +72,21 @@ std::string describe_failure(const Steps &steps) {
 
 }  // namespace
 
-Outcome run_apart(const std::vector<Steps> &sequences) {
-  static Shared *const shared = static_cast<Shared *>(shared_memory(sizeof(Shared)));
-  *shared = Shared();
+Counts &Counts::operator+=(const Counts &other) {
+  for (size_t i = 0; i < done.size(); ++i) done[i] += other.done[i];
+  sequences += other.sequences;
+  operations += other.operations;
+  hits += other.hits;
+  misses += other.misses;
+  evictions += other.evictions;
+  return *this;
+}
+
+// In a process of their own; the report is how it ended and what it wrote on stderr.
+static Result run_apart(const std::vector<Steps> &sequences) {
+  static Counts *const shared = static_cast<Counts *>(shared_memory(sizeof(Counts)));
+  *shared = Counts();
+  shared->sequences = static_cast<long>(sequences.size());
   world(0);  // loads the reference once for all
   const Ended ended = in_a_process(
       [&] {
@@ -90,33 +96,23 @@ Outcome run_apart(const std::vector<Steps> &sequences) {
         return difference.empty() ? 0 : 1;
       },
       60);
-  Outcome outcome;
-  outcome.ok = ended.ok;
-  outcome.what = ended.what;
-  outcome.done = shared->done;
-  outcome.hits = shared->hits;
-  outcome.misses = shared->misses;
-  outcome.evictions = shared->evictions;
-  return outcome;
+  Result result;
+  static_cast<Counts &>(result) = *shared;
+  for (const long n : result.done) result.operations += n;
+  result.ok = ended.ok;
+  result.report = ended.what;
+  return result;
 }
 
 Result run(const std::vector<Steps> &sequences, const std::string &name) {
-  const Outcome outcome = run_apart(sequences);
-  Result result;
-  result.ok = outcome.ok;
-  result.sequences = static_cast<long>(sequences.size());
-  result.done = outcome.done;
-  result.hits = outcome.hits;
-  result.misses = outcome.misses;
-  result.evictions = outcome.evictions;
-  for (const long n : outcome.done) result.operations += n;
-  if (outcome.ok) return result;
-  result.report = name + ": " + outcome.what + "\n";
+  Result result = run_apart(sequences);
+  if (result.ok) return result;
+  result.report = name + ": " + result.report + "\n";
   // What threads do at once is not the same twice: nothing shorter would be sure to fail.
   if (sequences.size() > 1) return result;
   const Steps few = shortest<Step>(sequences[0], [](const Steps &s) { return !run_apart({s}).ok; });
   result.report += "the shortest that fails (" + std::to_string(few.size()) + " of " +
-                   std::to_string(sequences[0].size()) + " steps): " + run_apart({few}).what +
+                   std::to_string(sequences[0].size()) + " steps): " + run_apart({few}).report +
                    "\n" + describe_failure(few);
   return result;
 }
@@ -134,14 +130,9 @@ Result run(const Campaign &c) {
     const Result one =
         run(sequences, "seed " + std::to_string(c.seed) + ", sequence " + std::to_string(number) +
                            ", after " + std::to_string(all.operations) + " operations");
-    all.sequences += one.sequences;
+    all += one;
     all.ok = one.ok;
     all.report = one.report;
-    all.operations += one.operations;
-    all.hits += one.hits;
-    all.misses += one.misses;
-    all.evictions += one.evictions;
-    for (size_t i = 0; i < all.done.size(); ++i) all.done[i] += one.done[i];
   }
   return all;
 }

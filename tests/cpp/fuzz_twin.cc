@@ -118,22 +118,9 @@ void Twin::finish() {
 }
 
 std::string Twin::left_over() {
-  static const struct {
-    FakeType type;
-    const char *name;
-  } kTypes[] = {{kFakeMemoryDescriptor, "memory descriptors left"},
-                {kFakeDescriptor, "descriptors left"},
-                {kFakeMemory, "memory objects left"},
-                {kFakePrimitive, "primitives left"},
-                {kFakeIterator, "iterators left"},
-                {kFakeAttr, "attributes left"},
-                {kFakePostOps, "post-ops left"},
-                {kFakeStream, "streams left"}};
   // An engine may stay (destroy_engine in descriptors.cc).
-  for (const auto &t : kTypes) {
-    const long n = world(0).fake.live(t.type);
-    if (n != 0) return std::string(t.name) + ": " + std::to_string(n);
-  }
+  const std::string left = world(0).fake.left();
+  if (!left.empty()) return left + " left";
   return world(0).fake.misuses() > 0 ? world(0).fake.misuse() : "";
 }
 
@@ -221,7 +208,7 @@ bool Twin::statistics(Args a) {
 
 bool Twin::openmp_threads(Args a) {
   // An iterator of the fake describes when it is asked.
-  if (!alone_ || pick(iterators_, 0) >= 0) return false;
+  if (!alone_ || pick(iterators_, 0) != nullptr) return false;
   for (int w = 0; w < kWorlds; ++w) world(w).fake.set_max_threads(1 + a[0] % 3);
   return true;
 }
@@ -235,7 +222,7 @@ bool Twin::callbacks(Args a) {
 
 bool Twin::has_objects(int engine) const {
   const auto on_it = [=](const auto &slot) { return slot.engine == engine; };
-  if (pick(descriptors_, 0, on_it) >= 0 || pick(iterators_, 0, on_it) >= 0) return true;
+  if (pick(descriptors_, 0, on_it) != nullptr || pick(iterators_, 0, on_it) != nullptr) return true;
   for (const auto *slots : {&memories_, &primitives_}) {
     for (const ObjectPtr &object : *slots) {
       if (object != nullptr && object->engine == engine) return true;
@@ -250,17 +237,15 @@ bool Twin::make_engine(Args a) {
   // The fakes number engines in the order of their creation, which must be the same in both.
   static std::mutex order;
   const std::lock_guard<std::mutex> lock(order);
-  both("engine_create",
-       [&](const World &w, int i) { return w.engine_create(&engine.at[i], mkldnn_cpu, 0); });
+  BOTH(engine_create, &engine.at[i], mkldnn_cpu, 0);
   return true;
 }
 
 bool Twin::destroy_engine(Args a) {
-  const int e = pick(engines_, a[0]);
-  if (e < 0 || has_objects(e)) return false;
-  Engine &engine = engines_[static_cast<size_t>(e)];
-  both("engine_destroy", [&](const World &w, int i) { return w.engine_destroy(engine.at[i]); });
-  engine = Engine();
+  Engine *engine = pick(engines_, a[0]);
+  if (engine == nullptr || has_objects(number_of(engine))) return false;
+  BOTH(engine_destroy, engine->at[i]);
+  *engine = Engine();
   return true;
 }
 

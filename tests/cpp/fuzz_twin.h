@@ -45,9 +45,11 @@ class Twin {
                       kIterators = 3, kEngines = 2, kThreads = 3;
 
   struct Descriptor : Both<mkldnn_primitive_desc_t> {
-    int engine = 0;
-    bool memory = false;
-    bool view = false;
+    explicit Descriptor(int on = 0, bool of_memory = false, bool of_view = false)
+        : engine(on), memory(of_memory), view(of_view) {}
+    int engine;
+    bool memory;
+    bool view;
   };
   struct Object;
   typedef std::shared_ptr<Object> ObjectPtr;
@@ -107,19 +109,37 @@ class Twin {
     compare(what, static_cast<int>(status[0]), static_cast<int>(status[1]));
     return status[1];
   }
-  // The first slot from `from` on, around the end, that is used and wanted; -1: none.
+#define BOTH(function, ...) \
+  both(#function, [&](const World &w, int i) { return w.function(__VA_ARGS__); })
+  // The first slot from `from` on, around the end, that is used and wanted; nullptr: none.
   template <class Slots, class Wanted>
-  int pick(const Slots &slots, uint8_t from, const Wanted &wanted) const {
+  static auto pick(Slots &slots, uint8_t from, const Wanted &wanted) -> decltype(&slots[0]) {
     for (size_t i = 0; i < slots.size(); ++i) {
-      const size_t at = (from + i) % slots.size();
-      if (slots[at].used() && wanted(slots[at])) return static_cast<int>(at);
+      auto &slot = slots[(from + i) % slots.size()];
+      if (slot.used() && wanted(slot)) return &slot;
     }
-    return -1;
+    return nullptr;
   }
   template <class Slots>
-  int pick(const Slots &slots, uint8_t from) const {
+  static auto pick(Slots &slots, uint8_t from) -> decltype(&slots[0]) {
     return pick(slots, from, [](const auto &) { return true; });
   }
+  int number_of(const Engine *engine) const { return static_cast<int>(engine - engines_.data()); }
+  // One call in each world that makes a descriptor like `made`, which takes a slot.
+  template <class Call>
+  bool make(uint8_t slot, Descriptor made, const char *what, const Call &call) {
+    if (both(what, [&](const World &w, int i) { return call(w, i, &made.at[i]); }) ==
+        mkldnn_success) {
+      compare_contents(what, made);
+    }
+    keep(slot, made);
+    return true;
+  }
+#define MAKE(slot, made, what, call) \
+  make(slot, made, what,             \
+       [&](const World &w, [[maybe_unused]] int i, mkldnn_primitive_desc_t *pd) { return call; })
+  template <class Call>
+  bool make_of_many(Args a, size_t n, const char *what, const Call &call);
   ObjectPtr pick_object(const std::vector<ObjectPtr> &from, uint8_t first, bool runnable) const;
 
   void compare_contents(const char *what, const Both<const_mkldnn_primitive_desc_t> &pds);
@@ -130,9 +150,10 @@ class Twin {
   void destroy(Descriptor *d);
   void destroy(const ObjectPtr &object);
   // A forward descriptor of the same kind, another descriptor, or none.
-  Descriptor make_hint(uint8_t kind, Pass pass, Variation variation, uint8_t how, int engine);
+  Descriptor make_hint(uint8_t kind, Pass pass, Variation variation, uint8_t how,
+                       const Engine &engine);
   const Attr *pick_attr(uint8_t from) const;
-  std::vector<int> pick_memories(uint8_t from, size_t n) const;
+  std::vector<const Descriptor *> pick_memories(uint8_t from, size_t n) const;
   void create_object(const ObjectPtr &object, const Both<const_mkldnn_primitive_desc_t> &pd);
   bool has_objects(int engine) const;
 

@@ -19,8 +19,7 @@ void Twin::compare_contents(const char *what, const Both<mkldnn_primitive_desc_t
 
 void Twin::destroy(Descriptor *d) {
   if (!d->used()) return;
-  both("primitive_desc_destroy",
-       [&](const World &w, int i) { return w.primitive_desc_destroy(d->at[i]); });
+  BOTH(primitive_desc_destroy, d->at[i]);
   *d = Descriptor();
 }
 
@@ -32,175 +31,126 @@ void Twin::keep(uint8_t slot, const Descriptor &d) {
 }
 
 const Twin::Attr *Twin::pick_attr(uint8_t from) const {
-  const int i = from % 8 == 0 ? pick(attrs_, static_cast<uint8_t>(from / 8)) : -1;
-  return i < 0 ? nullptr : &attrs_[static_cast<size_t>(i)];
+  return from % 8 == 0 ? pick(attrs_, static_cast<uint8_t>(from / 8)) : nullptr;
 }
 
 Twin::Descriptor Twin::make_hint(uint8_t kind, Pass pass, Variation variation, uint8_t how,
-                                 int engine) {
-  Descriptor hint;
-  hint.engine = engine;
+                                 const Engine &engine) {
+  Descriptor hint(number_of(&engine));
   if (pass == kForward || how % 4 == 0) return hint;
   if (how % 4 == 1) {
-    const int i = pick(descriptors_, how, [](const Descriptor &d) { return !d.memory; });
-    if (i < 0) return hint;
-    const Descriptor &other = descriptors_[static_cast<size_t>(i)];
-    hint.engine = other.engine;
-    both("primitive_desc_clone",
-         [&](const World &w, int t) { return w.primitive_desc_clone(&hint.at[t], other.at[t]); });
+    const Descriptor *other =
+        pick(descriptors_, how, [](const Descriptor &d) { return !d.memory; });
+    if (other == nullptr) return hint;
+    hint.engine = other->engine;
+    BOTH(primitive_desc_clone, &hint.at[i], other->at[i]);
     return hint;
   }
   OpDesc forward;
   const Variation plain = {255, 0};
   fuzz::describe(kind, kForward, how % 4 == 2 ? variation : plain, &forward);
-  const Engine &e = engines_[static_cast<size_t>(engine)];
-  both("primitive_desc_create", [&](const World &w, int i) {
-    return w.primitive_desc_create(&hint.at[i], &forward, e.at[i], nullptr);
-  });
+  BOTH(primitive_desc_create, &hint.at[i], &forward, engine.at[i], nullptr);
   return hint;
 }
 
 bool Twin::describe(Args a) {
-  const int e = pick(engines_, a[6] % 4 == 0 ? 1 : 0);
-  if (e < 0) return make_engine(a);
-  const Engine &engine = engines_[static_cast<size_t>(e)];
+  const Engine *engine = pick(engines_, a[6] % 4 == 0 ? 1 : 0);
+  if (engine == nullptr) return make_engine(a);
   const Pass pass = static_cast<Pass>(a[2] % kPasses);
   const Variation variation = {a[3], a[4]};
-  Descriptor hint = make_hint(a[1], pass, variation, a[5], e), made;
-  made.engine = e;
+  Descriptor hint = make_hint(a[1], pass, variation, a[5], *engine);
   OpDesc d;
   fuzz::describe(a[1], pass, variation, &d);
   const Attr *attr = pick_attr(a[6]);
-  const mkldnn_status_t status = both("primitive_desc_create", [&](const World &w, int i) {
-    return attr == nullptr && a[6] % 2 == 0
-               ? w.primitive_desc_create(&made.at[i], &d, engine.at[i], hint.at[i])
-               : w.primitive_desc_create_v2(&made.at[i], &d,
-                                            attr != nullptr ? attr->at[i] : nullptr, engine.at[i],
-                                            hint.at[i]);
-  });
-  if (status == mkldnn_success) compare_contents("what was described", made);
-  keep(a[0], made);
+  MAKE(a[0], Descriptor(number_of(engine)), "what was described",
+       attr == nullptr && a[6] % 2 == 0
+           ? w.primitive_desc_create(pd, &d, engine->at[i], hint.at[i])
+           : w.primitive_desc_create_v2(pd, &d, attr != nullptr ? attr->at[i] : nullptr,
+                                        engine->at[i], hint.at[i]));
   destroy(&hint);
   return true;
 }
 
 bool Twin::describe_memory(Args a) {
-  const int e = pick(engines_, a[6] % 4 == 0 ? 1 : 0);
-  if (e < 0) return make_engine(a);
-  const Engine &engine = engines_[static_cast<size_t>(e)];
-  const Variation variation = {a[1], a[2]};
-  const mkldnn_memory_desc_t md = fuzz::describe_memory(variation);
-  Descriptor made;
-  made.engine = e;
-  made.memory = true;
-  const mkldnn_status_t status = both("memory_primitive_desc_create", [&](const World &w, int i) {
-    return w.memory_primitive_desc_create(&made.at[i], &md, engine.at[i]);
-  });
-  if (status == mkldnn_success) compare_contents("the memory described", made);
-  keep(a[0], made);
-  return true;
+  const Engine *engine = pick(engines_, a[6] % 4 == 0 ? 1 : 0);
+  if (engine == nullptr) return make_engine(a);
+  const mkldnn_memory_desc_t md = fuzz::describe_memory({a[1], a[2]});
+  return MAKE(a[0], Descriptor(number_of(engine), true), "the memory described",
+              w.memory_primitive_desc_create(pd, &md, engine->at[i]));
 }
 
 bool Twin::describe_view(Args a) {
-  const int i = pick(descriptors_, a[1], [](const Descriptor &d) { return d.memory && !d.view; });
-  if (i < 0) return false;
-  const Descriptor &parent = descriptors_[static_cast<size_t>(i)];
+  const Descriptor *parent =
+      pick(descriptors_, a[1], [](const Descriptor &d) { return d.memory && !d.view; });
+  if (parent == nullptr) return false;
   const int dims[] = {1, 1, 1, 1, 1}, offsets[] = {0, a[2] % 3, 0, 0, 0};
-  Descriptor made;
-  made.engine = parent.engine;
-  made.memory = made.view = true;
-  both("view_primitive_desc_create", [&](const World &w, int t) {
-    return w.view_primitive_desc_create(&made.at[t], parent.at[t], dims, offsets);
-  });
-  compare_contents("the view", made);
-  keep(a[0], made);
-  return true;
+  return MAKE(a[0], Descriptor(parent->engine, true, true), "the view",
+              w.view_primitive_desc_create(pd, parent->at[i], dims, offsets));
 }
 
-std::vector<int> Twin::pick_memories(uint8_t from, size_t n) const {
-  std::vector<int> found;
+std::vector<const Twin::Descriptor *> Twin::pick_memories(uint8_t from, size_t n) const {
+  std::vector<const Descriptor *> found;
   for (size_t i = 0; i < n; ++i) {
-    const int m = pick(descriptors_, static_cast<uint8_t>(from + 3 * i),
-                       [](const Descriptor &d) { return d.memory; });
-    if (m < 0) return {};
-    found.push_back(m);
+    found.push_back(pick(descriptors_, static_cast<uint8_t>(from + 3 * i),
+                         [](const Descriptor &d) { return d.memory; }));
+    if (found.back() == nullptr) return {};
   }
   return found;
 }
 
 bool Twin::reorder(Args a) {
-  const std::vector<int> m = pick_memories(a[1], 2);
+  const auto m = pick_memories(a[1], 2);
   if (m.empty()) return false;
-  const Descriptor &from = descriptors_[static_cast<size_t>(m[0])],
-                   &to = descriptors_[static_cast<size_t>(m[1])];
   const Attr *attr = pick_attr(a[2]);
-  Descriptor made;
-  made.engine = from.engine;
-  const mkldnn_status_t status = both("reorder_primitive_desc_create", [&](const World &w, int i) {
-    return attr == nullptr
-               ? w.reorder_primitive_desc_create(&made.at[i], from.at[i], to.at[i])
-               : w.reorder_primitive_desc_create_v2(&made.at[i], from.at[i], to.at[i], attr->at[i]);
-  });
-  if (status == mkldnn_success) compare_contents("the reorder", made);
-  keep(a[0], made);
-  return true;
+  return MAKE(a[0], Descriptor(m[0]->engine), "the reorder",
+              attr == nullptr
+                  ? w.reorder_primitive_desc_create(pd, m[0]->at[i], m[1]->at[i])
+                  : w.reorder_primitive_desc_create_v2(pd, m[0]->at[i], m[1]->at[i], attr->at[i]));
+}
+
+// A sum, or a concat, over memories.
+template <class Call>
+bool Twin::make_of_many(Args a, size_t n, const char *what, const Call &call) {
+  const auto m = pick_memories(a[1], n);
+  if (m.empty()) return false;
+  const mkldnn_memory_desc_t output = fuzz::describe_memory({a[4], a[5]});
+  return make(a[0], Descriptor(m[0]->engine), what,
+              [&](const World &w, int i, mkldnn_primitive_desc_t *pd) {
+                const_mkldnn_primitive_desc_t inputs[4];
+                for (size_t j = 0; j < n; ++j) inputs[j] = m[j]->at[i];
+                return call(w, pd, a[6] % 2 != 0 ? &output : nullptr, static_cast<int>(n), inputs);
+              });
 }
 
 bool Twin::sum(Args a) {
   static const float kScales[] = {1.0f, 1.0f, 1.0f, 0.5f, -0.0f, 0.0f};
-  const std::vector<int> m = pick_memories(a[1], 1 + a[2] % 3);
-  if (m.empty()) return false;
-  const int n = static_cast<int>(m.size());
-  const float *scales = kScales + a[3] % 4;
-  const mkldnn_memory_desc_t output = fuzz::describe_memory({a[4], a[5]});
-  Descriptor made;
-  made.engine = descriptors_[static_cast<size_t>(m[0])].engine;
-  const mkldnn_status_t status = both("sum_primitive_desc_create", [&](const World &w, int i) {
-    const_mkldnn_primitive_desc_t inputs[3];
-    for (size_t j = 0; j < m.size(); ++j) inputs[j] = descriptors_[static_cast<size_t>(m[j])].at[i];
-    return w.sum_primitive_desc_create(&made.at[i], a[6] % 2 != 0 ? &output : nullptr, n, scales,
-                                       inputs);
-  });
-  if (status == mkldnn_success) compare_contents("the sum", made);
-  keep(a[0], made);
-  return true;
+  return make_of_many(a, 1 + a[2] % 3, "the sum",
+                      [=](const World &w, mkldnn_primitive_desc_t *pd, auto output, int n,
+                          const_mkldnn_primitive_desc_t *inputs) {
+                        return w.sum_primitive_desc_create(pd, output, n, kScales + a[3] % 4,
+                                                           inputs);
+                      });
 }
 
 bool Twin::concat(Args a) {
-  const std::vector<int> m = pick_memories(a[1], 1 + a[2] % 4);
-  if (m.empty()) return false;
-  const int n = static_cast<int>(m.size());
-  const mkldnn_memory_desc_t output = fuzz::describe_memory({a[4], a[5]});
-  Descriptor made;
-  made.engine = descriptors_[static_cast<size_t>(m[0])].engine;
-  const mkldnn_status_t status = both("concat_primitive_desc_create", [&](const World &w, int i) {
-    const_mkldnn_primitive_desc_t inputs[4];
-    for (size_t j = 0; j < m.size(); ++j) inputs[j] = descriptors_[static_cast<size_t>(m[j])].at[i];
-    return w.concat_primitive_desc_create(&made.at[i], a[6] % 2 != 0 ? &output : nullptr, n,
-                                          a[3] % 3, inputs);
-  });
-  if (status == mkldnn_success) compare_contents("the concat", made);
-  keep(a[0], made);
-  return true;
+  return make_of_many(a, 1 + a[2] % 4, "the concat",
+                      [=](const World &w, mkldnn_primitive_desc_t *pd, auto output, int n,
+                          const_mkldnn_primitive_desc_t *inputs) {
+                        return w.concat_primitive_desc_create(pd, output, n, a[3] % 3, inputs);
+                      });
 }
 
 bool Twin::clone(Args a) {
-  const int i = pick(descriptors_, a[1]);
-  if (i < 0) return false;
-  Descriptor copy = descriptors_[static_cast<size_t>(i)];
-  const Descriptor from = copy;
-  both("primitive_desc_clone",
-       [&](const World &w, int t) { return w.primitive_desc_clone(&copy.at[t], from.at[t]); });
-  compare_contents("the clone", copy);
-  keep(a[0], copy);
-  return true;
+  const Descriptor *from = pick(descriptors_, a[1]);
+  if (from == nullptr) return false;
+  return MAKE(a[0], Descriptor(from->engine, from->memory, from->view), "the clone",
+              w.primitive_desc_clone(pd, from->at[i]));
 }
 
 bool Twin::destroy_pd(Args a) {
-  const int i = pick(descriptors_, a[0]);
-  if (i < 0) return false;
-  destroy(&descriptors_[static_cast<size_t>(i)]);
-  return true;
+  Descriptor *d = pick(descriptors_, a[0]);
+  if (d != nullptr) destroy(d);
+  return d != nullptr;
 }
 
 bool Twin::query_layout(Args a) {
@@ -208,29 +158,22 @@ bool Twin::query_layout(Args a) {
                                             mkldnn_query_weights_pd,   mkldnn_query_diff_weights_pd,
                                             mkldnn_query_dst_pd,       mkldnn_query_diff_dst_pd,
                                             mkldnn_query_workspace_pd, mkldnn_query_input_pd};
-  const int i = pick(descriptors_, a[1]);
-  if (i < 0) return false;
-  const Descriptor &d = descriptors_[static_cast<size_t>(i)];
+  const Descriptor *d = pick(descriptors_, a[1]);
+  if (d == nullptr) return false;
   Both<const_mkldnn_primitive_desc_t> answer;
   for (int w = 0; w < kWorlds; ++w) {
-    answer.at[w] = world(w).primitive_desc_query_pd(d.at[w], kQueries[a[2] % 8], a[3] % 3);
+    answer.at[w] = world(w).primitive_desc_query_pd(d->at[w], kQueries[a[2] % 8], a[3] % 3);
   }
   compare_contents("the layout", answer);
   if (!answer.used() || !same() || a[4] % 2 == 0) return true;
-  Descriptor copy;
-  copy.engine = d.engine;
-  copy.memory = true;
-  both("primitive_desc_clone",
-       [&](const World &w, int t) { return w.primitive_desc_clone(&copy.at[t], answer.at[t]); });
-  compare_contents("the clone of a layout", copy);
-  keep(a[0], copy);
-  return true;
+  return MAKE(a[0], Descriptor(d->engine, true), "the clone of a layout",
+              w.primitive_desc_clone(pd, answer.at[i]));
 }
 
 bool Twin::query_numbers(Args a) {
-  const int i = pick(descriptors_, a[0]);
-  if (i < 0) return false;
-  const Descriptor &d = descriptors_[static_cast<size_t>(i)];
+  const Descriptor *picked = pick(descriptors_, a[0]);
+  if (picked == nullptr) return false;
+  const Descriptor &d = *picked;
   for (const mkldnn_query_t what :
        {mkldnn_query_num_of_inputs_s32, mkldnn_query_num_of_outputs_s32}) {
     compare("a number", world(0).primitive_desc_query_s32(d.at[0], what, 0),
@@ -260,8 +203,7 @@ bool Twin::query_numbers(Args a) {
             world(1).memory_primitive_desc_get_size(d.at[1]));
   }
   Both<const_mkldnn_primitive_attr_t> attr;
-  both("primitive_desc_get_attr",
-       [&](const World &w, int t) { return w.primitive_desc_get_attr(d.at[t], &attr.at[t]); });
+  BOTH(primitive_desc_get_attr, d.at[i], &attr.at[i]);
   const_mkldnn_post_ops_t post_ops[kWorlds];
   int count[kWorlds], mask[kWorlds];
   const float *scales[kWorlds];
@@ -278,12 +220,11 @@ bool Twin::query_numbers(Args a) {
 }
 
 bool Twin::compare_memories(Args a) {
-  const std::vector<int> m = pick_memories(a[0], 2);
+  const auto m = pick_memories(a[0], 2);
   if (m.empty()) return false;
-  const Descriptor &x = descriptors_[static_cast<size_t>(m[0])],
-                   &y = descriptors_[static_cast<size_t>(m[1])];
-  compare("memory_primitive_desc_equal", world(0).memory_primitive_desc_equal(x.at[0], y.at[0]),
-          world(1).memory_primitive_desc_equal(x.at[1], y.at[1]));
+  compare("memory_primitive_desc_equal",
+          world(0).memory_primitive_desc_equal(m[0]->at[0], m[1]->at[0]),
+          world(1).memory_primitive_desc_equal(m[0]->at[1], m[1]->at[1]));
   return true;
 }
 

@@ -38,85 +38,72 @@ bool Twin::attr_change(Args a) {
 }
 
 bool Twin::attr_clone(Args a) {
-  const int from = pick(attrs_, a[0]);
+  const Attr *from = pick(attrs_, a[0]);
   Attr &to = attrs_[a[1] % kAttrs];
-  if (from < 0 || to.used()) return false;
-  both("primitive_attr_clone", [&](const World &w, int i) {
-    return w.primitive_attr_clone(&to.at[i], attrs_[static_cast<size_t>(from)].at[i]);
-  });
+  if (from == nullptr || to.used()) return false;
+  BOTH(primitive_attr_clone, &to.at[i], from->at[i]);
   return true;
 }
 
 bool Twin::attr_destroy(Args a) {
-  const int i = pick(attrs_, a[0]);
-  if (i < 0) return false;
-  Attr &attr = attrs_[static_cast<size_t>(i)];
-  both("primitive_attr_destroy",
-       [&](const World &w, int t) { return w.primitive_attr_destroy(attr.at[t]); });
-  attr = Attr();
+  Attr *attr = pick(attrs_, a[0]);
+  if (attr == nullptr) return false;
+  BOTH(primitive_attr_destroy, attr->at[i]);
+  *attr = Attr();
   return true;
 }
 
 // Iterators
 
 bool Twin::iterate(Args a) {
-  const int e = pick(engines_, a[6] % 4 == 0 ? 1 : 0);
-  if (e < 0) return make_engine(a);
+  const Engine *engine = pick(engines_, a[6] % 4 == 0 ? 1 : 0);
+  if (engine == nullptr) return make_engine(a);
   const uint8_t slot[] = {a[0]};
   iterator_destroy(slot);
   Iterator &it = iterators_[a[0] % kIterators];
   if (it.used()) return false;
-  const Engine &engine = engines_[static_cast<size_t>(e)];
   const Pass pass = static_cast<Pass>(a[2] % kPasses);
   const Variation variation = {a[3], a[4]};
-  it.engine = e;
-  it.hint = make_hint(a[1], pass, variation, a[5], e);
+  it.engine = number_of(engine);
+  it.hint = make_hint(a[1], pass, variation, a[5], *engine);
   it.op_desc = std::make_unique<OpDesc>();
   fuzz::describe(a[1], pass, variation, it.op_desc.get());
   const Attr *attr = pick_attr(a[6]);
   both("primitive_desc_iterator_create", [&](const World &w, int i) {
     return attr == nullptr && a[6] % 2 == 0
-               ? w.primitive_desc_iterator_create(&it.at[i], it.op_desc.get(), engine.at[i],
+               ? w.primitive_desc_iterator_create(&it.at[i], it.op_desc.get(), engine->at[i],
                                                   it.hint.at[i])
                : w.primitive_desc_iterator_create_v2(&it.at[i], it.op_desc.get(),
                                                      attr != nullptr ? attr->at[i] : nullptr,
-                                                     engine.at[i], it.hint.at[i]);
+                                                     engine->at[i], it.hint.at[i]);
   });
   if (!it.used()) destroy(&it.hint);
   return true;
 }
 
 bool Twin::iterator_next(Args a) {
-  const int i = pick(iterators_, a[0]);
-  if (i < 0) return false;
-  both("primitive_desc_iterator_next", [&](const World &w, int t) {
-    return w.primitive_desc_iterator_next(iterators_[static_cast<size_t>(i)].at[t]);
-  });
+  const Iterator *it = pick(iterators_, a[0]);
+  if (it == nullptr) return false;
+  BOTH(primitive_desc_iterator_next, it->at[i]);
   return true;
 }
 
 bool Twin::iterator_fetch(Args a) {
-  const int i = pick(iterators_, a[1]);
-  if (i < 0) return false;
-  const Iterator &it = iterators_[static_cast<size_t>(i)];
-  Descriptor made;
-  made.engine = it.engine;
-  for (int w = 0; w < kWorlds; ++w) {
-    made.at[w] = world(w).primitive_desc_iterator_fetch(it.at[w]);
-  }
+  const Iterator *it = pick(iterators_, a[1]);
+  if (it == nullptr) return false;
+  Descriptor made(it->engine);
+  for (int w = 0; w < kWorlds; ++w) made.at[w] = world(w).primitive_desc_iterator_fetch(it->at[w]);
   compare_contents("what was fetched", made);
   keep(a[0], made);
   return true;
 }
 
 bool Twin::iterator_destroy(Args a) {
-  const int i = pick(iterators_, a[0]);
-  if (i < 0) return false;
-  Iterator &it = iterators_[static_cast<size_t>(i)];
-  both("primitive_desc_iterator_destroy",
-       [&](const World &w, int t) { return w.primitive_desc_iterator_destroy(it.at[t]); });
-  destroy(&it.hint);
-  it = Iterator();
+  Iterator *it = pick(iterators_, a[0]);
+  if (it == nullptr) return false;
+  BOTH(primitive_desc_iterator_destroy, it->at[i]);
+  destroy(&it->hint);
+  *it = Iterator();
   return true;
 }
 

@@ -1,5 +1,7 @@
 // The steps that make, ask, execute and destroy primitives, memory objects and streams; and those
 // with arguments that are wrong.
+#include <functional>
+
 #include "fuzz_twin.h"
 
 namespace fuzz {
@@ -31,8 +33,7 @@ void Twin::destroy(const ObjectPtr &object) {
   } else if (!object->memory && !object->cached && object->thread != thread_) {
     ++foreign_destroys_;
   }
-  both("primitive_destroy",
-       [&](const World &w, int i) { return w.primitive_destroy(object->at[i]); });
+  BOTH(primitive_destroy, object->at[i]);
   object->alive = false;
 }
 
@@ -67,9 +68,9 @@ void Twin::create_object(const ObjectPtr &object, const Both<const_mkldnn_primit
 }
 
 bool Twin::make_memory(Args a) {
-  const int i = pick(descriptors_, a[1]);
-  if (i < 0) return describe_memory(a);
-  const Descriptor &d = descriptors_[static_cast<size_t>(i)];
+  const Descriptor *picked = pick(descriptors_, a[1]);
+  if (picked == nullptr) return describe_memory(a);
+  const Descriptor &d = *picked;
   Both<const_mkldnn_primitive_desc_t> layout;
   for (int w = 0; w < kWorlds; ++w) {
     layout.at[w] = d.memory
@@ -93,25 +94,19 @@ bool Twin::make_memory(Args a) {
   if (object->view || !same()) return true;
   // A new memory object points nowhere.
   void *data[kWorlds] = {};
-  both("memory_get_data_handle",
-       [&](const World &w, int t) { return w.memory_get_data_handle(object->at[t], &data[t]); });
+  BOTH(memory_get_data_handle, object->at[i], &data[i]);
   compare("a new memory's data", data[0], data[1]);
   if (a[5] % 8 == 0) return true;
-  both("memory_set_data_handle", [&](const World &w, int t) {
-    return w.memory_set_data_handle(object->at[t], data_at(a[2]));
-  });
+  BOTH(memory_set_data_handle, object->at[i], data_at(a[2]));
   return true;
 }
 
 bool Twin::move_data(Args a) {
   const ObjectPtr object = pick_object(a[2] % 16 == 0 ? primitives_ : memories_, a[0], false);
   if (object == nullptr) return false;
-  both("memory_set_data_handle", [&](const World &w, int i) {
-    return w.memory_set_data_handle(object->at[i], a[1] == 0 ? nullptr : data_at(a[1]));
-  });
+  BOTH(memory_set_data_handle, object->at[i], a[1] == 0 ? nullptr : data_at(a[1]));
   void *data[kWorlds] = {};
-  both("memory_get_data_handle",
-       [&](const World &w, int i) { return w.memory_get_data_handle(object->at[i], &data[i]); });
+  BOTH(memory_get_data_handle, object->at[i], &data[i]);
   compare("data", data[0], data[1]);
   return true;
 }
@@ -127,9 +122,10 @@ bool Twin::destroy_memory(Args a) {
 }
 
 bool Twin::make_primitive(Args a) {
-  const int p = pick(descriptors_, a[1], [](const Descriptor &d) { return !d.memory; });
-  if (p < 0) return describe(a);
-  const Descriptor &d = descriptors_[static_cast<size_t>(p)];
+  const Descriptor *picked =
+      pick(descriptors_, a[1], [](const Descriptor &d) { return !d.memory; });
+  if (picked == nullptr) return describe(a);
+  const Descriptor &d = *picked;
   const int n_inputs =
       world(1).primitive_desc_query_s32(d.at[1], mkldnn_query_num_of_inputs_s32, 0);
   const int n_outputs =
@@ -162,15 +158,11 @@ bool Twin::ask_primitive(Args a) {
   const ObjectPtr object = pick_object(a[0] % 4 == 0 ? memories_ : primitives_, a[1], false);
   if (object == nullptr) return false;
   Both<const_mkldnn_primitive_desc_t> pd;
-  both("primitive_get_primitive_desc", [&](const World &w, int i) {
-    return w.primitive_get_primitive_desc(object->at[i], &pd.at[i]);
-  });
+  BOTH(primitive_get_primitive_desc, object->at[i], &pd.at[i]);
   compare_contents("a primitive's descriptor", pd);
   for (size_t n = 0; same() && n <= object->inputs.size(); ++n) {
     mkldnn_primitive_at_t input[kWorlds] = {};
-    const mkldnn_status_t status = both("primitive_get_input_at", [&](const World &w, int i) {
-      return w.primitive_get_input_at(object->at[i], n, &input[i]);
-    });
+    const mkldnn_status_t status = BOTH(primitive_get_input_at, object->at[i], n, &input[i]);
     if (status != mkldnn_success || n == object->inputs.size()) continue;
     // When a primitive that is not cached is told that its input is a cached one's output, it gets
     // the memory object behind it, and says so (create_uncached in primitives.cc). Beside others it
@@ -185,22 +177,16 @@ bool Twin::ask_primitive(Args a) {
   }
   for (size_t n = 0; same() && n <= object->outputs.size(); ++n) {
     const_mkldnn_primitive_t output[kWorlds] = {};
-    const mkldnn_status_t status = both("primitive_get_output", [&](const World &w, int i) {
-      return w.primitive_get_output(object->at[i], n, &output[i]);
-    });
+    const mkldnn_status_t status = BOTH(primitive_get_output, object->at[i], n, &output[i]);
     if (status != mkldnn_success) continue;
     const ObjectPtr expected = object->memory ? object : object->outputs[n];
     for (int w = 0; w < kWorlds; ++w) compare("an output", output[w] == expected->at[w], true);
   }
   if (!object->memory || object->view || a[3] % 2 == 0 || !same()) return true;
-  Descriptor copy;
-  copy.engine = object->engine;
-  copy.memory = true;
-  both("primitive_desc_clone",
-       [&](const World &w, int i) { return w.primitive_desc_clone(&copy.at[i], pd.at[i]); });
-  compare_contents("the clone of a memory's descriptor", copy);
-  keep(a[2], copy);
-  return true;
+  return make(a[2], Descriptor(object->engine, true), "the clone of a memory's descriptor",
+              [&](const World &w, int i, mkldnn_primitive_desc_t *copy) {
+                return w.primitive_desc_clone(copy, pd.at[i]);
+              });
 }
 
 bool Twin::destroy_primitive(Args a) {
@@ -233,16 +219,13 @@ bool Twin::make_stream(Args a) {
   Stream &stream = streams_[a[0] % kStreams];
   if (stream.used()) return false;
   stream.lazy = a[1] % 2 == 0;
-  both("stream_create", [&](const World &w, int i) {
-    return w.stream_create(&stream.at[i], stream.lazy ? mkldnn_lazy : mkldnn_eager);
-  });
+  BOTH(stream_create, &stream.at[i], stream.lazy ? mkldnn_lazy : mkldnn_eager);
   return true;
 }
 
 bool Twin::submit(Args a) {
-  const int s = pick(streams_, a[0]);
-  if (s < 0) return make_stream(a);
-  Stream &stream = streams_[static_cast<size_t>(s)];
+  Stream *stream = pick(streams_, a[0]);
+  if (stream == nullptr) return make_stream(a);
   std::vector<ObjectPtr> objects;
   for (size_t i = 0; i < 1 + a[1] % 8u; ++i) {
     const uint8_t from = static_cast<uint8_t>(a[2] + i * (a[3] % 5));
@@ -253,51 +236,45 @@ bool Twin::submit(Args a) {
     std::vector<mkldnn_primitive_t> handles;
     for (const ObjectPtr &object : objects) handles.push_back(object->at[i]);
     if (a[5] == 0) handles.back() = nullptr;
-    return w.stream_submit(stream.at[i], handles.size(), handles.data(), nullptr);
+    return w.stream_submit(stream->at[i], handles.size(), handles.data(), nullptr);
   });
   if (status == mkldnn_success) {
-    stream.submitted.insert(stream.submitted.end(), objects.begin(), objects.end());
+    stream->submitted.insert(stream->submitted.end(), objects.begin(), objects.end());
   }
   return true;
 }
 
 bool Twin::wait(Args a) {
-  const int s = pick(streams_, a[0]);
-  if (s < 0) return false;
-  Stream &stream = streams_[static_cast<size_t>(s)];
+  Stream *stream = pick(streams_, a[0]);
+  if (stream == nullptr) return false;
   // Eager, it has been executed: the primitives may be gone.
-  if (stream.lazy && !stream.runnable()) return false;
-  both("stream_wait",
-       [&](const World &w, int i) { return w.stream_wait(stream.at[i], 1, nullptr); });
-  stream.stopped = true;
+  if (stream->lazy && !stream->runnable()) return false;
+  BOTH(stream_wait, stream->at[i], 1, nullptr);
+  stream->stopped = true;
   return true;
 }
 
 bool Twin::rerun(Args a) {
-  const int s = pick(streams_, a[0]);
-  if (s < 0) return false;
-  Stream &stream = streams_[static_cast<size_t>(s)];
+  Stream *stream = pick(streams_, a[0]);
+  if (stream == nullptr) return false;
   // Without a wait before it, it is an error and executes nothing: the primitives may be gone.
-  if (stream.stopped && !stream.runnable()) return false;
-  both("stream_rerun",
-       [&](const World &w, int i) { return w.stream_rerun(stream.at[i], nullptr); });
+  if (stream->stopped && !stream->runnable()) return false;
+  BOTH(stream_rerun, stream->at[i], nullptr);
   return true;
 }
 
 bool Twin::destroy_stream(Args a) {
-  const int s = pick(streams_, a[0]);
-  if (s < 0) return false;
-  Stream &stream = streams_[static_cast<size_t>(s)];
-  both("stream_destroy", [&](const World &w, int i) { return w.stream_destroy(stream.at[i]); });
-  stream = Stream();
+  Stream *stream = pick(streams_, a[0]);
+  if (stream == nullptr) return false;
+  BOTH(stream_destroy, stream->at[i]);
+  *stream = Stream();
   return true;
 }
 
 bool Twin::wrong_arguments(Args a) {
-  const int d = pick(descriptors_, a[1]), e = pick(engines_, a[2]);
-  if (d < 0 || e < 0) return false;
-  const Descriptor &pd = descriptors_[static_cast<size_t>(d)];
-  const Engine &engine = engines_[static_cast<size_t>(e)];
+  const Descriptor *pd = pick(descriptors_, a[1]);
+  const Engine *on = pick(engines_, a[2]);
+  if (pd == nullptr || on == nullptr) return false;
   OpDesc op;
   fuzz::describe(a[3], kForward, {255, 0}, &op);
   mkldnn_memory_desc_t any = fuzz::describe_memory({255, 0});
@@ -308,55 +285,33 @@ bool Twin::wrong_arguments(Args a) {
     mkldnn_primitive_desc_iterator_t it = nullptr;
     mkldnn_primitive_t primitive = nullptr;
     mkldnn_stream_t stream = nullptr;
-    const const_mkldnn_primitive_desc_t inputs[] = {pd.at[i], nullptr};
-    const_mkldnn_primitive_desc_t *const list = const_cast<const_mkldnn_primitive_desc_t *>(inputs);
+    const_mkldnn_primitive_desc_t inputs[] = {pd->at[i], nullptr};
+    const mkldnn_engine_t engine = on->at[i];
     void *data = nullptr;
-    switch (a[0] % 22) {
-      case 0:
-        return w.primitive_desc_create_v2(nullptr, &op, nullptr, engine.at[i], nullptr);
-      case 1:
-        return w.primitive_desc_create_v2(&made, nullptr, nullptr, engine.at[i], nullptr);
-      case 2:
-        return w.primitive_desc_create_v2(&made, &op, nullptr, nullptr, nullptr);
-      case 3:
-        return w.primitive_desc_clone(nullptr, pd.at[i]);
-      case 4:
-        return w.primitive_desc_clone(&made, nullptr);
-      case 5:
-        return w.primitive_desc_destroy(nullptr);
-      case 6:
-        return w.primitive_create(nullptr, pd.at[i], nullptr, nullptr);
-      case 7:
-        return w.primitive_create(&primitive, nullptr, nullptr, nullptr);
-      case 8:
-        return w.primitive_destroy(nullptr);
-      case 9:
-        return w.memory_primitive_desc_create(&made, &any, engine.at[i]);
-      case 10:
-        return w.memory_primitive_desc_create(&made, nullptr, engine.at[i]);
-      case 11:
-        return w.stream_create(&stream, static_cast<mkldnn_stream_kind_t>(7));
-      case 12:
-        return w.stream_create(nullptr, mkldnn_eager);
-      case 13:
-        return w.stream_submit(nullptr, 0, nullptr, nullptr);
-      case 14:
-        return w.primitive_desc_iterator_create(&it, nullptr, engine.at[i], nullptr);
-      case 15:
-        return w.reorder_primitive_desc_create(&made, nullptr, pd.at[i]);
-      case 16:
-        return w.sum_primitive_desc_create(&made, nullptr, 0, &one, list);
-      case 17:
-        return w.sum_primitive_desc_create(&made, nullptr, 1, nullptr, list);
-      case 18:
-        return w.concat_primitive_desc_create(&made, nullptr, -1, 0, list);
-      case 19:
-        return w.concat_primitive_desc_create(&made, nullptr, 1, 0, nullptr);
-      case 20:
-        return w.memory_get_data_handle(nullptr, &data);
-      default:
-        return w.memory_set_data_handle(nullptr, nullptr);
-    }
+    const std::function<mkldnn_status_t()> kCalls[] = {
+        [&] { return w.primitive_desc_create_v2(nullptr, &op, nullptr, engine, nullptr); },
+        [&] { return w.primitive_desc_create_v2(&made, nullptr, nullptr, engine, nullptr); },
+        [&] { return w.primitive_desc_create_v2(&made, &op, nullptr, nullptr, nullptr); },
+        [&] { return w.primitive_desc_clone(nullptr, pd->at[i]); },
+        [&] { return w.primitive_desc_clone(&made, nullptr); },
+        [&] { return w.primitive_desc_destroy(nullptr); },
+        [&] { return w.primitive_create(nullptr, pd->at[i], nullptr, nullptr); },
+        [&] { return w.primitive_create(&primitive, nullptr, nullptr, nullptr); },
+        [&] { return w.primitive_destroy(nullptr); },
+        [&] { return w.memory_primitive_desc_create(&made, &any, engine); },
+        [&] { return w.memory_primitive_desc_create(&made, nullptr, engine); },
+        [&] { return w.stream_create(&stream, static_cast<mkldnn_stream_kind_t>(7)); },
+        [&] { return w.stream_create(nullptr, mkldnn_eager); },
+        [&] { return w.stream_submit(nullptr, 0, nullptr, nullptr); },
+        [&] { return w.primitive_desc_iterator_create(&it, nullptr, engine, nullptr); },
+        [&] { return w.reorder_primitive_desc_create(&made, nullptr, pd->at[i]); },
+        [&] { return w.sum_primitive_desc_create(&made, nullptr, 0, &one, inputs); },
+        [&] { return w.sum_primitive_desc_create(&made, nullptr, 1, nullptr, inputs); },
+        [&] { return w.concat_primitive_desc_create(&made, nullptr, -1, 0, inputs); },
+        [&] { return w.concat_primitive_desc_create(&made, nullptr, 1, 0, nullptr); },
+        [&] { return w.memory_get_data_handle(nullptr, &data); },
+        [&] { return w.memory_set_data_handle(nullptr, nullptr); }};
+    return kCalls[a[0] % 22]();
   });
   return true;
 }

@@ -1,25 +1,12 @@
 #include "fuzz_worlds.h"
 
-#include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 namespace fuzz {
 
 namespace {
 
-void *find(void *library, const char *name) {
-  void *const found = dlsym(library, name);
-  if (found != nullptr) return found;
-  fprintf(stderr, "fuzz: the reference has no %s\n", name);
-  exit(2);
-}
-
 World through_the_library() {
   World w;
-#define FUZZ_TAKE(name) w.name = mkldnn_##name;
-  FUZZ_FUNCTIONS(FUZZ_TAKE)
-#undef FUZZ_TAKE
+  static_cast<api::Api &>(w) = api::through();
 #define FUZZ_TAKE(name) w.fake.name = fake_##name;
   FUZZ_FAKE_FUNCTIONS(FUZZ_TAKE)
 #undef FUZZ_TAKE
@@ -34,11 +21,9 @@ World reference() {
     exit(2);
   }
   World w;
-#define FUZZ_TAKE(name) w.name = reinterpret_cast<decltype(w.name)>(find(library, "mkldnn_" #name));
-  FUZZ_FUNCTIONS(FUZZ_TAKE)
-#undef FUZZ_TAKE
+  static_cast<api::Api &>(w) = api::of_library(library);
 #define FUZZ_TAKE(name) \
-  w.fake.name = reinterpret_cast<decltype(w.fake.name)>(find(library, "fake_" #name));
+  w.fake.name = reinterpret_cast<decltype(w.fake.name)>(api::find(library, "fake_" #name));
   FUZZ_FAKE_FUNCTIONS(FUZZ_TAKE)
 #undef FUZZ_TAKE
   return w;

@@ -61,7 +61,7 @@ inline void check_recovered(mkldnn_engine_t engine, const Reference &reference, 
   CHECK_TEXT(last.primitives_made == reference.warm_primitives,
              when << ": " << last.primitives_made << " primitives created afterwards, "
                   << reference.warm_primitives << " expected");
-  const workload::Stats stats;
+  const Stats stats;
   CHECK_TEXT(stats["totals/live_primitives"] == 0 &&
                  stats["totals/idle_primitives"] == static_cast<double>(fake_live(kFakePrimitive)),
              when << ": " << fake_live(kFakePrimitive) << " primitives, of which idle "
@@ -71,11 +71,8 @@ inline void check_recovered(mkldnn_engine_t engine, const Reference &reference, 
 // After that thread ended: nothing is left.
 inline void check_nothing_left(const std::string &when) {
   CHECK_TEXT(fake_misuses() == 0, when << ": " << fake_misuse());
-  long objects = 0;
-  for (int type = 0; type < kFakeTypes; ++type) {
-    if (type != kFakeEngine) objects += fake_live(static_cast<FakeType>(type));
-  }
-  CHECK_TEXT(objects == 0, when << ": " << objects << " objects of MKL-DNN leak");
+  const std::string left = fake_left();
+  CHECK_TEXT(left.empty(), when << ": objects of MKL-DNN leak: " << left);
   if (check::failures() > 20) check::give_up();
 }
 

@@ -1,43 +1,8 @@
 #include "real_session.h"
 
-#include <dlfcn.h>
-
 #include <thread>
 
-#include "opcache.h"
-
 namespace real_session {
-
-const Api &through() {
-#define ADDRESS(name) mkldnn_##name,
-  static const Api api = {API_FUNCTIONS(ADDRESS)};
-#undef ADDRESS
-  return api;
-}
-
-const Api &direct() {
-  static const Api api = [] {
-    void *handle = dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY);
-    REQUIRE(handle != nullptr);
-    Api a;
-#define FIND(name)                                                             \
-  a.name = reinterpret_cast<decltype(a.name)>(dlsym(handle, "mkldnn_" #name)); \
-  REQUIRE(a.name != nullptr && a.name != through().name);
-    API_FUNCTIONS(FIND)
-#undef FIND
-    return a;
-  }();
-  return api;
-}
-
-json::Document stats() {
-  std::string text(mkldnn_opcache_stats_json(nullptr, 0) + 256, '\0');
-  text.resize(mkldnn_opcache_stats_json(&text[0], text.size()));
-  json::Document document;
-  size_t at;
-  CHECK(json::parse(text, &document, &at));
-  return document;
-}
 
 namespace {
 
@@ -63,7 +28,7 @@ const Release kReleases[] = {
 
 const Release &release() {
   static const Release &found = []() -> const Release & {
-    const std::string version = stats()["mkldnn"].text;
+    const std::string version = Stats().text("mkldnn");
     for (const Release &r : kReleases) {
       if (version == r.version) return r;
     }
@@ -96,19 +61,14 @@ mkldnn_engine_t engine() {
   return e;
 }
 
-double number(const json::Document &d, const std::string &path) {
-  const auto found = d.find(path);
-  return found != d.end() ? found->second.number : 0;
-}
-
 void compare(const char *op, const Case &run, const std::function<void()> &prepare_thread) {
-  CHECK_EQ(stats()["recognised"].number, 1);
+  CHECK_EQ(Stats()["recognised"], 1);
   std::vector<std::unique_ptr<Session>> sessions;
   for (int i = 0; i < 2; ++i) {
     sessions.push_back(std::make_unique<Session>(direct()));
     run(sessions.back().get());
     if (sessions.back()->status() == mkldnn_unimplemented) {
-      printf("%s: not implemented by %s: skipped\n", op, stats()["mkldnn"].text.c_str());
+      printf("%s: not implemented by %s: skipped\n", op, Stats().text("mkldnn").c_str());
       return;
     }
     CHECK_EQ(sessions.back()->status(), mkldnn_success);
@@ -117,9 +77,9 @@ void compare(const char *op, const Case &run, const std::function<void()> &prepa
   REQUIRE(!expected.empty());
   REQUIRE(sessions[1]->bits() == expected);  // else there is nothing to compare with
   const std::string path = std::string("operators/") + op;
-  json::Document before;
+  Stats before;
   for (int i = 0; i < 3; ++i) {
-    before = stats();
+    before = Stats();
     Session cached(through());
     run(&cached);
     CHECK_EQ(cached.status(), mkldnn_success);
@@ -128,16 +88,14 @@ void compare(const char *op, const Case &run, const std::function<void()> &prepa
     sessions.push_back(std::make_unique<Session>(direct()));
     run(sessions.back().get());
   }
-  const json::Document after = stats();
+  const Stats after;
   for (const char *field : {"/primitives_created", "/descriptors_created"}) {
-    CHECK_EQ(number(after, path + field), number(before, path + field));
-    CHECK_EQ(number(after, std::string("totals") + field),
-             number(before, std::string("totals") + field));
+    CHECK_EQ(after[path + field], before[path + field]);
+    CHECK_EQ(after[std::string("totals") + field], before[std::string("totals") + field]);
   }
-  CHECK(number(after, path + "/primitives_avoided") > number(before, path + "/primitives_avoided"));
-  CHECK(number(after, path + "/descriptors_avoided") >
-        number(before, path + "/descriptors_avoided"));
-  CHECK(number(after, path + "/primitives_created") > 0);
+  CHECK(after[path + "/primitives_avoided"] > before[path + "/primitives_avoided"]);
+  CHECK(after[path + "/descriptors_avoided"] > before[path + "/descriptors_avoided"]);
+  CHECK(after[path + "/primitives_created"] > 0);
   // And on threads, where everything is made anew and destroyed at their end.
   for (int i = 0; i < 2; ++i) {
     std::thread([&] {

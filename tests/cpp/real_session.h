@@ -13,45 +13,18 @@
 #include <string>
 #include <vector>
 
+#include "api.h"
 #include "check.h"
-#include "json.h"
+#include "operation.h"
+#include "stats.h"
 
 namespace real_session {
 
-// The functions that the library stands before: its own, or those beneath.
-#define API_FUNCTIONS(X)               \
-  X(concat_primitive_desc_create)      \
-  X(memory_primitive_desc_create)      \
-  X(primitive_create)                  \
-  X(primitive_desc_clone)              \
-  X(primitive_desc_create_v2)          \
-  X(primitive_desc_destroy)            \
-  X(primitive_desc_iterator_create_v2) \
-  X(primitive_desc_iterator_destroy)   \
-  X(primitive_desc_iterator_fetch)     \
-  X(primitive_desc_iterator_next)      \
-  X(primitive_desc_query_pd)           \
-  X(primitive_destroy)                 \
-  X(reorder_primitive_desc_create_v2)  \
-  X(stream_create)                     \
-  X(stream_destroy)                    \
-  X(stream_rerun)                      \
-  X(stream_submit)                     \
-  X(stream_wait)                       \
-  X(sum_primitive_desc_create)
-
-struct Api {
-#define DECLARE(name) decltype(&mkldnn_##name) name;
-  API_FUNCTIONS(DECLARE)
-#undef DECLARE
-};
-
-const Api &through();
-const Api &direct();
-
-// The library's report; numbers by their path, 0 where absent.
-json::Document stats();
-double number(const json::Document &document, const std::string &path);
+using api::Api;
+using api::direct;
+using api::through;
+using operation::Operation;
+using operation::Pass;
 
 // What the tests use of the enumerations that have other numbers in another release than that of
 // the headers.
@@ -120,11 +93,25 @@ class Session {
   mkldnn_status_t status() const { return status_; }
 
   // Each of these returns nullptr once something is not implemented; the session's status says so.
-  mkldnn_primitive_desc_t operation(const void *op_desc,
+  mkldnn_primitive_desc_t operation(const operation::OpDesc &d,
                                     const_mkldnn_primitive_desc_t hint = nullptr,
                                     const_mkldnn_primitive_attr_t attr = nullptr) {
     return keep([&](mkldnn_primitive_desc_t *pd) {
-      return api_.primitive_desc_create_v2(pd, op_desc, attr, engine(), hint);
+      return api_.primitive_desc_create_v2(pd, &d, attr, engine(), hint);
+    });
+  }
+  mkldnn_primitive_desc_t operation(const Operation &op, Pass pass = operation::kForward,
+                                    const_mkldnn_primitive_desc_t hint = nullptr,
+                                    const_mkldnn_primitive_attr_t attr = nullptr) {
+    operation::OpDesc d;
+    CHECK_OK(op.describe(pass, &d));
+    return operation(d, hint, attr);
+  }
+  mkldnn_primitive_desc_t reorder(const_mkldnn_primitive_desc_t from,
+                                  const_mkldnn_primitive_desc_t to,
+                                  const_mkldnn_primitive_attr_t attr = nullptr) {
+    return keep([&](mkldnn_primitive_desc_t *pd) {
+      return api_.reorder_primitive_desc_create_v2(pd, from, to, attr);
     });
   }
   mkldnn_primitive_desc_t memory(const mkldnn_memory_desc_t &md) {
@@ -160,13 +147,46 @@ class Session {
       results.push_back(new_buffer(layout));
       outputs.push_back(memory_object(layout, results.back()));
     }
-    mkldnn_primitive_t p = nullptr;
-    CHECK_OK(api_.primitive_create(&p, pd, inputs.data(), outputs.data()));
-    REQUIRE(p != nullptr);
+    const mkldnn_primitive_t p = create(pd, inputs, outputs);
     submit(p);
     CHECK_OK(api_.primitive_destroy(p));
     for (const Data &data : results) all_results_.push_back(data);
     return results;
+  }
+  // The passes of an operation; the backward ones over what the forward one left for them.
+  void run(const Operation &op, const std::vector<Pass> &passes) {
+    const mkldnn_primitive_desc_t forward = operation(op);
+    std::map<int, Data> left;
+    for (const Pass pass : passes) {
+      if (pass == operation::kForward) {
+        left = inputs_left(op.kind, run(forward));
+        if (op.kind == operation::kBatchNorm && status_ == mkldnn_success)
+          REQUIRE(left.size() == 2);
+      } else {
+        run(operation(op, pass, forward), left);
+      }
+    }
+  }
+  // The inputs of a backward pass that are results of the forward one: workspaces, mean and
+  // variance.
+  static std::map<int, Data> inputs_left(operation::Kind kind, const std::vector<Data> &results) {
+    std::map<int, Data> left;
+    if (kind == operation::kBatchNorm && results.size() == 3) {
+      left = {{1, results[1]}, {2, results[2]}};
+    } else if (results.size() == 2) {
+      left[kind == operation::kLrn ? 2 : 1] = results[1];
+    }
+    return left;
+  }
+
+  // The caller's to destroy, as long as it is not owned.
+  mkldnn_primitive_t create(const_mkldnn_primitive_desc_t pd,
+                            const std::vector<mkldnn_primitive_at_t> &inputs,
+                            std::vector<const_mkldnn_primitive_t> outputs) {
+    mkldnn_primitive_t p = nullptr;
+    CHECK_OK(api_.primitive_create(&p, pd, inputs.data(), outputs.data()));
+    REQUIRE(p != nullptr);
+    return p;
   }
 
   void submit(mkldnn_primitive_t p) {

@@ -6,8 +6,7 @@
 #include <memory>
 #include <sstream>
 
-#include "check.h"
-#include "worker.h"
+#include "api.h"
 #include "workload.h"
 
 namespace scripted {
@@ -15,71 +14,36 @@ namespace scripted {
 namespace {
 
 using workload::buffer;
+using workload::What;
 using workload::Worker;
 
-#define SCRIPTED_FUNCTIONS(X)          \
-  X(concat_primitive_desc_create)      \
-  X(memory_primitive_desc_create)      \
-  X(memory_set_data_handle)            \
-  X(primitive_create)                  \
-  X(primitive_desc_clone)              \
-  X(primitive_desc_create_v2)          \
-  X(primitive_desc_destroy)            \
-  X(primitive_desc_iterator_create_v2) \
-  X(primitive_desc_iterator_destroy)   \
-  X(primitive_desc_iterator_fetch)     \
-  X(primitive_desc_iterator_next)      \
-  X(primitive_desc_query_pd)           \
-  X(primitive_destroy)                 \
-  X(primitive_get_input_at)            \
-  X(primitive_get_output)              \
-  X(primitive_get_primitive_desc)      \
-  X(reorder_primitive_desc_create_v2)  \
-  X(stream_create)                     \
-  X(stream_destroy)                    \
-  X(stream_rerun)                      \
-  X(stream_submit)                     \
-  X(stream_wait)                       \
-  X(sum_primitive_desc_create)
-
-struct Calls {
-#define SCRIPTED_DECLARE(name) decltype(&mkldnn_##name) name;
-  SCRIPTED_FUNCTIONS(SCRIPTED_DECLARE)
-#undef SCRIPTED_DECLARE
-};
-
-const Calls &calls_of(bool through_library) {
-#define SCRIPTED_THROUGH(name) &mkldnn_##name,
-#define SCRIPTED_PAST(name) \
-  reinterpret_cast<decltype(&mkldnn_##name)>(workload::beneath("mkldnn_" #name)),
-  static const Calls through = {SCRIPTED_FUNCTIONS(SCRIPTED_THROUGH)};
-  static const Calls past = {SCRIPTED_FUNCTIONS(SCRIPTED_PAST)};
-#undef SCRIPTED_THROUGH
-#undef SCRIPTED_PAST
-  return through_library ? through : past;
-}
-
-enum Kind { kRelu, kWeights, kReorder, kSum, kConcat, kKinds };
+const What kKinds[] = {workload::kReluBackward, workload::kConvolutionBackwardWeights,
+                       workload::kReorder, workload::kSum, workload::kConcat};
 
 // Made before anything fails: descriptions are the program's own business.
 struct Descriptions {
   mkldnn_memory_desc_t line, image, other_image;
-  mkldnn_eltwise_desc_t relu, relu_backward;
-  mkldnn_convolution_desc_t convolution, weights;
+  struct {
+    operation::OpDesc forward, backward;
+  } relu, weights;
 };
 Descriptions g_descriptions;
 
-int inputs_of(Kind kind) { return kind == kReorder ? 1 : 2; }
+int inputs_of(What kind) { return kind == workload::kReorder ? 1 : 2; }
 // Of the fake's weight gradient there are two: weights and bias.
-int outputs_of(Kind kind) { return kind == kWeights ? 2 : 1; }
+int outputs_of(What kind) { return kind == workload::kConvolutionBackwardWeights ? 2 : 1; }
+// By an operation's description, not by those of memory.
+bool is_operation(What kind) {
+  return kind == workload::kReluBackward || kind == workload::kConvolutionBackwardWeights;
+}
 
 class Script {
  public:
-  Script(const Calls &calls, mkldnn_engine_t engine, bool batched, const Arm *arm)
+  Script(const api::Api &calls, mkldnn_engine_t engine, bool batched, const Arm *arm)
       : c_(calls), engine_(engine), batched_(batched), arm_(arm) {}
 
   std::vector<Step> run() {
-    for (int kind = 0; kind < kKinds; ++kind) operate(static_cast<Kind>(kind));
+    for (const What kind : kKinds) operate(kind);
     chain();
     iterate();
     cross_threads();
@@ -94,6 +58,7 @@ class Script {
     std::vector<const_mkldnn_primitive_t> outputs;
   };
 
+#define STEP(function, needs, ...) step(#function, needs, [&] { return c_.function(__VA_ARGS__); })
   // Makes a call on the thread that is chosen, unless something that it needs is missing.
   template <class F>
   int step(const char *function, const Needs &needs, const F &f) {
@@ -133,47 +98,39 @@ class Script {
   mkldnn_primitive_desc_t operation(const void *op_desc, mkldnn_primitive_desc_t hint,
                                     const Needs &needs = {}) {
     mkldnn_primitive_desc_t pd = nullptr;
-    step("primitive_desc_create_v2", needs,
-         [&] { return c_.primitive_desc_create_v2(&pd, op_desc, nullptr, engine_, hint); });
+    STEP(primitive_desc_create_v2, (Needs(needs)), &pd, op_desc, nullptr, engine_, hint);
     return pd;
   }
 
   mkldnn_primitive_desc_t memory_desc(const mkldnn_memory_desc_t &md) {
     mkldnn_primitive_desc_t pd = nullptr;
-    step("memory_primitive_desc_create", {},
-         [&] { return c_.memory_primitive_desc_create(&pd, &md, engine_); });
+    STEP(memory_primitive_desc_create, (Needs{}), &pd, &md, engine_);
     return pd;
   }
 
-  void destroy(mkldnn_primitive_desc_t pd) {
-    step("primitive_desc_destroy", {pd}, [&] { return c_.primitive_desc_destroy(pd); });
-  }
+  void destroy(mkldnn_primitive_desc_t pd) { STEP(primitive_desc_destroy, (Needs{pd}), pd); }
 
-  mkldnn_primitive_desc_t describe(Kind kind) {
+  mkldnn_primitive_desc_t describe(What kind) {
     const Descriptions &d = g_descriptions;
-    if (kind == kRelu || kind == kWeights) {
-      const void *forward = kind == kRelu ? static_cast<const void *>(&d.relu) : &d.convolution;
-      const void *backward =
-          kind == kRelu ? static_cast<const void *>(&d.relu_backward) : &d.weights;
-      const mkldnn_primitive_desc_t hint = operation(forward, nullptr);
-      const mkldnn_primitive_desc_t pd = operation(backward, hint, {hint});
+    if (is_operation(kind)) {
+      const auto &both = kind == workload::kReluBackward ? d.relu : d.weights;
+      const mkldnn_primitive_desc_t hint = operation(&both.forward, nullptr);
+      const mkldnn_primitive_desc_t pd = operation(&both.backward, hint, {hint});
       destroy(hint);
       return pd;
     }
     const mkldnn_primitive_desc_t a = memory_desc(d.image);
-    const mkldnn_primitive_desc_t b = memory_desc(kind == kReorder ? d.other_image : d.image);
+    const mkldnn_primitive_desc_t b =
+        memory_desc(kind == workload::kReorder ? d.other_image : d.image);
     const_mkldnn_primitive_desc_t both[] = {a, b};
     const float scales[] = {1.0f, 2.0f};
     mkldnn_primitive_desc_t pd = nullptr;
-    if (kind == kReorder) {
-      step("reorder_primitive_desc_create_v2", {a, b},
-           [&] { return c_.reorder_primitive_desc_create_v2(&pd, a, b, nullptr); });
-    } else if (kind == kSum) {
-      step("sum_primitive_desc_create", {a, b},
-           [&] { return c_.sum_primitive_desc_create(&pd, nullptr, 2, scales, both); });
+    if (kind == workload::kReorder) {
+      STEP(reorder_primitive_desc_create_v2, (Needs{a, b}), &pd, a, b, nullptr);
+    } else if (kind == workload::kSum) {
+      STEP(sum_primitive_desc_create, (Needs{a, b}), &pd, nullptr, 2, scales, both);
     } else {
-      step("concat_primitive_desc_create", {a, b},
-           [&] { return c_.concat_primitive_desc_create(&pd, nullptr, 2, 1, both); });
+      STEP(concat_primitive_desc_create, (Needs{a, b}), &pd, nullptr, 2, 1, both);
     }
     destroy(a);
     destroy(b);
@@ -182,7 +139,7 @@ class Script {
 
   mkldnn_primitive_desc_t clone(const_mkldnn_primitive_desc_t pd) {
     mkldnn_primitive_desc_t copy = nullptr;
-    step("primitive_desc_clone", {pd}, [&] { return c_.primitive_desc_clone(&copy, pd); });
+    STEP(primitive_desc_clone, (Needs{pd}), &copy, pd);
     return copy;
   }
 
@@ -200,18 +157,17 @@ class Script {
   mkldnn_primitive_t memory(void *data) {
     const mkldnn_primitive_desc_t pd = memory_desc(g_descriptions.line);
     mkldnn_primitive_t m = nullptr;
-    step("primitive_create", {pd}, [&] { return c_.primitive_create(&m, pd, nullptr, nullptr); });
+    STEP(primitive_create, (Needs{pd}), &m, pd, nullptr, nullptr);
     destroy(pd);
     point(m, data);
     return m;
   }
 
   void point(mkldnn_primitive_t memory, void *data) {
-    step("memory_set_data_handle", {memory},
-         [&] { return c_.memory_set_data_handle(memory, data); });
+    STEP(memory_set_data_handle, (Needs{memory}), memory, data);
   }
 
-  Memories memories(Kind kind, int first) {
+  Memories memories(What kind, int first) {
     Memories m;
     for (int i = 0; i < inputs_of(kind) + outputs_of(kind); ++i) {
       m.handles.push_back(memory(buffer(first + i)));
@@ -234,28 +190,22 @@ class Script {
     for (const auto output : m.outputs) needs.push_back(output);
     std::vector<const_mkldnn_primitive_t> outputs = m.outputs;  // the function takes no constant
     mkldnn_primitive_t p = nullptr;
-    step("primitive_create", needs,
-         [&] { return c_.primitive_create(&p, pd, m.inputs.data(), outputs.data()); });
+    STEP(primitive_create, (Needs(needs)), &p, pd, m.inputs.data(), outputs.data());
     return p;
   }
 
-  void destroy(mkldnn_primitive_t p) {
-    step("primitive_destroy", {p}, [&] { return c_.primitive_destroy(p); });
-  }
+  void destroy(mkldnn_primitive_t p) { STEP(primitive_destroy, (Needs{p}), p); }
 
   // The answers must be the caller's own handles.
   void look_into(mkldnn_primitive_t p, const Memories &m) {
     const_mkldnn_primitive_desc_t pd = nullptr;
     const_mkldnn_primitive_t output = nullptr;
     mkldnn_primitive_at_t input = {nullptr, 0};
-    step("primitive_get_primitive_desc", {p},
-         [&] { return c_.primitive_get_primitive_desc(p, &pd); });
-    if (step("primitive_get_input_at", {p},
-             [&] { return c_.primitive_get_input_at(p, 0, &input); }) == mkldnn_success) {
+    STEP(primitive_get_primitive_desc, (Needs{p}), p, &pd);
+    if (STEP(primitive_get_input_at, (Needs{p}), p, 0, &input) == mkldnn_success) {
       CHECK_EQ(input.primitive, m.inputs[0].primitive);
     }
-    if (step("primitive_get_output", {p}, [&] { return c_.primitive_get_output(p, 0, &output); }) ==
-        mkldnn_success) {
+    if (STEP(primitive_get_output, (Needs{p}), p, 0, &output) == mkldnn_success) {
       CHECK_EQ(output, m.outputs[0]);
     }
   }
@@ -264,7 +214,7 @@ class Script {
 
   mkldnn_stream_t stream(mkldnn_stream_kind_t kind) {
     mkldnn_stream_t s = nullptr;
-    step("stream_create", {}, [&] { return c_.stream_create(&s, kind); });
+    STEP(stream_create, (Needs{}), &s, kind);
     return s;
   }
 
@@ -274,28 +224,21 @@ class Script {
       Needs needs(primitives.begin() + static_cast<long>(i),
                   primitives.begin() + static_cast<long>(i + at_once));
       needs.push_back(s);
-      step("stream_submit", needs,
-           [&] { return c_.stream_submit(s, at_once, &primitives[i], nullptr); });
+      STEP(stream_submit, (Needs(needs)), s, at_once, &primitives[i], nullptr);
     }
   }
 
-  void wait(mkldnn_stream_t s) {
-    step("stream_wait", {s}, [&] { return c_.stream_wait(s, 1, nullptr); });
-  }
-  void rerun(mkldnn_stream_t s) {
-    step("stream_rerun", {s}, [&] { return c_.stream_rerun(s, nullptr); });
-  }
-  void destroy(mkldnn_stream_t s) {
-    step("stream_destroy", {s}, [&] { return c_.stream_destroy(s); });
-  }
+  void wait(mkldnn_stream_t s) { STEP(stream_wait, (Needs{s}), s, 1, nullptr); }
+  void rerun(mkldnn_stream_t s) { STEP(stream_rerun, (Needs{s}), s, nullptr); }
+  void destroy(mkldnn_stream_t s) { STEP(stream_destroy, (Needs{s}), s); }
 
   // The acts
 
   // An operator twice at the same time, each time in every kind of stream, with data that moves.
-  void operate(Kind kind) {
+  void operate(What kind) {
     const mkldnn_primitive_desc_t pd = describe(kind);
     const mkldnn_primitive_desc_t copy = clone(pd);
-    query(pd, kind == kRelu || kind == kWeights ? mkldnn_query_src_pd : mkldnn_query_output_pd);
+    query(pd, is_operation(kind) ? mkldnn_query_src_pd : mkldnn_query_output_pd);
     for (int round = 0; round < 2; ++round) {
       const int base = 100 * round;
       const Memories m = memories(kind, base), n = memories(kind, base + 20);
@@ -328,10 +271,11 @@ class Script {
 
   // A sum that reads what a gradient wrote, by the gradient's name.
   void chain() {
-    const mkldnn_primitive_desc_t first = describe(kRelu), second = describe(kSum);
+    const mkldnn_primitive_desc_t first = describe(workload::kReluBackward),
+                                  second = describe(workload::kSum);
     for (int round = 0; round < 2; ++round) {
-      const Memories m = memories(kRelu, 200);
-      Memories n = memories(kSum, 220);
+      const Memories m = memories(workload::kReluBackward, 200);
+      Memories n = memories(workload::kSum, 220);
       const mkldnn_primitive_t p = create(first, m);
       n.inputs[1] = {p, 0};
       const mkldnn_primitive_t q = create(second, n);
@@ -363,14 +307,13 @@ class Script {
   void iterate() {
     for (int round = 0; round < 2; ++round) {
       mkldnn_primitive_desc_iterator_t it = nullptr;
-      step("primitive_desc_iterator_create_v2", {}, [&] {
-        return c_.primitive_desc_iterator_create_v2(&it, &g_descriptions.relu, nullptr, engine_,
-                                                    nullptr);
-      });
+      STEP(primitive_desc_iterator_create_v2, (Needs{}), &it, &g_descriptions.relu.forward, nullptr,
+           engine_, nullptr);
       for (int i = 0; i < 3; ++i) {
         const mkldnn_primitive_desc_t pd = fetch(it);
         if (i == 1) {
-          Memories m = memories(kReorder, 300);  // one input, one output, as a forward relu
+          Memories m =
+              memories(workload::kReorder, 300);  // one input, one output, as a forward relu
           const mkldnn_primitive_t p = create(pd, m);
           const mkldnn_stream_t eager = stream(mkldnn_eager);
           submit(eager, {p});
@@ -381,20 +324,18 @@ class Script {
         }
         destroy(pd);
         elsewhere_ = i == 1;
-        step("primitive_desc_iterator_next", {it},
-             [&] { return c_.primitive_desc_iterator_next(it); });
+        STEP(primitive_desc_iterator_next, (Needs{it}), it);
         elsewhere_ = false;
       }
-      step("primitive_desc_iterator_destroy", {it},
-           [&] { return c_.primitive_desc_iterator_destroy(it); });
+      STEP(primitive_desc_iterator_destroy, (Needs{it}), it);
     }
   }
 
   // Made here, used and destroyed there, and the other way around.
   void cross_threads() {
     for (const bool there : {true, false, true}) {
-      const mkldnn_primitive_desc_t pd = describe(kWeights);
-      const Memories m = memories(kWeights, 400);
+      const mkldnn_primitive_desc_t pd = describe(workload::kConvolutionBackwardWeights);
+      const Memories m = memories(workload::kConvolutionBackwardWeights, 400);
       elsewhere_ = there;
       const mkldnn_primitive_t p = create(pd, m);
       const mkldnn_stream_t lazy = stream(mkldnn_lazy);
@@ -411,7 +352,7 @@ class Script {
     elsewhere_ = false;
   }
 
-  const Calls &c_;
+  const api::Api &c_;
   mkldnn_engine_t engine_;
   bool batched_;
   const Arm *arm_;
@@ -427,25 +368,20 @@ void prepare() {
   d.line = workload::line(1);
   d.image = workload::image(4);
   d.other_image = workload::image(4, mkldnn_nhwc);
-  const mkldnn_memory_desc_t weights = workload::image(3), bias = workload::line(3);
-  const int ones[] = {1, 1}, zeros[] = {0, 0};
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&d.relu, mkldnn_forward_training, mkldnn_eltwise_relu,
-                                            &d.image, 0, 0));
-  CHECK_OK(mkldnn_eltwise_backward_desc_init(&d.relu_backward, mkldnn_eltwise_relu, &d.image,
-                                             &d.image, 0, 0));
-  CHECK_OK(mkldnn_convolution_forward_desc_init(
-      &d.convolution, mkldnn_forward_training, mkldnn_convolution_direct, &d.image, &weights, &bias,
-      &d.image, ones, zeros, zeros, mkldnn_padding_zero));
-  CHECK_OK(mkldnn_convolution_backward_weights_desc_init(&d.weights, mkldnn_convolution_direct,
-                                                         &d.image, &weights, &bias, &d.image, ones,
-                                                         zeros, zeros, mkldnn_padding_zero));
+  const auto describe = [](What kind, auto *both) {
+    const operation::Operation op = workload::operation_of(kind, 4);
+    CHECK_OK(op.describe(operation::kForward, &both->forward));
+    both->backward = workload::op_desc(kind, 4);
+  };
+  describe(workload::kReluBackward, &d.relu);
+  describe(workload::kConvolutionBackwardWeights, &d.weights);
 }
 
 Run run(bool through_library, mkldnn_engine_t engine, bool batched, const Arm *arm) {
   const long before = fake_created(kFakePrimitive);
   Run run;
   {
-    Script script(calls_of(through_library), engine, batched, arm);
+    Script script(through_library ? api::through() : api::direct(), engine, batched, arm);
     run.steps = script.run();
   }
   run.primitives_made = fake_created(kFakePrimitive) - before;

@@ -12,8 +12,6 @@
 using namespace workload;
 using judge::Reference;
 
-#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
-
 namespace {
 
 std::string name_of(long nth, bool for_good, bool warm) {
@@ -43,8 +41,7 @@ bool fails_at(mkldnn_engine_t engine, const Reference &reference, bool warm, boo
 void every_allocation_fails(bool batched = true) {
   scripted::prepare();
   REQUIRE(allocations::watch() > 5);
-  mkldnn_engine_t engine = nullptr;
-  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  Engine engine;
   const Reference reference = judge::make_reference(engine, batched);
   // The maps of handles have their tables by now, and keep them.
   const long alive = allocations::alive();
@@ -60,7 +57,7 @@ void every_allocation_fails(bool batched = true) {
                  allocations::alive() - alive << " blocks of the library's leak");
     }
   }
-  CHECK_OK(mkldnn_engine_destroy(engine));
+  engine.reset();
   check_all_gone();
   CHECK(injections >= 10);  // with nothing cached: streams
   judge::say(injections);
@@ -85,8 +82,7 @@ TEST(every_allocation_fails_shadow, ASSUME, "MKLDNN_OPCACHE_SHADOW=1") {
 SCENE(fails_in_a_new_process) {
   scripted::prepare();
   REQUIRE(allocations::watch() > 5);
-  mkldnn_engine_t engine = nullptr;
-  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  Engine engine;
   const bool for_good = getenv("FOR_GOOD") != nullptr;
   const long nth = atol(getenv("NTH"));
   const std::string when = name_of(nth, for_good, false) + ", in a new process";
@@ -126,8 +122,7 @@ extern "C" int pthread_key_create(pthread_key_t *key, void (*destructor)(void *)
 
 SCENE(without_a_key) {
   scripted::prepare();
-  mkldnn_engine_t engine = nullptr;
-  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  Engine engine;
   on_thread([&] {
     const scripted::Run plain = scripted::run(false, engine, true);
     judge::check_same(scripted::run(true, engine, true), plain, "no thread-specific key");
@@ -136,15 +131,14 @@ SCENE(without_a_key) {
     CHECK_EQ(again.primitives_made, plain.primitives_made);
     CHECK_EQ(Stats()["active"], 0);
   });
-  CHECK_OK(mkldnn_engine_destroy(engine));
+  engine.reset();
   check_all_gone();
 }
 
 TEST(no_thread_specific_key_is_left) {
-  const check::Outcome outcome = check::run_scene("without_a_key", {ASSUME, "NO_KEYS=1"});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.err,
-           "opcache: the system has no thread-specific key left, or no memory; not caching\n");
+  check::run_well(
+      "without_a_key", {ASSUME, "NO_KEYS=1"},
+      "opcache: the system has no thread-specific key left, or no memory; not caching\n");
 }
 
 #endif  // __SANITIZE_THREAD__

@@ -1,21 +1,15 @@
 // Scope, capacity, pauses and clearing while the program runs: what is understood, and what each
 // thread gives up, and when. What callers hold meanwhile is in test_changes.cc.
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <memory>
 #include <random>
 #include <thread>
 
 #include "opcache.h"
-#include "worker.h"
 #include "workload.h"
 
 using namespace workload;
-
-#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
 
 namespace {
 
@@ -73,8 +67,8 @@ TEST(unknown_scopes_change_nothing, ASSUME) {
   mkldnn_opcache_pause();
   mkldnn_opcache_resume();
   Engine engine;
-  call(engine.handle, kReluBackward, 4);
-  CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 0);
+  call(engine, kReluBackward, 4);
+  CHECK_EQ(made_by_call(engine, kReluBackward, 4), 0);
 }
 
 TEST(capacities, ASSUME, "MKLDNN_OPCACHE_CAPACITY=7") {
@@ -93,8 +87,8 @@ TEST(capacities, ASSUME, "MKLDNN_OPCACHE_CAPACITY=7") {
 SCENE(on_after_a_wrong_word) {
   set_scope("all");
   Engine engine;
-  call(engine.handle, kReluBackward, 4);
-  CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 0);
+  call(engine, kReluBackward, 4);
+  CHECK_EQ(made_by_call(engine, kReluBackward, 4), 0);
 }
 
 TEST(wrong_environment_can_be_mended, ASSUME) {
@@ -105,10 +99,8 @@ TEST(wrong_environment_can_be_mended, ASSUME) {
 
 TEST(pauses_add_up, ASSUME) {
   Engine engine;
-  call(engine.handle, kReluBackward, 4);
-  const auto made = [&] {
-    return primitives_made_by([&] { call(engine.handle, kReluBackward, 4); });
-  };
+  call(engine, kReluBackward, 4);
+  const auto made = [&] { return made_by_call(engine, kReluBackward, 4); };
   CHECK_EQ(mkldnn_opcache_resume(), 1);
   mkldnn_opcache_pause();
   mkldnn_opcache_pause();
@@ -129,21 +121,20 @@ TEST(pauses_add_up, ASSUME) {
 }
 
 TEST(clear_drops_what_nobody_holds, ASSUME) {
-  mkldnn_engine_t engine = nullptr;
-  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  Engine engine;
   on_thread([&] {
     // A layout is older here than most descriptors that hold it.
     const auto fill = [&] {
-      for (int what = 0; what < kShuffle; ++what) {
-        const Described pd(engine, static_cast<What>(what), 4);
-        mkldnn_primitive_desc_query_pd(pd.pd, mkldnn_query_src_pd, 0);
-        Bound(engine, pd.pd, 0).run();
+      for (const What what : known_kinds()) {
+        const Described pd(engine, what, 4);
+        mkldnn_primitive_desc_query_pd(pd, mkldnn_query_src_pd, 0);
+        Bound(engine, pd, 0).run();
       }
     };
     fill();
     auto pd = std::make_unique<Described>(engine, kReluBackward, 4);
-    auto live = std::make_unique<Bound>(engine, pd->pd, 10);
-    { const Bound idle(engine, pd->pd, 20); }
+    auto live = std::make_unique<Bound>(engine, *pd, 10);
+    { const Bound idle(engine, *pd, 20); }
     CHECK(fake_live(kFakePrimitive) > 10);
     mkldnn_opcache_clear();
     CHECK_EQ(fake_live(kFakePrimitive), 1);
@@ -154,11 +145,11 @@ TEST(clear_drops_what_nobody_holds, ASSUME) {
     // What is held works on, and is kept when it is released.
     live->run(content(engine, kReluBackward, 4));
     live.reset();
-    CHECK_EQ(primitives_made_by([&] { Bound(engine, pd->pd, 10).run(); }), 0);
+    CHECK_EQ(made_by_running(engine, *pd, 10), 0);
     pd.reset();
     // The cache fills again.
-    CHECK_EQ(primitives_made_by([&] { call(engine, kPoolingBackward, 4); }), 1);
-    CHECK_EQ(primitives_made_by([&] { call(engine, kPoolingBackward, 4); }), 0);
+    CHECK_EQ(made_by_call(engine, kPoolingBackward, 4), 1);
+    CHECK_EQ(made_by_call(engine, kPoolingBackward, 4), 0);
     fill();
     mkldnn_opcache_clear();
     CHECK_EQ(fake_live(kFakePrimitive), 0);
@@ -166,200 +157,151 @@ TEST(clear_drops_what_nobody_holds, ASSUME) {
     CHECK_EQ(fake_live(kFakeMemory), 0);
     CHECK_EQ(fake_live(kFakeMemoryDescriptor), 0);
     // Nothing points to the engine any more.
-    CHECK_OK(mkldnn_engine_destroy(engine));
+    engine.reset();
     CHECK_EQ(fake_live(kFakeEngine), 0);
   });
   check_all_gone();
 }
 
 // Each thread can destroy only its own: the others do so at their next call.
-TEST(clear_on_other_threads, ASSUME) {
-  {
-    Engine engine;
-    Worker a, b;
-    std::unique_ptr<Described> pd;
-    std::unique_ptr<Bound> sent_home;
-    a.run([&] {
-      call(engine.handle, kReluBackward, 4);
-      pd = std::make_unique<Described>(engine.handle, kPoolingBackward, 4);
-      sent_home = std::make_unique<Bound>(engine.handle, pd->pd, 0);
-    });
-    b.run([&] {
-      call(engine.handle, kReluBackward, 4);
-      sent_home.reset();
-      pd.reset();
-    });
-    CHECK_EQ(fake_live(kFakePrimitive), 3);
-    b.run([] { mkldnn_opcache_clear(); });
-    CHECK_EQ(fake_live(kFakePrimitive), 2);
-    a.run([] { Stats(); });  // no call into MKL-DNN
-    CHECK_EQ(fake_live(kFakePrimitive), 2);
-    a.run([] { Stream stream(mkldnn_eager); });
-    CHECK_EQ(fake_live(kFakePrimitive), 0);
-    CHECK_EQ(fake_live(kFakeDescriptor), 0);
-    // From a thread without a cache.
-    a.run([&] { call(engine.handle, kReluBackward, 4); });
-    on_thread([] { mkldnn_opcache_clear(); });
-    CHECK_EQ(fake_live(kFakePrimitive), 1);
-    a.run([] { Stream stream(mkldnn_eager); });
-    CHECK_EQ(fake_live(kFakePrimitive), 0);
-    // A thread that comes later has nothing to drop.
-    Worker c;
-    c.run([&] { call(engine.handle, kReluBackward, 4); });
-    set_capacity(4000);
-    c.run([&] { CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 0); });
-  }
-  CHECK_EQ(fake_foreign_destroys(), 0);
-  check_no_misuse();
+WORKER_TEST(clear_on_other_threads) {
+  std::unique_ptr<Described> pd;
+  std::unique_ptr<Bound> sent_home;
+  a.run([&] {
+    call(engine, kReluBackward, 4);
+    pd = std::make_unique<Described>(engine, kPoolingBackward, 4);
+    sent_home = std::make_unique<Bound>(engine, *pd, 0);
+  });
+  b.run([&] {
+    call(engine, kReluBackward, 4);
+    sent_home.reset();
+    pd.reset();
+  });
+  CHECK_EQ(fake_live(kFakePrimitive), 3);
+  b.run([] { mkldnn_opcache_clear(); });
+  CHECK_EQ(fake_live(kFakePrimitive), 2);
+  a.run([] { Stats(); });  // no call into MKL-DNN
+  CHECK_EQ(fake_live(kFakePrimitive), 2);
+  a.run([] { Stream stream(mkldnn_eager); });
+  CHECK_EQ(fake_live(kFakePrimitive), 0);
+  CHECK_EQ(fake_live(kFakeDescriptor), 0);
+  // From a thread without a cache.
+  a.run([&] { call(engine, kReluBackward, 4); });
+  on_thread([] { mkldnn_opcache_clear(); });
+  CHECK_EQ(fake_live(kFakePrimitive), 1);
+  a.run([] { Stream stream(mkldnn_eager); });
+  CHECK_EQ(fake_live(kFakePrimitive), 0);
+  // A thread that comes later has nothing to drop.
+  Worker c;
+  c.run([&] { call(engine, kReluBackward, 4); });
+  set_capacity(4000);
+  c.run([&] { CHECK_EQ(made_by_call(engine, kReluBackward, 4), 0); });
 }
 
 // The real library may call exported functions back in the middle of a creation: what that creation
 // stands on must not be dropped then, but afterwards.
-TEST(clear_in_the_middle_of_a_creation, ASSUME) {
-  Engine engine;
-  Worker maker, user;
+WORKER_TEST(clear_in_the_middle_of_a_creation) {
   std::unique_ptr<Described> pd;
-  maker.run([&] { pd = std::make_unique<Described>(engine.handle, kReluBackward, 4); });
-  user.run([&] {
-    call(engine.handle, kPoolingBackward, 4);
+  a.run([&] { pd = std::make_unique<Described>(engine, kReluBackward, 4); });
+  b.run([&] {
+    call(engine, kPoolingBackward, 4);
     fake_on_primitive_create([] {
       on_thread([] { mkldnn_opcache_clear(); });
       mkldnn_primitive_desc_destroy(nullptr);
     });
-    Bound bound(engine.handle, pd->pd, 0);
+    Bound bound(engine, *pd, 0);
     fake_on_primitive_create(nullptr);
-    bound.run(content(engine.handle, kReluBackward, 4));
+    bound.run(content(engine, kReluBackward, 4));
     CHECK_EQ(fake_live(kFakePrimitive), 1);  // the pooling went with the next call
   });
-  maker.run([&] { pd.reset(); });
-  check_no_misuse();
+  a.run([&] { pd.reset(); });
 }
 
-TEST(lower_capacity_evicts_the_least_recently_used, ASSUME, "MKLDNN_OPCACHE=activation") {
-  on_thread([] {
-    Engine engine;
-    std::vector<std::unique_ptr<Described>> all;
-    for (int n = 4; n < 12; ++n) {
-      all.push_back(std::make_unique<Described>(engine.handle, kReluBackward, n));
-    }
-    const auto use = [&](size_t i) {
-      return primitives_made_by([&] { Bound(engine.handle, all[i]->pd, 0).run(); });
-    };
-    for (size_t i = 0; i < all.size(); ++i) CHECK_EQ(use(i), 1);
-    use(0);
-    set_capacity(3);
-    CHECK_EQ(fake_live(kFakePrimitive), 3);
-    CHECK_EQ(Stats()["operators/_backward_Activation/evictions"], 5);
-    for (const size_t kept : {0, 6, 7}) CHECK_EQ(use(kept), 0);
-    CHECK_EQ(use(1), 1);
-    CHECK_EQ(fake_live(kFakePrimitive), 3);
-    set_capacity(8);
-    for (size_t i = 2; i < 6; ++i) use(i);
-    CHECK(fake_live(kFakePrimitive) > 3);
-  });
-  check_no_misuse();
+CACHED_TEST(lower_capacity_evicts_the_least_recently_used, "MKLDNN_OPCACHE=activation") {
+  std::vector<Described> all = described(engine, kReluBackward, 4, 12);
+  const auto use = [&](size_t i) { return made_by_running(engine, all[i]); };
+  for (size_t i = 0; i < all.size(); ++i) CHECK_EQ(use(i), 1);
+  use(0);
+  set_capacity(3);
+  CHECK_EQ(fake_live(kFakePrimitive), 3);
+  CHECK_EQ(Stats()["operators/_backward_Activation/evictions"], 5);
+  for (const size_t kept : {0, 6, 7}) CHECK_EQ(use(kept), 0);
+  CHECK_EQ(use(1), 1);
+  CHECK_EQ(fake_live(kFakePrimitive), 3);
+  set_capacity(8);
+  for (size_t i = 2; i < 6; ++i) use(i);
+  CHECK(fake_live(kFakePrimitive) > 3);
 }
 
-TEST(lower_capacity_evicts_memory_objects, ASSUME) {
-  on_thread([] {
-    Engine engine;
-    {
-      std::vector<std::unique_ptr<Memory>> many;
-      for (int i = 0; i < 30; ++i) {
-        many.push_back(std::make_unique<Memory>(engine.handle, image(4 + i % 3), buffer(i)));
-      }
-    }
-    CHECK_EQ(fake_live(kFakeMemory), 30);
-    set_capacity(10);
-    CHECK_EQ(fake_live(kFakeMemory), 10);
-    CHECK_EQ(fake_live(kFakeMemoryDescriptor), 3);
-  });
-  check_no_misuse();
-}
-
-TEST(lower_capacity_evicts_descriptors, ASSUME) {
-  on_thread([] {
-    Engine engine;
-    for (int n = 4; n < 40; ++n) {
-      {
-        const Memory older(engine.handle, image(n), buffer(0));
-      }
-      const Described pd(engine.handle, kReluForward, n);
-      mkldnn_primitive_desc_query_pd(pd.pd, mkldnn_query_src_pd, 0);
-    }
-    set_capacity(10);
-    CHECK(fake_live(kFakeDescriptor) + fake_live(kFakeMemoryDescriptor) <= 10);
-    CHECK_EQ(Stats()["totals/descriptors"], 10);
-    set_capacity(0);
-    CHECK_EQ(fake_live(kFakeMemory), 0);
-    CHECK_EQ(fake_live(kFakeDescriptor), 0);
-    CHECK_EQ(fake_live(kFakeMemoryDescriptor), 0);
-  });
-  check_no_misuse();
-}
-
-TEST(lower_capacity_on_other_threads, ASSUME, "MKLDNN_OPCACHE=activation") {
+CACHED_TEST(lower_capacity_evicts_memory_objects) {
   {
-    Engine engine;
-    Worker a, b;
-    for (Worker *worker : {&a, &b}) {
-      worker->run([&] {
-        for (int n = 4; n < 24; ++n) call(engine.handle, kReluBackward, n);
-      });
-    }
-    CHECK_EQ(fake_live(kFakePrimitive), 40);
-    // This thread is the third to share what is left.
-    call(engine.handle, kReluBackward, 4);
-    set_capacity(9);
-    CHECK_EQ(fake_live(kFakePrimitive), 41);
-    // Down to its share of 3 descriptors, hints among them, with their primitives.
-    a.run([] { Stream stream(mkldnn_eager); });
-    CHECK_EQ(fake_live(kFakePrimitive), 23);
-    b.run([] { Stream stream(mkldnn_eager); });
-    CHECK_EQ(Stats()["totals/descriptors"], 9);
-    CHECK_EQ(fake_live(kFakePrimitive), 5);
-    set_capacity(0);
-    for (Worker *worker : {&a, &b}) worker->run([] { Stream stream(mkldnn_eager); });
-    CHECK_EQ(fake_live(kFakePrimitive), 0);
-    CHECK_EQ(fake_live(kFakeDescriptor), 0);
+    std::vector<Memory> many;
+    for (int i = 0; i < 30; ++i) many.emplace_back(engine, image(4 + i % 3), buffer(i));
   }
-  CHECK_EQ(fake_foreign_destroys(), 0);
-  check_no_misuse();
+  CHECK_EQ(fake_live(kFakeMemory), 30);
+  set_capacity(10);
+  CHECK_EQ(fake_live(kFakeMemory), 10);
+  CHECK_EQ(fake_live(kFakeMemoryDescriptor), 3);
+}
+
+CACHED_TEST(lower_capacity_evicts_descriptors) {
+  for (int n = 4; n < 40; ++n) {
+    Memory(engine, image(n), buffer(0));  // older
+    const Described pd(engine, kReluForward, n);
+    mkldnn_primitive_desc_query_pd(pd, mkldnn_query_src_pd, 0);
+  }
+  set_capacity(10);
+  CHECK(fake_live(kFakeDescriptor) + fake_live(kFakeMemoryDescriptor) <= 10);
+  CHECK_EQ(Stats()["totals/descriptors"], 10);
+  set_capacity(0);
+  CHECK_EQ(fake_live(kFakeMemory), 0);
+  CHECK_EQ(fake_live(kFakeDescriptor), 0);
+  CHECK_EQ(fake_live(kFakeMemoryDescriptor), 0);
+}
+
+WORKER_TEST(lower_capacity_on_other_threads, "MKLDNN_OPCACHE=activation") {
+  for (Worker *worker : {&a, &b}) {
+    worker->run([&] { call_all(engine, kReluBackward, 4, 24); });
+  }
+  CHECK_EQ(fake_live(kFakePrimitive), 40);
+  // This thread is the third to share what is left.
+  call(engine, kReluBackward, 4);
+  set_capacity(9);
+  CHECK_EQ(fake_live(kFakePrimitive), 41);
+  // Down to its share of 3 descriptors, hints among them, with their primitives.
+  a.run([] { Stream stream(mkldnn_eager); });
+  CHECK_EQ(fake_live(kFakePrimitive), 23);
+  b.run([] { Stream stream(mkldnn_eager); });
+  CHECK_EQ(Stats()["totals/descriptors"], 9);
+  CHECK_EQ(fake_live(kFakePrimitive), 5);
+  set_capacity(0);
+  for (Worker *worker : {&a, &b}) worker->run([] { Stream stream(mkldnn_eager); });
+  CHECK_EQ(fake_live(kFakePrimitive), 0);
+  CHECK_EQ(fake_live(kFakeDescriptor), 0);
 }
 
 // Off, the first call of all: what the cache is made of must not need it to be on.
-TEST(on_after_a_start_with_capacity_0, ASSUME, "MKLDNN_OPCACHE_CAPACITY=0") {
-  on_thread([] {
-    Engine engine;
-    CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 1);
-    set_capacity(10);
-    CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 1);
-    CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 0);
-  });
-  check_no_misuse();
+CACHED_TEST(on_after_a_start_with_capacity_0, "MKLDNN_OPCACHE_CAPACITY=0") {
+  CHECK_EQ(made_by_call(engine, kReluBackward, 4), 1);
+  set_capacity(10);
+  CHECK_EQ(made_by_call(engine, kReluBackward, 4), 1);
+  CHECK_EQ(made_by_call(engine, kReluBackward, 4), 0);
 }
 
 // Threads that train while one changes everything: everybody finds its own data and operation.
 TEST(changes_beside_work, ASSUME) {
   fake_reuse_addresses(1);
-  mkldnn_engine_t engine = nullptr;
-  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
-  std::atomic<bool> stop(false);
-  std::vector<std::thread> all;
-  for (int i = 0; i < 3; ++i) {
-    all.emplace_back([&, i] {
-      Stream kept(mkldnn_eager);
-      for (int n = 0; !stop.load(); ++n) {
-        const What what = static_cast<What>((n + 5 * i) % kShuffle);
-        const uint64_t expected = content(engine, what, 4 + n % 3);
-        const Described pd(engine, what, 4 + n % 3);
-        Bound bound(engine, pd.pd, 1000 * i + n % 900);
-        bound.run(expected);
-        kept.submit(bound.handle);
-        bound.check_log(1000 * i + n % 900, expected);
-      }
-    });
-  }
+  Engine engine;
+  auto beside = std::make_unique<Beside>(3, [&](int i, int n) {
+    static thread_local Stream kept(mkldnn_eager);
+    const What what = static_cast<What>((n + 5 * i) % kShuffle);
+    const uint64_t expected = content(engine, what, 4 + n % 3);
+    const Described pd(engine, what, 4 + n % 3);
+    Bound bound(engine, pd, 1000 * i + n % 900);
+    bound.run(expected);
+    kept.submit(bound);
+    bound.check_log(1000 * i + n % 900, expected);
+  });
   std::mt19937 random(1);
   const char *const kScopes[] = {"off", "backward", "all", "activation,forward,reorder"};
   for (int i = 0; i < 2000; ++i) {
@@ -383,35 +325,24 @@ TEST(changes_beside_work, ASSUME) {
         CHECK(Stats()["totals/descriptors"] < 1000);
     }
   }
-  stop = true;
-  for (std::thread &t : all) t.join();
-  CHECK_OK(mkldnn_engine_destroy(engine));
+  beside.reset();
+  engine.reset();
   CHECK_EQ(fake_foreign_destroys(), 0);
   check_all_gone();
 }
 
 // A fork beside changes: the child can change on.
 TEST(fork_beside_changes, ASSUME) {
-  std::atomic<bool> stop(false);
-  std::thread other([&] {
-    while (!stop.load()) {
-      set_scope("backward");
-      set_scope("all");
-    }
+  const Beside other(1, [](int, int) {
+    set_scope("backward");
+    set_scope("all");
   });
   for (int i = 0; i < 50; ++i) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-      alarm(20);
+    check::in_child([] {
       set_scope("lrn");
       set_capacity(5);
       mkldnn_opcache_clear();
-      _exit(scope() == "lrn" ? 0 : 1);
-    }
-    int status = 0;
-    REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
-    CHECK_EQ(status, 0);
+      CHECK_EQ(scope(), "lrn");
+    });
   }
-  stop = true;
-  other.join();
 }

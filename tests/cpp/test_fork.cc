@@ -15,25 +15,9 @@
 
 using namespace workload;
 
-#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
-
 namespace {
 
-const int kChildSeconds = 10;  // a child takes milliseconds: what is alive then, hangs
-
-// Runs f in a forked child, which must pass its checks and not hang.
-void in_child(const std::function<void()> &f) {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    alarm(kChildSeconds);
-    const int before = check::failures();
-    f();
-    _exit(check::failures() > before ? 1 : 0);
-  }
-  int status = 0;
-  REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
-  CHECK_EQ(status, 0);
-}
+using check::in_child;
 
 // ThreadSanitizer cannot start threads in a forked child.
 void on_thread_of_child(const std::function<void()> &f) {
@@ -46,10 +30,9 @@ void on_thread_of_child(const std::function<void()> &f) {
 
 void work(mkldnn_engine_t engine) {
   for (int round = 0; round < 3; ++round) {
-    for (int what = 0; what < kShuffle; ++what) {
-      const What w = static_cast<What>(what);
+    for (const What w : known_kinds()) {
       const Described pd(engine, w, 4 + round % 2);
-      Bound bound(engine, pd.pd, 10 * round);
+      Bound bound(engine, pd, 10 * round);
       bound.run(content(engine, w, 4 + round % 2));
     }
   }
@@ -58,27 +41,25 @@ void work(mkldnn_engine_t engine) {
 
 // Several threads that hold live and idle primitives and wait.
 struct Crowd {
-  explicit Crowd(mkldnn_engine_t engine) : ready(0), stop(false) {
+  explicit Crowd(mkldnn_engine_t engine) {
     for (int i = 0; i < 3; ++i) {
-      threads.emplace_back([this, engine, i] {
+      workers[i].run([&] {
         work(engine);
-        const Described pd(engine, kReluBackward, 4);
-        Bound live(engine, pd.pd, 100 * i);
-        live.run();
-        ++ready;
-        while (!stop.load()) std::this_thread::yield();
-        live.run();
+        live[i] = std::make_unique<Bound>(engine, Described(engine, kReluBackward, 4), 100 * i);
+        live[i]->run();
       });
     }
-    while (ready.load() < 3) std::this_thread::yield();
   }
   ~Crowd() {
-    stop = true;
-    for (std::thread &t : threads) t.join();
+    for (int i = 0; i < 3; ++i) {
+      workers[i].run([&] {
+        live[i]->run();
+        live[i].reset();
+      });
+    }
   }
-  std::atomic<int> ready;
-  std::atomic<bool> stop;
-  std::vector<std::thread> threads;
+  std::unique_ptr<Bound> live[3];
+  Worker workers[3];
 };
 
 }  // namespace
@@ -86,28 +67,28 @@ struct Crowd {
 TEST(child_works_on, ASSUME) {
   Engine engine;
   {
-    Crowd crowd(engine.handle);
-    work(engine.handle);
+    Crowd crowd(engine);
+    work(engine);
     in_child([&] {
       // What this thread had is still there.
-      CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }), 0);
-      work(engine.handle);
-      on_thread_of_child([&] { work(engine.handle); });
+      CHECK_EQ(made_by_call(engine, kReluBackward, 4), 0);
+      work(engine);
+      on_thread_of_child([&] { work(engine); });
       CHECK_EQ(Stats()["threads"], 1);
     });
-    in_child([&] { in_child([&] { work(engine.handle); }); });
-    work(engine.handle);
+    in_child([&] { in_child([&] { work(engine); }); });
+    work(engine);
   }
-  work(engine.handle);
+  work(engine);
   check_no_misuse();
 }
 
 // The forking thread may be one that never used MKL-DNN.
 TEST(fork_from_a_thread_without_a_cache, ASSUME) {
   Engine engine;
-  Crowd crowd(engine.handle);
+  Crowd crowd(engine);
   in_child([&] {
-    work(engine.handle);
+    work(engine);
     CHECK_EQ(Stats()["threads"], 1);
   });
 }
@@ -117,24 +98,19 @@ TEST(child_releases_what_others_made, ASSUME) {
   Engine engine;
   std::unique_ptr<Described> pd;
   std::unique_ptr<Bound> bound;
-  std::atomic<bool> made(false), stop(false);
-  std::thread other([&] {
-    pd = std::make_unique<Described>(engine.handle, kReluBackward, 4);
-    bound = std::make_unique<Bound>(engine.handle, pd->pd, 0);
-    made = true;
-    while (!stop.load()) std::this_thread::yield();
+  Worker other;
+  other.run([&] {
+    pd = std::make_unique<Described>(engine, kReluBackward, 4);
+    bound = std::make_unique<Bound>(engine, *pd, 0);
   });
-  while (!made.load()) std::this_thread::yield();
   in_child([&] {
-    bound->run(content(engine.handle, kReluBackward, 4));
-    Bound(engine.handle, pd->pd, 50).run(content(engine.handle, kReluBackward, 4));
+    bound->run(content(engine, kReluBackward, 4));
+    Bound(engine, *pd, 50).run(content(engine, kReluBackward, 4));
     bound.reset();
     pd.reset();
-    work(engine.handle);
+    work(engine);
   });
-  stop = true;
-  other.join();
-  bound->run(content(engine.handle, kReluBackward, 4));
+  bound->run(content(engine, kReluBackward, 4));
   bound.reset();
   pd.reset();
   check_no_misuse();
@@ -143,26 +119,18 @@ TEST(child_releases_what_others_made, ASSUME) {
 // A child of a parent that was full has room of its own.
 TEST(child_of_a_full_parent_caches, ASSUME, "MKLDNN_OPCACHE_CAPACITY=30") {
   Engine engine;
-  std::atomic<bool> full(false), stop(false);
-  std::thread other([&] {
-    for (int n = 4; n < 60; ++n) call(engine.handle, kReluBackward, n);
-    full = true;
-    while (!stop.load()) std::this_thread::yield();
-  });
-  while (!full.load()) std::this_thread::yield();
+  Worker other;
+  other.run([&] { call_all(engine, kReluBackward, 4, 60); });
   in_child([&] {
     for (int round = 0; round < 2; ++round) {
       for (int n = 4; n < 8; ++n) {
-        CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, n); }),
-                 round == 0 ? 1 : 0);
+        CHECK_EQ(made_by_call(engine, kReluBackward, n), round == 0 ? 1 : 0);
       }
     }
     const Stats stats;
     CHECK_EQ(stats["totals/idle_primitives"], 4);
     CHECK_EQ(stats["totals/live_primitives"], 0);
   });
-  stop = true;
-  other.join();
 }
 
 namespace {
@@ -173,35 +141,25 @@ void fork_beside_work() {
   return;
 #endif
   Engine engine;
-  work(engine.handle);  // what the tests make once is made before the first fork
-  std::atomic<bool> stop(false);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 2; ++i) {
-    threads.emplace_back([&, i] {
-      for (int n = 0; !stop.load(); ++n) {
-        on_thread([&] {
-          call(engine.handle, kReluBackward, 4 + (n + i) % 5);
-          call(engine.handle, kConvolutionBackwardWeights, 4 + n % 3);
-        });
-      }
+  work(engine);  // what the tests make once is made before the first fork
+  const Beside beside(2, [&](int i, int n) {
+    on_thread([&] {
+      call(engine, kReluBackward, 4 + (n + i) % 5);
+      call(engine, kConvolutionBackwardWeights, 4 + n % 3);
     });
-  }
-  // Reports hold locks longer than calls do.
-  threads.emplace_back([&] {
-    while (!stop.load()) const Stats stats;
   });
+  // Reports hold locks longer than calls do.
+  const Beside reports(1, [](int, int) { const Stats stats; });
   // Until the first that fails: one that hangs takes its time.
   const int before = check::failures();
   for (int i = 0; i < 250 && check::failures() == before; ++i) {
     in_child([&] {
-      call(engine.handle, kReluBackward, 4);
-      call(engine.handle, kPoolingBackward, 4);
-      if (i % 10 == 0) on_thread_of_child([&] { call(engine.handle, kReluBackward, 5); });
+      call(engine, kReluBackward, 4);
+      call(engine, kPoolingBackward, 4);
+      if (i % 10 == 0) on_thread_of_child([&] { call(engine, kReluBackward, 5); });
       const Stats stats;
     });
   }
-  stop = true;
-  for (std::thread &t : threads) t.join();
   check_no_misuse();
 }
 
@@ -265,11 +223,11 @@ namespace {
 // In shadow mode, too, where more is executed than was asked for.
 void use(mkldnn_engine_t engine, What what, int n) {
   const Described pd(engine, what, n);
-  Bound(engine, pd.pd, 0).execute();
+  Bound(engine, pd, 0).execute();
 }
 
 void use_all(mkldnn_engine_t engine) {
-  for (int what = 0; what < kShuffle; ++what) use(engine, static_cast<What>(what), 4);
+  for (const What what : known_kinds()) use(engine, what, 4);
 }
 
 // From a thread's first call to its end.
@@ -283,9 +241,9 @@ void *watched_work(void *engine_handle) {
     bound.reset();
   };
   const Described pd(engine, kPoolingBackward, 6);
-  auto bound = std::make_unique<Bound>(engine, pd.pd, 0);
+  auto bound = std::make_unique<Bound>(engine, pd, 0);
   on_thread([&] { release(bound); });  // of another thread
-  on_thread([&] { bound = std::make_unique<Bound>(engine, pd.pd, 0); });
+  on_thread([&] { bound = std::make_unique<Bound>(engine, pd, 0); });
   release(bound);  // of a thread that has ended
   const Stats stats;
   mkldnn_opcache_set_capacity(1000);
@@ -296,22 +254,22 @@ void *watched_work(void *engine_handle) {
 // for it, and the child must find none taken.
 void fork_beside_each_lock() {
   Engine engine;
-  use_all(engine.handle);
+  use_all(engine);
   long locks = 0;
   for (const int before = check::failures(); check::failures() == before; ++locks) {
     g_watch.until = locks;
     g_watch.waited_for = false;
     g_watch.go_on = false;
     pthread_t other;
-    REQUIRE(pthread_create(&other, nullptr, watched_work, engine.handle) == 0);
+    REQUIRE(pthread_create(&other, nullptr, watched_work, engine) == 0);
     bool ended = false;
     while (!ended && !g_watch.holds.load()) {
       ended = pthread_tryjoin_np(other, nullptr) == 0;
     }
     if (ended) break;
     in_child([&] {
-      use_all(engine.handle);
-      on_thread([&] { use_all(engine.handle); });
+      use_all(engine);
+      on_thread([&] { use_all(engine); });
       const Stats stats;
       mkldnn_opcache_set_capacity(2000);
     });

@@ -3,8 +3,6 @@
 #include "check.h"
 #include "fuzz_run.h"
 
-#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
-
 namespace {
 
 void fuzz_it(uint64_t seed, bool steady, size_t at_once = 1) {

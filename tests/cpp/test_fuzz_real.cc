@@ -115,34 +115,23 @@ int run_items(const std::vector<Item> &items, bool aloud = false) {
     counts()->directly = 0;
     const Answer answer = run(through());
     const Answer &right = expected[item.number];
-    if (answer.text != right.text) {
-      fprintf(stderr, "case %llu:\nwith the cache %s\nwithout %s\n",
-              static_cast<unsigned long long>(item.number), answer.text.c_str(),
-              right.text.c_str());
-      return 1;
-    }
-    if (answer.beside != right.beside) {
-      fprintf(stderr,
-              "case %llu: %zu bytes written beside the tensors with the cache, %zu without\n",
-              static_cast<unsigned long long>(item.number), answer.beside, right.beside);
-      return 1;
-    }
-    if (answer.bits != right.bits || check::failures() > failures) {
+    const bool bits_differ = answer.bits != right.bits || check::failures() > failures;
+    if (answer.text != right.text || answer.beside != right.beside || bits_differ) {
       size_t at = 0;
       while (at < right.bits.size() && answer.bits[at] == right.bits[at]) ++at;
-      fprintf(stderr, "case %llu: %zu bytes, the first that differs is %zu: %s\n",
-              static_cast<unsigned long long>(item.number), right.bits.size(), at,
-              answer.text.c_str());
+      fprintf(stderr,
+              "case %llu:\nwith the cache %s\nwithout %s\n%zu and %zu bytes written beside the "
+              "tensors; %zu bytes, the first that differs is %zu\n",
+              static_cast<unsigned long long>(item.number), answer.text.c_str(), right.text.c_str(),
+              answer.beside, right.beside, right.bits.size(), at);
       return 1;
     }
     count(answer, repeated);
   }
-  const json::Document report = stats();
+  const Stats report;
   for (const char *object : {"primitives", "descriptors"}) {
-    counts()->hits +=
-        static_cast<long>(number(report, std::string("totals/") + object + "_avoided"));
-    counts()->misses +=
-        static_cast<long>(number(report, std::string("totals/") + object + "_created"));
+    counts()->hits += static_cast<long>(report[std::string("totals/") + object + "_avoided"]);
+    counts()->misses += static_cast<long>(report[std::string("totals/") + object + "_created"]);
   }
   return 0;
 }
@@ -211,7 +200,7 @@ TEST(random_primitives) {
       "{\"mkldnn\": \"%s\", \"seed\": %llu, \"cases\": %ld, \"repeated\": %ld, \"refused\": %ld, "
       "\"stock_dies\": %ld, \"written_beside\": %ld, "
       "\"compared_bytes\": %ld, \"hits\": %ld, \"misses\": %ld, \"seconds\": %.1f, \"kinds\": {",
-      stats()["mkldnn"].text.c_str(), static_cast<unsigned long long>(seed), c.cases, c.repeated,
+      Stats().text("mkldnn").c_str(), static_cast<unsigned long long>(seed), c.cases, c.repeated,
       c.refused, c.stock_dies, c.beside, c.bytes, c.hits, c.misses, elapsed.count());
   for (size_t i = 0; c.kinds[i][0] != '\0'; ++i) {
     printf("%s\"%s\": %ld", i > 0 ? ", " : "", c.kinds[i], c.kind_counts[i]);

@@ -3,15 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sstream>
-
 #include "folder.h"
 #include "opcache.h"
 #include "workload.h"
 
 using namespace workload;
-
-#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
 
 namespace {
 
@@ -20,20 +16,22 @@ const char kWords[] =
     "fully_connected, lrn, pooling, softmax, reorder, sum, concat, and forward to include the "
     "forward primitives of the listed operators";
 
-struct Result {
-  std::string err;
-  std::string scope;
-  bool active;
-  double capacity;
-};
+const char kOff[] = "off|false|miss|4096";
+
+const struct Variable {
+  const char *name, *wrong;  // `wrong`: what a value is not
+} kCapacity = {"MKLDNN_OPCACHE_CAPACITY=", " is not a number from 0 to 1073741824"},
+  kMemory = {"MKLDNN_OPCACHE_MEMORY=",
+             " is not a number of bytes such as 1048576, 64K, 512M or 2G"},
+  kShadow = {"MKLDNN_OPCACHE_SHADOW=", " is not a share from 0 to 1"};
 
 }  // namespace
 
 // Prints what the library made of its environment.
 SCENE(settings) {
   Engine engine;
-  call(engine.handle, kReluBackward, 4);
-  const bool hit = primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }) == 0;
+  call(engine, kReluBackward, 4);
+  const bool hit = made_by_call(engine, kReluBackward, 4) == 0;
   const Stats stats;
   printf("%s|%s|%s|%g", stats.text("scope").c_str(), stats.text("active").c_str(),
          hit ? "hit" : "miss", stats["capacity"]);
@@ -41,38 +39,46 @@ SCENE(settings) {
 
 SCENE(memory) {
   Engine engine;
-  call(engine.handle, kReluBackward, 4);
+  call(engine, kReluBackward, 4);
   const Stats stats;
   printf("%s|%.17g", stats.text("active").c_str(), stats["memory/bound_bytes"]);
 }
 
 static void check_settings(const check::Environment &environment, const std::string &settings,
-                           const std::string &err) {
+                           const std::string &err = "") {
   check::Environment all = {ASSUME};
   all.insert(all.end(), environment.begin(), environment.end());
-  const check::Outcome outcome = check::run_scene("settings", all);
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.out, settings);
-  CHECK_EQ(outcome.err, err);
+  CHECK_EQ(check::run_well("settings", all, err), settings);
+}
+
+// The value is named, as `shown`, and nothing is cached.
+static void check_wrong(const Variable &variable, const std::string &value,
+                        const std::string &shown) {
+  check_settings({variable.name + value}, kOff,
+                 "opcache: " + (variable.name + shown) + variable.wrong + "; not caching\n");
+}
+
+// Of values with bars between them.
+static void check_all_wrong(const Variable &variable, const char *values) {
+  for (const std::string &value : check::split(values)) check_wrong(variable, value, value);
 }
 
 TEST(defaults) {
-  check_settings({}, "all|true|hit|4096", "");
+  check_settings({}, "all|true|hit|4096");
   check_settings({"MKLDNN_OPCACHE=", "MKLDNN_OPCACHE_CAPACITY=", "MKLDNN_OPCACHE_STATS="},
-                 "all|true|hit|4096", "");
+                 "all|true|hit|4096");
 }
 
 TEST(scopes) {
   for (const char *scope : {"all", "backward", "activation", "activation,forward",
                             "lrn,activation,pooling", "activation,activation"}) {
-    check_settings({std::string("MKLDNN_OPCACHE=") + scope}, std::string(scope) + "|true|hit|4096",
-                   "");
+    check_settings({std::string("MKLDNN_OPCACHE=") + scope}, std::string(scope) + "|true|hit|4096");
   }
   for (const char *scope : {"lrn", "softmax,reorder,sum,concat"}) {
-    check_settings({std::string("MKLDNN_OPCACHE=") + scope}, std::string(scope) + "|true|miss|4096",
-                   "");
+    check_settings({std::string("MKLDNN_OPCACHE=") + scope},
+                   std::string(scope) + "|true|miss|4096");
   }
-  check_settings({"MKLDNN_OPCACHE=off"}, "off|false|miss|4096", "");
+  check_settings({"MKLDNN_OPCACHE=off"}, kOff);
 }
 
 TEST(unknown_words_are_named) {
@@ -92,112 +98,58 @@ TEST(unknown_words_are_named) {
       {std::string(200, 'x'), std::string(63, 'x')},
   };
   for (const auto &wrong : kWrong) {
-    check_settings({"MKLDNN_OPCACHE=" + wrong.value}, "off|false|miss|4096",
+    check_settings({"MKLDNN_OPCACHE=" + wrong.value}, kOff,
                    "opcache: MKLDNN_OPCACHE: unknown word '" + wrong.word +
                        "' (allowed: " + kWords + "); not caching\n");
   }
 }
 
 TEST(capacities) {
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=1"}, "all|true|miss|1", "");  // too few for one call
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=0010"}, "all|true|hit|10", "");
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=0"}, "all|false|miss|0", "");
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=1073741824"}, "all|true|hit|1.07374e+09", "");
+  check_settings({"MKLDNN_OPCACHE_CAPACITY=1"}, "all|true|miss|1");  // too few for one call
+  check_settings({"MKLDNN_OPCACHE_CAPACITY=0010"}, "all|true|hit|10");
+  check_settings({"MKLDNN_OPCACHE_CAPACITY=0"}, "all|false|miss|0");
+  check_settings({"MKLDNN_OPCACHE_CAPACITY=1073741824"}, "all|true|hit|1.07374e+09");
 }
 
 TEST(wrong_capacities_are_named) {
-  for (const char *wrong : {"-1", "x", "1x", "1.5", "1e3", "+1", "1 ", "0x10", "1073741825",
-                            "99999999999999999999999", "lots"}) {
-    const check::Outcome outcome =
-        check::run_scene("settings", {ASSUME, std::string("MKLDNN_OPCACHE_CAPACITY=") + wrong});
-    CHECK_EQ(outcome.out.substr(0, 14), "off|false|miss");
-    CHECK_EQ(outcome.err, std::string("opcache: MKLDNN_OPCACHE_CAPACITY=") + wrong +
-                              " is not a number from 0 to 1073741824; not caching\n");
-  }
+  check_all_wrong(kCapacity, "-1|x|1x|1.5|1e3|+1|1 |0x10|1073741825|99999999999999999999999|lots");
 }
 
 TEST(bounds_on_memory) {
   const struct {
-    const char *text;
-    double bytes;
-    bool active;
-  } kGood[] = {{"1", 1, true},
-               {"64K", 65536, true},
-               {"512M", 536870912, true},
-               {"2G", 2147483648.0, true},
-               {"0064K", 65536, true},
-               {"1048576G", 1125899906842624.0, true},
-               {"0", 0, false},
-               {"0G", 0, false}};
+    const char *text, *report;
+  } kGood[] = {
+      {"1", "true|1"},           {"64K", "true|65536"},   {"512M", "true|536870912"},
+      {"2G", "true|2147483648"}, {"0064K", "true|65536"}, {"1048576G", "true|1125899906842624"},
+      {"0", "false|0"},          {"0G", "false|0"}};
   for (const auto &good : kGood) {
-    const check::Outcome outcome =
-        check::run_scene("memory", {ASSUME, std::string("MKLDNN_OPCACHE_MEMORY=") + good.text});
-    std::ostringstream expected;
-    expected.precision(17);
-    expected << (good.active ? "true" : "false") << '|' << good.bytes;
-    CHECK_EQ(outcome.out, expected.str());
-    CHECK_EQ(outcome.err, "");
+    CHECK_EQ(check::run_well("memory", {ASSUME, std::string(kMemory.name) + good.text}),
+             good.report);
   }
-  check_settings({"MKLDNN_OPCACHE_MEMORY="}, "all|true|hit|4096", "");
+  check_settings({kMemory.name}, "all|true|hit|4096");
 }
 
 TEST(wrong_bounds_on_memory_are_named) {
-  for (const char *wrong : {"-1",
-                            "x",
-                            "1x",
-                            "1.5G",
-                            "1e3",
-                            "+1",
-                            " 1",
-                            "1 ",
-                            "1 M",
-                            "0x10",
-                            "K",
-                            "1k",
-                            "1KB",
-                            "1MM",
-                            "1T",
-                            "1125899906842625",
-                            "1048577G",
-                            "18446744073709551616",
-                            "99999999999999999999G",
-                            "lots",
-                            "%s%n"}) {
-    check_settings({std::string("MKLDNN_OPCACHE_MEMORY=") + wrong}, "off|false|miss|4096",
-                   std::string("opcache: MKLDNN_OPCACHE_MEMORY=") + wrong +
-                       " is not a number of bytes such as 1048576, 64K, 512M or 2G; not "
-                       "caching\n");
-  }
+  check_all_wrong(kMemory,
+                  "-1|x|1x|1.5G|1e3|+1| 1|1 |1 M|0x10|K|1k|1KB|1MM|1T|1125899906842625|1048577G|"
+                  "18446744073709551616|99999999999999999999G|lots|%s%n");
 }
 
 TEST(wrong_shadow_rates_are_named) {
-  for (const char *wrong : {"-1", "x", "1x", "1.5", "+1", " 1", "0,5", "nan", "inf", ".5", "%",
-                            "0x1", "0x0.8p0", "1e-400x", "0 "}) {
-    check_settings({std::string("MKLDNN_OPCACHE_SHADOW=") + wrong}, "off|false|miss|4096",
-                   std::string("opcache: MKLDNN_OPCACHE_SHADOW=") + wrong +
-                       " is not a share from 0 to 1; not caching\n");
-  }
-  check_settings({"MKLDNN_OPCACHE_SHADOW=0"}, "all|true|hit|4096", "");
+  check_all_wrong(kShadow, "-1|x|1x|1.5|+1| 1|0,5|nan|inf|.5|%|0x1|0x0.8p0|1e-400x|0 ");
+  check_settings({"MKLDNN_OPCACHE_SHADOW=0"}, "all|true|hit|4096");
 }
 
 TEST(too_long_values_are_named) {
-  check_settings({"MKLDNN_OPCACHE=" + std::string(256, 'x')}, "off|false|miss|4096",
+  check_settings({"MKLDNN_OPCACHE=" + std::string(256, 'x')}, kOff,
                  "opcache: MKLDNN_OPCACHE is longer than 255 characters; not caching\n");
-  check_settings({"MKLDNN_OPCACHE_STATS=" + std::string(1024, 'x')}, "off|false|miss|4096",
+  check_settings({"MKLDNN_OPCACHE_STATS=" + std::string(1024, 'x')}, kOff,
                  "opcache: MKLDNN_OPCACHE_STATS is longer than 1023 characters; not caching\n");
 }
 
 TEST(long_values_are_shown_in_short) {
   const std::string much(1 << 16, '7'), shown(60, '7');
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=" + much}, "off|false|miss|4096",
-                 "opcache: MKLDNN_OPCACHE_CAPACITY=" + shown +
-                     " is not a number from 0 to 1073741824; not caching\n");
-  check_settings({"MKLDNN_OPCACHE_MEMORY=" + much}, "off|false|miss|4096",
-                 "opcache: MKLDNN_OPCACHE_MEMORY=" + shown +
-                     " is not a number of bytes such as 1048576, 64K, 512M or 2G; not caching\n");
-  check_settings(
-      {"MKLDNN_OPCACHE_SHADOW=" + much}, "off|false|miss|4096",
-      "opcache: MKLDNN_OPCACHE_SHADOW=" + shown + " is not a share from 0 to 1; not caching\n");
+  for (const auto &variable : {kCapacity, kMemory, kShadow}) check_wrong(variable, much, shown);
 }
 
 // A line that a terminal or a log would take for two, or obey, or not be able to read.
@@ -214,11 +166,7 @@ TEST(what_does_not_show_is_replaced) {
       {"\xed\xa0\x80\xc0\x80", "?????"},  // a surrogate, and a NUL in two bytes
       {"\xf4\x90\x80\x80\xe2\x82", "??????"},
   };
-  for (const auto &each : kValues) {
-    check_settings({"MKLDNN_OPCACHE_SHADOW=" + each.value}, "off|false|miss|4096",
-                   "opcache: MKLDNN_OPCACHE_SHADOW=" + each.shown +
-                       " is not a share from 0 to 1; not caching\n");
-  }
+  for (const auto &each : kValues) check_wrong(kShadow, each.value, each.shown);
 }
 
 SCENE(report_in_german) {
@@ -239,11 +187,9 @@ TEST(locale_changes_no_number) {
     printf("locale_changes_no_number: skipped, localedef cannot make de_DE.UTF-8\n");
     return;
   }
-  const check::Outcome outcome = check::run_scene(
-      "report_in_german", {ASSUME, "LOCPATH=" + folder.path, "MKLDNN_OPCACHE_SHADOW=0.5"});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.err, "");
-  CHECK_EQ(outcome.out, "as everywhere");
+  CHECK_EQ(check::run_well("report_in_german",
+                           {ASSUME, "LOCPATH=" + folder.path, "MKLDNN_OPCACHE_SHADOW=0.5"}),
+           "as everywhere");
   CHECK_EQ(system(("rm -r " + made).c_str()), 0);
 }
 
@@ -252,7 +198,7 @@ TEST(hostile_scope_is_quoted) {
   const check::Outcome outcome =
       check::run_scene("settings", {ASSUME, "MKLDNN_OPCACHE=all\",\"x\": \"\\\n"});
   CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.out, "off|false|miss|4096");
+  CHECK_EQ(outcome.out, kOff);
 }
 
 TEST(every_wrong_variable_has_its_line) {

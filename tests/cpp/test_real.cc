@@ -3,214 +3,133 @@
 // say that the last time nothing was made.
 #include <dlfcn.h>
 
+#include "owned.h"
 #include "real_session.h"
 
 using namespace real_session;
 
 namespace {
 
-const int kOnes[] = {1, 1};
-const int kTwos[] = {2, 2};
-const int kThrees[] = {3, 3};
-const int kZeros[] = {0, 0};
+const Pass kForward = operation::kForward, kBackwardData = operation::kBackwardData,
+           kBackwardWeights = operation::kBackwardWeights;
 
-struct Convolution {
-  int groups;
-  bool bias;
-  int channels;
-  bool plain;  // the caller's layouts, else whatever the implementation likes
-
-  mkldnn_memory_desc_t src, weights, bias_md, dst;
-  mkldnn_convolution_desc_t forward;
-
-  Convolution(int g, bool b, int c = 16, bool p = false)
-      : groups(g), bias(b), channels(c), plain(p) {
-    const int out = 32, per_group = channels / groups;
-    const Dims w =
-        groups == 1 ? Dims{out, channels, 3, 3} : Dims{groups, out / groups, per_group, 3, 3};
-    src = plain ? tensor({2, channels, 8, 8}, formats().nchw) : any({2, channels, 8, 8});
-    weights = plain ? tensor(w, groups == 1 ? formats().oihw : formats().goihw) : any(w);
-    bias_md = tensor({out}, mkldnn_x);
-    dst = plain ? tensor({2, out, 8, 8}, formats().nchw) : any({2, out, 8, 8});
-    CHECK_OK(mkldnn_convolution_forward_desc_init(
-        &forward, mkldnn_forward_training, mkldnn_convolution_direct, &src, &weights,
-        bias ? &bias_md : nullptr, &dst, kOnes, kOnes, kOnes, mkldnn_padding_zero));
-  }
-  void run_forward(Session *s) const { s->run(s->operation(&forward)); }
-  void run_backward_data(Session *s) const {
-    mkldnn_convolution_desc_t d;
-    CHECK_OK(mkldnn_convolution_backward_data_desc_init(&d, mkldnn_convolution_direct, &src,
-                                                        &weights, &dst, kOnes, kOnes, kOnes,
-                                                        mkldnn_padding_zero));
-    s->run(s->operation(&d, s->operation(&forward)));
-  }
-  void run_backward_weights(Session *s) const {
-    mkldnn_convolution_desc_t d;
-    CHECK_OK(mkldnn_convolution_backward_weights_desc_init(
-        &d, mkldnn_convolution_direct, &src, &weights, bias ? &bias_md : nullptr, &dst, kOnes,
-        kOnes, kOnes, mkldnn_padding_zero));
-    s->run(s->operation(&d, s->operation(&forward)));
-  }
-};
-
-void pooling(Session *s, mkldnn_alg_kind_t algorithm) {
-  const mkldnn_memory_desc_t src = tensor({2, 16, 8, 8}, formats().nChw8c),
-                             dst = tensor({2, 16, 4, 4}, formats().nChw8c);
-  mkldnn_pooling_desc_t forward, backward;
-  CHECK_OK(mkldnn_pooling_forward_desc_init(&forward, mkldnn_forward_training, algorithm, &src,
-                                            &dst, kTwos, kThrees, kZeros, kOnes,
-                                            mkldnn_padding_zero));
-  CHECK_OK(mkldnn_pooling_backward_desc_init(&backward, algorithm, &src, &dst, kTwos, kThrees,
-                                             kZeros, kOnes, mkldnn_padding_zero));
-  const mkldnn_primitive_desc_t hint = s->operation(&forward);
-  const std::vector<Data> results = s->run(hint);
-  if (results.size() > 1) {
-    s->run(s->operation(&backward, hint), {{1, results[1]}});  // the workspace
-  } else {
-    s->run(s->operation(&backward, hint));
-  }
+// `plain`: in the caller's layouts, else whatever the implementation likes.
+Operation convolution(int groups, bool bias, int channels = 16, bool plain = false) {
+  const int out = 32;
+  const Dims w =
+      groups == 1 ? Dims{out, channels, 3, 3} : Dims{groups, out / groups, channels / groups, 3, 3};
+  const auto in_format = [=](const Dims &dims, int format) {
+    return plain ? tensor(dims, format) : any(dims);
+  };
+  Operation op =
+      operation::convolution(in_format({2, channels, 8, 8}, formats().nchw),
+                             in_format(w, groups == 1 ? formats().oihw : formats().goihw),
+                             in_format({2, out, 8, 8}, formats().nchw))
+          .window(3, 1, 1);
+  return bias ? op.biased(tensor({out}, mkldnn_x)) : op;
 }
 
-void eltwise(Session *s, mkldnn_alg_kind_t algorithm, float alpha) {
-  const mkldnn_memory_desc_t data = tensor({2, 16, 5, 7}, formats().nchw);
-  mkldnn_eltwise_desc_t forward, backward;
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&forward, mkldnn_forward_training, algorithm, &data,
-                                            alpha, 0));
-  CHECK_OK(mkldnn_eltwise_backward_desc_init(&backward, algorithm, &data, &data, alpha, 0));
-  const mkldnn_primitive_desc_t hint = s->operation(&forward);
-  s->run(hint);
-  s->run(s->operation(&backward, hint));
+Operation pooling(mkldnn_alg_kind_t algorithm) {
+  return operation::pooling(algorithm, tensor({2, 16, 8, 8}, formats().nChw8c),
+                            tensor({2, 16, 4, 4}, formats().nChw8c))
+      .window(3, 2, 0, 1);
 }
 
-void lrn(Session *s) {
-  const mkldnn_memory_desc_t data = tensor({2, 16, 6, 6}, formats().nChw8c);
-  mkldnn_lrn_desc_t forward, backward;
-  CHECK_OK(mkldnn_lrn_forward_desc_init(&forward, mkldnn_forward_training,
-                                        algorithms().lrn_across_channels, &data, 5, 1e-4f, 0.75f,
-                                        1.0f));
-  CHECK_OK(mkldnn_lrn_backward_desc_init(&backward, algorithms().lrn_across_channels, &data, &data,
-                                         5, 1e-4f, 0.75f, 1.0f));
-  const mkldnn_primitive_desc_t hint = s->operation(&forward);
-  const std::vector<Data> results = s->run(hint);
-  const mkldnn_primitive_desc_t pd = s->operation(&backward, hint);
-  if (results.size() > 1) {
-    s->run(pd, {{2, results[1]}});  // the workspace
-  } else {
-    s->run(pd);
-  }
+Operation eltwise(mkldnn_alg_kind_t algorithm, float alpha = 0) {
+  return operation::eltwise(algorithm, tensor({2, 16, 5, 7}, formats().nchw), alpha);
+}
+
+Operation inner_product() {
+  return operation::inner_product(tensor({4, 24}, mkldnn_nc), tensor({10, 24}, formats().oi),
+                                  tensor({4, 10}, mkldnn_nc))
+      .biased(tensor({10}, mkldnn_x));
 }
 
 void batch_norm(Session *s) {
-  const mkldnn_memory_desc_t data = tensor({4, 16, 6, 6}, formats().nChw8c);
-  mkldnn_batch_normalization_desc_t forward, backward;
-  CHECK_OK(mkldnn_batch_normalization_forward_desc_init(&forward, mkldnn_forward_training, &data,
-                                                        1e-3f, mkldnn_use_scaleshift));
-  CHECK_OK(mkldnn_batch_normalization_backward_desc_init(&backward, mkldnn_backward, &data, &data,
-                                                         1e-3f, mkldnn_use_scaleshift));
-  const mkldnn_primitive_desc_t hint = s->operation(&forward);
-  const std::vector<Data> results = s->run(hint);
-  const mkldnn_primitive_desc_t pd = s->operation(&backward, hint);
-  if (s->status() != mkldnn_success) return;
-  REQUIRE(results.size() == 3);
-  s->run(pd, {{1, results[1]}, {2, results[2]}});  // mean and variance
+  s->run(operation::batch_norm(tensor({4, 16, 6, 6}, formats().nChw8c)), {kForward, kBackwardData});
 }
 
-struct InnerProduct {
-  mkldnn_memory_desc_t src = tensor({4, 24}, mkldnn_nc), weights = tensor({10, 24}, formats().oi),
-                       bias = tensor({10}, mkldnn_x), dst = tensor({4, 10}, mkldnn_nc);
-  mkldnn_inner_product_desc_t forward;
-  InnerProduct() {
-    CHECK_OK(mkldnn_inner_product_forward_desc_init(&forward, mkldnn_forward_training, &src,
-                                                    &weights, &bias, &dst));
-  }
-};
+// Compared under the name of each of `ops`.
+void compare_passes(const std::vector<const char *> &ops, const std::vector<Pass> &passes,
+                    const std::function<Operation()> &make) {
+  for (const char *op : ops) compare(op, [&](Session *s) { s->run(make(), passes); });
+}
 
 }  // namespace
 
 TEST(convolution_forward) {
   for (const bool bias : {false, true}) {
-    compare("Convolution", [&](Session *s) { Convolution(1, bias).run_forward(s); });
+    compare_passes({"Convolution"}, {kForward}, [=] { return convolution(1, bias); });
   }
 }
 
 TEST(convolution_backward_data) {
   for (const int groups : {1, 2}) {
-    compare("_backward_Convolution",
-            [&](Session *s) { Convolution(groups, true).run_backward_data(s); });
+    compare_passes({"_backward_Convolution"}, {kBackwardData},
+                   [=] { return convolution(groups, true); });
   }
 }
 
 TEST(convolution_backward_weights) {
   for (const bool bias : {false, true}) {
-    compare("_backward_Convolution",
-            [&](Session *s) { Convolution(1, bias).run_backward_weights(s); });
+    compare_passes({"_backward_Convolution"}, {kBackwardWeights},
+                   [=] { return convolution(1, bias); });
   }
 }
 
 TEST(convolution_with_groups) {
-  compare("Convolution", [](Session *s) { Convolution(2, true).run_forward(s); });
-  compare("_backward_Convolution",
-          [](Session *s) { Convolution(2, true).run_backward_weights(s); });
+  compare_passes({"Convolution"}, {kForward}, [] { return convolution(2, true); });
+  compare_passes({"_backward_Convolution"}, {kBackwardWeights},
+                 [] { return convolution(2, true); });
 }
 
 TEST(convolution_depthwise) {
-  const auto all = [](Session *s) {
-    const Convolution c(32, false, 32);
-    c.run_forward(s);
-    c.run_backward_data(s);
-    c.run_backward_weights(s);
-  };
-  compare("_backward_Convolution", all);
+  compare_passes({"_backward_Convolution"}, {kForward, kBackwardData, kBackwardWeights},
+                 [] { return convolution(32, false, 32); });
 }
 
 TEST(convolution_in_plain_layouts) {
-  const auto all = [](Session *s) {
-    const Convolution c(1, true, 3, true);
-    c.run_forward(s);
-    c.run_backward_data(s);
-    c.run_backward_weights(s);
-  };
-  compare("_backward_Convolution", all);
+  compare_passes({"_backward_Convolution"}, {kForward, kBackwardData, kBackwardWeights},
+                 [] { return convolution(1, true, 3, true); });
 }
 
 TEST(deconvolution) {
-  compare("Deconvolution", [](Session *s) {
-    const mkldnn_memory_desc_t src = any({2, 16, 6, 6}), weights = any({8, 16, 3, 3}),
-                               dst = any({2, 8, 8, 8});
-    mkldnn_deconvolution_desc_t d;
-    CHECK_OK(mkldnn_deconvolution_forward_desc_init(
-        &d, mkldnn_forward_training, algorithms().deconvolution_direct, &src, &weights, nullptr,
-        &dst, kOnes, kZeros, kZeros, mkldnn_padding_zero));
-    s->run(s->operation(&d));
+  compare_passes({"Deconvolution"}, {kForward}, [] {
+    return operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
+                             any({2, 16, 6, 6}), any({8, 16, 3, 3}), any({2, 8, 8, 8}));
   });
 }
 
 TEST(pooling_max) {
-  for (const char *op : {"Pooling", "_backward_Pooling"}) {
-    compare(op, [](Session *s) { pooling(s, algorithms().pooling_max); });
-  }
+  compare_passes({"Pooling", "_backward_Pooling"}, {kForward, kBackwardData},
+                 [] { return pooling(algorithms().pooling_max); });
 }
 
 TEST(pooling_avg) {
-  compare("_backward_Pooling",
-          [](Session *s) { pooling(s, algorithms().pooling_avg_exclude_padding); });
-  compare("_backward_Pooling",
-          [](Session *s) { pooling(s, algorithms().pooling_avg_include_padding); });
+  for (const auto algorithm :
+       {algorithms().pooling_avg_exclude_padding, algorithms().pooling_avg_include_padding}) {
+    compare_passes({"_backward_Pooling"}, {kForward, kBackwardData},
+                   [=] { return pooling(algorithm); });
+  }
 }
 
 TEST(eltwise_relu) {
-  for (const char *op : {"Activation", "_backward_Activation"}) {
-    compare(op, [](Session *s) { eltwise(s, algorithms().relu, 0.0f); });
-  }
-  compare("_backward_Activation", [](Session *s) { eltwise(s, algorithms().relu, 0.25f); });
+  compare_passes({"Activation", "_backward_Activation"}, {kForward, kBackwardData},
+                 [] { return eltwise(algorithms().relu); });
+  compare_passes({"_backward_Activation"}, {kForward, kBackwardData},
+                 [] { return eltwise(algorithms().relu, 0.25f); });
 }
 
 TEST(eltwise_tanh) {
-  compare("_backward_Activation", [](Session *s) { eltwise(s, algorithms().tanh, 0.0f); });
+  compare_passes({"_backward_Activation"}, {kForward, kBackwardData},
+                 [] { return eltwise(algorithms().tanh); });
 }
 
 TEST(local_response_normalisation) {
-  for (const char *op : {"LRN", "_backward_LRN"}) compare(op, lrn);
+  compare_passes({"LRN", "_backward_LRN"}, {kForward, kBackwardData}, [] {
+    return operation::lrn(algorithms().lrn_across_channels,
+                          tensor({2, 16, 6, 6}, formats().nChw8c));
+  });
 }
 
 TEST(batch_normalisation) {
@@ -219,36 +138,20 @@ TEST(batch_normalisation) {
 
 // MXNet 1.3 to 1.5 never send FullyConnected's backward here: this is its proof.
 TEST(fully_connected_backward) {
-  compare("_backward_FullyConnected", [](Session *s) {
-    const InnerProduct ip;
-    mkldnn_inner_product_desc_t d;
-    CHECK_OK(mkldnn_inner_product_backward_data_desc_init(&d, &ip.src, &ip.weights, &ip.dst));
-    s->run(s->operation(&d, s->operation(&ip.forward)));
-  });
-  compare("_backward_FullyConnected", [](Session *s) {
-    const InnerProduct ip;
-    mkldnn_inner_product_desc_t d;
-    CHECK_OK(mkldnn_inner_product_backward_weights_desc_init(&d, &ip.src, &ip.weights, &ip.bias,
-                                                             &ip.dst));
-    s->run(s->operation(&d, s->operation(&ip.forward)));
-  });
+  for (const Pass pass : {kBackwardData, kBackwardWeights}) {
+    compare_passes({"_backward_FullyConnected"}, {pass}, inner_product);
+  }
 }
 
-TEST(fully_connected_forward) {
-  compare("FullyConnected", [](Session *s) {
-    const InnerProduct ip;
-    s->run(s->operation(&ip.forward));
-  });
-}
+TEST(fully_connected_forward) { compare_passes({"FullyConnected"}, {kForward}, inner_product); }
 
 // The axis stands elsewhere in each release's description.
 TEST(softmax) {
   for (const int axis : {1, 0}) {
-    compare("softmax", [=](Session *s) {
-      const mkldnn_memory_desc_t data = tensor({4, 37}, mkldnn_nc);
-      mkldnn_softmax_desc_t d;
-      CHECK_OK(mkldnn_softmax_forward_desc_init(&d, mkldnn_forward_inference, &data, axis));
-      s->run(s->operation(&d));
+    compare_passes({"softmax"}, {kForward}, [=] {
+      Operation op = operation::softmax(tensor({4, 37}, mkldnn_nc), axis);
+      op.forward = mkldnn_forward_inference;
+      return op;
     });
   }
 }
@@ -259,9 +162,7 @@ TEST(reorder) {
     compare("reorder", [=](Session *s) {
       const auto from = s->memory(tensor({2, channels, 5, 5}, formats().nchw));
       const auto to = s->memory(tensor({2, channels, 5, 5}, format));
-      s->run(s->keep([&](mkldnn_primitive_desc_t *pd) {
-        return s->api().reorder_primitive_desc_create_v2(pd, from, to, nullptr);
-      }));
+      s->run(s->reorder(from, to));
     });
   }
 }
@@ -272,14 +173,7 @@ TEST(reorder_with_scales) {
     compare("reorder", [&](Session *s) {
       const auto from = s->memory(tensor({2, 8, 5, 5}, formats().nchw));
       const auto to = s->memory(tensor({2, 8, 5, 5}, formats().nhwc, mkldnn_s8));
-      mkldnn_primitive_attr_t attr = nullptr;
-      CHECK_OK(mkldnn_primitive_attr_create(&attr));
-      CHECK_OK(mkldnn_primitive_attr_set_output_scales(attr, 1, 0, &scale));
-      CHECK_OK(mkldnn_primitive_attr_set_int_output_round_mode(attr, mkldnn_round_nearest));
-      s->run(s->keep([&](mkldnn_primitive_desc_t *pd) {
-        return s->api().reorder_primitive_desc_create_v2(pd, from, to, attr);
-      }));
-      CHECK_OK(mkldnn_primitive_attr_destroy(attr));
+      s->run(s->reorder(from, to, Attr().scale(scale).round(mkldnn_round_nearest)));
       if (first.empty()) first = s->bits();
       CHECK((s->bits() == first) == (scale == 0.5f));  // the scale does something
     });
@@ -315,9 +209,10 @@ TEST(iterator_over_implementations) {
   std::vector<std::string> bits;
   for (int round = 0; round < 3; ++round) {
     const Api &api = round == 0 ? direct() : through();
-    const Convolution conv(1, true);
+    operation::OpDesc d;
+    CHECK_OK(convolution(1, true).describe(kForward, &d));
     mkldnn_primitive_desc_iterator_t it = nullptr;
-    CHECK_OK(api.primitive_desc_iterator_create_v2(&it, &conv.forward, nullptr, engine(), nullptr));
+    CHECK_OK(api.primitive_desc_iterator_create_v2(&it, &d, nullptr, engine(), nullptr));
     size_t n = 0;
     do {
       mkldnn_primitive_desc_t pd = api.primitive_desc_iterator_fetch(it);

@@ -2,18 +2,16 @@
 // process grows by, and comes back when it goes; and without a bound on memory nothing of
 // libmkldnn is touched.
 #include <dlfcn.h>
-#include <link.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <set>
 
 #include "opcache.h"
 #include "real_session.h"
+#include "relocations.h"
 
 using namespace real_session;
 
@@ -22,10 +20,6 @@ using namespace real_session;
 #define BOUND "MKLDNN_OPCACHE_MEMORY=4G"
 
 namespace {
-
-const int kOnes[] = {1, 1};
-const int kTwos[] = {2, 2};
-const int kZeros[] = {0, 0};
 
 double heap_bytes() {
 #if __GLIBC_PREREQ(2, 33)
@@ -55,9 +49,9 @@ double code_bytes() {
 double taken() { return heap_bytes() + code_bytes(); }
 
 double kept() {
-  const json::Document document = stats();
-  CHECK_EQ(number(document, "memory/live_bytes"), 0);
-  return number(document, "memory/idle_bytes") + number(document, "memory/descriptor_bytes");
+  const Stats document;
+  CHECK_EQ(document["memory/live_bytes"], 0);
+  return document["memory/idle_bytes"] + document["memory/descriptor_bytes"];
 }
 
 // Brings the cache's own tables to the size that they will have.
@@ -114,36 +108,25 @@ void check_growth(const char *name, const SizedCase &run) {
              name << ": " << taken() - empty << " left, " << leaked << " without the cache");
   if (getenv("OPCACHE_TEST_FIGURES") != nullptr) {
     printf("%s %s: %.0f bytes counted, %.0f grown, ratio %.3f; %.0f leaked\n",
-           stats()["mkldnn"].text.c_str(), name, counted, grown, counted / grown, leaked);
+           Stats().text("mkldnn").c_str(), name, counted, grown, counted / grown, leaked);
   }
 }
 
-void convolution(Session *s, int n, int what) {
-  const mkldnn_memory_desc_t src = any({2, 16, 8 + n, 8}), weights = any({32, 16, 3, 3}),
-                             dst = any({2, 32, 8 + n, 8});
-  mkldnn_convolution_desc_t forward, d;
-  CHECK_OK(mkldnn_convolution_forward_desc_init(&forward, mkldnn_forward_training,
-                                                mkldnn_convolution_direct, &src, &weights, nullptr,
-                                                &dst, kOnes, kOnes, kOnes, mkldnn_padding_zero));
-  if (what == 0) {
-    s->run(s->operation(&forward));
-    return;
-  }
-  if (what == 1) {
-    CHECK_OK(mkldnn_convolution_backward_data_desc_init(&d, mkldnn_convolution_direct, &src,
-                                                        &weights, &dst, kOnes, kOnes, kOnes,
-                                                        mkldnn_padding_zero));
-  } else {
-    CHECK_OK(mkldnn_convolution_backward_weights_desc_init(&d, mkldnn_convolution_direct, &src,
-                                                           &weights, nullptr, &dst, kOnes, kOnes,
-                                                           kOnes, mkldnn_padding_zero));
-  }
-  s->run(s->operation(&d, s->operation(&forward)));
+void convolution(Session *s, int n, int pass) {
+  s->run(operation::convolution(any({2, 16, 8 + n, 8}), any({32, 16, 3, 3}), any({2, 32, 8 + n, 8}))
+             .window(3, 1, 1),
+         {static_cast<Pass>(pass)});
 }
 
 mkldnn_memory_desc_t blocked(int n) { return tensor({2, 16, 6, 6 + 2 * n}, formats().nChw8c); }
 
 }  // namespace
+
+// The passes of an operation in a size of its own.
+static void check_passes(const char *name, const std::vector<Pass> &passes,
+                         const std::function<Operation(int)> &make) {
+  check_growth(name, [&](Session *s, int n) { s->run(make(n), passes); });
+}
 
 TEST(convolution_forward, EXACT, BOUND) {
   check_growth("convolution", [](Session *s, int n) { convolution(s, n, 0); });
@@ -158,83 +141,45 @@ TEST(convolution_backward_weights, EXACT, BOUND) {
 }
 
 TEST(deconvolution, EXACT, BOUND) {
-  check_growth("deconvolution", [](Session *s, int n) {
-    const mkldnn_memory_desc_t src = any({2, 16, 6 + n, 6}), weights = any({8, 16, 3, 3}),
-                               dst = any({2, 8, 8 + n, 8});
-    mkldnn_deconvolution_desc_t d;
-    CHECK_OK(mkldnn_deconvolution_forward_desc_init(
-        &d, mkldnn_forward_training, algorithms().deconvolution_direct, &src, &weights, nullptr,
-        &dst, kOnes, kZeros, kZeros, mkldnn_padding_zero));
-    s->run(s->operation(&d));
+  check_passes("deconvolution", {operation::kForward}, [](int n) {
+    return operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
+                             any({2, 16, 6 + n, 6}), any({8, 16, 3, 3}), any({2, 8, 8 + n, 8}));
   });
 }
 
 TEST(batch_normalisation, EXACT, BOUND) {
-  check_growth("batch normalisation", [](Session *s, int n) {
-    const mkldnn_memory_desc_t data = blocked(n);
-    mkldnn_batch_normalization_desc_t forward, backward;
-    CHECK_OK(mkldnn_batch_normalization_forward_desc_init(&forward, mkldnn_forward_training, &data,
-                                                          1e-3f, mkldnn_use_scaleshift));
-    CHECK_OK(mkldnn_batch_normalization_backward_desc_init(&backward, mkldnn_backward, &data, &data,
-                                                           1e-3f, mkldnn_use_scaleshift));
-    const mkldnn_primitive_desc_t hint = s->operation(&forward);
-    const std::vector<Data> results = s->run(hint);
-    REQUIRE(results.size() == 3);
-    s->run(s->operation(&backward, hint), {{1, results[1]}, {2, results[2]}});
-  });
+  check_passes("batch normalisation", {operation::kForward, operation::kBackwardData},
+               [](int n) { return operation::batch_norm(blocked(n)); });
 }
 
 TEST(pooling, EXACT, BOUND) {
-  check_growth("pooling", [](Session *s, int n) {
-    const mkldnn_memory_desc_t src = blocked(n), dst = tensor({2, 16, 3, 3 + n}, formats().nChw8c);
-    mkldnn_pooling_desc_t d;
-    CHECK_OK(mkldnn_pooling_forward_desc_init(&d, mkldnn_forward_training, algorithms().pooling_max,
-                                              &src, &dst, kTwos, kTwos, kZeros, kZeros,
-                                              mkldnn_padding_zero));
-    s->run(s->operation(&d));
+  check_passes("pooling", {operation::kForward}, [](int n) {
+    return operation::pooling(algorithms().pooling_max, blocked(n),
+                              tensor({2, 16, 3, 3 + n}, formats().nChw8c));
   });
 }
 
 TEST(local_response_normalisation, EXACT, BOUND) {
-  check_growth("LRN", [](Session *s, int n) {
-    const mkldnn_memory_desc_t data = blocked(n);
-    mkldnn_lrn_desc_t d;
-    CHECK_OK(mkldnn_lrn_forward_desc_init(&d, mkldnn_forward_training,
-                                          algorithms().lrn_across_channels, &data, 5, 1e-4f, 0.75f,
-                                          1.0f));
-    s->run(s->operation(&d));
-  });
+  check_passes("LRN", {operation::kForward},
+               [](int n) { return operation::lrn(algorithms().lrn_across_channels, blocked(n)); });
 }
 
 TEST(eltwise, EXACT, BOUND) {
-  check_growth("eltwise", [](Session *s, int n) {
-    const mkldnn_memory_desc_t data = blocked(n);
-    mkldnn_eltwise_desc_t d;
-    CHECK_OK(mkldnn_eltwise_forward_desc_init(&d, mkldnn_forward_training, algorithms().relu, &data,
-                                              0, 0));
-    s->run(s->operation(&d));
-  });
+  check_passes("eltwise", {operation::kForward},
+               [](int n) { return operation::eltwise(algorithms().relu, blocked(n)); });
 }
 
 TEST(reorder, EXACT, BOUND) {
   check_growth("reorder", [](Session *s, int n) {
     const auto from = s->memory(tensor({2, 16, 6, 6 + 2 * n}, formats().nchw));
-    const auto to = s->memory(blocked(n));
-    s->run(s->keep([&](mkldnn_primitive_desc_t *pd) {
-      return s->api().reorder_primitive_desc_create_v2(pd, from, to, nullptr);
-    }));
+    s->run(s->reorder(from, s->memory(blocked(n))));
   });
 }
 
 TEST(inner_product, EXACT, BOUND) {
-  check_growth("inner product", [](Session *s, int n) {
-    const mkldnn_memory_desc_t src = tensor({4, 24 + n}, mkldnn_nc),
-                               weights = tensor({10, 24 + n}, formats().oi),
-                               dst = tensor({4, 10}, mkldnn_nc);
-    mkldnn_inner_product_desc_t d;
-    CHECK_OK(mkldnn_inner_product_forward_desc_init(&d, mkldnn_forward_training, &src, &weights,
-                                                    nullptr, &dst));
-    s->run(s->operation(&d));
+  check_passes("inner product", {operation::kForward}, [](int n) {
+    return operation::inner_product(tensor({4, 24 + n}, mkldnn_nc),
+                                    tensor({10, 24 + n}, formats().oi), tensor({4, 10}, mkldnn_nc));
   });
 }
 
@@ -256,7 +201,7 @@ TEST(process_stays_within, EXACT, "MKLDNN_OPCACHE_MEMORY=8M") {
     most = std::max(most, taken() - before);
   }
   CHECK_TEXT(most < 1.1 * (8 << 20), most);
-  CHECK(number(stats(), "memory/evictions") > 100);
+  CHECK(Stats()["memory/evictions"] > 100);
   CHECK(kept() > 7 << 20);
 }
 
@@ -275,30 +220,10 @@ struct link_map *mkldnn() {
 // Every word that the dynamic linker put an address of a named thing in, by its name.
 std::multimap<std::string, void *> got() {
   struct link_map *const map = mkldnn();
-  const ElfW(Sym) *symbols = nullptr;
-  const char *names = nullptr;
-  const ElfW(Rela) * tables[2] = {};
-  size_t bytes[2] = {};
-  for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; ++d) {
-    const auto at = d->d_un.d_ptr;
-    if (d->d_tag == DT_SYMTAB) symbols = reinterpret_cast<const ElfW(Sym) *>(at);
-    if (d->d_tag == DT_STRTAB) names = reinterpret_cast<const char *>(at);
-    if (d->d_tag == DT_JMPREL) tables[0] = reinterpret_cast<const ElfW(Rela) *>(at);
-    if (d->d_tag == DT_RELA) tables[1] = reinterpret_cast<const ElfW(Rela) *>(at);
-    if (d->d_tag == DT_PLTRELSZ) bytes[0] = d->d_un.d_val;
-    if (d->d_tag == DT_RELASZ) bytes[1] = d->d_un.d_val;
-  }
-  REQUIRE(symbols != nullptr && names != nullptr);
   std::multimap<std::string, void *> all;
-  for (int table = 0; table < 2; ++table) {
-    for (size_t i = 0; i < bytes[table] / sizeof(ElfW(Rela)); ++i) {
-      const ElfW(Rela) &r = tables[table][i];
-      const unsigned symbol = static_cast<unsigned>(ELF64_R_SYM(r.r_info));
-      if (symbol == 0) continue;
-      all.emplace(names + symbols[symbol].st_name,
-                  *reinterpret_cast<void **>(map->l_addr + r.r_offset));
-    }
-  }
+  for_each_relocation(map->l_addr, map->l_ld,
+                      [&](const char *name, void **word, size_t) { all.emplace(name, *word); });
+  REQUIRE(!all.empty());
   return all;
 }
 
@@ -327,8 +252,8 @@ TEST(untouched_without_a_bound) {
   work();
   CHECK(got() == before);
   CHECK(protections() == pages);
-  CHECK(number(stats(), "totals/primitives_created") > 0);
-  CHECK_EQ(stats()["memory"].type, 'n');
+  CHECK(Stats()["totals/primitives_created"] > 0);
+  CHECK_EQ(Stats().text("memory"), "null");
 }
 
 TEST(only_allocators_are_led_through_here) {
@@ -355,7 +280,7 @@ TEST(only_allocators_are_led_through_here) {
   CHECK(changed == expected);
   CHECK(expected.count("posix_memalign") == 1 && expected.count("mmap") == 1);
   CHECK_TEXT(protections() == pages, protections());
-  CHECK_EQ(stats()["memory/measured"].text, "true");
+  CHECK_EQ(Stats().text("memory/measured"), "true");
   // The library that the words lead to cannot be unloaded.
   Dl_info own;
   REQUIRE(dladdr(after.find("mmap")->second, &own) != 0);
@@ -373,9 +298,7 @@ TEST(only_allocators_are_led_through_here) {
 // A forked child measures and evicts on.
 TEST(forked_child, BOUND) {
   work();
-  const pid_t pid = fork();
-  if (pid == 0) {
-    alarm(20);
+  check::in_child([] {
     CHECK_EQ(mkldnn_opcache_set_memory(0), 0);
     CHECK_EQ(kept(), 0);
     CHECK_EQ(mkldnn_opcache_set_memory(1 << 30), 0);
@@ -384,11 +307,7 @@ TEST(forked_child, BOUND) {
     CHECK_OK(through().memory_primitive_desc_create(&pd, &md, engine()));
     CHECK_OK(through().primitive_desc_destroy(pd));
     CHECK(kept() > 0);
-    CHECK_EQ(stats()["memory/measured"].text, "true");
-    _exit(check::failures() > 0 ? 1 : 0);
-  }
-  int status = 0;
-  REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
-  CHECK_EQ(status, 0);
+    CHECK_EQ(Stats().text("memory/measured"), "true");
+  });
   work();
 }

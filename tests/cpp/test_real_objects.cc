@@ -1,6 +1,7 @@
 // Against a real libmkldnn.so.0 of any release: views, data that moves, chains of primitives, and
 // what is left when the cache is cleared.
 #include "opcache.h"
+#include "owned.h"
 #include "real_session.h"
 
 using namespace real_session;
@@ -17,9 +18,7 @@ TEST(views) {
     CHECK_OK(mkldnn_view_primitive_desc_create(&view, parent, dims, offsets));
     const auto from = s.api().primitive_desc_query_pd(view, mkldnn_query_dst_pd, 0);
     const auto to = s.memory(tensor({2, 8, 5, 5}, formats().nhwc));
-    const auto reorder = s.keep([&](mkldnn_primitive_desc_t *pd) {
-      return s.api().reorder_primitive_desc_create_v2(pd, from, to, nullptr);
-    });
+    const auto reorder = s.reorder(from, to);
     REQUIRE(from != nullptr && reorder != nullptr);
     const Data whole = s.new_buffer(parent);
     const Data out = s.run(reorder, {{0, whole}})[0];
@@ -30,29 +29,24 @@ TEST(views) {
     CHECK_OK(s.api().primitive_desc_destroy(view));
   }
   CHECK(expected[0] != expected[1]);
-  CHECK(number(stats(), "operators/reorder/primitives_avoided") >= 2);
+  CHECK(Stats()["operators/reorder/primitives_avoided"] >= 2);
 }
 
 // Data that moves between submits of one primitive, in eager and lazy streams and in reruns.
 TEST(data_that_moves) {
   const mkldnn_memory_desc_t md = tensor({2, some_channels(), 5, 5}, formats().nChw8c);
-  mkldnn_eltwise_desc_t relu;
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_training, algorithms().relu, &md,
-                                            0, 0));
+  const Operation relu = operation::eltwise(algorithms().relu, md);
   std::string expected;
   std::vector<mkldnn_status_t> statuses;  // of reruns: not every kind of stream can
   for (int round = 0; round < 3; ++round) {
     Session s(round == 0 ? direct() : through());
     const Api &api = s.api();
     const auto layout = s.memory(md);
-    const auto pd = s.operation(&relu);
+    const auto pd = s.operation(relu);
     Data in = s.new_buffer(layout), out = s.new_buffer(layout);
     const mkldnn_primitive_t from = s.memory_object(layout, in), to = s.memory_object(layout, out);
     s.add_result(out);
-    const mkldnn_primitive_at_t input = mkldnn_primitive_at(from, 0);
-    const_mkldnn_primitive_t output = to;
-    mkldnn_primitive_t p = nullptr;
-    CHECK_OK(api.primitive_create(&p, pd, &input, &output));
+    mkldnn_primitive_t p = s.create(pd, {{from, 0}}, {to});
     s.own(p);
     const auto move = [&] {
       in = s.new_buffer(layout);
@@ -85,24 +79,17 @@ TEST(data_that_moves) {
 // An output of one primitive is the input of the next, by name.
 TEST(chain_of_primitives) {
   const mkldnn_memory_desc_t md = tensor({2, 16, 5, 5}, formats().nchw);
-  mkldnn_eltwise_desc_t relu, tanh;
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_training, algorithms().relu, &md,
-                                            0, 0));
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&tanh, mkldnn_forward_training, algorithms().tanh, &md,
-                                            0, 0));
+  const Operation relu = operation::eltwise(algorithms().relu, md),
+                  tanh = operation::eltwise(algorithms().tanh, md);
   std::string expected;
   for (int round = 0; round < 3; ++round) {
     Session s(round == 0 ? direct() : through());
     const auto layout = s.memory(md);
-    const auto first = s.operation(&relu), second = s.operation(&tanh);
+    const auto first = s.operation(relu), second = s.operation(tanh);
     const Data in = s.new_buffer(layout), middle = s.new_buffer(layout), out = s.new_buffer(layout);
-    const mkldnn_primitive_at_t input = mkldnn_primitive_at(s.memory_object(layout, in), 0);
-    const_mkldnn_primitive_t between = s.memory_object(layout, middle),
-                             output = s.memory_object(layout, out);
-    mkldnn_primitive_t a = nullptr, b = nullptr;
-    CHECK_OK(s.api().primitive_create(&a, first, &input, &between));
-    const mkldnn_primitive_at_t of_a = mkldnn_primitive_at(a, 0);
-    CHECK_OK(s.api().primitive_create(&b, second, &of_a, &output));
+    const mkldnn_primitive_t a = s.create(first, {{s.memory_object(layout, in), 0}},
+                                          {s.memory_object(layout, middle)}),
+                             b = s.create(second, {{a, 0}}, {s.memory_object(layout, out)});
     s.submit(a);
     s.submit(b);
     CHECK_OK(s.api().primitive_destroy(b));
@@ -117,25 +104,16 @@ TEST(chain_of_primitives) {
 // From v0.18 on a convolution that ends in an activation zeroes its output's padding, which it
 // finds by the layout of the output's memory object: by another's of as many bytes, it zeroes none.
 TEST(output_is_padded_by_its_memory_object) {
-  const mkldnn_memory_desc_t src = any({2, 16, 5, 5}), weights = any({5, 16, 3, 3}),
-                             dst = any({2, 5, 3, 3});
-  const int ones[] = {1, 1}, zeros[] = {0, 0};
-  mkldnn_convolution_desc_t op;
-  CHECK_OK(mkldnn_convolution_forward_desc_init(&op, mkldnn_forward_inference,
-                                                mkldnn_convolution_direct, &src, &weights, nullptr,
-                                                &dst, ones, zeros, zeros, mkldnn_padding_zero));
-  mkldnn_post_ops_t post_ops = nullptr;
-  mkldnn_primitive_attr_t attr = nullptr;
-  CHECK_OK(mkldnn_post_ops_create(&post_ops));
-  CHECK_OK(mkldnn_post_ops_append_eltwise(post_ops, 1.0f, algorithms().logistic, 0, 0));
-  CHECK_OK(mkldnn_primitive_attr_create(&attr));
-  CHECK_OK(mkldnn_primitive_attr_set_post_ops(attr, post_ops));
-  const bool pads = stats()["mkldnn"].text == "v0.19";
+  Operation op = operation::convolution(any({2, 16, 5, 5}), any({5, 16, 3, 3}), any({2, 5, 3, 3}));
+  op.forward = mkldnn_forward_inference;
+  Attr attr;
+  attr.post(PostOps().eltwise(algorithms().logistic));
+  const bool pads = Stats().text("mkldnn") == "v0.19";
   std::string expected[2];
   for (int round = 0; round < 6; ++round) {
     const bool own_layout = round % 2 == 0;
     Session s(round < 2 ? direct() : through());
-    const auto pd = s.operation(&op, nullptr, attr);
+    const auto pd = s.operation(op, operation::kForward, nullptr, attr);
     if (s.status() == mkldnn_unimplemented && !pads) break;
     REQUIRE(pd != nullptr);
     const auto layout = s.api().primitive_desc_query_pd(pd, mkldnn_query_dst_pd, 0);
@@ -144,13 +122,11 @@ TEST(output_is_padded_by_its_memory_object) {
     const auto in = s.api().primitive_desc_query_pd(pd, mkldnn_query_src_pd, 0),
                filter = s.api().primitive_desc_query_pd(pd, mkldnn_query_weights_pd, 0),
                out = own_layout ? layout : s.memory(unpadded);
-    const mkldnn_primitive_at_t inputs[] = {
-        mkldnn_primitive_at(s.memory_object(in, s.new_buffer(in)), 0),
-        mkldnn_primitive_at(s.memory_object(filter, s.new_buffer(filter)), 0)};
+    const std::vector<mkldnn_primitive_at_t> inputs = {
+        {s.memory_object(in, s.new_buffer(in)), 0},
+        {s.memory_object(filter, s.new_buffer(filter)), 0}};
     const Data result = s.new_buffer(out);
-    const_mkldnn_primitive_t output = s.memory_object(out, result);
-    mkldnn_primitive_t p = nullptr;
-    CHECK_OK(s.api().primitive_create(&p, pd, inputs, &output));
+    const mkldnn_primitive_t p = s.create(pd, inputs, {s.memory_object(out, result)});
     s.submit(p);
     CHECK_OK(s.api().primitive_destroy(p));
     s.add_result(result);
@@ -158,26 +134,21 @@ TEST(output_is_padded_by_its_memory_object) {
     CHECK_TEXT(s.bits() == expected[round % 2], "round " << round);
     if (pads) CHECK((static_cast<float *>(result->data)[7] == 0) == own_layout);
   }
-  if (pads) CHECK_EQ(number(stats(), "bypasses/padded_output"), 4);
-  CHECK_OK(mkldnn_primitive_attr_destroy(attr));
-  CHECK_OK(mkldnn_post_ops_destroy(post_ops));
+  if (pads) CHECK_EQ(Stats()["bypasses/padded_output"], 4);
 }
 
 // Descriptors hold their layouts, and a memory descriptor is a layout of its own.
 TEST(nothing_is_left_after_a_clear) {
   const mkldnn_memory_desc_t md = tensor({2, 16, 5, 5}, formats().nchw);
-  mkldnn_eltwise_desc_t relu;
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_training, algorithms().relu, &md,
-                                            0, 0));
   {
     Session s(through());
     const auto layout = s.memory(md);
     const auto own = s.api().primitive_desc_query_pd(layout, mkldnn_query_output_pd, 0);
     CHECK_EQ(own, layout);
-    s.run(s.operation(&relu));
+    s.run(operation::eltwise(algorithms().relu, md), {operation::kForward});
   }
-  CHECK(number(stats(), "totals/idle_primitives") > 0);
+  CHECK(Stats()["totals/idle_primitives"] > 0);
   mkldnn_opcache_clear();
-  CHECK_EQ(number(stats(), "totals/idle_primitives"), 0);
-  CHECK_EQ(number(stats(), "totals/descriptors"), 0);
+  CHECK_EQ(Stats()["totals/idle_primitives"], 0);
+  CHECK_EQ(Stats()["totals/descriptors"], 0);
 }

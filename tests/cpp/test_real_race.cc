@@ -69,13 +69,10 @@ Counts count(const Api &api) {
   Session s(api);
   const mkldnn_memory_desc_t data =
       tensor({kImages, kChannels, 32, kPixels / 32}, formats().nChw8c);
-  mkldnn_batch_normalization_desc_t forward, backward;
-  CHECK_OK(mkldnn_batch_normalization_forward_desc_init(&forward, mkldnn_forward_training, &data,
-                                                        kEpsilon, mkldnn_use_scaleshift));
-  CHECK_OK(mkldnn_batch_normalization_backward_desc_init(&backward, mkldnn_backward, &data, &data,
-                                                         kEpsilon, mkldnn_use_scaleshift));
-  const mkldnn_primitive_desc_t hint = s.operation(&forward);
-  const mkldnn_primitive_desc_t pd = s.operation(&backward, hint);
+  Operation op = operation::batch_norm(data);
+  op.epsilon = kEpsilon;
+  const mkldnn_primitive_desc_t hint = s.operation(op);
+  const mkldnn_primitive_desc_t pd = s.operation(op, operation::kBackwardData, hint);
   CHECK_EQ(s.status(), mkldnn_success);
   const mkldnn_primitive_desc_t layout = s.memory(data);
   const Data src = s.new_buffer(layout), diff_dst = s.new_buffer(layout);
@@ -109,7 +106,7 @@ TEST(batch_normalisation_backward_on_two_threads) {
   REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
   for (const Api *api : {&direct(), &through()}) {
     Counts counts = count(*api);
-    if (stats()["mkldnn"].text == "v0.14") {
+    if (Stats().text("mkldnn") == "v0.14") {
       for (int i = 1; i < kAttempts && counts.lost == 0; ++i) counts = count(*api);
       CHECK(counts.lost > 0);
     } else {

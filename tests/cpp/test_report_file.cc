@@ -17,16 +17,9 @@
 
 using namespace workload;
 
-#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
-
 namespace {
 
 const char kCreated[] = "operators/_backward_Activation/primitives_created";
-
-void some_work() {
-  Engine engine;
-  for (int round = 0; round < 3; ++round) call(engine.handle, kReluBackward, 4);
-}
 
 ino_t inode(const std::string &path) {
   struct stat status;
@@ -53,7 +46,7 @@ std::string refusal(const std::string &path, const std::string &reason) {
 
 }  // namespace
 
-SCENE(work) { some_work(); }
+SCENE(work) { call_three_times(); }
 
 // The signal that Linux sends by default ends a program.
 // The soft limit only: gcov_exit.cc lifts it again.
@@ -65,7 +58,7 @@ static void limit(decltype(RLIMIT_FSIZE) resource, rlim_t most) {
 }
 
 SCENE(work_without_room) {
-  some_work();
+  call_three_times();
   signal(SIGXFSZ, SIG_DFL);
   limit(RLIMIT_FSIZE, 100);
 }
@@ -75,7 +68,7 @@ static bool g_cannot_look_for_leaks = false;
 extern "C" int __lsan_is_turned_off() { return g_cannot_look_for_leaks; }
 
 SCENE(work_without_descriptors) {
-  some_work();
+  call_three_times();
   g_cannot_look_for_leaks = true;
   limit(RLIMIT_NOFILE, 3);
 }
@@ -83,11 +76,11 @@ SCENE(work_without_descriptors) {
 SCENE(work_in_a_folder_that_goes) {
   Folder folder;
   REQUIRE(chdir(folder.path.c_str()) == 0);
-  some_work();
+  call_three_times();
 }
 
 SCENE(work_and_say_so) {
-  some_work();
+  call_three_times();
   printf("own words\n");
 }
 
@@ -98,11 +91,11 @@ SCENE(work_with_a_trap) {
   const std::string trap =
       file.substr(0, name) + "." + file.substr(name) + "." + std::to_string(getpid()) + ".tmp";
   REQUIRE(symlink(getenv("VICTIM"), trap.c_str()) == 0);
-  some_work();
+  call_three_times();
 }
 
 SCENE(work_without_a_reader_of_stderr) {
-  some_work();
+  call_three_times();
   signal(SIGPIPE, SIG_DFL);
   int ends[2];
   REQUIRE(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
@@ -112,7 +105,7 @@ SCENE(work_without_a_reader_of_stderr) {
 
 SCENE(work_with_a_file_as_descriptor_2) {
   REQUIRE(open(getenv("VICTIM"), O_RDWR) == STDERR_FILENO);
-  some_work();
+  call_three_times();
 }
 
 SCENE(start_without_stderr) {
@@ -121,8 +114,7 @@ SCENE(start_without_stderr) {
 }
 
 TEST(file_at_exit) {
-  Folder folder;
-  folder.files = {"stats.json"};
+  const Folder folder({"stats.json"});
   const std::string path = folder.path + "/stats.json";
   CHECK_EQ(errors_of("work", path), "");
   const Stats stats(read(path));
@@ -138,8 +130,7 @@ TEST(file_at_exit) {
 }
 
 TEST(longest_name) {
-  Folder folder;
-  folder.files = {std::string(NAME_MAX, 'x')};
+  const Folder folder({std::string(NAME_MAX, 'x')});
   const std::string path = folder.path + "/" + folder.files[0];
   CHECK_EQ(errors_of("work", path), "");
   CHECK_EQ(Stats(read(path))[kCreated], 1);
@@ -156,8 +147,7 @@ TEST(unwritable_path_is_one_line) {
 }
 
 TEST(full_disk_is_one_line_and_leaves_the_old_file) {
-  Folder folder;
-  folder.files = {"stats.json"};
+  const Folder folder({"stats.json"});
   const std::string path = folder.path + "/stats.json";
   std::ofstream(path) << "old";
   CHECK_EQ(errors_of("work_without_room", path), refusal(path, "File too large"));
@@ -165,8 +155,7 @@ TEST(full_disk_is_one_line_and_leaves_the_old_file) {
 }
 
 TEST(what_is_no_file_is_refused) {
-  Folder folder;
-  folder.files = {"fifo", "socket"};
+  const Folder folder({"fifo", "socket"});
   const std::string fifo = folder.path + "/fifo", socket_path = folder.path + "/socket";
   REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
   // Nobody reads it: to open it would wait for ever.
@@ -182,8 +171,7 @@ TEST(what_is_no_file_is_refused) {
 }
 
 TEST(link_is_followed_not_replaced) {
-  Folder folder;
-  folder.files = {"link", "other", "target", "loop"};
+  const Folder folder({"link", "other", "target", "loop"});
   const std::string path = folder.path + "/link", target = folder.path + "/target";
   const std::string other = folder.path + "/other", loop = folder.path + "/loop";
   REQUIRE(symlink("other", path.c_str()) == 0);
@@ -197,8 +185,7 @@ TEST(link_is_followed_not_replaced) {
 }
 
 TEST(file_behind_a_link_is_replaced_in_one_step) {
-  Folder folder;
-  folder.files = {"link", "target"};
+  const Folder folder({"link", "target"});
   const std::string path = folder.path + "/link", target = folder.path + "/target";
   REQUIRE(symlink("target", path.c_str()) == 0);
   std::ofstream(target) << "old";
@@ -213,24 +200,18 @@ TEST(file_behind_a_link_is_replaced_in_one_step) {
 
 // What the program wrote there stays.
 TEST(stdout_is_appended_to) {
-  const check::Outcome outcome =
-      check::run_scene("work_and_say_so", {ASSUME, "MKLDNN_OPCACHE_STATS=/dev/stdout"});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.err, "");
-  const size_t words = outcome.out.find("own words\n");
+  std::string out =
+      check::run_well("work_and_say_so", {ASSUME, "MKLDNN_OPCACHE_STATS=/dev/stdout"});
+  const size_t words = out.find("own words\n");
   REQUIRE(words != std::string::npos);
-  CHECK_EQ(Stats(std::string(outcome.out).erase(words, strlen("own words\n")))[kCreated], 1);
+  CHECK_EQ(Stats(out.erase(words, strlen("own words\n")))[kCreated], 1);
 }
 
 TEST(planted_link_is_not_followed) {
-  Folder folder;
-  folder.files = {"stats", "victim"};
+  const Folder folder({"stats", "victim"});
   const std::string victim = folder.path + "/victim", path = folder.path + "/stats";
   std::ofstream(victim) << "precious";
-  const check::Outcome outcome = check::run_scene(
-      "work_with_a_trap", {ASSUME, "VICTIM=" + victim, "MKLDNN_OPCACHE_STATS=" + path});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(outcome.err, "");
+  check::run_well("work_with_a_trap", {ASSUME, "VICTIM=" + victim, "MKLDNN_OPCACHE_STATS=" + path});
   CHECK_EQ(read(victim), "precious");
   CHECK_EQ(Stats(read(path))[kCreated], 1);
   // The link is gone, so it did stand where the temporary file goes.
@@ -245,16 +226,12 @@ TEST(nobody_reads_stderr) {
 }
 
 TEST(descriptor_2_of_a_program_without_stderr_is_its_own) {
-  Folder folder;
-  folder.files = {"victim"};
+  const Folder folder({"victim"});
   const std::string victim = folder.path + "/victim";
   std::ofstream(victim) << "precious";
   for (const char *path : {"stderr", "/nonexistent/stats"}) {
-    const check::Outcome outcome =
-        check::run_scene("start_without_stderr",
-                         {ASSUME, "VICTIM=" + victim, std::string("MKLDNN_OPCACHE_STATS=") + path});
-    CHECK_EQ(outcome.exit_code, 0);
-    CHECK_EQ(outcome.err, "");
+    check::run_well("start_without_stderr",
+                    {ASSUME, "VICTIM=" + victim, std::string("MKLDNN_OPCACHE_STATS=") + path});
     CHECK_EQ(read(victim), "precious");
   }
 }

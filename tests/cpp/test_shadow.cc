@@ -10,26 +10,22 @@ using namespace real_session;
 namespace {
 
 void lrn(Session *s, float beta) {
-  const mkldnn_memory_desc_t data = tensor({2, 16, 6, 6}, formats().nChw8c);
-  mkldnn_lrn_desc_t forward;
-  CHECK_OK(mkldnn_lrn_forward_desc_init(&forward, mkldnn_forward_scoring,
-                                        algorithms().lrn_across_channels, &data, 5, 1e-1f, beta,
-                                        1.0f));
-  s->run(s->operation(&forward));
+  Operation op =
+      operation::lrn(algorithms().lrn_across_channels, tensor({2, 16, 6, 6}, formats().nChw8c));
+  op.forward = mkldnn_forward_scoring;
+  op.alpha = 1e-1f;
+  op.beta = beta;
+  s->run(op, {operation::kForward});
 }
 
 void relu_in_place(Session *s) {
   const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
-  mkldnn_eltwise_desc_t relu;
-  CHECK_OK(mkldnn_eltwise_forward_desc_init(&relu, mkldnn_forward_scoring, algorithms().relu, &md,
-                                            0.5f, 0));
-  const auto pd = s->operation(&relu);
+  Operation op = operation::eltwise(algorithms().relu, md, 0.5f);
+  op.forward = mkldnn_forward_scoring;
   const auto layout = s->memory(md);
   const Data data = s->new_buffer(layout);
-  const mkldnn_primitive_at_t input = mkldnn_primitive_at(s->memory_object(layout, data), 0);
-  const_mkldnn_primitive_t output = s->memory_object(layout, data);
-  mkldnn_primitive_t p = nullptr;
-  CHECK_OK(s->api().primitive_create(&p, pd, &input, &output));
+  const mkldnn_primitive_t p = s->create(s->operation(op), {{s->memory_object(layout, data), 0}},
+                                         {s->memory_object(layout, data)});
   s->submit(p);
   CHECK_OK(s->api().primitive_destroy(p));
   s->add_result(data);
@@ -37,23 +33,18 @@ void relu_in_place(Session *s) {
 
 // A reorder over memory objects of its own; the handle is the caller's to destroy.
 struct Reorder {
-  explicit Reorder(Session *s) : handle(nullptr) {
-    const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
-    const auto from = s->memory(md), to = s->memory(tensor({2, 16, 5, 7}, formats().nhwc));
-    const auto pd = s->keep([&](mkldnn_primitive_desc_t *result) {
-      return s->api().reorder_primitive_desc_create_v2(result, from, to, nullptr);
-    });
+  explicit Reorder(Session *s) {
+    const auto from = s->memory(tensor({2, 16, 5, 7}, formats().nchw)),
+               to = s->memory(tensor({2, 16, 5, 7}, formats().nhwc));
     out = s->new_buffer(to);
-    const mkldnn_primitive_at_t input =
-        mkldnn_primitive_at(s->memory_object(from, s->new_buffer(from)), 0);
-    const_mkldnn_primitive_t output = s->memory_object(to, out);
-    CHECK_OK(s->api().primitive_create(&handle, pd, &input, &output));
+    handle = s->create(s->reorder(from, to), {{s->memory_object(from, s->new_buffer(from)), 0}},
+                       {s->memory_object(to, out)});
   }
   Data out;
   mkldnn_primitive_t handle;
 };
 
-double found(const char *field) { return number(stats(), std::string("shadow/") + field); }
+double found(const char *field) { return Stats()[std::string("shadow/") + field]; }
 
 }  // namespace
 
@@ -90,7 +81,7 @@ TEST(share_of_the_hits, "MKLDNN_OPCACHE_SHADOW=0.25") {
     Session cached(through());
     relu_in_place(&cached);
   }
-  const double hits = number(stats(), "operators/Activation/primitives_avoided");
+  const double hits = Stats()["operators/Activation/primitives_avoided"];
   CHECK_EQ(hits, 100);
   CHECK_TEXT(found("executions") > 15 && found("executions") < 35, found("executions"));
   CHECK_EQ(found("mismatches"), 0);
@@ -125,25 +116,13 @@ TEST(off_by_default) {
 // depends on: descriptions that look alike, but for the content of the hint.
 TEST(hint_at_an_address_that_was_used_before, "MKLDNN_OPCACHE_SHADOW=1") {
   const Api &api = through();
-  const auto forward = [&](int format) {
-    const mkldnn_memory_desc_t src = tensor({2, 16, 8, 8}, format),
-                               dst = tensor({2, 16, 4, 4}, format);
-    const int kernel[] = {2, 2}, padding[] = {0, 0};
-    mkldnn_pooling_desc_t d;
-    CHECK_OK(mkldnn_pooling_forward_desc_init(&d, mkldnn_forward_training, algorithms().pooling_max,
-                                              &src, &dst, kernel, kernel, padding, padding,
-                                              mkldnn_padding_zero));
-    mkldnn_primitive_desc_t pd = nullptr;
-    CHECK_OK(api.primitive_desc_create_v2(&pd, &d, nullptr, engine(), nullptr));
-    return pd;
-  };
-  const auto backward = [&](mkldnn_primitive_desc_t hint) {
-    const mkldnn_memory_desc_t src = any({2, 16, 8, 8}),
-                               dst = tensor({2, 16, 4, 4}, formats().nchw);
-    const int kernel[] = {2, 2}, padding[] = {0, 0};
-    mkldnn_pooling_desc_t d;
-    CHECK_OK(mkldnn_pooling_backward_desc_init(&d, algorithms().pooling_max, &src, &dst, kernel,
-                                               kernel, padding, padding, mkldnn_padding_zero));
+  const auto describe = [&](Pass pass, int format, mkldnn_primitive_desc_t hint) {
+    const bool forward = pass == operation::kForward;
+    const Operation op = operation::pooling(
+        algorithms().pooling_max, forward ? tensor({2, 16, 8, 8}, format) : any({2, 16, 8, 8}),
+        tensor({2, 16, 4, 4}, format));
+    operation::OpDesc d;
+    CHECK_OK(op.describe(pass, &d));
     mkldnn_primitive_desc_t pd = nullptr;
     CHECK_OK(api.primitive_desc_create_v2(&pd, &d, nullptr, engine(), hint));
     return pd;
@@ -154,10 +133,10 @@ TEST(hint_at_an_address_that_was_used_before, "MKLDNN_OPCACHE_SHADOW=1") {
   int reused = 0;  // addresses that had a hint of the other layout
   for (int i = 0; i < 200; ++i) {
     const int format = random() % 2 == 0 ? formats().nChw8c : formats().nchw;
-    const mkldnn_primitive_desc_t hint = forward(format);
+    const mkldnn_primitive_desc_t hint = describe(operation::kForward, format, nullptr);
     const auto before = format_at.emplace(hint, format).first;
     reused += before->second != format;
-    held.push_back(backward(hint));
+    held.push_back(describe(operation::kBackwardData, formats().nchw, hint));
     CHECK_OK(api.primitive_desc_destroy(hint));
     mkldnn_opcache_clear();  // of what nobody holds: the hint
   }

@@ -1,6 +1,5 @@
 // Threads: a primitive belongs to the thread that made it, finds its way home when it is released
 // elsewhere, and outlives its thread when somebody still holds it.
-#include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -8,198 +7,147 @@
 #include <thread>
 
 #include "opcache.h"
-#include "worker.h"
 #include "workload.h"
 
 using namespace workload;
 
-#define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
-
-namespace {
-
-struct RealEngine {
-  RealEngine() { CHECK_OK(mkldnn_engine_create(&handle, mkldnn_cpu, 0)); }
-  ~RealEngine() { CHECK_OK(mkldnn_engine_destroy(handle)); }
-  mkldnn_engine_t handle = nullptr;
-};
-
-}  // namespace
-
-TEST(threads_do_not_share_primitives, ASSUME) {
-  RealEngine engine;
-  Worker a, b;
-  for (int round = 0; round < 2; ++round) {
+WORKER_TEST(threads_do_not_share_primitives) {
+  for (const int made : {1, 0}) {
     for (Worker *worker : {&a, &b}) {
-      worker->run([&] {
-        const long made = primitives_made_by([&] { call(engine.handle, kReluBackward, 4); });
-        CHECK_EQ(made, round == 0 ? 1 : 0);
-      });
+      worker->run([&] { CHECK_EQ(made_by_call(engine, kReluBackward, 4), made); });
     }
   }
-  check_no_misuse();
 }
 
-TEST(released_elsewhere_it_goes_home, ASSUME) {
-  {
-    RealEngine engine;
-    Worker home, elsewhere;
-    std::unique_ptr<Described> pd;
-    std::unique_ptr<Bound> bound;
-    home.run([&] { pd = std::make_unique<Described>(engine.handle, kReluBackward, 4); });
-    for (int round = 0; round < 5; ++round) {
-      home.run([&] {
-        CHECK_EQ(primitives_made_by(
-                     [&] { bound = std::make_unique<Bound>(engine.handle, pd->pd, 10 * round); }),
-                 round == 0 ? 1 : 0);
-        bound->run(content(engine.handle, kReluBackward, 4));
-      });
-      elsewhere.run([&] { bound.reset(); });
-      // It is not there for the thread that released it.
-      elsewhere.run([&] {
-        CHECK_EQ(primitives_made_by([&] { call(engine.handle, kReluBackward, 4); }),
-                 round == 0 ? 1 : 0);
-      });
-    }
-    elsewhere.run([&] { pd.reset(); });
+WORKER_TEST(released_elsewhere_it_goes_home) {
+  std::unique_ptr<Described> pd;
+  std::unique_ptr<Bound> bound;
+  a.run([&] { pd = std::make_unique<Described>(engine, kReluBackward, 4); });
+  for (int round = 0; round < 5; ++round) {
+    const long made = round == 0 ? 1 : 0;
+    a.run([&] {
+      CHECK_EQ(
+          primitives_made_by([&] { bound = std::make_unique<Bound>(engine, *pd, 10 * round); }),
+          made);
+      bound->run(content(engine, kReluBackward, 4));
+    });
+    b.run([&] { bound.reset(); });
+    // It is not there for the thread that released it.
+    b.run([&] { CHECK_EQ(made_by_call(engine, kReluBackward, 4), made); });
   }
-  Engine();  // destroyed for real when nothing is cached any more
-  CHECK_EQ(fake_foreign_destroys(), 0);
-  check_no_misuse();
-  CHECK_EQ(fake_live(kFakePrimitive), 0);
-  CHECK_EQ(fake_live(kFakeDescriptor), 0);
+  b.run([&] { pd.reset(); });
 }
 
-TEST(executed_on_another_thread, ASSUME) {
-  RealEngine engine;
-  Worker home, elsewhere;
+WORKER_TEST(executed_on_another_thread) {
   for (int round = 0; round < 3; ++round) {
     std::unique_ptr<Described> pd;
     std::unique_ptr<Bound> bound;
-    home.run([&] {
-      pd = std::make_unique<Described>(engine.handle, kReluBackward, 4);
-      bound = std::make_unique<Bound>(engine.handle, pd->pd, 10 * round);
+    a.run([&] {
+      pd = std::make_unique<Described>(engine, kReluBackward, 4);
+      bound = std::make_unique<Bound>(engine, *pd, 10 * round);
     });
-    elsewhere.run([&] { bound->run(content(engine.handle, kReluBackward, 4)); });
-    elsewhere.run([&] { bound->memories[0]->point_to(buffer(10 * round)); });
-    home.run([&] { bound->run(content(engine.handle, kReluBackward, 4)); });
-    home.run([&] {
+    b.run([&] { bound->run(content(engine, kReluBackward, 4)); });
+    b.run([&] { bound->memories[0].point_to(buffer(10 * round)); });
+    a.run([&] { bound->run(content(engine, kReluBackward, 4)); });
+    a.run([&] {
       bound.reset();
       pd.reset();
     });
   }
-  check_no_misuse();
 }
 
 // A descriptor from one thread, primitives of it on another: those are the other's own.
-TEST(descriptor_used_on_another_thread, ASSUME) {
+WORKER_TEST(descriptor_used_on_another_thread) {
+  Described pd;
+  a.run([&] { pd = Described(engine, kConvolutionForward, 4); });
   {
-    RealEngine engine;
-    std::unique_ptr<Described> pd;
-    Worker maker;
-    maker.run([&] { pd = std::make_unique<Described>(engine.handle, kConvolutionForward, 4); });
-    {
-      Worker user;
-      for (int round = 0; round < 3; ++round) {
-        user.run([&] {
-          CHECK_EQ(primitives_made_by([&] {
-                     Bound(engine.handle, pd->pd, 10 * round)
-                         .run(content(engine.handle, kConvolutionForward, 4));
-                   }),
-                   round == 0 ? 1 : 0);
-        });
-      }
-      // The user's own description finds the same.
+    Worker user;
+    for (int round = 0; round < 3; ++round) {
       user.run([&] {
-        CHECK_EQ(primitives_made_by([&] { call(engine.handle, kConvolutionForward, 4); }), 0);
+        CHECK_EQ(primitives_made_by([&] {
+                   Bound(engine, pd, 10 * round).run(content(engine, kConvolutionForward, 4));
+                 }),
+                 round == 0 ? 1 : 0);
       });
     }
-    // The maker's descriptor survived the user's end.
-    maker.run([&] { Bound(engine.handle, pd->pd, 0).run(); });
-    maker.run([&] { pd.reset(); });
+    // The user's own description finds the same.
+    user.run([&] { CHECK_EQ(made_by_call(engine, kConvolutionForward, 4), 0); });
   }
-  Engine();
-  CHECK_EQ(fake_foreign_destroys(), 0);
-  check_no_misuse();
-  CHECK_EQ(fake_live(kFakePrimitive), 0);
+  // The maker's descriptor survived the user's end.
+  a.run([&] { Bound(engine, pd, 0).run(); });
+  a.run([&] { pd.reset(); });
 }
 
 TEST(live_primitives_outlive_their_thread, ASSUME) {
-  {
-    RealEngine engine;
-    std::vector<std::unique_ptr<Bound>> live;
-    std::unique_ptr<Described> pd;
-    on_thread([&] {
-      pd = std::make_unique<Described>(engine.handle, kReluBackward, 4);
-      for (int i = 0; i < 3; ++i) {
-        live.push_back(std::make_unique<Bound>(engine.handle, pd->pd, 10 * i));
-      }
-      call(engine.handle, kPoolingBackward, 4);
-    });
-    CHECK_EQ(fake_live(kFakePrimitive), 3);  // the idle ones are gone
-    for (int round = 0; round < 2; ++round) {
-      for (auto &bound : live) bound->run(content(engine.handle, kReluBackward, 4));
-    }
-    // Destroyed for real, here and elsewhere, once nobody holds them.
-    live.pop_back();
-    CHECK_EQ(fake_live(kFakePrimitive), 2);
-    on_thread([&] { live.pop_back(); });
-    CHECK_EQ(fake_live(kFakePrimitive), 1);
-    // The descriptor is still good for more, of this thread's own.
-    Bound(engine.handle, pd->pd, 50).run(content(engine.handle, kReluBackward, 4));
-    live.clear();
-    pd.reset();
+  const Engine engine;
+  std::vector<Bound> live;
+  Described pd;
+  on_thread([&] {
+    pd = Described(engine, kReluBackward, 4);
+    for (int i = 0; i < 3; ++i) live.emplace_back(engine, pd, 10 * i);
+    call(engine, kPoolingBackward, 4);
+  });
+  CHECK_EQ(fake_live(kFakePrimitive), 3);  // the idle ones are gone
+  for (int round = 0; round < 2; ++round) {
+    for (Bound &bound : live) bound.run(content(engine, kReluBackward, 4));
   }
-  on_thread([] { Engine(); });
+  // Destroyed for real, here and elsewhere, once nobody holds them.
+  live.pop_back();
+  CHECK_EQ(fake_live(kFakePrimitive), 2);
+  on_thread([&] { live.pop_back(); });
+  CHECK_EQ(fake_live(kFakePrimitive), 1);
+  // The descriptor is still good for more, of this thread's own.
+  Bound(engine, pd, 50).run(content(engine, kReluBackward, 4));
+  live.clear();
+  pd.reset();
   check_no_misuse();
 }
 
 // The thread's memory may be given to the next one: what outlived the first must not be taken for
 // the second's.
 TEST(next_thread_at_the_same_address, ASSUME) {
-  {
-    RealEngine engine;
-    for (int round = 0; round < 30; ++round) {
-      std::unique_ptr<Described> pd;
-      on_thread([&] { pd = std::make_unique<Described>(engine.handle, kReluBackward, 4); });
-      on_thread([&] {
-        for (int i = 0; i < 3; ++i) {
-          Bound(engine.handle, pd->pd, 10 * i).run(content(engine.handle, kReluBackward, 4));
-        }
-        pd.reset();
-        for (int n = 4; n < 8; ++n) call(engine.handle, kReluBackward, n);
-      });
-      CHECK_EQ(fake_live(kFakePrimitive), 0);
-      CHECK_EQ(fake_live(kFakeDescriptor), 0);
-    }
+  Engine engine;
+  for (int round = 0; round < 30; ++round) {
+    Described pd;
+    on_thread([&] { pd = Described(engine, kReluBackward, 4); });
+    on_thread([&] {
+      for (int i = 0; i < 3; ++i) {
+        Bound(engine, pd, 10 * i).run(content(engine, kReluBackward, 4));
+      }
+      pd.reset();
+      call_all(engine, kReluBackward, 4, 8);
+    });
+    CHECK_EQ(fake_live(kFakePrimitive), 0);
+    CHECK_EQ(fake_live(kFakeDescriptor), 0);
   }
+  engine.reset();
   check_all_gone();
 }
 
 TEST(a_thousand_threads_come_and_go, ASSUME) {
-  {
-    RealEngine engine;
-    std::unique_ptr<Bound> left;
-    std::unique_ptr<Described> left_pd;
-    for (int i = 0; i < 1000; ++i) {
-      on_thread([&] {
-        call(engine.handle, kReluBackward, 4 + i % 7);
-        call(engine.handle, kConvolutionBackwardWeights, 4);
-        // Each leaves something behind for the next to release.
-        left_pd = std::make_unique<Described>(engine.handle, kPoolingBackward, 4);
-        left = std::make_unique<Bound>(engine.handle, left_pd->pd, 0);
-      });
-      CHECK(fake_live(kFakePrimitive) <= 1);
-      CHECK(fake_live(kFakeDescriptor) <= 2);
-    }
-    left.reset();
-    left_pd.reset();
-    const Stats stats;
-    CHECK_EQ(stats["threads"], 1);
-    CHECK_EQ(stats["totals/live_primitives"], 0);
-    CHECK_EQ(stats["totals/idle_primitives"], 0);
-    CHECK_EQ(stats["totals/descriptors"], 0);
-    CHECK_EQ(stats["operators/_backward_Activation/primitives_created"], 1000);
+  Engine engine;
+  std::unique_ptr<Bound> left;
+  Described left_pd;
+  for (int i = 0; i < 1000; ++i) {
+    on_thread([&] {
+      call(engine, kReluBackward, 4 + i % 7);
+      call(engine, kConvolutionBackwardWeights, 4);
+      // Each leaves something behind for the next to release.
+      left_pd = Described(engine, kPoolingBackward, 4);
+      left = std::make_unique<Bound>(engine, left_pd, 0);
+    });
+    CHECK(fake_live(kFakePrimitive) <= 1);
+    CHECK(fake_live(kFakeDescriptor) <= 2);
   }
+  left.reset();
+  left_pd.reset();
+  const Stats stats;
+  CHECK_EQ(stats["threads"], 1);
+  CHECK_EQ(stats["operators/_backward_Activation/primitives_created"], 1000);
+  for (const char *field : {"live_primitives", "idle_primitives", "descriptors"}) {
+    CHECK_EQ(stats[std::string("totals/") + field], 0);
+  }
+  engine.reset();
   check_all_gone();
 }
 
@@ -208,7 +156,7 @@ TEST(a_thousand_threads_come_and_go, ASSUME) {
 static void hammer(int threads, int steps) {
   fake_reuse_addresses(1);
   {
-    RealEngine engine;
+    Engine engine;
     struct Held {
       std::unique_ptr<Described> pd;
       std::unique_ptr<Bound> bound;
@@ -217,10 +165,9 @@ static void hammer(int threads, int steps) {
     std::mutex mutex;
     std::deque<Held> exchange;
     std::vector<std::vector<uint64_t>> contents(kShuffle);
-    for (int what = 0; what < kShuffle; ++what) {
+    for (const What what : known_kinds()) {
       for (int n = 0; n < 4; ++n) {
-        contents[static_cast<size_t>(what)].push_back(
-            content(engine.handle, static_cast<What>(what), 4 + n));
+        contents[static_cast<size_t>(what)].push_back(content(engine, what, 4 + n));
       }
     }
     const auto run = [&](unsigned seed) {
@@ -229,12 +176,12 @@ static void hammer(int threads, int steps) {
       for (int step = 0; step < steps; ++step) {
         switch (random() % 4) {
           case 0: {
-            const unsigned what = random() % kShuffle, n = random() % 4;
+            const What what = static_cast<What>(random() % kShuffle);
+            const int n = static_cast<int>(random() % 4);
             Held held;
-            held.pd = std::make_unique<Described>(engine.handle, static_cast<What>(what),
-                                                  4 + static_cast<int>(n));
-            held.bound = std::make_unique<Bound>(engine.handle, held.pd->pd,
-                                                 static_cast<int>(random() % 1000));
+            held.pd = std::make_unique<Described>(engine, what, 4 + n);
+            held.bound =
+                std::make_unique<Bound>(engine, *held.pd, static_cast<int>(random() % 1000));
             held.expected = contents[what][n];
             if (random() % 2 == 0) held.pd.reset();
             own.push_back(std::move(held));
@@ -245,8 +192,8 @@ static void hammer(int threads, int steps) {
             // One more of a descriptor that may come from another thread.
             if (own.empty() || own.back().pd == nullptr) break;
             Held another;
-            another.bound = std::make_unique<Bound>(engine.handle, own.back().pd->pd,
-                                                    static_cast<int>(random() % 1000));
+            another.bound =
+                std::make_unique<Bound>(engine, *own.back().pd, static_cast<int>(random() % 1000));
             another.expected = own.back().expected;
             own.push_back(std::move(another));
             break;
@@ -291,19 +238,19 @@ TEST(many_threads_capacity_0, ASSUME, "MKLDNN_OPCACHE_CAPACITY=0") { hammer(4, 8
 // One thread describes what another makes primitives of, at the same time, both from the cache.
 TEST(descriptor_in_use_on_two_threads, ASSUME) {
   for (const What what : {kConvolutionForward, kConvolutionBackwardWeights, kPoolingBackward}) {
-    RealEngine engine;
+    Engine engine;
     Worker maker;
     std::unique_ptr<Described> pd;
-    maker.run([&] { pd = std::make_unique<Described>(engine.handle, what, 4); });
-    const uint64_t expected = content(engine.handle, what, 4);
+    maker.run([&] { pd = std::make_unique<Described>(engine, what, 4); });
+    const uint64_t expected = content(engine, what, 4);
     std::thread user([&] {
-      for (int i = 0; i < 300; ++i) Bound(engine.handle, pd->pd, i % 100).run(expected);
+      for (int i = 0; i < 300; ++i) Bound(engine, *pd, i % 100).run(expected);
     });
     maker.run([&] {
       for (int i = 0; i < 300; ++i) {
-        const Described again(engine.handle, what, 4);
-        CHECK_EQ(again.pd, pd->pd);
-        mkldnn_primitive_desc_query_pd(again.pd, mkldnn_query_src_pd, 0);
+        const Described again(engine, what, 4);
+        CHECK_EQ(again, *pd);
+        mkldnn_primitive_desc_query_pd(again, mkldnn_query_src_pd, 0);
       }
     });
     user.join();
@@ -314,14 +261,9 @@ TEST(descriptor_in_use_on_two_threads, ASSUME) {
 
 // Statistics while everybody works: never negative, never unparsable.
 TEST(statistics_beside_work, ASSUME, "MKLDNN_OPCACHE_CAPACITY=5") {
-  RealEngine engine;
-  std::atomic<bool> stop(false);
-  std::vector<std::thread> all;
-  for (int i = 0; i < 3; ++i) {
-    all.emplace_back([&, i] {
-      for (int n = 0; !stop.load(); ++n) call(engine.handle, kReluBackward, 4 + (n + i) % 9);
-    });
-  }
+  Engine engine;
+  auto beside = std::make_unique<Beside>(
+      3, [&](int i, int n) { call(engine, kReluBackward, 4 + (n + i) % 9); });
   for (int i = 0; i < 200; ++i) {
     const Stats stats;
     for (const char *field : {"live_primitives", "idle_primitives", "descriptors"}) {
@@ -331,7 +273,6 @@ TEST(statistics_beside_work, ASSUME, "MKLDNN_OPCACHE_CAPACITY=5") {
     }
     if (i % 50 == 0) mkldnn_opcache_reset_stats();
   }
-  stop = true;
-  for (std::thread &t : all) t.join();
+  beside.reset();
   check_no_misuse();
 }

@@ -19,11 +19,13 @@ void require(bool condition, const char *what) {
   abort();
 }
 
+#define OK(call) require((call) == mkldnn_success, #call)
+
 // One engine for everything, as in MXNet; never destroyed.
 mkldnn_engine_t engine() {
   static const mkldnn_engine_t e = [] {
     mkldnn_engine_t made = nullptr;
-    require(mkldnn_engine_create(&made, mkldnn_cpu, 0) == mkldnn_success, "no engine");
+    OK(mkldnn_engine_create(&made, mkldnn_cpu, 0));
     return made;
   }();
   return e;
@@ -40,28 +42,21 @@ class Relu {
     const int nchw = getenv("CLIENT_NCHW") != nullptr ? atoi(getenv("CLIENT_NCHW")) : mkldnn_nchw;
     const int relu = getenv("CLIENT_RELU") != nullptr ? atoi(getenv("CLIENT_RELU"))
                                                       : static_cast<int>(mkldnn_eltwise_relu);
-    require(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32,
-                                    static_cast<mkldnn_memory_format_t>(nchw)) == mkldnn_success,
-            "no memory description");
-    require(mkldnn_eltwise_forward_desc_init(&op, mkldnn_forward_training,
-                                             static_cast<mkldnn_alg_kind_t>(relu), &md, 0,
-                                             0) == mkldnn_success,
-            "no description");
-    require(mkldnn_primitive_desc_create(&pd_, &op, engine(), nullptr) == mkldnn_success,
-            "no descriptor");
+    OK(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32,
+                               static_cast<mkldnn_memory_format_t>(nchw)));
+    OK(mkldnn_eltwise_forward_desc_init(&op, mkldnn_forward_training,
+                                        static_cast<mkldnn_alg_kind_t>(relu), &md, 0, 0));
+    OK(mkldnn_primitive_desc_create(&pd_, &op, engine(), nullptr));
     for (int i = 0; i < 2; ++i) {
       mkldnn_primitive_desc_t layout = nullptr;
-      require(mkldnn_memory_primitive_desc_create(&layout, &md, engine()) == mkldnn_success,
-              "no layout");
-      require(mkldnn_primitive_create(&memory_[i], layout, nullptr, nullptr) == mkldnn_success,
-              "no memory object");
+      OK(mkldnn_memory_primitive_desc_create(&layout, &md, engine()));
+      OK(mkldnn_primitive_create(&memory_[i], layout, nullptr, nullptr));
       mkldnn_primitive_desc_destroy(layout);
       mkldnn_memory_set_data_handle(memory_[i], data_.data() + i * n);
     }
     const mkldnn_primitive_at_t input = {memory_[0], 0};
     const_mkldnn_primitive_t output = memory_[1];
-    require(mkldnn_primitive_create(&primitive_, pd_, &input, &output) == mkldnn_success,
-            "no primitive");
+    OK(mkldnn_primitive_create(&primitive_, pd_, &input, &output));
   }
   ~Relu() {
     mkldnn_primitive_destroy(primitive_);
@@ -70,9 +65,9 @@ class Relu {
   }
   void run() {
     mkldnn_stream_t stream = nullptr;
-    require(mkldnn_stream_create(&stream, mkldnn_eager) == mkldnn_success, "no stream");
-    require(mkldnn_stream_submit(stream, 1, &primitive_, nullptr) == mkldnn_success, "no submit");
-    require(mkldnn_stream_wait(stream, 1, nullptr) == mkldnn_success, "no wait");
+    OK(mkldnn_stream_create(&stream, mkldnn_eager));
+    OK(mkldnn_stream_submit(stream, 1, &primitive_, nullptr));
+    OK(mkldnn_stream_wait(stream, 1, nullptr));
     mkldnn_stream_destroy(stream);
   }
 

@@ -1,11 +1,13 @@
-// A thread for tests that need to know which thread does what.
+// Threads for tests that need to know which thread does what, or that others do something.
 #ifndef OPCACHE_TESTS_WORKER_H_
 #define OPCACHE_TESTS_WORKER_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 namespace workload {
 
@@ -46,6 +48,26 @@ class Worker {
   std::function<void()> job_;
   bool stop_;
   std::thread thread_;
+};
+
+// Threads that do f(number of the thread, 0), f(number, 1) and so on until it ends.
+class Beside {
+ public:
+  Beside(int threads, const std::function<void(int, int)> &f) : stop_(false) {
+    for (int i = 0; i < threads; ++i) {
+      threads_.emplace_back([this, f, i] {
+        for (int n = 0; !stop_.load(); ++n) f(i, n);
+      });
+    }
+  }
+  ~Beside() {
+    stop_ = true;
+    for (std::thread &thread : threads_) thread.join();
+  }
+
+ private:
+  std::atomic<bool> stop_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace workload

@@ -1,195 +1,96 @@
 #include "workload.h"
 
-#include <dlfcn.h>
-#include <string.h>
-
-#include <atomic>
 #include <thread>
 
-#include "opcache.h"
+#include "api.h"
 
 namespace workload {
 
+using operation::Kind;
+using operation::Pass;
+
 namespace {
 
-// The functions that describe, as the user reaches them or as the library does.
-struct Api {
-  decltype(&mkldnn_primitive_desc_create_v2) create;
-  decltype(&mkldnn_reorder_primitive_desc_create_v2) reorder;
-  decltype(&mkldnn_sum_primitive_desc_create) sum;
-  decltype(&mkldnn_concat_primitive_desc_create) concat;
-  decltype(&mkldnn_memory_primitive_desc_create) memory;
-  decltype(&mkldnn_primitive_desc_destroy) destroy;
-};
+// By What. `bias`: of the operation and of the forward pass that it takes its hint from, as MXNet
+// has it.
+const struct {
+  const char *name;
+  Kind kind;
+  Pass pass;
+  bool bias;
+} kRows[kWhats] = {
+    {"Activation", operation::kEltwise, operation::kForward, false},
+    {"_backward_Activation", operation::kEltwise, operation::kBackwardData, false},
+    {"BatchNorm", operation::kBatchNorm, operation::kForward, false},
+    {"_backward_BatchNorm", operation::kBatchNorm, operation::kBackwardData, false},
+    {"Convolution", operation::kConvolution, operation::kForward, false},
+    {"_backward_Convolution", operation::kConvolution, operation::kBackwardData, false},
+    {"_backward_Convolution", operation::kConvolution, operation::kBackwardWeights, true},
+    {"Deconvolution", operation::kDeconvolution, operation::kForward, false},
+    {"_backward_FullyConnected", operation::kInnerProduct, operation::kBackwardData, false},
+    {"_backward_FullyConnected", operation::kInnerProduct, operation::kBackwardWeights, true},
+    {"_backward_LRN", operation::kLrn, operation::kBackwardData, false},
+    {"_backward_Pooling", operation::kPooling, operation::kBackwardData, false},
+    {"softmax", operation::kSoftmax, operation::kForward, false},
+    {"reorder", operation::kKinds, operation::kForward, false},
+    {"sum", operation::kKinds, operation::kForward, false},
+    {"Concat", operation::kKinds, operation::kForward, false},
+    {"other", operation::kShuffle, operation::kForward, false}};
 
-template <class F>
-void find(F *f, const char *name) {
-  *f = reinterpret_cast<F>(beneath(name));
-  REQUIRE(*f != nullptr);
-}
-
-const Api &api(bool direct) {
-  static const Api through = {
-      mkldnn_primitive_desc_create_v2,     mkldnn_reorder_primitive_desc_create_v2,
-      mkldnn_sum_primitive_desc_create,    mkldnn_concat_primitive_desc_create,
-      mkldnn_memory_primitive_desc_create, mkldnn_primitive_desc_destroy};
-  static const Api past = [] {
-    Api a;
-    find(&a.create, "mkldnn_primitive_desc_create_v2");
-    find(&a.reorder, "mkldnn_reorder_primitive_desc_create_v2");
-    find(&a.sum, "mkldnn_sum_primitive_desc_create");
-    find(&a.concat, "mkldnn_concat_primitive_desc_create");
-    find(&a.memory, "mkldnn_memory_primitive_desc_create");
-    find(&a.destroy, "mkldnn_primitive_desc_destroy");
-    return a;
-  }();
-  return direct ? past : through;
-}
-
-const int kOnes[] = {1, 1};
-const int kTwos[] = {2, 2};
-const int kZeros[] = {0, 0};
+const api::Api &api_of(bool direct) { return direct ? api::direct() : api::through(); }
 
 // Two memory descriptors and what is made of them.
 template <class Create>
-mkldnn_status_t over_memories(const Api &a, mkldnn_engine_t engine, const mkldnn_memory_desc_t &x,
-                              const mkldnn_memory_desc_t &y, const Create &create) {
+mkldnn_status_t over_memories(const api::Api &a, mkldnn_engine_t engine,
+                              const mkldnn_memory_desc_t &x, const mkldnn_memory_desc_t &y,
+                              const Create &create) {
   mkldnn_primitive_desc_t pds[2] = {nullptr, nullptr};
-  mkldnn_status_t status = a.memory(&pds[0], &x, engine);
-  if (status == mkldnn_success) status = a.memory(&pds[1], &y, engine);
+  mkldnn_status_t status = a.memory_primitive_desc_create(&pds[0], &x, engine);
+  if (status == mkldnn_success) status = a.memory_primitive_desc_create(&pds[1], &y, engine);
   if (status == mkldnn_success) status = create(pds);
   for (mkldnn_primitive_desc_t pd : pds) {
-    if (pd != nullptr) a.destroy(pd);
+    if (pd != nullptr) a.primitive_desc_destroy(pd);
   }
   return status;
 }
 
-// Holds any operation's description, filled with garbage first.
-union OpDesc {
-  mkldnn_convolution_desc_t convolution;
-  mkldnn_eltwise_desc_t eltwise;
-  mkldnn_softmax_desc_t softmax;
-  mkldnn_pooling_desc_t pooling;
-  mkldnn_lrn_desc_t lrn;
-  mkldnn_batch_normalization_desc_t batch_norm;
-  mkldnn_inner_product_desc_t inner_product;
-  mkldnn_shuffle_desc_t shuffle;
-
-  OpDesc() {
-    static std::atomic<unsigned char> garbage(0);
-    memset(static_cast<void *>(this), ++garbage, sizeof(*this));
-  }
-};
-
-mkldnn_status_t fill(What what, int n, OpDesc *d) {
-  const mkldnn_memory_desc_t small = image(n), big = image(2 * n), weights = image(3),
-                             bias = line(3);
-  switch (what) {
-    case kReluForward:
-      return mkldnn_eltwise_forward_desc_init(&d->eltwise, mkldnn_forward_training,
-                                              mkldnn_eltwise_relu, &small, 0, 0);
-    case kReluBackward:
-      return mkldnn_eltwise_backward_desc_init(&d->eltwise, mkldnn_eltwise_relu, &small, &small, 0,
-                                               0);
-    case kBatchNormForward:
-      return mkldnn_batch_normalization_forward_desc_init(&d->batch_norm, mkldnn_forward_training,
-                                                          &small, 1e-3f, mkldnn_use_scaleshift);
-    case kBatchNormBackward:
-      return mkldnn_batch_normalization_backward_desc_init(&d->batch_norm, mkldnn_backward, &small,
-                                                           &small, 1e-3f, mkldnn_use_scaleshift);
-    case kConvolutionForward:
-      return mkldnn_convolution_forward_desc_init(
-          &d->convolution, mkldnn_forward_training, mkldnn_convolution_direct, &small, &weights,
-          nullptr, &small, kOnes, kZeros, kZeros, mkldnn_padding_zero);
-    case kConvolutionBackwardData:
-      return mkldnn_convolution_backward_data_desc_init(&d->convolution, mkldnn_convolution_direct,
-                                                        &small, &weights, &small, kOnes, kZeros,
-                                                        kZeros, mkldnn_padding_zero);
-    case kConvolutionBackwardWeights:
-      return mkldnn_convolution_backward_weights_desc_init(
-          &d->convolution, mkldnn_convolution_direct, &small, &weights, &bias, &small, kOnes,
-          kZeros, kZeros, mkldnn_padding_zero);
-    case kDeconvolutionForward:
-      return mkldnn_deconvolution_forward_desc_init(
-          &d->convolution, mkldnn_forward_training, mkldnn_deconvolution_direct, &small, &weights,
-          nullptr, &small, kOnes, kZeros, kZeros, mkldnn_padding_zero);
-    case kInnerProductBackwardData:
-      return mkldnn_inner_product_backward_data_desc_init(&d->inner_product, &small, &weights,
-                                                          &small);
-    case kInnerProductBackwardWeights:
-      return mkldnn_inner_product_backward_weights_desc_init(&d->inner_product, &small, &weights,
-                                                             &bias, &small);
-    case kLrnBackward:
-      return mkldnn_lrn_backward_desc_init(&d->lrn, mkldnn_lrn_across_channels, &small, &small, 5,
-                                           1e-4f, 0.75f, 1.0f);
-    case kPoolingBackward:
-      return mkldnn_pooling_backward_desc_init(&d->pooling, mkldnn_pooling_max, &big, &small, kTwos,
-                                               kTwos, kZeros, kZeros, mkldnn_padding_zero);
-    case kSoftmax:
-      return mkldnn_softmax_forward_desc_init(&d->softmax, mkldnn_forward_training, &small, 1);
-    case kShuffle:
-      return mkldnn_shuffle_forward_desc_init(&d->shuffle, mkldnn_forward_training, &small, 1, 2);
-    default:
-      return mkldnn_invalid_arguments;
-  }
-}
-
-// The forward operation that a backward one takes its hint from; false: it takes none.
-bool fill_hint(What what, int n, OpDesc *d) {
-  const mkldnn_memory_desc_t small = image(n), big = image(2 * n), weights = image(3),
-                             bias = line(3);
-  switch (what) {
-    case kReluBackward:
-      return fill(kReluForward, n, d) == mkldnn_success;
-    case kBatchNormBackward:
-      return fill(kBatchNormForward, n, d) == mkldnn_success;
-    case kConvolutionBackwardData:
-      return fill(kConvolutionForward, n, d) == mkldnn_success;
-    case kConvolutionBackwardWeights:
-      // MXNet hints with a forward convolution that has the bias.
-      return mkldnn_convolution_forward_desc_init(&d->convolution, mkldnn_forward_training,
-                                                  mkldnn_convolution_direct, &small, &weights,
-                                                  &bias, &small, kOnes, kZeros, kZeros,
-                                                  mkldnn_padding_zero) == mkldnn_success;
-    case kInnerProductBackwardData:
-    case kInnerProductBackwardWeights:
-      return mkldnn_inner_product_forward_desc_init(&d->inner_product, mkldnn_forward_training,
-                                                    &small, &weights, nullptr,
-                                                    &small) == mkldnn_success;
-    case kLrnBackward:
-      return mkldnn_lrn_forward_desc_init(&d->lrn, mkldnn_forward_training,
-                                          mkldnn_lrn_across_channels, &small, 5, 1e-4f, 0.75f,
-                                          1.0f) == mkldnn_success;
-    case kPoolingBackward:
-      return mkldnn_pooling_forward_desc_init(
-                 &d->pooling, mkldnn_forward_training, mkldnn_pooling_max, &big, &small, kTwos,
-                 kTwos, kZeros, kZeros, mkldnn_padding_zero) == mkldnn_success;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
-const char *name_of(What what) {
-  static const char *const kNames[kWhats] = {"Activation",
-                                             "_backward_Activation",
-                                             "BatchNorm",
-                                             "_backward_BatchNorm",
-                                             "Convolution",
-                                             "_backward_Convolution",
-                                             "_backward_Convolution",
-                                             "Deconvolution",
-                                             "_backward_FullyConnected",
-                                             "_backward_FullyConnected",
-                                             "_backward_LRN",
-                                             "_backward_Pooling",
-                                             "softmax",
-                                             "reorder",
-                                             "sum",
-                                             "Concat",
-                                             "other"};
-  return kNames[what];
+const char *name_of(What what) { return kRows[what].name; }
+
+const std::vector<What> &known_kinds() {
+  static const std::vector<What> all = [] {
+    std::vector<What> known;
+    for (int what = 0; what < kShuffle; ++what) known.push_back(static_cast<What>(what));
+    return known;
+  }();
+  return all;
+}
+
+operation::Operation operation_of(What what, int n) {
+  const mkldnn_memory_desc_t small = image(n);
+  operation::Operation op;
+  switch (kRows[what].kind) {
+    case operation::kEltwise:
+      op = operation::eltwise(mkldnn_eltwise_relu, small);
+      break;
+    case operation::kLrn:
+      op = operation::lrn(mkldnn_lrn_across_channels, small);
+      break;
+    case operation::kPooling:
+      op = operation::pooling(mkldnn_pooling_max, image(2 * n), small);
+      break;
+    case operation::kSoftmax:
+    case operation::kShuffle:
+      op = operation::softmax(small, 1);
+      break;
+    default:
+      op = operation::convolution(small, image(3), small);
+  }
+  op.kind = kRows[what].kind;
+  if (op.kind == operation::kDeconvolution) op.algorithm = mkldnn_deconvolution_direct;
+  if (kRows[what].bias) op.biased(line(3));
+  return op;
 }
 
 void *beneath(const char *function) {
@@ -197,9 +98,6 @@ void *beneath(const char *function) {
   REQUIRE(handle != nullptr);
   return dlsym(handle, function);
 }
-
-Engine::Engine() : handle(nullptr) { CHECK_OK(mkldnn_engine_create(&handle, mkldnn_cpu, 0)); }
-Engine::~Engine() { CHECK_OK(mkldnn_engine_destroy(handle)); }
 
 mkldnn_memory_desc_t line(int n) {
   mkldnn_memory_desc_t md;
@@ -214,107 +112,132 @@ mkldnn_memory_desc_t image(int n, mkldnn_memory_format_t format) {
   return md;
 }
 
+operation::OpDesc op_desc(What what, int n) {
+  operation::OpDesc d;
+  CHECK_OK(operation_of(what, n).describe(kRows[what].pass, &d));
+  return d;
+}
+
 mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n, mkldnn_primitive_desc_t *result,
                          bool direct) {
-  const Api &a = api(direct);
-  switch (what) {
-    case kReorder:
-      return over_memories(a, engine, image(n), image(n, mkldnn_nhwc),
-                           [&](const mkldnn_primitive_desc_t *pds) {
-                             return a.reorder(result, pds[0], pds[1], nullptr);
-                           });
-    case kSum:
-      return over_memories(a, engine, image(n), image(n), [&](const mkldnn_primitive_desc_t *pds) {
-        const float scales[] = {1.0f, 2.0f};
-        const_mkldnn_primitive_desc_t inputs[] = {pds[0], pds[1]};
-        return a.sum(result, nullptr, 2, scales, inputs);
-      });
-    case kConcat:
-      return over_memories(a, engine, image(n), image(n), [&](const mkldnn_primitive_desc_t *pds) {
-        const_mkldnn_primitive_desc_t inputs[] = {pds[0], pds[1]};
-        return a.concat(result, nullptr, 2, 1, inputs);
-      });
-    default:
-      break;
+  const api::Api &a = api_of(direct);
+  const float scales[] = {1.0f, 2.0f};
+  if (kRows[what].kind == operation::kKinds) {
+    return over_memories(
+        a, engine, image(n), image(n, what == kReorder ? mkldnn_nhwc : mkldnn_nchw),
+        [&](const mkldnn_primitive_desc_t *pds) {
+          const_mkldnn_primitive_desc_t inputs[] = {pds[0], pds[1]};
+          return what == kReorder
+                     ? a.reorder_primitive_desc_create_v2(result, pds[0], pds[1], nullptr)
+                 : what == kSum ? a.sum_primitive_desc_create(result, nullptr, 2, scales, inputs)
+                                : a.concat_primitive_desc_create(result, nullptr, 2, 1, inputs);
+        });
   }
-  OpDesc op, hint_op;
-  mkldnn_status_t status = fill(what, n, &op);
-  if (status != mkldnn_success) return status;
+  const operation::Operation op = operation_of(what, n);
+  operation::OpDesc d, forward;
   mkldnn_primitive_desc_t hint = nullptr;
-  if (fill_hint(what, n, &hint_op)) {
-    status = a.create(&hint, &hint_op, nullptr, engine, nullptr);
+  mkldnn_status_t status = op.describe(kRows[what].pass, &d);
+  if (status == mkldnn_success && kRows[what].pass != operation::kForward) {
+    status = op.describe(operation::kForward, &forward);
     if (status != mkldnn_success) return status;
+    status = a.primitive_desc_create_v2(&hint, &forward, nullptr, engine, nullptr);
   }
-  status = a.create(result, &op, nullptr, engine, hint);
-  if (hint != nullptr) a.destroy(hint);
+  if (status != mkldnn_success) return status;
+  status = a.primitive_desc_create_v2(result, &d, nullptr, engine, hint);
+  if (hint != nullptr) a.primitive_desc_destroy(hint);
   return status;
 }
 
-Described::Described(mkldnn_engine_t engine, What what, int n) : pd(nullptr) {
-  CHECK_OK(describe(engine, what, n, &pd));
-  REQUIRE(pd != nullptr);
+Described::Described(mkldnn_engine_t engine, What what, int n) {
+  CHECK_OK(describe(engine, what, n, &handle));
+  REQUIRE(handle != nullptr);
 }
 
-Described::~Described() { CHECK_OK(mkldnn_primitive_desc_destroy(pd)); }
+Described::Described(mkldnn_engine_t engine, const operation::OpDesc &d,
+                     const_mkldnn_primitive_desc_t hint, const_mkldnn_primitive_attr_t attr) {
+  CHECK_OK(attr == nullptr ? mkldnn_primitive_desc_create(&handle, &d, engine, hint)
+                           : mkldnn_primitive_desc_create_v2(&handle, &d, attr, engine, hint));
+  REQUIRE(handle != nullptr);
+}
+
+Described::Described(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
+  CHECK_OK(mkldnn_memory_primitive_desc_create(&handle, &md, engine));
+}
+
+Described Described::clone_of(const_mkldnn_primitive_desc_t pd) {
+  Described clone;
+  CHECK_OK(mkldnn_primitive_desc_clone(&clone.handle, pd));
+  return clone;
+}
+
+uint64_t content_behind(const_mkldnn_primitive_t primitive) {
+  const_mkldnn_primitive_desc_t pd = nullptr;
+  CHECK_OK(mkldnn_primitive_get_primitive_desc(primitive, &pd));
+  return fake_content(pd);
+}
 
 uint64_t content(mkldnn_engine_t engine, What what, int n) {
   mkldnn_primitive_desc_t pd = nullptr;
   CHECK_OK(describe(engine, what, n, &pd, true));
   const uint64_t digest = fake_content(pd);
-  api(true).destroy(pd);
+  api::direct().primitive_desc_destroy(pd);
   return digest;
 }
 
-Memory::Memory(mkldnn_engine_t engine, void *data) : Memory(engine, line(1), data) {}
+Primitive::Primitive(const_mkldnn_primitive_desc_t pd,
+                     const std::vector<mkldnn_primitive_at_t> &inputs,
+                     std::vector<const_mkldnn_primitive_t> outputs) {
+  CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
+  REQUIRE(handle != nullptr);
+}
+
+Memory::Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
+  const Described pd(engine, md);
+  CHECK_OK(mkldnn_primitive_create(&handle, pd, nullptr, nullptr));
+}
 
 Memory::Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md, void *data)
-    : handle(nullptr) {
-  mkldnn_primitive_desc_t pd = nullptr;
-  CHECK_OK(mkldnn_memory_primitive_desc_create(&pd, &md, engine));
-  CHECK_OK(mkldnn_primitive_create(&handle, pd, nullptr, nullptr));
-  CHECK_OK(mkldnn_primitive_desc_destroy(pd));
+    : Memory(engine, md) {
   point_to(data);
 }
 
-Memory::~Memory() { CHECK_OK(mkldnn_primitive_destroy(handle)); }
+void *Memory::data() const {
+  void *data = nullptr;
+  CHECK_OK(mkldnn_memory_get_data_handle(handle, &data));
+  return data;
+}
 
-void Memory::point_to(void *data) { CHECK_OK(mkldnn_memory_set_data_handle(handle, data)); }
+void execute(mkldnn_primitive_t primitive) {
+  Stream stream(mkldnn_eager);
+  stream.submit(primitive);
+  stream.wait();
+}
+
+FakeExecution last_execution() { return fake_execution(fake_executions() - 1); }
 
 char *buffer(int i) {
   static char bytes[1 << 20];
   return bytes + 16 * i;
 }
 
-Bound::Bound(mkldnn_engine_t engine, mkldnn_primitive_desc_t pd, int first_buffer)
-    : handle(nullptr), first(first_buffer) {
+Bound::Bound(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first_buffer)
+    : first(first_buffer) {
   const int n_inputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_inputs_s32, 0);
   const int n_outputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_outputs_s32, 0);
   for (int i = 0; i < n_inputs + n_outputs; ++i) {
-    memories.push_back(new Memory(engine, buffer(first + i)));
+    memories.emplace_back(engine, buffer(first + i));
     if (i < n_inputs) {
-      inputs.push_back(mkldnn_primitive_at(memories.back()->handle, 0));
+      inputs.push_back({memories.back(), 0});
     } else {
-      outputs.push_back(memories.back()->handle);
+      outputs.push_back(memories.back());
     }
   }
   CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
   REQUIRE(handle != nullptr);
 }
 
-Bound::~Bound() {
-  destroy_primitive();
-  for (Memory *memory : memories) delete memory;
-}
-
-void Bound::destroy_primitive() {
-  if (handle != nullptr) CHECK_OK(mkldnn_primitive_destroy(handle));
-  handle = nullptr;
-}
-
-void Bound::execute() {
-  Stream stream(mkldnn_eager);
-  stream.submit(handle);
-  stream.wait();
+void Bound::move_to(int to) {
+  for (Memory &memory : memories) memory.point_to(buffer(to++));
 }
 
 void Bound::run(uint64_t expected) {
@@ -325,35 +248,55 @@ void Bound::run(uint64_t expected) {
 }
 
 void Bound::check_log(int first_buffer, uint64_t expected) const {
-  const FakeExecution e = fake_execution(fake_executions() - 1);
+  const FakeExecution e = last_execution();
   CHECK_EQ(e.inputs, inputs.size());
   CHECK_EQ(e.outputs, outputs.size());
   for (int i = 0; i < e.inputs + e.outputs; ++i) CHECK_EQ(e.data[i], buffer(first_buffer + i));
   if (expected != 0) CHECK_EQ(e.content, expected);
 }
 
-Stream::Stream(mkldnn_stream_kind_t kind) : handle(nullptr) {
-  CHECK_OK(mkldnn_stream_create(&handle, kind));
-}
-
-Stream::~Stream() { CHECK_OK(mkldnn_stream_destroy(handle)); }
-
-void Stream::submit(mkldnn_primitive_t primitive) {
-  CHECK_OK(mkldnn_stream_submit(handle, 1, &primitive, nullptr));
-}
-
-void Stream::wait() { CHECK_OK(mkldnn_stream_wait(handle, 1, nullptr)); }
-
 void call(mkldnn_engine_t engine, What what, int n, int first) {
   const Described described(engine, what, n);
-  Bound bound(engine, described.pd, first);
+  Bound bound(engine, described, first);
   bound.run();
+}
+
+void call_right(mkldnn_engine_t engine, What what, int n, int first) {
+  call(engine, what, n, first);
+  CHECK_TEXT(last_execution().content == content(engine, what, n), name_of(what) << " " << n);
+}
+
+void call_three_times() {
+  const Engine engine;
+  for (int round = 0; round < 3; ++round) call(engine, kReluBackward, 4);
 }
 
 long primitives_made_by(const std::function<void()> &f) {
   const long before = fake_created(kFakePrimitive);
   f();
   return fake_created(kFakePrimitive) - before;
+}
+
+long made_by_call(mkldnn_engine_t engine, What what, int n, int first) {
+  return primitives_made_by([&] { call(engine, what, n, first); });
+}
+
+long made_by_describing(mkldnn_engine_t engine, What what, int n) {
+  return descriptors_made_by([&] { Described(engine, what, n); });
+}
+
+long made_by_running(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first) {
+  return primitives_made_by([&] { Bound(engine, pd, first).run(); });
+}
+
+void call_all(mkldnn_engine_t engine, What what, int n, int end) {
+  for (; n < end; ++n) call(engine, what, n);
+}
+
+std::vector<Described> described(mkldnn_engine_t engine, What what, int n, int end) {
+  std::vector<Described> all;
+  for (; n < end; ++n) all.emplace_back(engine, what, n);
+  return all;
 }
 
 long descriptors_made_by(const std::function<void()> &f) {
@@ -364,48 +307,47 @@ long descriptors_made_by(const std::function<void()> &f) {
 
 void on_thread(const std::function<void()> &f) { std::thread(f).join(); }
 
+namespace {
+
+// What holds when all threads that used the library have ended, or nothing is idle on any.
+void check_end() {
+  check_all_gone();
+  CHECK_EQ(fake_foreign_destroys(), 0);
+  const Stats stats;
+  for (const char *field :
+       {"totals/live_primitives", "totals/idle_primitives", "totals/descriptors",
+        "memory/live_bytes", "memory/idle_bytes", "memory/descriptor_bytes"}) {
+    CHECK_TEXT(stats[field] == 0, field << " " << stats[field]);
+  }
+}
+
+}  // namespace
+
+void with_engine(const std::function<void(mkldnn_engine_t)> &f) {
+  mkldnn_engine_t engine = nullptr;
+  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  on_thread([&] { f(engine); });
+  CHECK_OK(mkldnn_engine_destroy(engine));
+  check_end();
+}
+
+void with_workers(const std::function<void(mkldnn_engine_t, Worker &, Worker &)> &f) {
+  Engine engine;
+  {
+    Worker a, b;
+    f(engine, a, b);
+  }
+  mkldnn_opcache_clear();  // what is left is this thread's
+  engine.reset();
+  check_end();
+}
+
 void check_all_gone() {
   check_no_misuse();
+  CHECK_EQ(std::string(fake_left()), "");
   CHECK_EQ(fake_live(kFakeEngine), 0);
-  CHECK_EQ(fake_live(kFakeMemoryDescriptor), 0);
-  CHECK_EQ(fake_live(kFakeDescriptor), 0);
-  CHECK_EQ(fake_live(kFakeMemory), 0);
-  CHECK_EQ(fake_live(kFakePrimitive), 0);
-  CHECK_EQ(fake_live(kFakeIterator), 0);
-  CHECK_EQ(fake_live(kFakeAttr), 0);
-  CHECK_EQ(fake_live(kFakePostOps), 0);
-  CHECK_EQ(fake_live(kFakeStream), 0);
 }
 
 void check_no_misuse() { CHECK_TEXT(fake_misuses() == 0, fake_misuse()); }
-
-Stats::Stats() {
-  std::string text;
-  size_t needed = mkldnn_opcache_stats_json(nullptr, 0);
-  // Other threads may count on meanwhile.
-  while (needed >= text.size()) {
-    text.resize(needed + 100);
-    needed = mkldnn_opcache_stats_json(&text[0], text.size());
-  }
-  text.resize(needed);
-  parse(text);
-}
-
-Stats::Stats(const std::string &text) { parse(text); }
-
-void Stats::parse(const std::string &text) {
-  size_t error_at;
-  CHECK_TEXT(json::parse(text, &document, &error_at), "at " << error_at << " of " << text);
-}
-
-double Stats::operator[](const std::string &path) const {
-  const auto found = document.find(path);
-  return found != document.end() ? found->second.number : 0;
-}
-
-std::string Stats::text(const std::string &path) const {
-  const auto found = document.find(path);
-  return found != document.end() ? found->second.text : "";
-}
 
 }  // namespace workload

@@ -80,9 +80,7 @@ void resolve() {
 
 std::atomic<const Real *> g_real(nullptr);
 
-bool library_in_use() { return g_real.load(std::memory_order_acquire) != nullptr; }
-
-const Library *library() {
+const Library *api0_library() {
   pthread_once(&g_once, resolve);
   return g_real.load(std::memory_order_acquire);
 }
