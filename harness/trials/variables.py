@@ -78,6 +78,14 @@ def shadow_fault(text: str) -> Optional[str]:
     return f"expected a share from 0 to 1, found '{text}'"
 
 
+CHECKS = {
+    SCOPE: scope_fault,
+    CAPACITY: capacity_fault,
+    MEMORY: memory_fault,
+    SHADOW: shadow_fault,
+}
+
+
 def faults(environment: Mapping[str, str], releases: Sequence[str]) -> List[Tuple[str, str]]:
     """Return (variable, fault) for each value that the library would reject.
 
@@ -85,15 +93,7 @@ def faults(environment: Mapping[str, str], releases: Sequence[str]) -> List[Tupl
     variables mean the defaults, as in the library.
     """
     given: Dict[str, str] = {name: environment[name] for name in ALL if environment.get(name)}
-    found: List[Tuple[str, Optional[str]]] = []
-    if SCOPE in given:
-        found.append((SCOPE, scope_fault(given[SCOPE])))
-    if CAPACITY in given:
-        found.append((CAPACITY, capacity_fault(given[CAPACITY])))
-    if MEMORY in given:
-        found.append((MEMORY, memory_fault(given[MEMORY])))
-    if SHADOW in given:
-        found.append((SHADOW, shadow_fault(given[SHADOW])))
+    found = [(name, check(given[name])) for name, check in CHECKS.items() if name in given]
     if given.get(STATS, "stderr") != "stderr" and not Path(given[STATS]).parent.is_dir():
         found.append((STATS, f"{Path(given[STATS]).parent} is not a folder"))
     if ASSUME in given and given[ASSUME] not in releases:

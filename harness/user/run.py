@@ -126,20 +126,14 @@ def preloaded(
             f"{variables.STATS} is set to '{outer[variables.STATS]}': run collects the counters "
             "itself; unset it and use --stats FILE"
         )
-    for fault in (
-        variables.scope_fault(scope) if scope is not None else None,
-        variables.capacity_fault(capacity) if capacity is not None else None,
-        variables.memory_fault(memory) if memory is not None else None,
-    ):
-        if fault is not None:
-            raise HarnessError(fault)
     environment = dict(outer)
-    if scope is not None:
-        environment[variables.SCOPE] = scope
-    if capacity is not None:
-        environment[variables.CAPACITY] = capacity
-    if memory is not None:
-        environment[variables.MEMORY] = memory
+    options = {variables.SCOPE: scope, variables.CAPACITY: capacity, variables.MEMORY: memory}
+    for name, value in options.items():
+        if value is not None:
+            wrong = variables.CHECKS[name](value)
+            if wrong is not None:
+                raise HarnessError(wrong)
+            environment[name] = value
     for name, fault in variables.faults(environment, [h.mkldnn for h in toolchain.hosts]):
         raise HarnessError(f"{name}: {fault}")
     # First: the user's LD_PRELOAD may name an MKL-DNN.

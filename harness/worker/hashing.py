@@ -15,7 +15,8 @@ from harness.worker import counters
 from harness.worker.counters import Cache
 from harness.worker.network import (
     PREFIX,
-    initial_parameters,
+    data_shape,
+    initial_values,
     make_batch,
     make_module,
     operators_by_array,
@@ -67,13 +68,13 @@ def _by_module(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
 
 def _by_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
     net = network.build(network.classes, PREFIX)
-    values = initial_parameters(job, net(mx.sym.var("data")))
+    values = initial_values(net(mx.sym.var("data")), job.seed, data_shape(job))
     net.initialize()
     if job.api == "hybrid":
         net.hybridize()
     parameters = net.collect_params()
     for name, value in values.items():
-        parameters[name].set_data(mx.nd.array(value))
+        parameters[name].set_data(value)
     optimizer = {"learning_rate": job.learning_rate, "momentum": job.momentum}
     trainer = mx.gluon.Trainer(parameters, "sgd", optimizer, kvstore=None)
     loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()

@@ -11,33 +11,34 @@ import time
 from typing import Any, Dict
 
 import mxnet as mx
-import numpy
 
-from harness.worker.data import labels, parameter, uniform
+from harness.worker.data import Shape, labels, parameter, uniform
 from models.registry import Network
 
 # The same in every process, so that parameters have the same names everywhere.
 PREFIX = "net_"
+_LABEL = "softmax_label"
 
 
-def _data_shape(job: Any) -> tuple:
+def data_shape(job: Any) -> Shape:
+    """Return (batch, 3, side, side)."""
     return (job.batch_size, 3, job.image_size, job.image_size)
 
 
 def make_batch(network: Network, job: Any, step: int) -> Any:
     """Return the DataBatch of a step: images (batch, 3, side, side) in [-1, 1), random labels."""
-    images = uniform(job.seed, f"data/{step}", _data_shape(job))
+    images = uniform(job.seed, f"data/{step}", data_shape(job))
     classes = labels(job.seed, f"label/{step}", job.batch_size, network.classes)
     return mx.io.DataBatch([mx.nd.array(images)], [mx.nd.array(classes)])
 
 
-def initial_parameters(job: Any, symbol: Any) -> Dict[str, numpy.ndarray]:
-    """Return the initial value of each of the network's parameters and auxiliary states."""
-    argument_shapes, _, state_shapes = symbol.infer_shape(data=_data_shape(job))
+def initial_values(symbol: Any, seed: int, shape: Shape) -> Dict[str, Any]:
+    """Return by name the initial MXNet array of each parameter and state, for data of a shape."""
+    argument_shapes, _, state_shapes = symbol.infer_shape(data=shape)
     names = symbol.list_arguments() + symbol.list_auxiliary_states()
     shapes = dict(zip(names, argument_shapes + state_shapes))
-    own = (name for name in names if name.startswith(PREFIX))
-    return {name: parameter(job.seed, name, shapes[name]) for name in own}
+    learned = (name for name in names if name not in ("data", _LABEL))
+    return {name: mx.nd.array(parameter(seed, name, shapes[name])) for name in learned}
 
 
 def operators_by_array(network: Network) -> Dict[str, str]:
@@ -61,15 +62,12 @@ def make_module(network: Network, job: Any, kvstore: Any = None, weight_decay: f
     MXNet applies no ``weight_decay`` to biases and to the shifts of batch normalisation.
     """
     scores = network.build(network.classes, PREFIX)(mx.sym.var("data"))
-    symbol = mx.sym.SoftmaxOutput(scores, mx.sym.var("softmax_label"), name="softmax")
+    symbol = mx.sym.SoftmaxOutput(scores, mx.sym.var(_LABEL), name="softmax")
     module = mx.mod.Module(symbol, context=mx.cpu())
-    module.bind([("data", _data_shape(job))], [("softmax_label", (job.batch_size,))])
-    values = initial_parameters(job, symbol)
-    states = set(symbol.list_auxiliary_states())
-    parameters: Dict[bool, Dict[str, Any]] = {True: {}, False: {}}
-    for name, value in values.items():
-        parameters[name in states][name] = mx.nd.array(value)
-    module.init_params(arg_params=parameters[False], aux_params=parameters[True])
+    module.bind([("data", data_shape(job))], [(_LABEL, (job.batch_size,))])
+    values = initial_values(symbol, job.seed, data_shape(job))
+    states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}
+    module.init_params(arg_params=values, aux_params=states)
     optimizer = {
         "learning_rate": job.learning_rate,
         "momentum": job.momentum,

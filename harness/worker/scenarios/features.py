@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 import mxnet as mx
 
 from harness.worker.data import parameter
-from harness.worker.network import PREFIX
+from harness.worker.network import PREFIX, initial_values
 from harness.worker.scenarios.training import (
     SHAPE,
     Arrays,
@@ -17,7 +17,6 @@ from harness.worker.scenarios.training import (
     Steps,
     arrays_of,
     dummy,
-    initial_values,
     initialise,
     train_executors,
     train_gluon,

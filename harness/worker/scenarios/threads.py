@@ -17,11 +17,11 @@ import mxnet as mx
 import numpy
 
 from harness.base.errors import HarnessError
+from harness.worker.data import Shape
 from harness.worker.scenarios.training import (
     SHAPE,
     Arrays,
     Scenario,
-    Shape,
     Steps,
     dummy,
     initialise,

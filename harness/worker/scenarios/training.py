@@ -7,15 +7,14 @@ buffers would give the right answer.
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Sequence
 
 import mxnet as mx
 import numpy
 
-from harness.worker.data import parameter, uniform
-from harness.worker.network import wait_for_moving_statistics
+from harness.worker.data import Shape, uniform
+from harness.worker.network import initial_values, wait_for_moving_statistics
 
-Shape = Tuple[int, ...]
 Arrays = Dict[str, numpy.ndarray]
 Steps = Iterator[Arrays]
 # From a seed and a number of steps.
@@ -34,15 +33,6 @@ def arrays_of(arrays: Dict[str, Any]) -> Arrays:
 def dummy(seed: int, name: str, shape: Shape) -> Any:
     """Return an MXNet array of values in [-1, 1)."""
     return mx.nd.array(uniform(seed, name, shape))
-
-
-def initial_values(symbol: Any, seed: int, data_shape: Shape) -> Dict[str, Any]:
-    """Return the initial value of every parameter and auxiliary state of a symbol by name."""
-    argument_shapes, _, state_shapes = symbol.infer_shape(data=data_shape)
-    names = symbol.list_arguments() + symbol.list_auxiliary_states()
-    shapes = dict(zip(names, argument_shapes + state_shapes))
-    del shapes["data"]
-    return {name: mx.nd.array(parameter(seed, name, shapes[name])) for name in shapes}
 
 
 def initialise(net: Any, seed: int, data_shape: Shape) -> Any:
