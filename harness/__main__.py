@@ -1,7 +1,7 @@
-"""The command line: parses, dispatches to one module per command, and reports errors in a line.
+"""Parses the command line, dispatches to one module per command, reports an error in one line.
 
-A command is a module of this package with ``add_arguments(parser)`` and ``main(args) -> int``,
-named in ``COMMANDS``. Only the chosen command's module is imported.
+A command is a module named in ``COMMANDS``, with ``EXAMPLES`` (shown at the end of --help),
+``add_arguments(parser)`` and ``main(args) -> int``. Only the chosen command's module is imported.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from harness.base.console import say
 from harness.base.errors import HarnessError, one_line
 from harness.base.layout import here
 
-# (command, module, what it does)
+# (command, module, summary)
 COMMANDS = (
     ("build", "harness.build.command", "build the library, the patched MXNets and their wheels"),
-    ("bench", "harness.bench.command", "measure training throughput, stock against patched"),
-    ("tables", "harness.publish.tables", "write the tables of a benchmark's record"),
+    (
+        "bench",
+        "harness.bench.command",
+        "measure training throughput, unmodified and patched",
+    ),
+    ("tables", "harness.publish.tables", "write the tables in results and in the documents"),
     ("compare", "harness.bench.compare", "compare two records of the same benchmark"),
     ("plot", "harness.publish.plots.command", "draw the figures of the records in results"),
     ("report", "harness.publish.report.command", "write one HTML page of everything in results"),
-    ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
-    ("reliability", "harness.reliability.command", "prove that it holds up, whatever happens"),
-    ("converge", "harness.converge.command", "train on CIFAR-10, stock and patched on one curve"),
+    ("verify", "harness.verify.command", "prove that the cache changes no bit of any result"),
+    (
+        "reliability",
+        "harness.reliability.command",
+        "test threads, forks, kills and hostile input",
+    ),
+    (
+        "converge",
+        "harness.converge.command",
+        "train CIFAR-10 unmodified and patched, bit for bit",
+    ),
     ("bench-dist", "harness.distributed.command", "measure distributed training on this machine"),
     ("run", "harness.user.run", "run any command with the cache under its MXNet"),
-    (
-        "doctor",
-        "harness.user.doctor",
-        "say what an interpreter's MXNet gains, and what stands in its way",
-    ),
-    (
-        "microbench",
-        "harness.microbench.command",
-        "measure single MKL-DNN calls, real and cached",
-    ),
-    (
-        "source-patch",
-        "harness.build.source_patch",
-        "write the cache as a patch for MXNet sources",
-    ),
+    ("doctor", "harness.user.doctor", "diagnose an interpreter's MXNet, and measure its gain"),
+    ("microbench", "harness.microbench.command", "time single MKL-DNN calls, uncached and cached"),
+    ("source-patch", "harness.build.source_patch", "write the cache as a patch for MXNet sources"),
 )
 
 
@@ -57,10 +57,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in argv if not word.startswith("-")), None)
     for name, module_name, summary in COMMANDS:
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if name == chosen:
             module = _import(module_name)
             module.add_arguments(command)
+            command.epilog = module.EXAMPLES
             command.set_defaults(main=module.main)
     return parser.parse_args(argv)
 
@@ -76,7 +82,7 @@ def _import(module_name: str) -> types.ModuleType:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code: 2 for what a user can repair, 130 for Ctrl-C."""
+    """Run one command and return its exit code: 2 for an error of the user's, 130 for Ctrl-C."""
     try:
         args = parse(argv)
         return int(args.main(args))
@@ -93,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _forget_pythonpath() -> None:
-    """Leave PYTHONPATH to the commands that are run or examined: it may hold another Python's."""
+    """Drop PYTHONPATH from sys.path: it is meant for the MXNet of ``run`` and ``doctor``."""
     named = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
     own = str(here().root)
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) == own or p not in named]

@@ -1,6 +1,6 @@
-"""Blocks that several networks are put together from.
+"""Builds blocks that several networks share.
 
-A block here takes part in no name of a parameter. mxnet is imported when a block is made only.
+These blocks add nothing to the names of parameters. mxnet is imported when a block is built only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def chain(*layers: Any) -> Any:
-    """Return the layers one after the other as one block."""
+    """Return one block of the layers in sequence."""
     from mxnet.gluon import nn
 
     block = nn.HybridSequential(prefix="")
@@ -18,7 +18,7 @@ def chain(*layers: Any) -> Any:
 
 
 def side_by_side(*branches: Any) -> Any:
-    """Return the branches on the same input, concatenated by channel, as one block."""
+    """Return one block of branches on the same input, concatenated by channel."""
     from mxnet.gluon.contrib.nn import HybridConcurrent
 
     block = HybridConcurrent(axis=1, prefix="")

@@ -1,8 +1,7 @@
-"""Maps the names that people type to networks.
+"""Maps names to networks, with their image sizes and builders.
 
-Owns the list of names, each network's image sizes and how it is built. Nothing here imports
-mxnet: builders do when they are called, in the worker process. Weights are always random,
-a pretrained file is never fetched.
+Only builders import mxnet, when the worker process calls them. Weights are always random; no
+pretrained file is downloaded.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ Builder = Callable[[int, str], Any]
 class Network:
     """A network by name.
 
-    ``paper`` is where its architecture was published. ``parameters`` is how many it learns, without
-    running statistics, for ``classes`` and images of ``image_size``: the side in pixels that its
-    paper trains on. Below ``smallest_image_size`` one of its layers has nothing left to work on.
+    ``paper`` published its architecture. ``parameters`` counts the learned numbers, without running
+    statistics, for ``classes`` and images of ``image_size``, the side in pixels of the paper's
+    training images. Below ``smallest_image_size`` a layer would get an empty input.
     ``build(classes, prefix)`` returns a Gluon HybridBlock from images (batch, 3, side, side) to
     scores (batch, classes).
     """

@@ -1,6 +1,5 @@
-"""Small networks for tests.
+"""Small networks for tests, each with its own set of operators, that train in milliseconds.
 
-Each must train in milliseconds, and be worth its place by the operators it exercises.
 mxnet is imported inside the builders only.
 """
 
@@ -118,7 +117,7 @@ def branches(prefix: str) -> Any:
 
 
 def fusible(prefix: str) -> Any:
-    """Build what MXNet 1.5 can fuse: convolutions with normalisation, sums and activations."""
+    """Build layers that MXNet 1.5 can fuse: convolutions, normalisation, sums and activations."""
     from mxnet.gluon import nn
 
     class Residual(nn.HybridBlock):
@@ -145,7 +144,7 @@ def fusible(prefix: str) -> Any:
 def quantizable(prefix: str) -> Any:
     """Build convolutions and a pooling that MXNet can quantize.
 
-    That takes data of a multiple of four channels, and no fully connected layer at the end.
+    Quantization needs data of a multiple of four channels, and no fully connected layer at the end.
     """
     from mxnet.gluon import nn
 

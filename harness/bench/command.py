@@ -54,7 +54,7 @@ _HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
 # The library counts bytes under a bound only; this one is beyond every machine's memory.
 _COUNTING = {variables.MEMORY: "1024G"}
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness bench
   python -m harness bench --models mobilenet-1.0 --image-size 64 --samples 10
   python -m harness bench --hosts 1.3.1,1.4.1 --scopes stock,backward,convolution+pooling
@@ -65,8 +65,6 @@ _EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench``; lists are separated by commas."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     default = here().root / "configs" / "bench-quick.toml"
     parser.add_argument("--config", type=Path, default=default, help="TOML file with defaults")
     parser.add_argument("--models", help="networks, such as alexnet,resnet-50")

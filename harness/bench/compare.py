@@ -17,7 +17,7 @@ from harness.bench.record import BenchRecord, load
 from harness.bench.rows import Row, rows
 from harness.trials.record import Case, check_compatible
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness compare results/raw/before.jsonl results/raw/after.jsonl
 """
 
@@ -39,8 +39,6 @@ class Change(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``compare``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     parser.add_argument("first", metavar="A", type=Path, help="record of a benchmark")
     parser.add_argument("second", metavar="B", type=Path, help="record of the same, measured later")
 

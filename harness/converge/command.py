@@ -41,7 +41,7 @@ from harness.trials.launch import run_worker
 from harness.trials.record import Threads, first_fault, opening, save, start_or_resume
 from harness.trials.variants import library_versions, parse_variant
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness converge
   python -m harness converge --model cifar-vgg-16 --scopes stock,backward,all --subset 10000
   python -m harness converge --config configs/converge-full.toml --out results/raw/converge.json
@@ -78,8 +78,6 @@ class Run:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``converge``; lists are separated by commas."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     default = here().root / "configs" / "converge-quick.toml"
     parser.add_argument("--config", type=Path, default=default, help="TOML file with defaults")
     parser.add_argument("--model", help="cifar-resnet-50 or cifar-vgg-16")

@@ -35,7 +35,7 @@ from harness.trials.proof import check_proof
 from harness.trials.variants import STOCK, build_folder, library_versions, parse_variant
 
 _LOOPBACK = "127.0.0.1"
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness bench-dist
   python -m harness bench-dist --workers 4 --servers 2 --model resnet-18 --image-size 32
   python -m harness bench-dist --host 1.4.1 --scopes stock,off,all --steps 40 --rounds 10
@@ -50,8 +50,6 @@ class BitsDiffer(HarnessError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench-dist``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     for option, default, text in (
         ("--workers", "2", "worker processes"),
         ("--servers", "1", "server processes"),

@@ -15,12 +15,11 @@ from typing import Any, Dict, List, NamedTuple, Sequence
 import pydantic
 from tqdm import tqdm
 
-from harness.base import files, machine, reading
+from harness.base import files, machine, process, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
 from harness.base.options import number, words
-from harness.base.process import exit_reason
 from harness.build import command as build
 from harness.build import elf
 from harness.build.toolchain import Host, load_toolchain
@@ -50,7 +49,7 @@ class _Planned(NamedTuple):
     round: int
 
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness microbench
   python -m harness microbench --hosts 1.5.1.post0 --rounds 3 --out results/raw/micro.json
 """
@@ -58,8 +57,6 @@ _EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``microbench``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1 (default: all)")
     parser.add_argument(
         "--rounds",
@@ -181,19 +178,9 @@ def check_mkldnn(host: Host, libraries: Sequence[Dict[str, Any]], what: str) -> 
 
 
 def _output(command: Sequence[str], environment: Dict[str, str], what: str) -> Dict[str, Any]:
-    try:
-        done = subprocess.run(
-            command,
-            env={"LC_ALL": "C.UTF-8", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HarnessError(f"{what} took longer than {_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        last = [exit_reason(done.returncode), *done.stderr.splitlines()[-1:]]
-        raise HarnessError(f"{what} {': '.join(last)}")
+    environment = {"LC_ALL": "C.UTF-8", **environment}
+    done = process.run(command, environment, _TIMEOUT_S, stdout=subprocess.PIPE)
+    if done.code != 0:
+        raise HarnessError(f"{what} {done.failure}")
     found: Dict[str, Any] = json.loads(done.stdout)
     return found

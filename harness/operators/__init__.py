@@ -1,1 +1,1 @@
-"""The oracle for single operators: cases, references in NumPy, the judge. Without mxnet."""
+"""Checks single operators: cases, references in NumPy, and the judge. Without mxnet."""

@@ -1,6 +1,6 @@
-"""Judges what operators computed: against the reference, and from the cache's counters. Pure.
+"""Judges operators' results by the reference, and their primitives by the cache's counters. Pure.
 
-A reference shares nothing with MXNet or MKL-DNN, so it sees errors that two builds have in common.
+A reference shares no code with MXNet or MKL-DNN, so it shows errors that two builds have in common.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from harness.operators.cases import Case, find_cases
 from harness.operators.reference import REFERENCES
 
 Arrays = Dict[str, numpy.ndarray]
-# By array: the right values, and the largest error that rounding explains.
+# By array: the expected values, and the largest error that rounding explains.
 Expected = Dict[str, Tuple[numpy.ndarray, float]]
 
 _EPSILON = float(numpy.finfo(numpy.float32).eps)
-# How many times epsilon * sqrt(terms) an error may be. n roundings of random sign leave an error
-# that grows as sqrt(n), n being the numbers that are added up in an element. The factor is the
-# operator's own: 1 for moving data, where only grad_req add rounds; 4 for products, sums
-# and averages; 8 for exponentials and powers, which MKL-DNN approximates; 16 for batch
-# normalisation, whose gradient is a small difference of large terms when a channel has few data.
-# The largest seen are 0.5, 1.3, 2.3 and 2.8; a wrong term or a stale buffer makes thousands.
+# The largest error in units of epsilon * sqrt(terms): the error of n roundings of random sign grows
+# as sqrt(n), n being the number of terms of an element. The factor depends on the operator: 1 for
+# moving data, where only grad_req add rounds; 4 for products, sums and averages; 8 for exponentials
+# and powers, which MKL-DNN approximates; 16 for batch normalisation, whose gradient is a small
+# difference of large terms when a channel has few data. The largest seen errors are 0.5, 1.3, 2.3
+# and 2.8; a wrong term or a stale buffer gives thousands.
 _ROUNDINGS = {
     **dict.fromkeys(("Concat", "Flatten", "identity", "reshape", "slice_axis", "transpose"), 1),
     **dict.fromkeys(("Activation", "LRN", "SoftmaxOutput", "softmax"), 8),
@@ -30,7 +30,7 @@ _ROUNDINGS = {
 }
 _OTHER_ROUNDINGS = 4
 
-# What each word of a scope serves, in the names of the counters: forward, then backward.
+# By word of a scope, the counters of its primitives: forward, then backward.
 _SERVED = {
     "activation": ("Activation", "_backward_Activation"),
     "batch_norm": ("BatchNorm", "_backward_BatchNorm"),
@@ -41,18 +41,18 @@ _SERVED = {
     "pooling": ("Pooling", "_backward_Pooling"),
 }
 _SINGLE = {"concat": "Concat", "reorder": "reorder", "softmax": "softmax", "sum": "sum"}
-# The hosts of which Case.reaches holds: MXNet 1.5 sends more to MKL-DNN, and keeps more itself.
+# Case.reaches holds for these releases: MXNet 1.5 sends more to MKL-DNN, and caches more itself.
 _PATHS_KNOWN = ("1.3.1", "1.4.1")
-# Any operator may make these around itself; deconvolution is made of convolution's primitives.
+# Primitives around any operator; deconvolution consists of convolution's primitives.
 _HELPERS = {"memory", "reorder", "sum"}
 _PARTS_OF_DECONVOLUTION = {"Convolution", "_backward_Convolution", "_backward_Deconvolution"}
 
 
 def expect(case: Case, given: Arrays, before: Arrays) -> Expected:
-    """Return what a case should compute, by the names of harness/worker/operators.py.
+    """Return the expected arrays of a case, by the names of harness/worker/operators.py.
 
-    ``given`` holds the inputs and the ``head`` as MXNet got them, ``before`` what was in each
-    gradient before.
+    ``given`` has the inputs and the ``head`` as MXNet got them, ``before`` the earlier content of
+    each gradient.
     """
     exact = {name: value.astype(numpy.float64) for name, value in given.items()}
     head = exact.pop("head")
@@ -72,7 +72,7 @@ def expect(case: Case, given: Arrays, before: Arrays) -> Expected:
 
 
 def expect_mixed(data: numpy.ndarray, weight: numpy.ndarray) -> Tuple[numpy.ndarray, float]:
-    """Return what a 1x1 convolution without bias makes of data, and the tolerance."""
+    """Return the result of a 1x1 convolution without bias, and its tolerance."""
     exact = {"data": data.astype(numpy.float64), "weight": weight.astype(numpy.float64)}
     return REFERENCES["Convolution"].forward(exact, {}), _tolerance("Convolution", data.shape[1])
 
@@ -82,7 +82,7 @@ def _tolerance(op: str, terms: float) -> float:
 
 
 def compare(found: numpy.ndarray, expected: numpy.ndarray, tolerance: float) -> Dict[str, Any]:
-    """Return the largest error, in units of the largest expected value, and where it is.
+    """Return the largest error, in units of the largest expected value, and its place.
 
     ``error`` is None where a value is not finite or the shapes differ.
     """
@@ -113,11 +113,11 @@ def worse(one: Optional[Dict[str, Any]], other: Dict[str, Any]) -> Dict[str, Any
 
 
 def judge(result: Mapping[str, Any]) -> List[str]:
-    """Return what is wrong with the result of an OperatorsJob, a line each; empty when nothing is.
+    """Return a line for each fault in the result of an OperatorsJob.
 
-    Wrong is an error above its tolerance, unless the case names it as a fault of stock on this
-    host; and, where the cache was loaded, primitives that a case should have made and did not or
-    the reverse, and primitives that the cache's scope covers and that were created again.
+    Faults are errors above their tolerance, unless the case names them as a fault of stock MXNet of
+    this release. With the cache loaded, faults are also missing and unexpected primitives, and
+    primitives in the cache's scope that were created again.
     """
     failures = []
     for name, comparison in result["errors"].items():
@@ -140,9 +140,9 @@ def known_faults(result: Mapping[str, Any]) -> List[str]:
 
 
 def served(result: Mapping[str, Any]) -> Dict[str, int]:
-    """Return by operator how many creations of the primitives that its cases reach were avoided.
+    """Return by operator the avoided creations of the primitives that its cases reach.
 
-    Steps of MXNet operators that keep their primitives themselves ask for none, and avoid none.
+    MXNet operators that cache their primitives themselves request none, and avoid none.
     """
     found: Dict[str, int] = {}
     for name, parts in (result["calls"] or {}).items():
@@ -159,7 +159,7 @@ def _case(operator: str, name: str) -> Case:
 
 
 def _excuse(name: str, result: Mapping[str, Any]) -> Optional[str]:
-    """Return why stock itself gets the array wrong on this host, None if it should not."""
+    """Return why stock MXNet of this release computes the array wrong, None if it does not."""
     operator, case_name, array = name.split("/")
     fault, host = _case(operator, case_name).stock_fault, result["versions"]["mxnet"]
     known = fault is not None and array in fault.arrays and host in (fault.hosts or (host,))
@@ -202,7 +202,7 @@ def _parts(case: Case) -> Set[str]:
 
 
 def _kept_as(case: Case) -> str:
-    """Return what is equal for cases that MXNet's own caches may take for the same."""
+    """Return a key that is equal for cases that share entries of MXNet's own caches."""
     return repr((case.op, case.inputs, case.attributes, case.train))
 
 
@@ -218,7 +218,7 @@ def _called(parts: Mapping[str, Any]) -> Set[str]:
 
 
 def _covered(scope: str) -> Set[str]:
-    """Return the counters whose primitives a scope keeps."""
+    """Return the counters of the primitives in a scope."""
     backward = {names[1] for names in _SERVED.values()}
     if scope == "backward":
         return backward

@@ -26,7 +26,7 @@ from harness.reliability import table as reliability_table
 from harness.verify import record as verify_record
 from harness.verify import table as verify_table
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness tables
   python -m harness tables results/raw/bench-quick.jsonl --to /tmp/tables
 """
@@ -34,8 +34,6 @@ _EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``tables``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     add_record(parser, "; then the pages of all records and the documents' blocks are written too")
     parser.add_argument(
         "--to", type=Path, help="folder for the tables (default: beside a named record, or results)"

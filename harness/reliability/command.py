@@ -27,7 +27,7 @@ from harness.reliability.record import KIND, SCHEMA_VERSION, Finding, Reliabilit
 from harness.reliability.stages import STAGES, Stage
 from harness.trials.record import opening, save, start_or_resume
 
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness reliability --quick
   python -m harness reliability --stages threads,fork --seed 7
   python -m harness reliability --out results/raw/reliability.json
@@ -40,8 +40,6 @@ exit code: 0 when nothing failed, 1 when something did.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``reliability``; lists are separated by commas."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     parser.add_argument("--quick", action="store_true", help="a part of every stage, in minutes")
     parser.add_argument("--stages", help=f"of {', '.join(stage.name for stage in STAGES)}")
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")

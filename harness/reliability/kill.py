@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
+from harness.base import process
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build.command import make_kill_at
@@ -46,12 +47,9 @@ def run(context: Context) -> List[Finding]:
 def sweep_by(layout: Layout, kill_at: Path, command: List[str]) -> Mapping[str, Any]:
     """Run a command that sweeps, under the tool that kills, and return what it found."""
     environment = {"LC_ALL": "C.UTF-8", "LD_PRELOAD": str(kill_at)}
-    done = subprocess.run(
-        command, cwd=layout.root, env=environment, capture_output=True, timeout=_TIMEOUT_S
-    )
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").splitlines()[-1:]
-        raise HarnessError(f"sweep ended with exit code {done.returncode}: {''.join(said)}")
+    done = process.run(command, environment, _TIMEOUT_S, layout.root, stdout=subprocess.PIPE)
+    if done.code != 0:
+        raise HarnessError(f"sweep {done.failure}")
     found: Mapping[str, Any] = json.loads(done.stdout)
     return found
 

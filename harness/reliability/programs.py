@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import List, Mapping, NamedTuple
 
-from harness.base.process import own_environment
+from harness.base import process
 
 HANGS = -1
 
@@ -19,16 +19,10 @@ class Ended(NamedTuple):
 
 def execute(command: List[str], timeout_s: float, variables: Mapping[str, str]) -> Ended:
     """Run a command in this process's environment with ``variables`` over it."""
-    try:
-        done = subprocess.run(
-            command,
-            env={**own_environment(), **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-        )
-    except subprocess.TimeoutExpired:
+    environment = {**process.own_environment(), **variables}
+    done = process.run(
+        command, environment, timeout_s, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.code is None:
         return Ended(HANGS, f"hangs: it was still running after {timeout_s:.0f} s")
-    return Ended(done.returncode, done.stdout)
+    return Ended(done.code, done.stdout)

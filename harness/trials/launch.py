@@ -1,24 +1,19 @@
-"""Starts workers: chooses the build and the environment, and believes no sample without proof.
-
-What a worker sees is built from nothing here, so that a variable set in somebody's shell cannot
-change one variant and not the other.
-"""
+"""Starts workers on the chosen build, and rejects results that did not run on it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from harness.base import files, reading
+from harness.base import files, process, reading
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.base.process import exit_reason
+from harness.base.process import Ended
 from harness.trials.environment import settings, whole_environment
 from harness.trials.jobs import Job, to_json
 from harness.trials.proof import check_proof
@@ -26,14 +21,14 @@ from harness.trials.record import Threads
 from harness.trials.variants import Variant
 
 _STDERR_LINES = 20
-# Python's, C++'s, MXNet's and the C library's words for it.
+# Messages of Python, C++, MXNet and the C library.
 _NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate", "Cannot allocate memory")
 
 
 class WorkerFailed(HarnessError):
-    """A worker that crashed or took too long: its last lines, and how to run it again.
+    """A worker crashed or took too long: its last lines, and a command that runs it again.
 
-    ``stderr`` is all that it said.
+    ``stderr`` is its whole output.
     """
 
     several_lines = True
@@ -44,7 +39,7 @@ class WorkerFailed(HarnessError):
 
     @property
     def out_of_memory(self) -> bool:
-        """Tell whether it died of memory that it asked for: refused, or taken by Linux."""
+        """Tell whether an allocation failed, or Linux killed the worker for its memory."""
         return any(mark in self.stderr for mark in _NO_MEMORY) or "(SIGKILL)" in str(self)
 
 
@@ -59,11 +54,10 @@ def run_worker(
     expect_hits: bool = True,
     keep_stderr: bool = False,
 ) -> Dict[str, Any]:
-    """Run a job in a fresh process and return its result with the ``environment`` it ran in.
+    """Run a job in a fresh process and return its result with its ``environment``.
 
-    Raises WorkerFailed, or NotProven if it did not run on what ``variant`` asks for; with
-    ``expect_hits`` a cache that avoided nothing is not proven either. With ``keep_stderr`` the
-    result has what the worker said, as ``stderr``.
+    Raises WorkerFailed, or NotProven unless the worker ran on the variant's libraries and, with
+    ``expect_hits``, the cache avoided creations. ``keep_stderr`` adds the worker's ``stderr``.
     """
     chosen = settings(variant, threads, overrides or {})
     environment = whole_environment(layout, host, variant, chosen)
@@ -88,42 +82,23 @@ def _spawn(
         job_file, result_file = Path(name, "job.json"), Path(name, "result.json")
         job_file.write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "harness.worker", str(job_file), str(result_file)]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=layout.root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired as error:
-            reason = f"took longer than {timeout_s:g} s"
-            raise _failure(what, reason, error.stderr or b"", text, layout, environment) from error
-        if done.returncode != 0:
-            reason = exit_reason(done.returncode)
-            raise _failure(what, reason, done.stderr, text, layout, environment)
-        result = reading.json_file(result_file)
-        return result, done.stderr.decode(errors="replace")
+        done = process.run(command, environment, timeout_s, layout.root)
+        if done.code != 0:
+            raise _failure(what, done, text, layout, environment)
+        return reading.json_file(result_file), done.stderr
 
 
 def _failure(
-    what: str,
-    reason: str,
-    stderr: bytes,
-    job_text: str,
-    layout: Layout,
-    environment: Mapping[str, str],
+    what: str, done: Ended, job_text: str, layout: Layout, environment: Mapping[str, str]
 ) -> WorkerFailed:
-    """Keep the job, and return the error that shows how to run it again."""
+    """Save the job, and return the error that shows how to run it again."""
     digest = hashlib.sha256(job_text.encode()).hexdigest()[:12]
     job_file = layout.build / "failed" / f"{digest}.json"
     files.write_text(job_file, job_text)
-    said = stderr.decode(errors="replace")
-    lines = said.splitlines()[-_STDERR_LINES:]
+    lines = done.stderr.splitlines()[-_STDERR_LINES:]
     variables = [f"{name}={value}" for name, value in sorted(environment.items())]
     again = ["env", "-i", *variables, sys.executable, "-m", "harness.worker"]
     again += [str(job_file.relative_to(layout.root)), "-"]
-    shown = [f"{what} {reason}; its last lines:", *(f"  {line}" for line in lines)]
-    return WorkerFailed("\n".join([*shown, f"run it again with: {shlex.join(again)}"]), said)
+    shown = [f"{what} {done.reason}; its last lines:", *(f"  {line}" for line in lines)]
+    shown.append(f"run it again with: {shlex.join(again)}")
+    return WorkerFailed("\n".join(shown), done.stderr)

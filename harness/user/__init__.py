@@ -1,1 +1,1 @@
-"""Commands for other people's programs: run and doctor."""
+"""Commands for users' own programs: run and doctor."""

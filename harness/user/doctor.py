@@ -1,7 +1,7 @@
-"""The doctor command: what an interpreter's MXNet gains from the cache, and what stands in its way.
+"""The doctor command: diagnoses an interpreter's MXNet, and measures its gain from the cache.
 
-Gathers facts, by running the interpreter where it has to, and prints what findings.py makes of
-them. Changes nothing on the machine.
+Gathers facts by running the interpreter, and prints the findings of doctor_rules.py and probe.py.
+Changes nothing on the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import rich.table
 import rich.text
 from elftools.common.exceptions import ELFError
 
-from harness.base import machine, reading
+from harness.base import machine, process, reading
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
@@ -36,7 +36,7 @@ from harness.user.probe import ProbeSample
 KIND = "opcache-doctor"
 SCHEMA_VERSION = 1
 
-EPILOG = """\
+EXAMPLES = """\
 examples:
   python -m harness doctor
   python -m harness doctor --python ~/venv/bin/python --json doctor.json
@@ -49,7 +49,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 class DoctorRecord(record.RunRecord):
-    """What --json keeps: the findings, and the facts and samples that they were made of."""
+    """The file of --json: the findings, and the facts and samples behind them."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
@@ -61,13 +61,11 @@ class DoctorRecord(record.RunRecord):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``doctor``."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--python", default="python3", metavar="PATH", help="interpreter (default: %(default)s)"
     )
-    parser.add_argument("--no-probe", action="store_true", help="train nothing; takes seconds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep what was found")
+    parser.add_argument("--no-probe", action="store_true", help="skip the training; takes seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write findings and facts")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -106,7 +104,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def gather(python: str, environment: Mapping[str, str]) -> List[Dict[str, Any]]:
-    """Return what probe_inspect.py told of MXNet before it was imported, and after."""
+    """Return the facts of probe_inspect.py before MXNet is imported, and after."""
     look = _ask(python, "look", environment)
     if "error" in look:
         raise HarnessError(f"{python}: expected a Python, found a program that {look['error']}")
@@ -118,20 +116,12 @@ def _ask(python: str, what: str, environment: Mapping[str, str]) -> Dict[str, An
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         out = Path(name, "out.json")
         try:
-            done = subprocess.run(
-                [python, "-c", script, what, str(out)],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return {"error": f"took longer than {_TIMEOUT_S} s"}
+            command = [python, "-c", script, what, str(out)]
+            done = process.run(command, environment, _TIMEOUT_S, stderr=subprocess.DEVNULL)
         except OSError as error:
             return {"error": f"cannot be started: {error.strerror}"}
-        if done.returncode != 0 or not out.is_file():
-            return {"error": exit_reason(done.returncode)}
+        if done.code != 0 or not out.is_file():
+            return {"error": done.reason or exit_reason(0)}
         told: Dict[str, Any] = reading.json_file(out)
         return told
 
@@ -143,7 +133,7 @@ def judge(
     toolchain: Toolchain,
     environment: Mapping[str, str],
 ) -> List[Finding]:
-    """Return the findings but the probe's."""
+    """Return all findings except the probe's."""
     hosts, cores = toolchain.hosts, machine.physical_cores()
     found = [doctor_rules.interpreter(look), *doctor_rules.mxnet(look, loaded, hosts)]
     if look["mxnet"] is not None:
@@ -162,7 +152,7 @@ def judge(
 def _build_id(path: Path) -> Optional[str]:
     try:
         return elf.build_id(path)
-    except (OSError, ELFError):  # a damaged file: MXNet cannot be imported either
+    except (OSError, ELFError):  # a damaged file, with which MXNet cannot be imported either
         return None
 
 
@@ -175,7 +165,7 @@ def may_probe(look: Dict[str, Any], loaded: Dict[str, Any], found: Sequence[Find
 
 
 def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
-    # As it is outside, except for what would change what the probe measures.
+    # The user's variables, without those of the cache that would change the measurement.
     outer = {
         name: value
         for name, value in os.environ.items()
@@ -185,7 +175,7 @@ def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
 
 
 def show(found: Sequence[Finding], console: Optional[rich.console.Console] = None) -> None:
-    """Print a line for each finding; to a terminal in colours and columns."""
+    """Print a line for each finding, in colours and columns on a terminal."""
     console = console or rich.console.Console()
     if not console.is_terminal:
         width = max(len(finding.subject) for finding in found)

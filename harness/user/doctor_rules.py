@@ -1,7 +1,6 @@
-"""What the doctor makes of the facts: one finding per subject, each ok, a warning or a problem.
+"""Judges the doctor's facts: each finding is ok, a warning or a problem.
 
-Pure: facts in, findings out; nothing here runs or reads anything. Facts about MXNet are what
-harness/user/scripts/probe_inspect.py wrote.
+Pure: facts in, findings out. Facts about MXNet come from harness/user/scripts/probe_inspect.py.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Facts = Mapping[str, Any]
 
 MKLDNN = "libmkldnn.so.0"
 RUN = "python -m harness run -- COMMAND"
-# From 1.6 on MXNet uses the interface of MKL-DNN 1.0, which binds memory at execution.
+# MXNet 1.6 and later use the interface of MKL-DNN 1.0, which binds memory at execution.
 _FIRST_WITHOUT_NEED = (1, 6)
 _ENGINES = ("ThreadedEnginePerDevice", "ThreadedEngine", "NaiveEngine")
 _DEBUGGING = {
@@ -28,7 +27,7 @@ _DEBUGGING = {
     "MKLDNN_JIT_DUMP": "MKL-DNN writes a file for each primitive that it creates",
     "MXNET_MKLDNN_DEBUG": "MXNet computes every result a second time to compare them",
     "MKLDNN_OPCACHE_TRACE": "the cache prints a line for each creation",
-    "MKLDNN_OPCACHE_SHADOW": "hits are made anew and run twice, to be compared",
+    "MKLDNN_OPCACHE_SHADOW": "each hit is created again, and both results are compared",
 }
 _REMEDIES = (
     ("module 'numpy' has no attribute", "this MXNet needs NumPy before 1.24"),
@@ -39,7 +38,7 @@ _REMEDIES = (
 
 
 class Finding(RecordModel):
-    """One line of the doctor's."""
+    """One line of the doctor's output."""
 
     status: Literal["ok", "warning", "problem"]
     subject: str
@@ -47,17 +46,17 @@ class Finding(RecordModel):
 
 
 def ok(subject: str, text: str) -> Finding:
-    """Return a finding that needs nothing done."""
+    """Return a finding that needs no action."""
     return Finding(status="ok", subject=subject, text=text)
 
 
 def warning(subject: str, text: str) -> Finding:
-    """Return a finding that costs something, or may."""
+    """Return a finding that costs, or may cost, speed or safety."""
     return Finding(status="warning", subject=subject, text=text)
 
 
 def problem(subject: str, text: str) -> Finding:
-    """Return a finding that keeps the cache, or MXNet, from working."""
+    """Return a finding with which the cache, or MXNet, does not work."""
     return Finding(status="problem", subject=subject, text=text)
 
 
@@ -72,7 +71,7 @@ def interpreter(look: Facts) -> Finding:
 
 
 def mxnet(look: Facts, loaded: Facts, hosts: Sequence[Host]) -> List[Finding]:
-    """Judge whether there is an MXNet, which, and whether it can be imported."""
+    """Judge whether MXNet is there and can be imported, and name its version."""
     found = look["mxnet"]
     if found is None:
         packages = " or ".join(f"{host.package}=={host.version}" for host in hosts)
@@ -87,18 +86,18 @@ def mxnet(look: Facts, loaded: Facts, hosts: Sequence[Host]) -> List[Finding]:
 
 
 def version_of(look: Facts, loaded: Facts) -> str:
-    """Return MXNet's version as it tells itself, or as its folder does; empty if neither does."""
+    """Return MXNet's version from the module or else its folder; empty if neither has it."""
     return str(loaded.get("version") or look["mxnet"]["version"])
 
 
 def is_needed(look: Facts, loaded: Facts) -> bool:
-    """Tell whether this MXNet is of the releases that create primitives anew."""
+    """Tell whether this MXNet is of the releases that create primitives in every step."""
     version = version_of(look, loaded)
     return not version or _numbers(version) < _FIRST_WITHOUT_NEED
 
 
 def mkldnn_library(look: Facts, loaded: Facts) -> Optional[Path]:
-    """Return the libmkldnn.so.0 in use, or the one in an MXNet that cannot be imported."""
+    """Return the mapped libmkldnn.so.0, or the one in an MXNet that cannot be imported."""
     libraries = loaded.get("libraries", look["mxnet"]["libraries"])
     paths = [Path(name) for name in libraries]
     return next((path for path in paths if path.name == MKLDNN), None)
@@ -111,7 +110,7 @@ def mkldnn(
     environment: Mapping[str, str],
     hosts: Sequence[Host],
 ) -> Finding:
-    """Judge which MKL-DNN it is; ``build_id`` is that of ``mkldnn_library``."""
+    """Judge the MKL-DNN release; ``build_id`` is that of ``mkldnn_library``."""
     if not is_needed(look, loaded):
         return ok(
             "mkl-dnn",
@@ -140,12 +139,12 @@ def mkldnn(
 
 
 def host_of(build_id: Optional[str], hosts: Sequence[Host]) -> Optional[Host]:
-    """Return the host whose release has that libmkldnn.so.0."""
+    """Return the MXNet release with that libmkldnn.so.0."""
     return next((host for host in hosts if host.mkldnn_build_id == build_id), None)
 
 
 def cache(look: Facts, loaded: Facts, built: bool) -> Finding:
-    """Judge whether the cache is in the process; ``built``: the library to preload is there."""
+    """Judge whether the cache is in the process; ``built``: the library to preload exists."""
     mapped = [Path(name) for name in loaded.get("libraries", look["mxnet"]["libraries"])]
     ours = next((path for path in mapped if path.name == CACHE_LIBRARY), None)
     if ours is not None:
@@ -166,7 +165,7 @@ def cpu(flags: Collection[str]) -> Finding:
 
 
 def threads(loaded: Facts, environment: Mapping[str, str], cores: int) -> List[Finding]:
-    """Judge OpenMP's settings; ``cores`` are the physical cores that a process may use."""
+    """Judge OpenMP's settings; ``cores`` counts the physical cores that a process may use."""
     findings = []
     asked, found = environment.get("OMP_NUM_THREADS"), loaded.get("omp_max_threads")
     setting = f"OMP_NUM_THREADS={asked}" if asked else "OMP_NUM_THREADS is not set"
@@ -218,7 +217,7 @@ def engine(environment: Mapping[str, str], omp_threads: Optional[int], cores: in
 
 
 def debugging(environment: Mapping[str, str]) -> List[Finding]:
-    """Warn of what was left on."""
+    """Warn of debugging variables that are on."""
     left_on = [(name, environment.get(name, "0")) for name in _DEBUGGING]
     return [
         warning("debugging", f"{name}={value}: {_DEBUGGING[name]}")

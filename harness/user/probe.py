@@ -1,13 +1,11 @@
-"""The doctor's probe: how much of a training step goes into creation, and what the cache saves.
+"""Measures the share of creation in a training step, and the gain from the cache, for the doctor.
 
-Measured on somebody's own MXNet, with a small network, in about half a minute.
-
-Each sample is a fresh process; scope off and scope all take turns, and are compared in pairs.
+Runs a small network on the user's MXNet for about half a minute. Each sample is a fresh process;
+scope off and scope all alternate, and are compared in pairs.
 """
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -15,20 +13,19 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import pydantic
 
-from harness.base import reading, statistics
+from harness.base import process, reading, statistics
 from harness.base.errors import HarnessError
-from harness.base.process import exit_reason
 from harness.trials.record import RecordModel
 from harness.trials.variables import SCOPE
 from harness.user.doctor_rules import Finding, ok, warning
 
 BUDGET_S = 30.0
 SCOPES = ("off", "all")
-_ROUNDS_MOST = 6  # of fewer pairs no 95 % interval of a median can be made
+_ROUNDS_MOST = 6  # fewer pairs give no 95 % interval of a median
 
 
 class ProbeSample(RecordModel):
-    """One process: the wall time of every timed step, and the counters over all of them."""
+    """One process: the wall time of each timed step, and the counters over all of them."""
 
     scope: str
     round: int
@@ -37,12 +34,12 @@ class ProbeSample(RecordModel):
 
     @property
     def median_ns(self) -> float:
-        """The median step: a single slow one does not move it."""
+        """The median step, which a single slow step does not move."""
         return statistics.median(self.step_ns)
 
     @property
     def creating(self) -> float:
-        """The share of the steps that goes into creating and destroying."""
+        """The share of creating and destroying in the time of the steps."""
         totals = self.counters["totals"]
         return float((totals["create_ns"] + totals["destroy_ns"]) / sum(self.step_ns))
 
@@ -56,8 +53,8 @@ def run(
 ) -> List[ProbeSample]:
     """Return samples, the same number of each scope; ``environment`` preloads the library.
 
-    No round begins that would end after ``budget_s``, except the first. Raises HarnessError, in a
-    line, when a process fails or takes longer than ``timeout_s``.
+    No round after the first begins if it would end after ``budget_s``. Raises HarnessError when a
+    process fails or takes longer than ``timeout_s``.
     """
     start, slowest_s = clock(), 0.0
     samples: List[ProbeSample] = []
@@ -65,7 +62,7 @@ def run(
         begin = clock()
         if round_ > 0 and begin - start + slowest_s > budget_s:
             break
-        # Who comes first takes turns as well.
+        # The first of a round alternates as well.
         for scope in SCOPES if round_ % 2 == 0 else SCOPES[::-1]:
             result = _sample(python, {**environment, SCOPE: scope}, timeout_s)
             samples.append(ProbeSample(scope=scope, round=round_, **result))
@@ -77,26 +74,16 @@ def _sample(python: str, environment: Mapping[str, str], timeout_s: float) -> Di
     script = (Path(__file__).parent / "scripts" / "probe_train.py").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         out = Path(name, "out.json")
-        try:
-            done = subprocess.run(
-                [python, "-W", "ignore", "-c", script, str(out)],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise HarnessError(f"a process took longer than {timeout_s:.0f} s") from error
-        if done.returncode != 0:
-            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise HarnessError(": ".join([f"a process {exit_reason(done.returncode)}", *last]))
+        command = [python, "-W", "ignore", "-c", script, str(out)]
+        done = process.run(command, environment, timeout_s)
+        if done.code != 0:
+            raise HarnessError(f"a process {done.failure}")
         found: Dict[str, Any] = reading.json_file(out)
         return found
 
 
 def findings(samples: Sequence[ProbeSample]) -> List[Finding]:
-    """Return what the samples say: the share of creation, the ratio, and what to do."""
+    """Return findings on the share of creation and on the ratio of the scopes."""
     off = {sample.round: sample for sample in samples if sample.scope == "off"}
     on = {sample.round: sample for sample in samples if sample.scope == "all"}
     if not all(sample.counters["active"] for sample in on.values()):
@@ -130,6 +117,6 @@ def _spread(values: Sequence[float], form: str, what: str) -> str:
 
 
 def spread_of(values: Sequence[float]) -> Tuple[float, float]:
-    """Return the 95 % interval of the median, or of few values the lowest and the highest."""
+    """Return the 95 % interval of the median, or the range of few values."""
     interval = statistics.median_interval(values)
     return interval if interval is not None else (min(values), max(values))

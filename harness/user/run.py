@@ -1,7 +1,7 @@
-"""The run command: anybody's command, with the cache under every MXNet that it starts.
+"""The run command: runs a user's command with the cache under every MXNet in it.
 
-The command keeps its input and outputs, its signals and its exit code, whatever the cache has to
-say; what it says comes after, on stderr. Nothing is known before about what the command loads.
+The command keeps its input, outputs, signals and exit code. Lines about the cache follow on stderr
+when it has ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.trials import variables
 from harness.trials.record import save
 from harness.user.run_report import KIND, SCHEMA_VERSION, Process, RunStatistics, lines
 
-EPILOG = """\
+EXAMPLES = """\
 examples:
   python -m harness run -- python train.py --epochs 3
   python -m harness run --scope backward --stats stats.json -- python train.py
@@ -35,8 +35,8 @@ COMMAND brings its own Python and its own MXNet. Exit code: COMMAND's; 127 when 
 126 when it cannot be started, 2 when run itself was misused.
 """
 
-# Not those that stop and go on: the terminal sends them to the command as well, and the launcher
-# has to stop with it for the shell to notice.
+# Not SIGTSTP and SIGCONT: the terminal sends them to the command too, and this process must stop as
+# well for the shell to notice.
 _FORWARDED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -54,24 +54,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "python -m harness run [--scope SCOPE] [--capacity N] [--memory BYTES] [--stats FILE] "
         "[--chdir FOLDER] -- COMMAND ..."
     )
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--scope", help="what is cached: all (default), backward, off, or operators with commas"
+        "--scope", help="operators to cache: all (default), backward, off, or a comma list"
     )
-    parser.add_argument("--capacity", metavar="N", help="most primitives kept (default: 4096)")
+    parser.add_argument("--capacity", metavar="N", help="most primitives cached (default: 4096)")
     parser.add_argument(
-        "--memory", metavar="BYTES", help="most memory that is kept, such as 512M (default: any)"
+        "--memory", metavar="BYTES", help="most memory of idle objects, such as 512M (default: any)"
     )
     parser.add_argument(
-        "--stats", type=Path, metavar="FILE", help="keep the counters of every process as JSON"
+        "--stats", type=Path, metavar="FILE", help="write the counters of every process as JSON"
     )
-    parser.add_argument("--chdir", type=Path, metavar="FOLDER", help="where COMMAND starts")
-    parser.add_argument("command", nargs="+", metavar="COMMAND", help="what to run")
+    parser.add_argument("--chdir", type=Path, metavar="FOLDER", help="working directory of COMMAND")
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="the command to run")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the command, say what the cache did, and end as the command ended."""
+    """Run the command, print the effect of the cache, and end as the command ended."""
     layout = here()
     toolchain = load_toolchain(layout.toolchain)
     stats = args.stats.absolute() if args.stats is not None else None
@@ -111,9 +109,9 @@ def preloaded(
     capacity: Optional[str],
     memory: Optional[str],
 ) -> Dict[str, str]:
-    """Return ``outer`` with the library preloaded and the options in it.
+    """Return ``outer`` with the library preloaded and the options set.
 
-    Raises HarnessError when the library is absent or a value is one that it would not take.
+    Raises HarnessError when the library is absent or would reject a value.
     """
     library = layout.library
     if not library.is_file():
@@ -128,23 +126,17 @@ def preloaded(
             f"{variables.STATS} is set to '{outer[variables.STATS]}': run collects the counters "
             "itself; unset it and use --stats FILE"
         )
-    for fault in (
-        variables.scope_fault(scope) if scope is not None else None,
-        variables.capacity_fault(capacity) if capacity is not None else None,
-        variables.memory_fault(memory) if memory is not None else None,
-    ):
-        if fault is not None:
-            raise HarnessError(fault)
     environment = dict(outer)
-    if scope is not None:
-        environment[variables.SCOPE] = scope
-    if capacity is not None:
-        environment[variables.CAPACITY] = capacity
-    if memory is not None:
-        environment[variables.MEMORY] = memory
+    options = {variables.SCOPE: scope, variables.CAPACITY: capacity, variables.MEMORY: memory}
+    for name, value in options.items():
+        if value is not None:
+            wrong = variables.CHECKS[name](value)
+            if wrong is not None:
+                raise HarnessError(wrong)
+            environment[name] = value
     for name, fault in variables.faults(environment, [h.mkldnn for h in toolchain.hosts]):
         raise HarnessError(f"{name}: {fault}")
-    # Before what is there already, which may be an MKL-DNN of one's own.
+    # First: the user's LD_PRELOAD may name an MKL-DNN.
     others = environment.get("LD_PRELOAD", "").replace(":", " ").split()
     paths = [str(library), *(path for path in others if path != str(library))]
     environment["LD_PRELOAD"] = ":".join(paths)
@@ -152,7 +144,7 @@ def preloaded(
 
 
 def _check_writable(stats: Path) -> None:
-    """Refuse, before hours of training, a file that could not be written after them."""
+    """Raise HarnessError, before hours of training, for a file that cannot be written."""
     if not stats.parent.is_dir():
         raise HarnessError(f"--stats {stats}: {stats.parent} is not a folder")
     if stats.is_dir() or not os.access(stats.parent, os.W_OK):
@@ -160,9 +152,10 @@ def _check_writable(stats: Path) -> None:
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the command in this process's group and return its wait status; OSError if it cannot.
+    """Run the command in this process's group and return its wait status.
 
-    It is sent the signals that somebody sends this process. Those of the terminal it gets itself.
+    Forwards signals of other processes; the terminal's reach the command anyway. OSError when the
+    command cannot be started.
     """
     # Import nothing that starts a thread: it could take a signal before this one waits for it.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -175,15 +168,15 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
             if received.si_code != _SI_KERNEL:
                 os.kill(child, received.si_signo)
             continue
-        # Children that stop or go on send the signal too.
+        # A child that stops or continues sends SIGCHLD too.
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid == child:
             return status
 
 
 def _spawn(command: Sequence[str], environment: Mapping[str, str], mask: Any) -> int:
-    # Not subprocess: the command keeps every file that is open to it, and its signal mask. The
-    # two that Python ignores for itself are as they were.
+    # Not subprocess: the command inherits every open file and the signal mask. Signals that Python
+    # ignores get their defaults again.
     options: Dict[str, Any] = {
         "setsigmask": mask,
         "setsigdef": [signal.SIGPIPE, signal.SIGXFSZ],
@@ -194,12 +187,12 @@ def _spawn(command: Sequence[str], environment: Mapping[str, str], mask: Any) ->
         script = shutil.which(command[0])
         if error.errno != errno.ENOEXEC or script is None:
             raise
-        # A script without a first line that names its interpreter: the shell's, as in a shell.
+        # A script without #! line: run it by /bin/sh, as a shell does.
         return os.posix_spawn("/bin/sh", ["/bin/sh", script, *command[1:]], environment, **options)
 
 
 def collect(folder: Path) -> List[Process]:
-    """Return what the processes left in ``folder``, in the order of their ids."""
+    """Return the statistics of the processes in ``folder``, in the order of their ids."""
     found = []
     for path in folder.glob("*.json"):
         try:
@@ -227,7 +220,7 @@ def _keep(stats: Path, command: Sequence[str], status: int, processes: List[Proc
 
 
 def _die_of(number: int) -> int:
-    """End as the command did, so that a shell sees the same; without a second core file."""
+    """End by the command's signal, so that a shell sees the same; write no second core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if number not in (signal.SIGKILL, signal.SIGSTOP):
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What the processes of a command told about the cache, as three lines and as a file.
+"""Reports the processes' counters as three lines and as a file.
 
 Pure: counters in, text out. The counters are the library's own, as explained in
 docs/configuration.md; a process that was killed, or never loaded a libmkldnn.so.0, has left none.
@@ -18,14 +18,14 @@ SCHEMA_VERSION = 1
 
 
 class Process(RecordModel):
-    """One process that loaded a libmkldnn.so.0 and ended by itself."""
+    """A process that loaded a libmkldnn.so.0 and was not killed."""
 
     pid: int
     counters: Dict[str, Any]
 
 
 class RunStatistics(RecordModel):
-    """The file of --stats: how the command ended, by exit code or signal, and all processes."""
+    """The file of --stats: the command's exit code or signal, and all processes."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
@@ -38,7 +38,7 @@ class RunStatistics(RecordModel):
 def lines(
     processes: Sequence[Process], ended_by: Optional[int], releases: Sequence[str]
 ) -> List[str]:
-    """Return three lines: was it active, creations avoided, time not spent creating.
+    """Return three lines: whether the cache was active, creations avoided, time saved.
 
     ``ended_by`` is the signal that killed the command, None if none did; ``releases`` are the
     MKL-DNN releases that the library knows.

@@ -35,7 +35,7 @@ _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
     "faults": faults.run,
     "upstream": mxnet_tests.run,
 }
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness verify --quick
   python -m harness verify --stages bitwise,shadow --models resnet-50 --hosts 1.3.1
   python -m harness verify --out results/raw/verify.json
@@ -48,8 +48,6 @@ exit code: 0 when every check passed or failed on stock alike, 1 when one failed
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``verify``; lists are separated by commas."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     parser.add_argument("--quick", action="store_true", help="configs/verify-quick.toml")
     parser.add_argument("--config", type=Path, help="default: configs/verify-full.toml")
     parser.add_argument("--stages", help=f"of {', '.join(plan.STAGES)}")

@@ -1,4 +1,4 @@
-"""The small cases that the seven operators, and what scope ``all`` adds, are tried on: no code.
+"""Lists the small test cases of the seven operators, and of those that scope ``all`` adds.
 
 Channel counts of 8 and 16 reach MKL-DNN's blocked kernels, odd ones its reference kernels and
 its padding.

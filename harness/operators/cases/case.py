@@ -1,4 +1,4 @@
-"""What one case of an operator is, and how the families name theirs; knows no operator."""
+"""Defines a test case of an operator; independent of the operators."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Shape = Tuple[int, ...]
 
 @dataclass(frozen=True)
 class StockFault:
-    """Stock MXNet itself computes ``arrays`` wrong, on ``hosts`` (versions; none named: on all).
+    """Stock MXNet computes ``arrays`` wrong, in the releases ``hosts`` (empty: in all).
 
-    They are compared bit for bit all the same. Whether they are wrong may depend on the CPU.
+    Their bits are compared all the same. Whether they are wrong may depend on the CPU.
     """
 
     arrays: Tuple[str, ...]
@@ -39,11 +39,11 @@ class Case:
     # MXNet's training mode; without it batch normalisation uses its moving statistics.
     train: bool = True
     backward: bool = True
-    # The operators, in the names of the cache's counters, whose primitives MXNet 1.3 and 1.4 make.
-    # None where that depends on the host.
+    # The operators, by the names of the counters, whose primitives MXNet 1.3 and 1.4 create. None
+    # when that depends on the release.
     reaches: Optional[Tuple[str, ...]] = ()
     stock_fault: Optional[StockFault] = None
-    # Whether it is among the few that stand for all where time is short.
+    # Whether quick runs include it.
     quick: bool = False
 
     def learned(self) -> Tuple[str, ...]:
@@ -72,10 +72,10 @@ def make_case(
     passes: Tuple[str, ...],
     **settings: Any,
 ) -> Case:
-    """Return a case whose name tells the first shape and the layout too.
+    """Return a case; its name ends with the first shape and the blocked arrays.
 
-    ``passes`` names what it reaches, forward first and then backward; ``settings`` are further
-    fields of Case, and among them ``reaches`` counts for more.
+    ``passes`` are the primitives that it reaches, forward then backward. ``settings`` are further
+    fields of Case; ``reaches`` among them overrides ``passes``.
     """
     shape = "x".join(map(str, next(iter(inputs.values()))))
     settings.setdefault("reaches", passes if settings.get("backward", True) else passes[:1])

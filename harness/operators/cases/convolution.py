@@ -1,6 +1,6 @@
 """Cases of convolution.
 
-Kept away from: a stride of (1, 2), with which MKL-DNN v0.14 gets the data gradient wrong or does
+Avoided: a stride of (1, 2), with which MKL-DNN v0.14 gets the data gradient wrong or does
 not write all of it.
 """
 
@@ -37,7 +37,7 @@ _PAD = {"pad": _ONE}
 _STRIDES = {"stride": _TWO, "pad": _ONE}
 _DEPTHWISE = StockFault(
     ("gradient-weight",),
-    "MKL-DNN v0.17.4 and v0.19 read beside the image for the kernel's last row (AVX-512)",
+    "MKL-DNN v0.17.4 and v0.19 read out of bounds for the kernel's last row (AVX-512)",
     ("1.4.1", "1.5.1"),
 )
 _BIAS_WITH_WEIGHT = StockFault(

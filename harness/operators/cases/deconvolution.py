@@ -1,6 +1,6 @@
 """Cases of deconvolution.
 
-Kept away from: a stride of (1, 2), as in convolution; and what MXNet 1.3 and 1.4 refuse or abort
+Avoided: a stride of (1, 2), as in convolution; and what MXNet 1.3 and 1.4 refuse or abort
 on: a bias in a blocked layout, and a target_shape that is not what the pad leads to.
 """
 

@@ -1,6 +1,6 @@
 """Cases of concatenation, and of operators that make MXNet read a blocked array in its own layout.
 
-Kept away from: concatenated inputs that do not fill MKL-DNN's blocks of 16 channels, with a head
+Avoided: concatenated inputs that do not fill MKL-DNN's blocks of 16 channels, with a head
 that has such blocks. MXNet 1.3 and 1.4 abort.
 """
 

@@ -1,8 +1,8 @@
-"""What MXNet's operators should compute, in NumPy and SciPy alone; never imports mxnet.
+"""Computes the expected results of MXNet's operators by NumPy and SciPy; never imports mxnet.
 
 ``REFERENCES`` finds an operator by MXNet's name. Its functions take ``inputs`` by MXNet's names,
 ``attributes`` as MXNet is given them, and where it applies ``head``, the gradient of the output;
-all arrays are float64. Written to be read, not to be fast.
+all arrays are float64. Favours clarity over speed.
 """
 
 from __future__ import annotations

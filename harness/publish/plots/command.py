@@ -29,7 +29,7 @@ FAMILIES = (
     ("curves", "harness.publish.plots.curves"),
     ("soak", "harness.publish.plots.soak"),
 )
-_EXAMPLES = """examples:
+EXAMPLES = """examples:
   python -m harness plot
   python -m harness plot results/raw/bench-quick.jsonl --to /tmp/figures
   python -m harness plot --only ratios,cores --efficiency 0.7
@@ -38,8 +38,6 @@ _EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``plot``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EXAMPLES
     add_record(parser)
     parser.add_argument("--results", type=Path, help="folder of other records (default: results)")
     parser.add_argument("--to", type=Path, help="folder for the figures (default: results/figures)")

@@ -24,6 +24,9 @@ LEAD = (
     "Stock MXNet against the same MXNet with cached MKL-DNN primitives: throughput, time per "
     "operator, memory, and the proof that results stay the same bits."
 )
+EXAMPLES = """example:
+  python -m harness report results/raw/bench-quick.jsonl --out /tmp/report.html
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

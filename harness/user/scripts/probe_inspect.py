@@ -1,8 +1,8 @@
-"""Tells what MXNet an interpreter has; run by that interpreter, which has nothing of this project.
+"""Reports the MXNet of the interpreter that runs this file, which has no module of this project.
 
-`PYTHON -c THIS look OUT` finds MXNet without importing it, `... import OUT` imports it and tells
-what it runs on; both write JSON to OUT. Written in the subset of the language that Python 2.7 and
-every Python 3 can parse. Standard library only; no output but OUT.
+`PYTHON -c THIS look OUT` finds MXNet without importing it, `... import OUT` imports it and lists
+its libraries. Both write JSON to OUT, and print nothing. Every Python from 2.7 on can parse this
+file. Standard library only.
 """
 
 import ctypes
@@ -70,11 +70,11 @@ def _version(libinfo):
 
 def imported():
     # type: () -> dict
-    """Import MXNet; return what it runs on, or the error in a line."""
+    """Import MXNet; return its version and libraries, or the error in a line."""
     try:
         import mxnet
         import numpy
-    except BaseException as error:  # whatever it is, the doctor has to say it
+    except BaseException as error:  # the doctor reports every one
         lines = str(error).splitlines() or [""]
         return {"error": "%s: %s" % (type(error).__name__, lines[0])}
     libraries = _mapped()

@@ -1,8 +1,8 @@
-"""Times training steps of a small network; run by the interpreter that is examined.
+"""Times training steps of a small network in the user's interpreter.
 
-`PYTHON -c THIS OUT` writes JSON: every step's time and the cache library's counters over them.
-Written in the subset of the language that Python 2.7 and every Python 3 can parse; needs MXNet and
-NumPy, and the library preloaded. The environment chooses the scope.
+`PYTHON -c THIS OUT` writes JSON: the time of each step, and the cache library's counters over all.
+Every Python from 2.7 on can parse this file. Needs MXNet, NumPy and the preloaded library; the
+environment chooses the scope.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ import numpy
 
 WARM_UP_STEPS = 4
 TIMED_STEPS = 12
-SIDE = 64  # pixels; with one image a step is short, and creation weighs most
+SIDE = 64  # pixels; the steps of one small image are short, and creation weighs most
 
 _clock = getattr(time, "perf_counter", time.time)
 

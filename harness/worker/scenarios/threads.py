@@ -1,7 +1,7 @@
-"""Scenarios about threads that call MKL-DNN, and threads that end.
+"""Scenarios of several threads that call MKL-DNN, and of threads that end.
 
-MXNet's default engine calls MKL-DNN on worker threads of its own; with its NaiveEngine the Python
-thread that calls MXNet does, one at a time, for that engine is not made for several at once.
+MXNet's default engine calls MKL-DNN on its own worker threads. With NaiveEngine the Python thread
+calls MKL-DNN, one thread at a time: that engine does not support several at once.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import mxnet as mx
 import numpy
 
 from harness.base.errors import HarnessError
-from harness.worker.scenarios.common import (
+from harness.worker.data import Shape
+from harness.worker.scenarios.training import (
     SHAPE,
     Arrays,
     Scenario,
-    Shape,
     Steps,
+    dummy,
     initialise,
     train_gluon,
-    uniform,
 )
 from models import small
 from patches.python.mkldnn_opcache.library import mapped
@@ -58,9 +58,9 @@ def side_by_side(seed: int, steps: int) -> Steps:
 
 
 def come_and_go(seed: int, steps: int) -> Steps:
-    """Do every step of every net on a new thread, which ends after it; the net lives on.
+    """Run every step of every net on a new thread that ends after it.
 
-    What a step made is still alive when its thread ends, and is dropped by a later thread.
+    The objects of a step outlive its thread, and a later thread releases them.
     """
     for training in _trainings(seed, steps):
         for _ in range(steps):
@@ -68,7 +68,7 @@ def come_and_go(seed: int, steps: int) -> Steps:
 
 
 def _on_a_thread(work: Callable[[], Arrays]) -> Arrays:
-    # A pool would keep its thread; this one has ended when the next begins.
+    # Not a pool, whose threads do not end.
     done: List[Arrays] = []
     failed: List[BaseException] = []
 
@@ -87,9 +87,9 @@ def _on_a_thread(work: Callable[[], Arrays]) -> Arrays:
 
 
 def destroyed_elsewhere(seed: int, steps: int) -> Steps:
-    """Make executors and arrays in MKL-DNN's layouts on one thread; read and drop them on another.
+    """Create executors and arrays in MKL-DNN's layouts on one thread, release them on another.
 
-    A third thread makes some of the next ones meanwhile, and ends with them alive.
+    A third thread creates further ones meanwhile, and ends while they live.
     """
     symbol = small.two_convolutions("net_")(mx.sym.var("data"))
     shapes = ((2, 3, 32, 32), (3, 3, 24, 24), (1, 3, 32, 32))
@@ -98,12 +98,12 @@ def destroyed_elsewhere(seed: int, steps: int) -> Steps:
         shape = shapes[step % len(shapes)]
         executor = symbol.simple_bind(mx.cpu(), data=shape)
         for name, array in {**executor.arg_dict, **executor.aux_dict}.items():
-            array[:] = uniform(seed, f"{name}/{step}", array.shape)
+            array[:] = dummy(seed, f"{name}/{step}", array.shape)
         output = executor.forward(is_train=True)[0]
-        executor.backward(uniform(seed, f"head/{step}", output.shape))
-        # Weights of its own: several workers of stock that read one array at once may crash, for
-        # reading moves the array into MKL-DNN's layout.
-        data, weight = uniform(seed, f"data/{step}", shape), uniform(seed, "weight", (8, 3, 3, 3))
+        executor.backward(dummy(seed, f"head/{step}", output.shape))
+        # Separate weights: a read moves an array into MKL-DNN's layout, and simultaneous reads of
+        # one array may crash stock MXNet.
+        data, weight = dummy(seed, f"data/{step}", shape), dummy(seed, "weight", (8, 3, 3, 3))
         features = mx.nd.Convolution(data, weight, no_bias=True, kernel=(3, 3), num_filter=8)
         return {"executor": executor, "features": features}
 
@@ -148,7 +148,7 @@ def _omp_threads(counts: Sequence[int], shapes: Sequence[Shape]) -> Scenario:
     return scenario
 
 
-# Every count of threads in them comes with a shape of its own.
+# Each number of threads comes with its own shape.
 _OTHER_SHAPES = tuple((batch_size, *SHAPE[1:]) for batch_size in (2, 3, 4))
 SCENARIOS: Dict[str, Scenario] = {
     "threads-side-by-side": side_by_side,

@@ -1,11 +1,11 @@
-"""Looks at the cache of MKL-DNN primitives that MXNet runs on, and steers it.
+"""Inspects and controls the cache of MKL-DNN primitives in this process.
 
-Works on the library that is loaded in this process, from a patched wheel, LD_PRELOAD or ``load``;
-every function but ``load`` raises NotLoaded when there is none. Any thread may call at any time.
+The library comes from a patched wheel, LD_PRELOAD or ``load``. Without it every function except
+``load`` raises NotLoaded. Any thread may call any function at any time.
 
-MXNet executes later than Python calls it: what is changed here holds for whatever is executed from
-then on, in the whole process. Call ``mx.nd.waitall()`` first to have it hold for what is called
-from then on; ``disabled`` does so by itself.
+MXNet executes operations later than Python calls them. A change holds for the whole process, and
+for all operations that are executed after it, also those called before. Call ``mx.nd.waitall()``
+first to exclude these; ``disabled`` does so by itself.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 SCOPES = ("off", "backward", "all")
-# What a list of operators may hold; `forward` adds the forward primitives of those listed.
+# The words of a list; `forward` adds the forward primitives of the listed operators.
 OPERATORS = (
     *("activation", "batch_norm", "convolution", "deconvolution", "fully_connected", "lrn"),
     *("pooling", "softmax", "reorder", "sum", "concat", "forward"),
@@ -52,7 +52,7 @@ _NO_MEMORY_BOUND = 2 ** (8 * ctypes.sizeof(ctypes.c_size_t)) - 1
 
 
 def stats() -> Dict[str, Any]:
-    """Return the report: ``active``, ``scope``, counters per operator, ``totals`` and the rest.
+    """Return the report: ``active``, ``scope``, counters per operator, ``totals`` and more.
 
     docs/configuration.md explains the counters; times are in nanoseconds.
     """
@@ -60,26 +60,26 @@ def stats() -> Dict[str, Any]:
 
 
 def reset_stats() -> None:
-    """Count from zero again; what is cached stays cached."""
+    """Reset the counters to zero; cached objects stay."""
     loaded().mkldnn_opcache_reset_stats()
 
 
 def active() -> bool:
-    """Tell whether anything is cached now: MKL-DNN is recognised, and the cache is not off."""
+    """Tell whether the cache is active: MKL-DNN is recognised, and the cache is not off."""
     return bool(stats()["active"])
 
 
 def clear() -> None:
-    """Drop everything that nobody holds.
+    """Destroy all idle objects, those without references.
 
-    A thread can destroy only its own: the calling thread does it now, MXNet's workers each when
-    they next execute something of MKL-DNN's.
+    A thread can destroy only its own objects: the calling thread does so now, each of MXNet's
+    workers when it next calls MKL-DNN.
     """
     loaded().mkldnn_opcache_clear()
 
 
 def scope() -> str:
-    """Return which operators are cached, in the words of MKLDNN_OPCACHE."""
+    """Return the cached operators, in the words of MKLDNN_OPCACHE."""
     text = ctypes.create_string_buffer(_LONGEST_SCOPE)
     loaded().mkldnn_opcache_get_scope(text, len(text))
     return text.value.decode()
@@ -88,8 +88,8 @@ def scope() -> str:
 def set_scope(scope: str) -> None:
     """Cache these operators from now on: ``off``, ``backward``, ``all``, or a comma list.
 
-    Raises ValueError, and changes nothing, for a word that is none. Operators that leave the scope
-    are passed through; what is idle of them stays until ``clear`` or until its room is needed.
+    Raises ValueError, and changes nothing, for an unknown word. Operators that leave the scope are
+    passed through; their idle objects stay until ``clear`` or eviction.
     """
     library = loaded()
     if "\0" in scope:
@@ -108,39 +108,39 @@ def set_scope(scope: str) -> None:
 
 
 def capacity() -> int:
-    """Return the most primitives, and most descriptors, that are kept; 0 = off."""
+    """Return the largest number of cached primitives, and of cached descriptors; 0 = off."""
     return int(loaded().mkldnn_opcache_get_capacity())
 
 
 def set_capacity(capacity: int) -> None:
-    """Keep at most so many primitives, and as many descriptors, from now on; 0 = off.
+    """Set the largest number of cached primitives, and of cached descriptors; 0 = off.
 
-    What is idle beyond it is evicted, by each thread its own, when ``clear`` would drop it.
+    Each thread evicts its own idle objects beyond it, at the time when ``clear`` would take effect.
     Raises ValueError, and changes nothing, below 0 and above 2**30.
     """
     library = loaded()
     number = operator.index(capacity)
-    # ctypes cuts what does not fit.
+    # ctypes truncates numbers that do not fit.
     fits = 0 <= number <= sys.maxsize
     if not fits or library.mkldnn_opcache_set_capacity(number) != 0:
         raise ValueError(f"capacity: expected 0 to {2**30}, found {number}")
 
 
 def memory() -> Optional[int]:
-    """Return the most bytes that what is idle may take, None when any; 0 = off."""
+    """Return the memory bound of idle objects in bytes, None without a bound; 0 = off."""
     size = int(loaded().mkldnn_opcache_get_memory())
     return None if size == _NO_MEMORY_BOUND else size
 
 
 def set_memory(size: Optional[int]) -> None:
-    """Let what is idle take at most so many bytes from now on, any for None; 0 = off.
+    """Set the memory bound of idle objects in bytes, None for no bound; 0 = off.
 
-    What is beyond it is evicted, by each thread its own, when ``clear`` would drop it.
+    Each thread evicts its own idle objects beyond it, at the time when ``clear`` would take effect.
     Raises ValueError, and changes nothing, below 0 and above 2**50.
     """
     library = loaded()
     number = _NO_MEMORY_BOUND if size is None else operator.index(size)
-    # ctypes cuts what does not fit.
+    # ctypes truncates numbers that do not fit.
     fits = size is None or 0 <= number <= sys.maxsize
     if not fits or library.mkldnn_opcache_set_memory(number) != 0:
         raise ValueError(f"memory: expected 0 to {2**50} bytes, found {number}")
@@ -150,9 +150,9 @@ def set_memory(size: Optional[int]) -> None:
 def disabled(wait: bool = True) -> Iterator[None]:
     """Switch the cache off for a block, or for the calls of a function that this decorates.
 
-    Holds for the whole process; what is cached stays. Blocks may nest and overlap, the cache is on
-    again after the last one, and ``set_scope`` within takes effect then. With ``wait``, and if
-    mxnet is imported, MXNet finishes its work at both ends: the block is what runs uncached.
+    Holds for the whole process; cached objects stay. Blocks may nest and overlap: the cache is on
+    again after the last one, and ``set_scope`` inside takes effect then. With ``wait``, and if
+    mxnet is imported, MXNet finishes its work at both ends: exactly the block runs uncached.
     """
     library = loaded()
     if wait:
@@ -175,10 +175,11 @@ def _wait_for_mxnet() -> None:
 
 
 def load(path: Optional[Union[str, os.PathLike[str]]] = None) -> None:
-    """Load the library under an untouched MXNet, before ``import mxnet``; a patched one needs none.
+    """Load the library under an unmodified MXNet, before ``import mxnet``.
 
-    ``path`` names it; else it is expected beside this file. Does nothing when it is loaded already.
-    Raises Error when MXNet came first, when another copy is loaded, or when there is no such file.
+    A patched MXNet loads it by itself. ``path`` defaults to the file beside this one. Does nothing
+    when the library is loaded already. Raises Error when MXNet was imported first, when another
+    copy is loaded, or when the file is absent.
     """
     chosen = Path(__file__).with_name(LIBRARY) if path is None else Path(path)
     present = mapped(LIBRARY)
@@ -190,5 +191,5 @@ def load(path: Optional[Union[str, os.PathLike[str]]] = None) -> None:
         raise Error("libmxnet.so is loaded already: call load() before import mxnet")
     if not chosen.is_file():
         raise Error(f"no {LIBRARY} at {chosen}: give its path to load()")
-    # GLOBAL: MXNet's own libraries, loaded later, then find its functions before MKL-DNN's.
+    # GLOBAL: MXNet's libraries, loaded later, then find these functions before MKL-DNN's.
     ctypes.CDLL(str(chosen), mode=os.RTLD_GLOBAL | os.RTLD_NOW)

@@ -1,4 +1,4 @@
-"""A line in the log per epoch: what the cache saved in it.
+"""Logs a line per epoch with the creations that the cache avoided.
 
 For MXNet's Module as ``epoch_end_callback``, for Gluon as a plain call at the end of an epoch.
 """
@@ -18,13 +18,13 @@ _FIELDS = (
 
 
 class EpochLogger:
-    """Logs, with level INFO, what the counters rose by since its last line, or since it was made::
+    """Logs, with level INFO, the rise of the counters since its last line or its creation::
 
         Epoch[3] opcache: 13375 creations avoided (532.1 ms not spent), 528 made, 0 evicted
 
-    Creations are those of primitives and of descriptors. MXNet may still be executing the end of
-    an epoch when it is called: that then counts in the next one.
-    Making one raises NotLoaded when no cache library is loaded in this process.
+    Counts primitives and descriptors together. MXNet may still be executing the end of an epoch
+    at the call: that part counts in the next line.
+    The constructor raises NotLoaded when no cache library is loaded in this process.
     """
 
     def __init__(self, logger: logging.Logger = _LOGGER) -> None:
@@ -39,10 +39,10 @@ class EpochLogger:
         arg_params: Optional[Any] = None,
         aux_params: Optional[Any] = None,
     ) -> None:
-        """Log the line of ``epoch``; what else Module.fit gives is not looked at."""
+        """Log the line of ``epoch``; ignore the further arguments of Module.fit."""
         now, before = self._totals(), self._before
         self._before = now
-        # Lower than before: somebody has reset the counters since.
+        # A counter that is lower than before has been reset since.
         rise = {
             name: value - before[name] if value >= before[name] else value
             for name, value in now.items()

@@ -1,7 +1,7 @@
-"""Finds libmkldnn_opcache.so in this process, and knows its C interface (opcache.h).
+"""Finds libmkldnn_opcache.so in this process, and declares its C interface (opcache.h).
 
-What is mapped is the evidence: what was asked for in the environment proves nothing. Needs only
-the standard library; never imports mxnet, and never loads a library by looking for it.
+The mapped files are the evidence: the environment proves nothing. Standard library only; never
+imports mxnet, and never loads a library by looking for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LIBRARY = "libmkldnn_opcache.so"
 
 
 class Error(RuntimeError):
-    """The cache cannot be used as it was asked to be; the message says what to do."""
+    """The request cannot be met; the message names the remedy."""
 
 
 class NotLoaded(Error):
@@ -27,7 +27,7 @@ class NotLoaded(Error):
 def mapped(name: str, maps: Path = Path("/proc/self/maps")) -> List[Path]:
     """Return the paths of the mapped files whose names begin with ``name``, sorted, each once."""
     paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines()}
-    # A library that was built anew since: the old file is in use.
+    # A library that was rebuilt since: the old file is in use.
     found = {Path(path.replace(" (deleted)", "")) for path in paths if path.startswith("/")}
     return sorted(path for path in found if path.name.startswith(name))
 
@@ -39,12 +39,12 @@ def loaded() -> ctypes.CDLL:
     Raises NotLoaded when there is none, and Error when there are two.
     """
     try:
-        # By its soname, whatever the file is called; NOLOAD never loads one from somewhere else.
+        # By its soname, whatever the file's name; NOLOAD never loads another file.
         library = ctypes.CDLL(LIBRARY, mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
     except OSError:
         raise NotLoaded(
             f"no {LIBRARY} is loaded in this process: import mxnet from the patched wheel first; "
-            "or, for an untouched MXNet, name the library in LD_PRELOAD when Python starts, or "
+            "or, for an unmodified MXNet, name the library in LD_PRELOAD when Python starts, or "
             "call mkldnn_opcache.load() before import mxnet"
         ) from None
     copies = mapped(LIBRARY)
