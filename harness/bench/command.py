@@ -21,10 +21,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import number, numbers, words
 from harness.base.toml import load
-from harness.bench import plan as bench_plan
-from harness.bench import record as bench_record
-from harness.bench import rows as table
-from harness.bench import tables
+from harness.bench import plan, record, rows, tables
 from harness.bench.config import BenchConfig, resolve, scopes_by_host
 from harness.bench.record import (
     MEMORY,
@@ -37,13 +34,13 @@ from harness.bench.record import (
     Series,
     Settings,
 )
-from harness.bench.views import memory as memory_table
-from harness.bench.views import ratios as bench_summary
+from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
-from harness.trials import record, variables
+from harness.trials import variables
 from harness.trials.jobs import ProfileJob, TrainJob
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
+from harness.trials.record import check_compatible, now, opening, utc
 from harness.trials.variants import build_folder, library_versions, parse_variant
 
 # So that MXNet's profiler sees every operator, not groups of them.
@@ -104,10 +101,10 @@ def main(args: argparse.Namespace) -> int:
     path = args.out or _unfinished(layout, run, args.config.stem)
     path = path or _raw(layout) / f"{run.run_id}.jsonl"
     if not path.exists():
-        bench_record.create(run, path)
+        record.create(run, path)
     with jsonl.Appender(path) as file:
-        recorded = bench_record.load(path)
-        record.check_compatible(recorded, run)
+        recorded = record.load(path)
+        check_compatible(recorded, run)
         if recorded.finished:
             say(f"continuing {shown(path, layout.root)}, {len(recorded.finished)} processes in it")
         try:
@@ -120,12 +117,12 @@ def main(args: argparse.Namespace) -> int:
             raise
     folder = args.tables or tables.beside(path)
     tables.write(run, folder)
-    if table.cells(run):
-        print(table.render(run))
-        print(bench_summary.render(run))
+    if rows.cells(run):
+        print(rows.render(run))
+        print(ratios.render(run))
     if run.memories:
-        print(memory_table.render(run))
-    for line in table.warnings(run):
+        print(memory.render(run))
+    for line in rows.warnings(run):
         say(f"warning: {line}")
     print(f"record: {shown(path, layout.root)}, tables: {shown(folder, layout.root)}")
     # Who died, and gave a result when tried again, is in the warnings.
@@ -142,9 +139,9 @@ def _unfinished(layout: Layout, run: BenchRecord, stem: str) -> Optional[Path]:
     """Return the newest record of a run without --out that can go on as ``run``."""
     for path in sorted(_raw(layout).glob(f"{stem}-*.jsonl"), reverse=True):
         with contextlib.suppress(HarnessError):
-            recorded = bench_record.load(path)
-            record.check_compatible(recorded, run)
-            if bench_plan.todo(recorded.settings, recorded.finished):
+            recorded = record.load(path)
+            check_compatible(recorded, run)
+            if plan.todo(recorded.settings, recorded.finished):
                 return path
     return None
 
@@ -186,7 +183,7 @@ def _new_run(layout: Layout, settings: Settings, stem: str) -> BenchRecord:
         # The library's own hash: a run must not go on with another build of it.
         versions.update(library_versions(layout, host, variant))
     return BenchRecord(
-        **record.opening(bench_record.KIND, bench_record.SCHEMA_VERSION, stem, layout, versions),
+        **opening(record.KIND, record.SCHEMA_VERSION, stem, layout, versions),
         settings=settings,
     )
 
@@ -207,13 +204,13 @@ def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: flo
     with tqdm(initial=len(finished), unit="process", dynamic_ncols=True) as progress:
         while True:
             # Again each time: what has been measured decides how many rounds there are.
-            left = bench_plan.todo(run.settings, finished)
+            left = plan.todo(run.settings, finished)
             progress.total = len(finished) + len(left)
             if not left:
                 progress.refresh()
                 return run.model_copy(update={"finished": finished})
             key = left[0]
-            seconds = bench_plan.remaining_s(run.settings, finished)
+            seconds = plan.remaining_s(run.settings, finished)
             progress.set_postfix_str(_left(seconds), refresh=False)
             progress.set_description(
                 f"{key.series}: {key.case.model} batch {key.case.batch_size} {key.host} "
@@ -233,10 +230,10 @@ def _left(seconds: Optional[float]) -> str:
 
 def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: float) -> Finished:
     """Run one process; a failure is a result too."""
-    started = record.now()
+    started = now()
     begin = time.monotonic()
     series = settings.find(key.series)
-    common = {**key._asdict(), "started_utc": record.utc(started)}
+    common = {**key._asdict(), "started_utc": utc(started)}
     failure: Dict[str, Any] = {}
     try:
         result = _run(layout, settings, series, key, timeout_s)
@@ -250,7 +247,7 @@ def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: floa
     common["elapsed_s"] = round(time.monotonic() - begin, 3)
     if failure:
         return Failure.model_validate({**common, **failure})
-    return bench_record.TYPES[series.job].model_validate({**common, **result})
+    return record.TYPES[series.job].model_validate({**common, **result})
 
 
 def _run(

@@ -12,10 +12,9 @@ from harness.base import statistics
 from harness.base.errors import HarnessError
 from harness.base.markdown import interval_text, markdown
 from harness.bench import pr11301, step_model
-from harness.bench import rows as table
 from harness.bench.pr11301 import BeforeAfter
 from harness.bench.record import BenchRecord
-from harness.bench.rows import Row
+from harness.bench.rows import Row, rows
 from harness.bench.step_model import Step
 from harness.trials.record import Case
 from harness.trials.variants import STOCK, STOCK_AGAIN
@@ -53,7 +52,7 @@ def measured(run: BenchRecord) -> List[Measured]:
     Stock's creation and destruction are those that ``off`` counted with as many threads.
     """
     found: Dict[Tuple[int, Case, str, str], Row] = {}
-    for row in table.rows(run):
+    for row in rows(run):
         threads = row.series.threads.omp_num_threads
         found.setdefault((threads, row.case, row.host, row.variant), row)
     result = []

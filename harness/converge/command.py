@@ -15,13 +15,13 @@ from typing import Any, Dict, List, NamedTuple
 import pydantic
 from tqdm import tqdm
 
+from harness.base import toml
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import number, words
-from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
-from harness.converge import checkpoint, cifar10, follow, prepared, table
+from harness.converge import checkpoint, cifar10, dataset, follow, table
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet
 from harness.converge.record import (
@@ -33,9 +33,9 @@ from harness.converge.record import (
     Evidence,
     Settings,
     Training,
+    load,
     partings,
 )
-from harness.converge.record import load as record_of
 from harness.trials.jobs import ConvergeJob
 from harness.trials.launch import run_worker
 from harness.trials.record import Threads, first_fault, opening, save, start_or_resume
@@ -100,8 +100,8 @@ def main(args: argparse.Namespace) -> int:
     """Train what the record lacks, print the tables, and return 0, or 1 when bits part."""
     layout = here()
     if args.show:
-        return _report(record_of(args.show))
-    config = load(args.config, ConvergeConfig)
+        return _report(load(args.show))
+    config = toml.load(args.config, ConvergeConfig)
     trainings = _asked(args, config, layout)
     data = cifar10.load(args.data_dir, layout.build / "cifar10")
     record, path = start_or_resume(
@@ -109,7 +109,7 @@ def main(args: argparse.Namespace) -> int:
         args.out,
         args.resume,
         layout.root / "results" / "raw",
-        record_of,
+        load,
     )
     save(record, path)
     try:
@@ -162,7 +162,7 @@ def _new_record(
             trainings=trainings,
             data=Data(
                 source=data.source,
-                sha256=prepared.digest(data),
+                sha256=dataset.digest(data),
                 training=len(data.training.labels),
                 validation=len(data.validation.labels),
             ),
@@ -182,7 +182,7 @@ def _prepare(layout: Layout, record: ConvergeRecord, data: DataSet, timeout_s: f
             data.validation.first(training.validation),
             data.source,
         )
-        files.append(prepared.save(layout.build / "converge" / "data", part))
+        files.append(dataset.save(layout.build / "converge" / "data", part))
     return Run(layout, record.settings, folder, files, timeout_s)
 
 

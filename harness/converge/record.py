@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import pydantic
 from typing_extensions import Annotated, Literal
 
-from harness.converge.reference import Accuracy
+from harness.converge.pr11301 import Accuracy
 from harness.trials.record import Library, RecordModel, RunRecord, Threads, load_as
 from harness.trials.variants import STOCK
 

@@ -6,8 +6,8 @@ from typing import List, Optional
 
 from harness.base.markdown import markdown
 from harness.base.statistics import median
+from harness.converge.pr11301 import ACCURACY
 from harness.converge.record import ConvergeRecord, Curve, Epoch, Settings, Training, partings
-from harness.converge.reference import REFERENCE
 
 _SYNTHETIC = "synthetic"
 LEGEND = (
@@ -65,7 +65,7 @@ def summary(record: ConvergeRecord) -> List[str]:
 
 def _row(settings: Settings, training: Training, curve: Curve, first: Curve) -> List[str]:
     last = curve.epochs[-1]
-    reference = REFERENCE.get(training.model)
+    reference = ACCURACY.get(training.model)
     at_reference = minutes_to_reference(training.model, curve)
     trained = sum(e.train_s for e in curve.epochs)
     return [
@@ -104,7 +104,7 @@ def minutes(curve: Curve) -> List[float]:
 
 def minutes_to_reference(model: str, curve: Curve) -> Optional[float]:
     """Return the time at the first epoch that reaches both reference values, None if none does."""
-    reference = REFERENCE.get(model)
+    reference = ACCURACY.get(model)
     for at, epoch in zip(minutes(curve), curve.epochs):
         found = epoch.accuracy
         if reference and found.top_1 >= reference.top_1 and found.top_5 >= reference.top_5:

@@ -17,15 +17,13 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from harness.base import files as atomic
-from harness.base import reading
+from harness.base import files, reading
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import number, words
 from harness.build.toolchain import load_toolchain
-from harness.distributed import bits as bench_dist_bits
-from harness.distributed import table as bench_dist_table
+from harness.distributed import bits, table
 from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, Sample, Settings
 from harness.trials import group, record
 from harness.trials.environment import settings, whole_environment
@@ -88,8 +86,8 @@ def main(args: argparse.Namespace) -> int:
         if path.exists():
             say(f"the finished rounds are in {shown(path, layout.root)}")
         raise
-    print(bench_dist_table.render(run))
-    for line in bench_dist_table.warnings(run):
+    print(table.render(run))
+    for line in table.warnings(run):
         say(f"warning: {line}")
     print(f"record: {shown(path, layout.root)}", flush=True)
     check_bits(run)
@@ -98,7 +96,7 @@ def main(args: argparse.Namespace) -> int:
 
 def check_bits(run: DistRecord) -> None:
     """Raise HarnessError, naming each fault, unless all bits are what they must be."""
-    faults = bench_dist_bits.wrong(run)
+    faults = bits.wrong(run)
     if not faults:
         return
     lines = [f"  {fault}" for fault in faults]
@@ -159,8 +157,8 @@ def members(
     chosen = settings(measured, asked.threads, {})
     environment = whole_environment(layout, asked.host, measured, chosen)
     for number_ in range(1, asked.workers + 1):
-        files = (str(folder / "job.json"), str(_result(folder, number_)))
-        command = (sys.executable, "-m", "harness.worker", *files)
+        paths = (str(folder / "job.json"), str(_result(folder, number_)))
+        command = (sys.executable, "-m", "harness.worker", *paths)
         variables = {**environment, **where, "DMLC_ROLE": "worker"}
         found.append(group.Member(f"worker {number_}", command, variables))
     return found
@@ -182,7 +180,7 @@ def sample(
     )
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         folder = Path(name)
-        atomic.write_text(folder / "job.json", json.dumps(to_json(job)))
+        files.write_text(folder / "job.json", json.dumps(to_json(job)))
         processes = members(layout, asked, variant, port, folder)
         group.run(processes, what, layout.root, timeout_s)
         results: List[Dict[str, Any]] = [

@@ -20,10 +20,10 @@ from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
 from harness.base.options import number, words
-from harness.build import command as build
 from harness.build import elf
+from harness.build.command import make_microbench
 from harness.build.toolchain import Host, load_toolchain
-from harness.microbench import table as microbench_table
+from harness.microbench import table
 from harness.microbench.record import (
     KIND,
     SCHEMA_VERSION,
@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
     hosts = [toolchain.host(name) for name in names]
     asked = Settings(
         hosts=list(names),
-        variants=list(microbench_table.VARIANTS),
+        variants=list(table.VARIANTS),
         rounds=number("--rounds", args.rounds),
         repetitions=number("--repetitions", args.repetitions),
         threads=record.Threads(
@@ -92,11 +92,11 @@ def main(args: argparse.Namespace) -> int:
         for variant in asked.variants:
             build_folder(layout, host.version, parse_variant(variant))
     with files.lock(layout.lock):
-        build.make_microbench(layout, toolchain)
+        make_microbench(layout, toolchain)
     run = _take(layout, hosts, asked)
     path = args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
     record.save(run, path)
-    print(microbench_table.render(run))
+    print(table.render(run))
     print(f"record: {shown(path, layout.root)}")
     return 0
 

@@ -11,18 +11,14 @@ import re
 from pathlib import Path
 from typing import Callable, Dict, List
 
-from harness.base import files as atomic
-from harness.base import reading
+from harness.base import files, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.bench import extrapolation
-from harness.bench import rows as table
+from harness.bench import extrapolation, rows
 from harness.bench.record import BenchRecord, load
 from harness.bench.tables import beside, write
-from harness.bench.views import memory as memory_table
-from harness.bench.views import operators as operator_table
-from harness.bench.views import ratios as bench_summary
+from harness.bench.views import memory, operators, ratios
 from harness.converge import record as converge_record
 from harness.converge import table as converge_table
 from harness.publish.options import add_efficiency, add_record, record_path
@@ -68,7 +64,7 @@ def write_converge(layout: Layout, folder: Path) -> List[str]:
     path = layout.root / "results" / "raw" / "converge.json"
     if not path.is_file():
         return []
-    atomic.write_text(folder / "converge.md", converge_table.render(converge_record.load(path)))
+    files.write_text(folder / "converge.md", converge_table.render(converge_record.load(path)))
     return ["converge.md"]
 
 
@@ -83,7 +79,7 @@ def write_reliability(layout: Layout, folder: Path) -> List[str]:
     if not path.is_file():
         return []
     text = f"# Reliability\n\n{reliability_table.published(path)}"
-    atomic.write_text(folder / "reliability.md", text)
+    files.write_text(folder / "reliability.md", text)
     return ["reliability.md"]
 
 
@@ -94,7 +90,7 @@ def write_documents(layout: Layout) -> None:
         old = reading.text(path)
         new = fill(old, layout.root)
         if new != old:
-            atomic.write_text(path, new)
+            files.write_text(path, new)
 
 
 def fill(document: str, root: Path) -> str:
@@ -118,7 +114,7 @@ def _of_bench(render: Callable[[BenchRecord], str]) -> Callable[[Path], str]:
 
 def _rows_alone(run: BenchRecord) -> str:
     """Return the table without its legend, for documents that explain it once."""
-    return table.render(run).split("\n\n")[0] + "\n"
+    return rows.render(run).split("\n\n")[0] + "\n"
 
 
 def _curves(path: Path) -> str:
@@ -127,10 +123,10 @@ def _curves(path: Path) -> str:
 
 
 _KINDS: Dict[str, Callable[[Path], str]] = {
-    "ratios": _of_bench(bench_summary.render),
+    "ratios": _of_bench(ratios.render),
     "rows": _of_bench(_rows_alone),
-    "operators": _of_bench(operator_table.render),
-    "memory": _of_bench(memory_table.render),
+    "operators": _of_bench(operators.render),
+    "memory": _of_bench(memory.render),
     "convergence": _curves,
     "reliability": reliability_table.published,
 }

@@ -19,8 +19,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 import numpy
 
-from harness.base import files as atomic
-from harness.base import jsonl
+from harness.base import files, jsonl
 from harness.base.errors import HarnessError
 from harness.converge import checkpoint
 from harness.reliability.context import finding
@@ -89,7 +88,7 @@ def _read_checkpoint(folder: Path) -> int:
 
 
 def _write_tree(folder: Path, content: int) -> None:
-    with atomic.folder(folder / "tree") as tree:
+    with files.folder(folder / "tree") as tree:
         for name in ("first", "second"):
             (tree / name).write_text(str(content), encoding="utf-8")
 

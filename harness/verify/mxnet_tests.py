@@ -40,7 +40,7 @@ _SHOWN = 10
 Outcomes = Dict[str, str]
 
 
-def test_files(checkout: Path) -> List[str]:
+def files_of(checkout: Path) -> List[str]:
     """Return the test files of an MXNet checkout, such as ``mkl/test_mkldnn.py``."""
     root = checkout / "tests" / "python"
     found = [

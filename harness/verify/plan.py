@@ -18,9 +18,9 @@ from harness.operators.cases import OPERATOR_CASES
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case
 from harness.trials.variants import parse_variant
-from harness.verify import mxnet_tests as upstream
 from harness.verify.context import Task
 from harness.verify.faults import FAULTS
+from harness.verify.mxnet_tests import files_of, host_of
 from harness.verify.record import Settings
 
 _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
@@ -94,8 +94,8 @@ def resolve(
         raise HarnessError("MXNet's own tests need --mxnet-tests, a checkout of MXNet")
     files = {}
     if mxnet_tests is not None:
-        there = upstream.test_files(mxnet_tests)
-        host = upstream.host_of(mxnet_tests, toolchain)
+        there = files_of(mxnet_tests)
+        host = host_of(mxnet_tests, toolchain)
         if host not in by_host:
             raise HarnessError(f"{mxnet_tests}: is MXNet {host}: expected {', '.join(by_host)}")
         files[host] = _listed("--test-files", test_files, there, there)

@@ -19,7 +19,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
-from harness.converge import checkpoint, cifar10, command, prepared
+from harness.converge import checkpoint, cifar10, command, dataset
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet, Images
 from harness.converge.images import Normalisation, TrainingImages, validation_batches
@@ -118,15 +118,15 @@ def test_validation_shows_all_images_in_order_and_fills_the_last_batch() -> None
 
 def test_prepared_data_is_checked_by_its_digest(tmp_path: Path) -> None:
     data = DataSet(numbered(5), numbered(3), "CIFAR-10")
-    path = prepared.save(tmp_path, data)
-    again = prepared.load(path, prepared.digest(data))
+    path = dataset.save(tmp_path, data)
+    again = dataset.load(path, dataset.digest(data))
     assert again.training.pixels.tobytes() == data.training.pixels.tobytes()
     assert again.source == "CIFAR-10"
     with pytest.raises(HarnessError, match="expected sha256 00, found "):
-        prepared.load(path, "00")
+        dataset.load(path, "00")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(HarnessError, match="expected prepared images, found damage"):
-        prepared.load(path, prepared.digest(data))
+        dataset.load(path, dataset.digest(data))
 
 
 ARRAYS = {

@@ -279,4 +279,4 @@ def test_checkout_tells_its_host(layout: Layout, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="expected a checkout of MXNet"):
         mxnet_tests.host_of(tmp_path, toolchain)
     with pytest.raises(HarnessError, match="expected tests/python/mkl and unittest"):
-        mxnet_tests.test_files(tmp_path)
+        mxnet_tests.files_of(tmp_path)

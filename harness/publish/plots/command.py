@@ -15,7 +15,7 @@ from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import here
 from harness.bench import extrapolation
-from harness.bench import record as bench_record
+from harness.bench.record import load
 from harness.publish.options import add_efficiency, add_record, record_path
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
     folder = args.to or results / "figures"
     wanted = _wanted(args.only)
     path = record_path(args.record, results)
-    run = None if path is None else bench_record.load(path)
+    run = None if path is None else load(path)
     source = Source(results, run, extrapolation.checked(args.efficiency), args.converge)
     written: List[Path] = []
     for name, module_name in FAMILIES:

@@ -8,7 +8,7 @@ from typing import Dict, List, Sequence, Tuple
 from matplotlib.figure import Figure
 
 from harness.bench.record import BenchRecord
-from harness.bench.views import operators as operator_table
+from harness.bench.views.operators import tables
 from harness.publish.plots import stacked, style
 from harness.publish.plots.source import Missing, Source, machine_line
 from harness.trials.variants import STOCK
@@ -80,7 +80,7 @@ def _most_time(profiles: Sequence[Profile], before: str) -> List[str]:
 def profiles(run: BenchRecord) -> Dict[Tuple[str, int], List[Profile]]:
     """Return what was profiled, by host and batch size; all networks together come first."""
     found: Dict[Tuple[str, int], List[Profile]] = {}
-    for table in operator_table.tables(run):
+    for table in tables(run):
         for variant in table.variants:
             ms = {row.operator: row.ms[variant] for row in table.rows if variant in row.ms}
             one = Profile(table.model, variant, ms)

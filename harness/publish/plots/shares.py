@@ -8,10 +8,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from matplotlib.figure import Figure
 
 from harness.base import statistics
-from harness.bench import rows as table
 from harness.bench.extrapolation import OFF
 from harness.bench.record import BenchRecord
-from harness.bench.rows import Row
+from harness.bench.rows import Row, rows
 from harness.publish.plots import stacked, style
 from harness.publish.plots.source import Missing, Source, machine_line
 from harness.trials.variants import STOCK, STOCK_AGAIN
@@ -71,10 +70,10 @@ def draw(source: Source) -> List[style.Drawn]:
 
     Stock has no counters: its creation and destruction are those that the variant ``off`` counted.
     """
-    rows = table.rows(source.bench)
-    most = max((row.series.threads.omp_num_threads for row in rows), default=0)
+    all_rows = rows(source.bench)
+    most = max((row.series.threads.omp_num_threads for row in all_rows), default=0)
     groups: Dict[Tuple[str, int], Dict[Tuple[str, str], Row]] = {}
-    for row in rows:
+    for row in all_rows:
         if row.series.threads.omp_num_threads == most and row.variant != STOCK_AGAIN:
             group = groups.setdefault((row.host, row.case.batch_size), {})
             group.setdefault((row.case.model, row.variant), row)

@@ -18,7 +18,7 @@ from harness.bench.record import BenchRecord, load
 from harness.publish.options import add_record, record_path
 from harness.publish.report import measured, page, parts
 from harness.trials.record import load_as
-from harness.verify import record as verify_record
+from harness.verify.record import KIND, SCHEMA_VERSION, VerifyRecord
 
 TITLE = "opcache: what was measured"
 LEAD = (
@@ -84,9 +84,7 @@ def render(
 def _verified(path: Path) -> List[page.Card]:
     if not path.is_file():
         return []
-    run = load_as(
-        verify_record.VerifyRecord, verify_record.KIND, verify_record.SCHEMA_VERSION, path
-    )
+    run = load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
     count = {status: 0 for status in ("pass", "stock", "fail")}
     for check in run.checks:
         count[check.status] += 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Sequence
+from xml.etree import ElementTree
 
 import jinja2
 from markupsafe import Markup
