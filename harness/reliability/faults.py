@@ -13,9 +13,7 @@ from typing import Dict, List, NamedTuple, Tuple
 from harness.base.layout import Layout
 from harness.build.command import make_cpp_test
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
-from harness.reliability.programs import Ended
+from harness.reliability.context import Context, Ended, execute, finding
 from harness.reliability.record import Figure, Finding
 
 STAGE = "faults"
@@ -47,16 +45,16 @@ def run(context: Context) -> List[Finding]:
         program = make_cpp_test(context.layout, toolchain, part.program)
         command = [str(program), *(part.quick if context.quick else ())]
         started = time.monotonic()
-        code, output = execute(context.layout, command)
+        code, output = _on_fake(context.layout, command)
         found.append(judge(part, code, output, time.monotonic() - started))
     return found
 
 
-def execute(layout: Layout, command: List[str]) -> Ended:
+def _on_fake(layout: Layout, command: List[str]) -> Ended:
     """Run a test program on the fake MKL-DNN."""
     folders = [layout.library.parent, layout.build / "tests-cpp" / "fake"]
     variables = {"LD_LIBRARY_PATH": ":".join(map(str, folders)), "INJECTIONS": "1"}
-    return programs.execute(command, TIMEOUT_S, variables)
+    return execute(command, TIMEOUT_S, variables)
 
 
 def judge(part: Part, code: int, output: str, seconds: float) -> Finding:

@@ -14,9 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from harness.base.layout import Layout
 from harness.build.command import make_cpp_test
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
-from harness.reliability.programs import Ended
+from harness.reliability.context import Context, Ended, execute, finding
 from harness.reliability.record import Figure, Finding
 
 STAGE = "fuzz"
@@ -43,16 +41,15 @@ def run(context: Context) -> List[Finding]:
     program = make_cpp_test(context.layout, toolchain, "fuzz")
     command = [str(program), "--operations", str(OPERATIONS), "--seed", seed]
     fake = str(context.layout.build / "tests-cpp" / "fake")
-    found = [judge(CALLS, "", execute(context.layout, command, fake), OPERATIONS)]
-    found.append(
-        judge(AT_ONCE, "", execute(context.layout, [*command, "--at-once", "4"], fake), OPERATIONS)
-    )
+    found = [judge(CALLS, "", on_mkldnn(context.layout, command, fake), OPERATIONS)]
+    ended = on_mkldnn(context.layout, [*command, "--at-once", "4"], fake)
+    found.append(judge(AT_ONCE, "", ended, OPERATIONS))
     program = make_cpp_test(context.layout, toolchain, "test_fuzz_real")
     cases = QUICK_CASES if context.quick else CASES
     for host in context.hosts:
         variables = {"FUZZ_CASES": str(cases), "FUZZ_SEED": seed}
         mkldnn = str(context.layout.stock(host) / "mxnet")
-        ended = execute(context.layout, [str(program)], mkldnn, variables)
+        ended = on_mkldnn(context.layout, [str(program)], mkldnn, variables)
         found.append(judge(PRIMITIVES, host, ended, cases))
     if not context.quick:
         found.append(guided(context))
@@ -67,10 +64,10 @@ def guided(context: Context) -> Finding:
     headers = layout.headers(load_toolchain(layout.toolchain).headers)
     command = ["make", "-s", "-C", str(layout.cpp_tests), "fuzz-guided", f"HEADERS={headers}"]
     command += [f"BUILD={layout.build}", f"SEED={context.seed}", f"FUZZ_SECONDS={GUIDED_S}"]
-    return judge_guided(execute(layout, command))
+    return judge_guided(on_mkldnn(layout, command))
 
 
-def execute(
+def on_mkldnn(
     layout: Layout,
     command: List[str],
     mkldnn: str = "",
@@ -78,7 +75,7 @@ def execute(
 ) -> Ended:
     """Run a program on the library and the MKL-DNN in the folder ``mkldnn``."""
     paths = {"LD_LIBRARY_PATH": f"{layout.library.parent}:{mkldnn}"} if mkldnn else {}
-    return programs.execute(command, TIMEOUT_S, {**(variables or {}), **paths})
+    return execute(command, TIMEOUT_S, {**(variables or {}), **paths})
 
 
 def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:

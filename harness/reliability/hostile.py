@@ -20,13 +20,12 @@ from harness.base import reading
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build import patching
-from harness.reliability.context import Context, finding
+from harness.reliability.context import PROCESSES, Context, finding, verdict
 from harness.reliability.hostile_programs import (
     PREFIX,
     STAGE,
     Outcome,
     ended,
-    judged,
     programs,
     variables,
 )
@@ -36,11 +35,9 @@ from harness.trials.jobs import HashJob, to_json
 from harness.trials.variables import ASSUME, CAPACITY, SCOPE, SHADOW, STATS
 from harness.trials.variants import STOCK, parse_variant
 
-_PROCESSES = 2
-
 
 @dataclass(frozen=True)
-class Case:
+class Surroundings:
     """Surroundings of a training: variables, and a shell's words that lead to ``exec "$@"``.
 
     ``tree`` changes a copy of the MXNet that is trained on, {0} in ``preload`` is an empty folder.
@@ -60,7 +57,7 @@ class Case:
 
 _UNKNOWN = r"libmkldnn.so.0 with build-id '[0-9a-f]+' is not one this library knows .*"
 CASES = (
-    Case(
+    Surroundings(
         "values that mean nothing",
         ((CAPACITY, "-1"), (SHADOW, "0x1"), (ASSUME, "v1.0"), (STATS, "/nowhere/stats.json")),
         lines=(
@@ -71,45 +68,42 @@ CASES = (
         active=False,
         quick_hosts=("1.4.1",),
     ),
-    Case(
+    Surroundings(
         "statistics to a FIFO",
         ((STATS, "stats"),),
         shell='mkfifo stats; exec "$@"',
         lines=(r"cannot write the statistics to stats: it is a FIFO",),
     ),
-    Case(
+    Surroundings(
         "statistics to a full device",
         ((STATS, "/dev/full"),),
         lines=(r"cannot write the statistics to /dev/full: No space left on device",),
     ),
-    Case("no stdin, stdout, stderr", shell='exec "$@" 0<&- 1>&- 2>&-', quick_hosts=("1.3.1",)),
-    Case("a folder that is gone", shell='mkdir gone; cd gone; rmdir ../gone; exec "$@"'),
-    Case("few open files", shell='ulimit -n 24; exec "$@"', quick_hosts=("1.5.1.post0",)),
-    Case("too little address space", shell='ulimit -v 250000; exec "$@"', active=False),
-    Case("all symbols at once", (("LD_BIND_NOW", "1"),)),
-    Case("two copies preloaded", preload="two"),
-    Case("a copy preloaded under a patched MXNet", preload="own", variant="all"),
-    Case("another libmkldnn", tree="other", lines=(_UNKNOWN,), active=False),
-    Case("a libmkldnn that is cut", tree="cut", active=False),
-    Case("no libmkldnn", tree="absent", active=False),
-    Case("a libmxnet that asks for other symbols", tree="renamed", active=False),
+    Surroundings(
+        "no stdin, stdout, stderr", shell='exec "$@" 0<&- 1>&- 2>&-', quick_hosts=("1.3.1",)
+    ),
+    Surroundings("a folder that is gone", shell='mkdir gone; cd gone; rmdir ../gone; exec "$@"'),
+    Surroundings("few open files", shell='ulimit -n 24; exec "$@"', quick_hosts=("1.5.1.post0",)),
+    Surroundings("too little address space", shell='ulimit -v 250000; exec "$@"', active=False),
+    Surroundings("all symbols at once", (("LD_BIND_NOW", "1"),)),
+    Surroundings("two copies preloaded", preload="two"),
+    Surroundings("a copy preloaded under a patched MXNet", preload="own", variant="all"),
+    Surroundings("another libmkldnn", tree="other", lines=(_UNKNOWN,), active=False),
+    Surroundings("a libmkldnn that is cut", tree="cut", active=False),
+    Surroundings("no libmkldnn", tree="absent", active=False),
+    Surroundings("a libmxnet that asks for other symbols", tree="renamed", active=False),
 )
 
 
 def run(context: Context) -> List[Finding]:
     """Try every variable and program, and train in all surroundings."""
-    pairs = [
-        (case, host)
-        for case in CASES
-        for host in context.hosts
-        if host in case.quick_hosts or not context.quick
-    ]
-    with ThreadPoolExecutor(_PROCESSES) as pool:
+    pairs = context.on_hosts(CASES)
+    with ThreadPoolExecutor(PROCESSES) as pool:
         trained = list(pool.map(lambda pair: _train_case(context, *pair), pairs))
     return [*variables(context), *programs(context), *trained]
 
 
-def _train_case(context: Context, case: Case, host: str) -> Finding:
+def _train_case(context: Context, case: Surroundings, host: str) -> Finding:
     folder = context.scratch / re.sub(r"\W+", "-", f"{case.name} {host}")
     try:
         stock = _train(context, case, host, STOCK, folder / "stock")
@@ -119,7 +113,7 @@ def _train_case(context: Context, case: Case, host: str) -> Finding:
     return judge(case, host, stock, cached)
 
 
-def _train(context: Context, case: Case, host: str, word: str, folder: Path) -> Outcome:
+def _train(context: Context, case: Surroundings, host: str, word: str, folder: Path) -> Outcome:
     """Train in an empty folder; the result is read when there is one."""
     folder.mkdir(parents=True)
     variant = parse_variant(word)
@@ -182,7 +176,7 @@ def preloads(what: str, layout: Layout, folder: Path) -> str:
     return f"{first}:{shutil.copy2(layout.library, folder / 'second.so')}"
 
 
-def judge(case: Case, host: str, stock: Outcome, cached: Outcome) -> Finding:
+def judge(case: Surroundings, host: str, stock: Outcome, cached: Outcome) -> Finding:
     """Return what a training in these surroundings says beside stock's in the same."""
     problems = []
     if (stock.result is None) != (cached.result is None) or stock.code != cached.code:
@@ -198,10 +192,10 @@ def judge(case: Case, host: str, stock: Outcome, cached: Outcome) -> Finding:
     ended = "stock's bits" if cached.result is not None else "stock's own error"
     how = "cached" if case.active else "not cached"
     summary = f"{ended}, {how}, {len(case.lines)} lines" if cached.result else ended
-    return judged(case.name, problems, summary, {"lines": len(cached.ours)}, host)
+    return verdict(STAGE, case.name, problems, summary, host, {"lines": len(cached.ours)})
 
 
-def _compared(case: Case, stock: Mapping[str, Any], cached: Mapping[str, Any]) -> List[str]:
+def _compared(case: Surroundings, stock: Mapping[str, Any], cached: Mapping[str, Any]) -> List[str]:
     problems = []
     if not cached["finite"]:
         problems.append("not finite: an oracle of NaNs compares nothing")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from harness.reliability.context import Context, finding
+from harness.reliability.context import Context, verdict
 from harness.reliability.record import Finding
 from harness.trials.variables import ALL, ASSUME, CAPACITY, MEMORY, SCOPE, SHADOW, STATS, TRACE
 
@@ -68,7 +68,9 @@ def variables(context: Context) -> List[Finding]:
             if outcome.code != 0 or outcome.stdout or not right or not whole:
                 problems.append(f"{value[:40]!r}: code {outcome.code}, said {outcome.said}")
         figures = {"values": len(values) + 1}
-        found.append(judged(name, problems, "one line each, and no other effect", figures))
+        found.append(
+            verdict(STAGE, name, problems, "one line each, and no other effect", figures=figures)
+        )
     return found
 
 
@@ -101,7 +103,7 @@ def programs(context: Context) -> List[Finding]:
         preloaded = _start(context, command, statistics, context.layout.library)
         problems = [] if preloaded == without else [f"without {without}", f"with {preloaded}"]
         problems += [f"left {path.name}" for path in context.scratch.glob("*.json")]
-        found.append(judged(name, problems, "not noticed", {}))
+        found.append(verdict(STAGE, name, problems, "not noticed"))
     return found
 
 
@@ -131,16 +133,3 @@ def ended(command: List[str], environment: Mapping[Any, Any], folder: Path) -> O
     # Not splitlines: a line is what a terminal shows as one.
     said = done.stderr.decode("utf-8", errors="replace").split("\n")
     return Outcome(done.returncode, done.stdout, said[:-1] if said[-1] == "" else said)
-
-
-def judged(
-    subject: str,
-    problems: Sequence[str],
-    summary: str,
-    figures: Mapping[str, int],
-    host: str = "",
-) -> Finding:
-    """Return a finding about ``subject``: the problems, or ``summary`` where there are none."""
-    if problems:
-        return finding(STAGE, subject, "fail", problems[0], host, figures, problems)
-    return finding(STAGE, subject, "pass", summary, host, figures)

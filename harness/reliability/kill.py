@@ -18,7 +18,7 @@ from harness.base import process
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build.command import make_kill_at
-from harness.reliability.context import Context, finding
+from harness.reliability.context import Context, verdict
 from harness.reliability.record import Finding
 from harness.reliability.sweep import MOST_STEPS, WRITERS
 
@@ -127,6 +127,4 @@ def judge(name: str, swept: Mapping[str, Any]) -> Finding:
         "absent": swept["absent"],
         "hidden_leftovers": swept["leftovers"],
     }
-    if problems:
-        return finding(STAGE, name, "fail", problems[0], figures=figures, details=problems)
-    return finding(STAGE, name, "pass", "whole after every kill", figures=figures)
+    return verdict(STAGE, name, problems, "whole after every kill", figures=figures)

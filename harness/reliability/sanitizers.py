@@ -10,8 +10,7 @@ import time
 from typing import Dict, List
 
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
+from harness.reliability.context import HANGS, Context, execute, finding
 from harness.reliability.record import Figure, Finding
 
 STAGE = "sanitizers"
@@ -33,8 +32,8 @@ def run(context: Context) -> List[Finding]:
     command = ["make", "--silent", "-C", str(layout.cpp_tests), "sanitize"]
     command += [f"HEADERS={headers}", f"BUILD={layout.build}"]
     started = time.monotonic()
-    ended = programs.execute(command, TIMEOUT_S, {})
-    if ended.code == programs.HANGS:
+    ended = execute(command, TIMEOUT_S, {})
+    if ended.code == HANGS:
         return [finding(STAGE, _SUBJECT, "fail", f"still running after {TIMEOUT_S:.0f} s")]
     return [judge(*ended, time.monotonic() - started)]
 

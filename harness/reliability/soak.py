@@ -10,29 +10,29 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from harness.base.layout import Layout
-from harness.reliability.context import Context, finding
+from harness.reliability.context import (
+    PROCESSES,
+    Context,
+    Result,
+    attempt,
+    finding,
+    idle_comparison,
+    verdict,
+)
 from harness.reliability.record import Figure, Finding
 from harness.reliability.shapes import shapes
 from harness.trials.jobs import SoakJob
-from harness.trials.launch import WorkerFailed, run_worker
-from harness.trials.proof import NotProven
-from harness.trials.record import Threads
-from harness.trials.variants import STOCK, parse_variant
+from harness.trials.variants import STOCK
 
 STAGE = "soak"
 CACHED = "all"
 # A curve is called this, the variant and the way of MXNet's own caches.
 MEMORY = "memory, "
 BOUNDED, RELEASED = "bounded", "as released"
-_PROCESSES = 2
-_THREADS = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
 _STOP_BELOW_BYTES = 3 * 2**30
-
-# A worker's result, or why there is none.
-Result = Union[Mapping[str, Any], str]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def run_plan(
         if host in plan.released_hosts
         for word, count in plan.released
     ]
-    with ThreadPoolExecutor(_PROCESSES) as pool:
+    with ThreadPoolExecutor(PROCESSES) as pool:
         results = dict(zip(curves, pool.map(lambda c: _result(layout, plan, c, seed), curves)))
     found: List[Finding] = []
     for host in hosts:
@@ -149,20 +149,7 @@ def _result(layout: Layout, plan: Plan, curve: Curve, seed: int) -> Result:
         stop_below_bytes=0 if bounded else _STOP_BELOW_BYTES,
     )
     environment = {**plan.bounds, **(_MXNET_BOUND if bounded else {})}
-    variant = parse_variant(curve.word)
-    try:
-        return run_worker(
-            job,
-            layout,
-            curve.host,
-            variant,
-            _THREADS,
-            plan.timeout_s,
-            environment,
-            expect_hits=False,
-        )
-    except (WorkerFailed, NotProven) as error:
-        return str(error)
+    return attempt(layout, job, curve.host, curve.word, environment, plan.timeout_s)
 
 
 def growth_percent(samples: Sequence[Mapping[str, int]], settled: int) -> Optional[float]:
@@ -204,10 +191,8 @@ def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
         problems.append(f"{idle_bytes:,} bytes idle, expected at most {plan.memory_bytes:,}")
     if curve.way == BOUNDED and (grown is None or grown > plan.growth_most_percent):
         problems.append(f"{change}, expected at most {plan.growth_most_percent:g} %")
-    if problems:
-        return finding(STAGE, curve.name, "fail", problems[0], curve.host, figures, problems)
     held = "" if curve.way == BOUNDED else f", {samples[-1]['live_primitives']:,} held by MXNet"
-    return finding(STAGE, curve.name, "pass", f"{change}{held}", curve.host, figures)
+    return verdict(STAGE, curve.name, problems, f"{change}{held}", curve.host, figures)
 
 
 def _figures(samples: Sequence[Mapping[str, int]]) -> Dict[str, Figure]:
@@ -235,18 +220,13 @@ def judge_bits(plan: Plan, host: str, seed: int, stock: Result, cached: Result) 
         "primitives_avoided": totals["primitives_avoided"],
         "primitives_created": totals["primitives_created"],
     }
-    problems = []
-    if not (stock["finite"] and cached["finite"]):
-        problems.append("not finite: an oracle of NaNs compares nothing")
+    finite = stock["finite"] and cached["finite"]
+    problems = idle_comparison(finite, totals["primitives_avoided"])
     if len(set(stock["digests"])) < plan.shapes:
         problems.append("shapes with equal digests: the digest does not tell shapes apart")
-    if totals["primitives_avoided"] == 0:
-        problems.append("no creation was avoided: nothing was put to the test")
     pairs = list(zip(shapes(seed, plan.shapes), stock["digests"], cached["digests"]))
     parted = [shape for shape, a, b in pairs if a != b]
     if parted or len(pairs) < plan.shapes:
         problems.append(f"{len(parted)} of {len(pairs)} shapes differ from stock")
         problems += [f"differs: {'x'.join(map(str, shape))}" for shape in parted[:10]]
-    if problems:
-        return finding(STAGE, subject, "fail", problems[0], host, figures, problems)
-    return finding(STAGE, subject, "pass", f"equal in {len(pairs):,} shapes", host, figures)
+    return verdict(STAGE, subject, problems, f"equal in {len(pairs):,} shapes", host, figures)

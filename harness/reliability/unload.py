@@ -14,13 +14,11 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from harness.build.command import make_cpp_test
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
+from harness.reliability.context import HANGS, PROCESSES, Context, execute, finding
 from harness.reliability.record import Finding
 
 STAGE = "unload"
 TIMEOUT_S = 60.0
-_PROCESSES = 2
 
 LIBRARIES = ("OPCACHE", "MKLDNN", "CLIENT")
 # When the threads end: before closing, with main, one after all was closed, or in exit().
@@ -37,7 +35,7 @@ _NUMBERS: Dict[str, Tuple[str, str]] = {
 }
 
 
-class Case(NamedTuple):
+class Order(NamedTuple):
     """One process; ``opened`` and ``closed`` are orders of LIBRARIES."""
 
     opened: Tuple[str, ...]
@@ -49,11 +47,11 @@ class Case(NamedTuple):
         return f"{','.join(self.opened)} {','.join(self.closed)} {self.mode}"
 
 
-def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Case]:
+def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Order]:
     """Return every order of closing, and of opening too or only that of a preloaded library."""
     orders = list(itertools.permutations(LIBRARIES))
     openings = orders if every_opening else [LIBRARIES]
-    return [Case(*each) for each in itertools.product(openings, orders, modes)]
+    return [Order(*each) for each in itertools.product(openings, orders, modes)]
 
 
 def run(context: Context) -> List[Finding]:
@@ -71,7 +69,7 @@ def run(context: Context) -> List[Finding]:
         chosen = cases(not context.quick, modes)
         environment = environment_of(context.layout.library, host, folder, client)
         end = functools.partial(end_of, program, environment)
-        with ThreadPoolExecutor(_PROCESSES) as pool:
+        with ThreadPoolExecutor(PROCESSES) as pool:
             problems = list(pool.map(end, chosen))
         found.append(judge(host, chosen, problems))
     return found
@@ -94,10 +92,10 @@ def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict
     return environment
 
 
-def end_of(program: Path, environment: Dict[str, str], case: Case) -> str:
+def end_of(program: Path, environment: Dict[str, str], case: Order) -> str:
     """Return how a process failed to end cleanly; "" when it did."""
-    ended = programs.execute([str(program), *case.name().split()], TIMEOUT_S, environment)
-    if ended.code == programs.HANGS:
+    ended = execute([str(program), *case.name().split()], TIMEOUT_S, environment)
+    if ended.code == HANGS:
         return f"{case.name()}: hangs"
     if ended.code == 0 and not ended.output:
         return ""
@@ -105,7 +103,7 @@ def end_of(program: Path, environment: Dict[str, str], case: Case) -> str:
     return f"{case.name()}: exit code {ended.code}: {said[-1] if said else ''}"
 
 
-def judge(host: str, chosen: Sequence[Case], problems: Sequence[str]) -> Finding:
+def judge(host: str, chosen: Sequence[Order], problems: Sequence[str]) -> Finding:
     """Return what the processes of one MKL-DNN say; a problem is "" where there is none."""
     bad = [problem for problem in problems if problem]
     subject = "every order of closing, threads " + ", ".join(MODES if host == FAKE else REAL_MODES)

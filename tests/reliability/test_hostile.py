@@ -18,7 +18,7 @@ from harness.base.layout import Layout
 from harness.build import pip
 from harness.reliability import hostile, hostile_programs
 from harness.reliability.context import Context
-from harness.reliability.hostile import CASES, Case, judge
+from harness.reliability.hostile import CASES, Surroundings, judge
 from harness.reliability.hostile_programs import Outcome
 
 
@@ -109,7 +109,7 @@ INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
     ],
 )
 def test_what_is_not_stocks_fails(stock: Outcome, cached: Outcome, problem: str) -> None:
-    found = judge(Case("x"), "1.3.1", stock, cached)
+    found = judge(Surroundings("x"), "1.3.1", stock, cached)
     assert (found.outcome, problem in found.summary) == ("fail" if problem else "pass", True)
 
 
@@ -127,7 +127,7 @@ def test_what_is_not_stocks_fails(stock: Outcome, cached: Outcome, problem: str)
 )
 def test_every_line_is_expected_once(lines: List[str], outcome: str) -> None:
     cached = GOOD._replace(said=lines)
-    assert judge(Case("x", lines=("a .", "b")), "1.3.1", STOCK, cached).outcome == outcome
+    assert judge(Surroundings("x", lines=("a .", "b")), "1.3.1", STOCK, cached).outcome == outcome
 
 
 def test_a_training_in_hostile_surroundings(built: Layout, tmp_path: Path) -> None:

@@ -202,7 +202,9 @@ def test_threads_are_judged_by_bits_and_hits() -> None:
 def test_wrong_bits_on_threads_are_found(built: Layout, tmp_path: Path) -> None:
     """A library that leaves a reused primitive bound to an earlier caller's data."""
     context = Context(faulty(built, "SKIP_REBIND"), True, 1, ("1.3.1",), tmp_path)
-    case = threads.Case("two networks", "threads-python", (("MXNET_CPU_WORKER_NTHREADS", "2"),))
+    case = threads.ThreadUse(
+        "two networks", "threads-python", (("MXNET_CPU_WORKER_NTHREADS", "2"),)
+    )
     found = threads.run_case(context, case, "1.3.1", "preload:all")
     assert found.outcome == "fail"
     assert [line for line in found.details if line.startswith("differs: ")]
