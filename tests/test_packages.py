@@ -1,4 +1,4 @@
-"""The order of the packages, as import-linter checks it in `make check`, and planted faults."""
+"""The order of the packages as import-linter checks it, and faults that it must find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench command: its errors on the real command line, and small real runs."""
+"""The bench command: wrong configurations and records, and small real runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -19,12 +16,11 @@ from harness.bench import rows as table
 from harness.bench.config import scopes_by_host
 from harness.bench.views import ratios as bench_summary
 from harness.trials.jobs import ProfileJob, TrainJob
-from harness.trials.launch import run_worker
-from harness.trials.record import Threads
 from harness.trials.variables import CAPACITY
-from harness.trials.variants import parse_variant
-from models.registry import NETWORKS
-from tests.support import synthetic
+from tests.support.bits import result_of
+from tests.support.commands import harness, harness_words
+from tests.support.processes import wait_until
+from tests.support.records import bench
 
 CONFIG = """
 models = ["seven-ops"]
@@ -53,57 +49,15 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def command(*options: str) -> List[str]:
-    return [sys.executable, "-m", "harness", "bench", *options]
+@pytest.fixture
+def path(config: Path) -> Path:
+    """Where `bench` writes the record."""
+    return config.with_name("run.jsonl")
 
 
-def bench_command(layout: Layout, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*options), cwd=layout.root, capture_output=True, text=True, timeout=120
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            ("--models", "mobilenet-2"),
-            f"unknown model 'mobilenet-2': expected one of {', '.join(NETWORKS)}",
-        ),
-        (
-            ("--scopes", "stock,bakward"),
-            "unknown scope 'bakward': expected stock, off, backward, all, operators joined by + "
-            "(activation, batch_norm, convolution, deconvolution, fully_connected, lrn, pooling, "
-            "concat, reorder, softmax, sum, forward), or preload: before one of these",
-        ),
-        (("--hosts", "1.9.9"), "unknown host '1.9.9': expected one of 1.3.1, 1.4.1, 1.5.1.post0"),
-        (
-            ("--models", "alexnet", "--image-size", "62"),
-            "image size 62 is too small for alexnet: expected at least 63",
-        ),
-        (("--image-size", "x"), "--image-size: expected a positive integer, found 'x'"),
-        (("--samples", "0"), "--samples: expected a positive integer, found '0'"),
-        (("--samples", "9" * 50), f"--samples: expected a positive integer, found '{'9' * 50}'"),
-        (("--batch-size", "1,-1"), "--batch-size: expected a positive integer, found '-1'"),
-        (
-            ("--models", "alexnet,,vgg-16"),
-            "--models: expected different words separated by commas: 'alexnet,,vgg-16'",
-        ),
-        (
-            ("--scopes", "off,off"),
-            "--scopes: expected different words separated by commas: 'off,off'",
-        ),
-        (
-            ("--series", "operator"),
-            "--series: expected some of throughput, operators, memory, found 'operator'",
-        ),
-        (("--config", "absent.toml"), "absent.toml: No such file or directory"),
-    ],
-)
-def test_wrong_options_are_one_line(layout: Layout, options: List[str], message: str) -> None:
-    done = bench_command(layout, *options)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"opcache: error: {message}\n"
+def run(config: Path, *options: str) -> subprocess.CompletedProcess:
+    record = config.with_name("run.jsonl")
+    return harness("bench", "--config", config, "--out", record, *options)
 
 
 @pytest.mark.parametrize(
@@ -131,34 +85,29 @@ def test_wrong_options_are_one_line(layout: Layout, options: List[str], message:
         ),
     ],
 )
-def test_wrong_configuration(
-    layout: Layout, config: Path, old: str, new: str, message: str
-) -> None:
+def test_wrong_configuration(config: Path, old: str, new: str, message: str) -> None:
     assert CONFIG.count(old) == 1
     config.write_text(CONFIG.replace(old, new))
-    done = bench_command(layout, "--config", str(config))
+    done = run(config)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("opcache: error: " + message.format(path=config))
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["bench-quick", "bench-small", "bench-full", "bench-batch-1", "bench-batch-32"]
-)
+@pytest.mark.parametrize("name", ["quick", "small", "full", "batch-1", "batch-32"])
 def test_configurations_in_the_repository_are_sound(layout: Layout, name: str) -> None:
     # The last thing that is looked at before the first process, after all of the configuration.
-    path = layout.root / "configs" / f"{name}.toml"
-    done = bench_command(layout, "--config", str(path), "--out", str(path))
+    path = layout.root / "configs" / f"bench-{name}.toml"
+    done = run(path, "--out", str(path))
     assert done.returncode == 2
     assert done.stderr.startswith(
         (f"opcache: error: {path}: line 1: not JSON", "opcache: error: b")
     )
 
 
-def test_existing_files_are_not_overwritten(layout: Layout, config: Path, first_host: str) -> None:
-    path = config.with_name("run.jsonl")
+def test_existing_files_are_not_overwritten(config: Path, path: Path, first_host: str) -> None:
     path.write_text("precious")
-    done = bench_command(layout, "--config", str(config), "--out", str(path))
+    done = run(config)
     assert done.returncode == 2
     assert done.stderr == (
         f"opcache: error: {path}: not a file of JSON lines: no line is finished\n"
@@ -167,46 +116,39 @@ def test_existing_files_are_not_overwritten(layout: Layout, config: Path, first_
 
 
 def test_record_of_another_machine_is_not_continued(
-    layout: Layout, config: Path, first_host: str
+    config: Path, path: Path, first_host: str
 ) -> None:
-    path = config.with_name("run.jsonl")
-    bench_record.create(synthetic.bench_record(taken=1), path)
+    bench_record.create(bench.record(taken=1), path)
     before = path.read_bytes()
-    done = bench_command(layout, "--config", str(config), "--out", str(path))
+    done = run(config)
     assert done.returncode == 2
     assert done.stderr.startswith("opcache: error: machine.compiler: recorded=none, asked=")
     assert done.stderr.count("\n") == 1
     assert path.read_bytes() == before
 
 
-def test_killed_run_goes_on(layout: Layout, config: Path, first_host: str) -> None:
-    path = config.with_name("run.jsonl")
-    options = ["--config", str(config), "--out", str(path)]
-    run = subprocess.Popen(
-        command(*options, "--samples", "3"),
-        cwd=layout.root,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+def test_killed_run_goes_on(layout: Layout, config: Path, path: Path, first_host: str) -> None:
+    words = harness_words("bench", "--config", config, "--out", path, "--samples", 3)
+    process = subprocess.Popen(
+        words, cwd=layout.root, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 60
-    while run.poll() is None and time.monotonic() < deadline:
-        if path.exists() and path.read_bytes().count(b"\n") > 1:
-            break
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL
+    wait_until(
+        lambda: process.poll() is not None or (path.exists() and path.read_bytes().count(b"\n") > 1)
+    )
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     killed = bench_record.load(path)
     assert 1 <= len(killed.samples) < 3
     with path.open("a") as file:
         file.write('{"series":"throughput","case":{"mod')
 
-    refused = bench_command(layout, *options, "--samples", "2")
+    refused = run(config, "--samples", "2")
     assert refused.stderr == (
         "opcache: error: settings.series.0.rounds_max: recorded=3, asked=2; "
         "settings.series.0.rounds_min: recorded=3, asked=2\n"
     )
 
-    done = bench_command(layout, *options, "--samples", "3")
+    done = run(config, "--samples", "3")
     assert done.returncode == 0, done.stderr
     count = len(killed.samples)
     assert f"opcache: continuing {path}, {count} processes in it" in done.stderr
@@ -221,13 +163,11 @@ def test_killed_run_goes_on(layout: Layout, config: Path, first_host: str) -> No
 
 @pytest.mark.parametrize("capacity, missing", [(1024, False), (8, True)])
 def test_what_the_cache_creates_in_the_timed_steps_is_told(
-    built: Layout, first_host: str, threads: Threads, capacity: int, missing: bool
+    built: Layout, first_host: str, capacity: int, missing: bool
 ) -> None:
     """Too few primitives kept are the planted fault: what is created then is timed."""
     job = TrainJob("seven-ops", 2, 32, warm_up_steps_min=1, warm_up_steps_max=2)
-    overrides = {CAPACITY: str(capacity)}
-    variant = parse_variant("all")
-    result = run_worker(job, built, first_host, variant, threads, 60, overrides, expect_hits=False)
+    result = result_of(job, built, first_host, "all", 2, ((CAPACITY, str(capacity)),))
     assert (len(result["warm_up_ns"]), result["still_missing"]) == (2, missing)
 
 
@@ -246,33 +186,30 @@ batch_sizes = [1]
 
 
 def test_a_large_network_is_profiled_from_its_second_step_on(
-    built: Layout, first_host: str, threads: Threads
+    built: Layout, first_host: str
 ) -> None:
     """MXNet's memory profiler stops a step that frees what was there before the profiler ran."""
     steps = {"warm_up_steps_min": 0, "warm_up_steps_max": 1, "timed_steps_max": 1}
     job = ProfileJob("inception-bn", 32, 224, **steps, timed_steps_min=1)
-    overrides = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
-    variant = parse_variant("stock")
-    result = run_worker(job, built, first_host, variant, threads, 300, overrides)
+    overrides = (("MXNET_EXEC_BULK_EXEC_TRAIN", "0"),)
+    result = result_of(job, built, first_host, "stock", 2, overrides)
     assert result["operators"]["_backward_Convolution"]["calls"] == 69
 
 
-def test_real_run(built: Layout, config: Path) -> None:
+def test_real_run(built: Layout, config: Path, path: Path) -> None:
     config.write_text(CONFIG + PROFILE + MEMORY)
-    path = config.with_name("run.jsonl")
-    options = ["--config", str(config), "--out", str(path), "--hosts", "1.3.1"]
-    done = bench_command(built, *options, "--scopes", "stock,stock-again,backward")
+    done = run(config, "--hosts", "1.3.1", "--scopes", "stock,stock-again,backward")
     assert done.returncode == 0, done.stderr
-    run = bench_record.load(path)
+    found = bench_record.load(path)
     variants = ["backward", "stock", "stock-again"]
-    for samples in (run.samples, run.profiles, run.memories):
+    for samples in (found.samples, found.profiles, found.memories):
         assert sorted(sample.variant for sample in samples) == variants
     shared = []
-    for sample in [*run.samples, *run.profiles]:
+    for sample in [*found.samples, *found.profiles]:
         assert sample.finite
         assert len(sample.step_ns) == 2
         assert sample.elapsed_s * 1e9 > sum(sample.warm_up_ns) + sum(sample.step_ns)
-        assert sample.cpus == run.settings.cpus
+        assert sample.cpus == found.settings.cpus
         assert sample.versions["mxnet"] == "1.3.1"
         assert sample.libraries[0].build_id == "327b74456f70bbd8c01967faac05ca0295cbf4f9"
         assert (sample.stats is None) == (sample.variant != "backward")
@@ -288,14 +225,14 @@ def test_real_run(built: Layout, config: Path) -> None:
     # All variants of a series have the same settings.
     assert shared[:3] == [shared[0]] * 3
     assert shared[3:] == [{**shared[0], "MXNET_EXEC_BULK_EXEC_TRAIN": "0"}] * 3
-    for profile in run.profiles:
+    for profile in found.profiles:
         # The network has one of each, and each is called once in each of two steps.
         for name in ("LRN", "_backward_LRN", "BatchNorm", "_backward_BatchNorm"):
             assert profile.operators[name].calls == 2
             assert profile.operators[name].total_ms > 0
-    kept = {sample.variant: sample.kept_bytes for sample in run.memories}
+    kept = {sample.variant: sample.kept_bytes for sample in found.memories}
     assert kept.pop("backward", None) and kept == {"stock": None, "stock-again": None}
-    for sample in (*run.samples, *run.profiles):
+    for sample in (*found.samples, *found.profiles):
         assert sample.stats is None or sample.stats["memory"] is None
     # MXNet removes what is where its trace shall go.
     assert Path(os.devnull).is_char_device()
@@ -307,36 +244,34 @@ def test_real_run(built: Layout, config: Path) -> None:
     }
 
 
-def test_what_does_not_fit_is_a_row(layout: Layout, config: Path, first_host: str) -> None:
+def test_what_does_not_fit_is_a_row(
+    layout: Layout, config: Path, path: Path, first_host: str
+) -> None:
     # Room for a small network; VGG's largest layer alone takes 0.4 GiB four times.
     config.write_text("memory_limit_gib = 2.3\n" + CONFIG)
-    path = config.with_name("run.jsonl")
-    options = ["--config", str(config), "--out", str(path), "--models", "vgg-16,seven-ops"]
-    done = bench_command(layout, *options, "--samples", "2")
+    done = run(config, "--models", "vgg-16,seven-ops", "--samples", "2")
     assert done.returncode == 0, done.stderr
-    run = bench_record.load(path)
-    assert [(f.case.model, f.reason) for f in run.failures] == [("vgg-16", "memory")]
-    assert [s.case.model for s in run.samples] == ["seven-ops", "seven-ops"]
+    found = bench_record.load(path)
+    assert [(f.case.model, f.reason) for f in found.failures] == [("vgg-16", "memory")]
+    assert [s.case.model for s in found.samples] == ["seven-ops", "seven-ops"]
     assert any("vgg-16" in line and "no memory" in line for line in done.stdout.splitlines())
     assert str(layout.root) not in path.read_text()
 
 
-def test_a_process_that_dies_is_a_row(layout: Layout, config: Path, first_host: str) -> None:
+def test_a_process_that_dies_is_a_row(config: Path, path: Path, first_host: str) -> None:
     config.write_text(CONFIG.replace("timeout_s = 300", "timeout_s = 0.05"))
-    path = config.with_name("run.jsonl")
-    options = ["--config", str(config), "--out", str(path), "--samples", "3"]
-    done = bench_command(layout, *options)
+    done = run(config, "--samples", "3")
     assert done.returncode == 1
-    run = bench_record.load(path)
+    found = bench_record.load(path)
     # Tried again once, then given up.
-    assert [(f.round, f.reason) for f in run.failures] == [(0, "died"), (0, "died")]
-    assert run.failures[0].detail == (
+    assert [(f.round, f.reason) for f in found.failures] == [(0, "died"), (0, "died")]
+    assert found.failures[0].detail == (
         "worker (train seven-ops, host 1.3.1, stock) took longer than 0.05 s"
     )
     assert "|  died |" in done.stdout
     assert "1.3.1 stock: round 0: died: worker (train seven-ops" in done.stderr
     # Asked again it has nothing left to try, and still says so.
-    again = bench_command(layout, *options)
+    again = run(config, "--samples", "3")
     assert (again.returncode, again.stdout) == (1, done.stdout)
     assert json.loads(path.read_text().splitlines()[-1])["type"] == "failure"
 

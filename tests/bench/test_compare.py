@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 
-from harness.base.errors import HarnessError
-from harness.base.layout import Layout
 from harness.bench import compare
 from harness.bench import record as bench_record
 from harness.bench.record import BenchRecord
 from harness.trials.record import IncompatibleRuns
-from tests.support import synthetic
+from tests.support.commands import harness, refusal
+from tests.support.records import MACHINE, bench
 
 
 def later(**versions: str) -> BenchRecord:
-    """The synthetic run with ``off`` twice as fast, by another library."""
-    run = synthetic.bench_record()
+    """The made-up run with ``off`` twice as fast, by another library."""
+    run = bench.record()
     finished = [
         s.model_copy(update={"step_ns": [ns // 2 for ns in s.step_ns]}) if s.variant == "off" else s
         for s in run.samples
@@ -29,7 +26,7 @@ def later(**versions: str) -> BenchRecord:
 
 
 def test_ratios_are_b_over_a() -> None:
-    found = compare.changes(synthetic.bench_record(), later())
+    found = compare.changes(bench.record(), later())
     assert [change.first.variant for change in found] == ["stock", "off", "backward"]
     assert [change.ratio for change in found] == pytest.approx([1.0, 2.0, 1.0])
     assert found[1].interval is not None
@@ -37,12 +34,11 @@ def test_ratios_are_b_over_a() -> None:
     assert 1.85 < low <= 2.0 <= high < 2.15
 
 
-def test_printed_on_the_command_line(layout: Layout, tmp_path: Path) -> None:
+def test_printed_on_the_command_line(tmp_path: Path) -> None:
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
-    for path, run in zip(paths, (synthetic.bench_record(), later(opcache="0.0.1"))):
+    for path, run in zip(paths, (bench.record(), later(opcache="0.0.1"))):
         bench_record.create(run, path)
-    command = [sys.executable, "-m", "harness", "compare", *map(str, paths)]
-    done = subprocess.run(command, cwd=layout.root, capture_output=True, text=True)
+    done = harness("compare", *paths)
     assert (done.returncode, done.stderr) == (0, "")
     first, empty, *table = done.stdout.splitlines()
     assert (first, empty) == ("opcache: A=0.0.0, B=0.0.1", "")
@@ -54,21 +50,20 @@ def test_printed_on_the_command_line(layout: Layout, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         (
-            {"machine": synthetic.MACHINE.model_copy(update={"logical_cpus": 56})},
+            {"machine": MACHINE.model_copy(update={"logical_cpus": 56})},
             "machine.logical_cpus: A=2, B=56",
         ),
         (
-            {"settings": synthetic.settings(synthetic.series(5))},
+            {"settings": bench.settings(bench.series(5))},
             "settings.series.0.rounds_max: A=6, B=5; settings.series.0.rounds_min: A=6, B=5",
         ),
     ],
 )
 def test_other_machines_and_settings_are_refused(changes: Dict[str, Any], message: str) -> None:
-    with pytest.raises(IncompatibleRuns) as caught:
-        compare.changes(synthetic.bench_record(), later().model_copy(update=changes))
-    assert str(caught.value) == message
+    other = later().model_copy(update=changes)
+    assert refusal(compare.changes, bench.record(), other, kind=IncompatibleRuns) == message
 
 
 def test_nothing_in_common() -> None:
-    with pytest.raises(HarnessError, match="no variant in common"):
-        compare.changes(synthetic.bench_record(), synthetic.bench_record(taken=0))
+    nothing = bench.record(taken=0)
+    assert "no variant in common" in refusal(compare.changes, bench.record(), nothing)

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
-
 import pytest
 
 from harness.bench import extrapolation, pr11301, step_model
 from harness.bench.record import BenchRecord
-from tests.support import sample_bench
+from tests.support.records import bench
+from tests.support.tables import rows_below
 
 
 @pytest.fixture(scope="module")
 def run() -> BenchRecord:
-    return sample_bench.record()
-
-
-def rows(text: str, title: str) -> List[Dict[str, str]]:
-    """Return the rows of the table below ``title``, by the titles of its columns."""
-    lines = text[text.index(title) :].splitlines()
-    table = []
-    for line in lines:
-        if line.startswith("|"):
-            table.append([cell.strip() for cell in line.strip("|").split("|")])
-        elif table:
-            break
-    titles, _, *cells = table
-    return [dict(zip(titles, row)) for row in cells]
+    return bench.full_record()
 
 
 def test_steps_are_the_records(run: BenchRecord) -> None:
@@ -45,13 +31,13 @@ def test_steps_are_the_records(run: BenchRecord) -> None:
     assert step.cores == 2
     assert step.serial_s == pytest.approx(0.060)
     assert step.serial_left_s == pytest.approx(0.4 * 0.060 + 0.0005)
-    expected = sample_bench.step_ms("googlenet", 32, "1.3.1", "stock", threads=2)
+    expected = bench.step_ms("googlenet", 32, "1.3.1", "stock", threads=2)
     assert step.stock_s == pytest.approx(1.01 * expected / 1e3)
 
 
 def test_predictions_are_the_models(run: BenchRecord) -> None:
     text = extrapolation.render(run, pr11301.throughput(), 0.5)
-    first, *_ = rows(text, "Predicted ratio to stock, batch size 32, efficiency 0.5")
+    first, *_ = rows_below(text, "Predicted ratio to stock, batch size 32, efficiency 0.5")
     step = extrapolation.chosen(run)[0].step
     for cores in extrapolation.CORES:
         assert first[f"{cores} cores"] == f"{step_model.ratio(step, cores, 0.5):.3f}x"
@@ -60,7 +46,7 @@ def test_predictions_are_the_models(run: BenchRecord) -> None:
 
 def test_published_ratios_stand_beside_with_their_errors(run: BenchRecord) -> None:
     text = extrapolation.render(run, pr11301.throughput(), 0.5)
-    googlenet, vgg, mean = rows(text, "Against what the change of 2018 reported on 56 cores")
+    googlenet, vgg, mean = rows_below(text, "Against what the change of 2018 reported on 56 cores")
     reported = pr11301.throughput()["googlenet"]
     assert googlenet["published"] == f"{reported.ratio:.3f}x"
     step = extrapolation.chosen(run)[0].step
@@ -84,11 +70,11 @@ def test_one_thread_predicts_two(run: BenchRecord) -> None:
     assert [check.one.case.model for check in checks] == ["googlenet", "vgg-16"]
     for check in checks:
         # The record was made with this efficiency, up to the rounds' drift.
-        assert check.efficiency == pytest.approx(sample_bench.EFFICIENCY, rel=0.02)
+        assert check.efficiency == pytest.approx(bench.EFFICIENCY, rel=0.02)
         assert check.more.ratio is not None
         assert check.predicted == pytest.approx(check.more.ratio, rel=0.01)
     text = extrapolation.render(run, pr11301.throughput(), 0.5)
-    assert len(rows(text, "The check that this machine allows")) == 2
+    assert len(rows_below(text, "The check that this machine allows")) == 2
 
 
 def test_without_the_variant_off_nothing_is_predicted(run: BenchRecord) -> None:

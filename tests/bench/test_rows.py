@@ -7,7 +7,7 @@ import pytest
 from harness.bench import rows as table
 from harness.bench.record import BenchRecord
 from harness.trials.record import Case
-from tests.support import synthetic
+from tests.support.records import bench
 
 GOLDEN = """\
 | model     | batch | image | threads | host  | variant  | img/s |  ratio |    95 % interval | n | create | destroy | cache | peak MiB |
@@ -29,16 +29,13 @@ def with_first(record: BenchRecord, **values: object) -> BenchRecord:
 
 
 def test_golden_table() -> None:
-    assert table.render(synthetic.bench_record()) == GOLDEN
-
-
-def test_quiet_when_there_is_nothing_to_warn_of() -> None:
-    assert table.warnings(synthetic.bench_record()) == []
+    assert table.render(bench.record()) == GOLDEN
+    assert table.warnings(bench.record()) == []
 
 
 def test_pairs_are_of_the_same_round() -> None:
     # Two samples: round 0 of the first two variants. No stock but the first one's round.
-    rows = table.rows(synthetic.bench_record(taken=2))
+    rows = table.rows(bench.record(taken=2))
     assert [(row.variant, row.samples, row.pairs) for row in rows] == [
         ("stock", 1, 0),
         ("off", 1, 1),
@@ -48,14 +45,14 @@ def test_pairs_are_of_the_same_round() -> None:
 
 
 def test_without_stock_there_is_no_ratio() -> None:
-    record = synthetic.bench_record()
+    record = bench.record()
     rest = [sample for sample in record.samples if sample.variant != "stock"]
     rows = table.rows(record.model_copy(update={"finished": rest}))
     assert [row.ratio for row in rows] == [None, None]
 
 
 def test_times_are_per_step() -> None:
-    off = table.rows(synthetic.bench_record())[1]
+    off = table.rows(bench.record())[1]
     assert off.step_ns == pytest.approx(100.5e6)
     # The counters are over two steps.
     assert off.create_ns == pytest.approx(100.5e6 / 4)
@@ -64,11 +61,11 @@ def test_times_are_per_step() -> None:
 
 
 def test_few_pairs_are_warned_of() -> None:
-    assert table.warnings(synthetic.bench_record(samples=2)) == [
+    assert table.warnings(bench.record(samples=2)) == [
         f"{NAME} off: too few pairs for an interval (2)",
         f"{NAME} backward: too few pairs for an interval (2)",
     ]
-    assert table.warnings(synthetic.bench_record(samples=5)) == [
+    assert table.warnings(bench.record(samples=5)) == [
         f"{NAME} off: 5 pairs, of which no interval reaches 95 %: take 6 or more",
         f"{NAME} backward: 5 pairs, of which no interval reaches 95 %: take 6 or more",
     ]
@@ -86,14 +83,14 @@ def scaled(record: BenchRecord, variant: str, odd: int, even: int = 1) -> BenchR
 
 
 def test_instability_is_warned_of() -> None:
-    (line,) = table.warnings(scaled(synthetic.bench_record(), "stock", odd=2))
+    (line,) = table.warnings(scaled(bench.record(), "stock", odd=2))
     assert line.startswith(f"{NAME} stock: unstable, half of the samples spread")
 
 
 def test_what_holds_for_several_networks_is_one_warning() -> None:
     cases = [Case(model=model, batch_size=2, image_size=32) for model in ("alexnet", "resnet-18")]
-    asked = synthetic.settings(synthetic.series(2, cases=cases))
-    run = synthetic.bench_record(asked=asked)
+    asked = bench.settings(bench.series(2, cases=cases))
+    run = bench.record(asked=asked)
     both = NAME.replace("resnet-18", "alexnet, resnet-18")
     assert table.warnings(run) == [
         f"{both} off: too few pairs for an interval (2)",
@@ -102,8 +99,8 @@ def test_what_holds_for_several_networks_is_one_warning() -> None:
 
 
 def test_stock_that_differs_from_itself_is_warned_of() -> None:
-    asked = synthetic.settings(synthetic.series(variants={"1.3.1": ["stock", "stock-again"]}))
-    record = synthetic.bench_record(asked=asked)
+    asked = bench.settings(bench.series(variants={"1.3.1": ["stock", "stock-again"]}))
+    record = bench.record(asked=asked)
     assert table.warnings(record) == []
     assert "stock-again: stock once more" in table.render(record)
     (line,) = table.warnings(scaled(record, "stock-again", odd=2, even=2))
@@ -111,26 +108,24 @@ def test_stock_that_differs_from_itself_is_warned_of() -> None:
 
 
 def test_what_failed_is_a_row_and_a_warning() -> None:
-    record = synthetic.bench_record(samples=6)
+    record = bench.record(samples=6)
     keys = [s.key for s in record.samples if s.variant == "off"]
     rest = [s for s in record.samples if s.variant != "off"]
-    gone = record.model_copy(
-        update={"finished": [*rest, synthetic.failure(keys[0], "memory", "std::bad_alloc")]}
-    )
+    no_memory = bench.failure(keys[0], "memory", "std::bad_alloc")
+    gone = record.model_copy(update={"finished": [*rest, no_memory]})
     assert [row.variant for row in table.rows(gone)] == ["stock", "backward"]
     line = "| resnet-18 |     2 |    32 |       2 | 1.3.1 | off      | no memory |      - |"
     assert line in table.render(gone)
     assert table.warnings(gone) == [f"{NAME} off: round 0: memory: std::bad_alloc"]
     # What has samples shows them; that one of its processes died is still said.
-    died = record.model_copy(
-        update={"finished": [*record.samples, synthetic.failure(keys[0], "died", "gone")]}
-    )
+    failed = [*record.samples, bench.failure(keys[0], "died", "gone")]
+    died = record.model_copy(update={"finished": failed})
     assert table.render(died) == GOLDEN
     assert table.warnings(died) == [f"{NAME} off: round 0: died: gone"]
 
 
 def test_unfinished_warm_up_and_nan_are_warned_of() -> None:
-    record = synthetic.bench_record()
+    record = bench.record()
     assert table.warnings(with_first(record, still_missing=True)) == [
         f"{NAME} stock: the cache still created something after 2 warm-up steps"
     ]

@@ -17,7 +17,7 @@ from harness.bench.views import ratios as bench_summary
 from harness.trials.record import Case
 from harness.worker import profiler
 from models.registry import REFERENCE_NETWORKS
-from tests.support import synthetic
+from tests.support.records import bench
 
 PRINTED = """
 Profile Statistics.
@@ -81,15 +81,15 @@ of 2018: ratio published with the change of 2018, on 56 cores
 
 
 def run_of_two() -> BenchRecord:
-    series = synthetic.series(cases=CASES, variants=RUNS)
-    run = synthetic.bench_record(asked=synthetic.settings(series))
+    series = bench.series(cases=CASES, variants=RUNS)
+    run = bench.record(asked=bench.settings(series))
     finished: List[Finished] = []
     for key in (sample.key for sample in run.samples):
         if key.variant == "stock-again" and key.case.model == "vgg-16":
-            finished += [synthetic.failure(key, "memory")] if key.round == 0 else []
+            finished += [bench.failure(key, "memory")] if key.round == 0 else []
         else:
             step_ns = MS[key.case.model].get(key.variant, 100) * 1_000_000
-            finished.append(synthetic.train_sample(key, step_ns=[step_ns] * 2))
+            finished.append(bench.train_sample(key, step_ns=[step_ns] * 2))
     return run.model_copy(update={"finished": finished})
 
 
@@ -107,8 +107,8 @@ def test_a_mean_is_over_the_networks_that_have_been_measured() -> None:
 
 
 def test_series_without_stock_have_no_ratios() -> None:
-    series = synthetic.series(variants={"1.3.1": ["off"]})
-    assert bench_summary.groups(synthetic.bench_record(asked=synthetic.settings(series))) == []
+    series = bench.series(variants={"1.3.1": ["off"]})
+    assert bench_summary.groups(bench.record(asked=bench.settings(series))) == []
 
 
 # Milliseconds of each operator in one step, by network and variant.
@@ -137,18 +137,18 @@ OPERATORS = """\
 
 def profiled() -> BenchRecord:
     variants = {"1.3.1": ["stock", "backward"]}
-    series = synthetic.series(1, name="operators", job="profile", cases=CASES, variants=variants)
-    stats = synthetic.cache_stats("backward", 8)
+    series = bench.series(1, name="operators", job="profile", cases=CASES, variants=variants)
+    stats = bench.cache_stats("backward", 8)
     # Over two steps: half a millisecond avoided in each.
     stats["operators"]["_backward_Convolution"]["avoided_ns"] = 1_000_000
-    run = synthetic.bench_record(taken=0, asked=synthetic.settings(series))
+    run = bench.record(taken=0, asked=bench.settings(series))
     finished: List[Finished] = []
     for case in CASES:
         for variant in variants["1.3.1"]:
             key = SampleKey("operators", case, "1.3.1", variant, 0)
             counted = {"stats": stats if variant == "backward" else None}
             ms = PROFILES[case.model][variant]
-            finished.append(synthetic.profile_sample(key, ms, **counted))
+            finished.append(bench.profile_sample(key, ms, **counted))
     return run.model_copy(update={"finished": finished})
 
 
@@ -180,18 +180,18 @@ def test_a_network_that_lacks_a_variant_is_not_added_up() -> None:
 
 def test_memory_is_compared_with_stock_and_the_caches_share_counted() -> None:
     mib = 2**20
-    timed = synthetic.series(1)
+    timed = bench.series(1)
     apart = {"name": "memory", "job": "memory", "variants": {"1.3.1": ["backward", "all"]}}
-    asked = synthetic.settings(timed, synthetic.series(1, **apart))
+    asked = bench.settings(timed, bench.series(1, **apart))
     finished = [
-        synthetic.memory_sample(key, 3 * mib, peak_resident_bytes=120 * mib)
+        bench.memory_sample(key, 3 * mib, peak_resident_bytes=120 * mib)
         if key.series == "memory"
-        else synthetic.train_sample(
+        else bench.train_sample(
             key, peak_resident_bytes=(110 if key.variant == "backward" else 100) * mib
         )
         for key in plan(asked, [])
     ]
-    run = synthetic.bench_record(taken=0, asked=asked).model_copy(update={"finished": finished})
+    run = bench.record(taken=0, asked=asked).model_copy(update={"finished": finished})
     rows = memory_table.memory(run)
     assert {r.variant: (r.peak_bytes, r.above_stock_bytes, r.kept_bytes) for r in rows} == {
         "stock": (100 * mib, None, None),

@@ -8,9 +8,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence, Set
+from typing import Any, Callable, List
 
 import pytest
 
@@ -19,36 +18,16 @@ from harness.base.layout import Layout
 from harness.distributed import command as bench_dist
 from harness.distributed import record as bench_dist_record
 from harness.distributed import table as bench_dist_table
-from harness.trials import record as bench_record
 from harness.trials.group import Member
 from harness.trials.jobs import HashJob
+from harness.trials.record import Case
 from harness.verify.faults import faulty
-from tests.distributed.test_bits import made_up
 from tests.support.bits import result_of
-from tests.trials.test_group import alive, wait_until
+from tests.support.commands import harness_words
+from tests.support.processes import alive, children, listening, wait_until
+from tests.support.records import distributed
 
 SMALL = ["--model", "seven-ops", "--image-size", "32", "--steps", "3"]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--scopes", "stock,bakward"], "unknown scope 'bakward': expected stock, off, backward, "),
-        (["--scopes", "all"], "--scopes: expected stock among them, found 'all'\n"),
-        (["--workers", "0"], "--workers: expected a positive integer, found '0'\n"),
-        (["--host", "1.9.9"], "unknown host '1.9.9': expected one of 1.3.1, 1.4.1"),
-        (["--model", "vgg-16", "--image-size", "31"], "image size 31 is too small for vgg-16: "),
-        (["--port", "65536"], "--port: expected at most 65535, found 65536\n"),
-    ],
-)
-def test_wrong_options_are_one_line(
-    built: Layout, capsys: pytest.CaptureFixture[str], options: List[str], message: str
-) -> None:
-    assert __main__.main(["bench-dist", *options]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith(f"opcache: error: {message}")
-    assert printed.err.count("\n") == 1
 
 
 def test_busy_port_is_refused_before_anything_starts(
@@ -91,8 +70,8 @@ def test_two_workers_end_with_the_bits_of_stock(
 
 def test_one_worker_learns_what_training_without_servers_does(built: Layout) -> None:
     """The servers do apply the optimizer: their weights are those of a local update."""
-    asked = made_up(workers=1).settings
-    case = bench_record.Case(model="seven-ops", batch_size=2, image_size=32)
+    asked = distributed.record(workers=1).settings
+    case = Case(model="seven-ops", batch_size=2, image_size=32)
     asked = asked.model_copy(update={"case": case, "timed_steps": 3, "servers": 2})
     with bench_dist.reserved_port(None) as port:
         sample = bench_dist.sample(built, asked, "stock", 0, port, timeout_s=120)
@@ -162,42 +141,10 @@ def test_a_worker_that_fails_among_the_others_does_not_wait_for_them(
     assert not (tmp_path / "run.json").exists()
 
 
-def children(parent: int) -> Dict[int, str]:
-    """Return the command lines of a process's children by process id."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            after_name = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(after_name[1]) == parent:
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
-
-
-def listening(pids: Sequence[int]) -> List[str]:
-    """Return the local addresses, as in /proc/net/tcp, on which the processes listen."""
-    inodes: Set[str] = set()
-    for pid in pids:
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                inodes.add(os.readlink(entry))
-            except FileNotFoundError:
-                continue
-    addresses = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        path = Path(table)
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
-                addresses.append(fields[1].split(":")[0])
-    return addresses
-
-
 def test_loopback_only_and_a_killed_worker_ends_it_all(built: Layout, tmp_path: Path) -> None:
-    options = ["--model", "seven-ops", "--image-size", "32", "--steps", "1000000"]
+    options = [*SMALL[:-1], "1000000", "--out", tmp_path / "run.json"]
     run = subprocess.Popen(
-        [sys.executable, "-m", "harness", "bench-dist", *options, "--out", str(tmp_path / "r")],
+        harness_words("bench-dist", *options),
         cwd=built.root,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -1,105 +1,26 @@
-"""The microbench command: its errors, its tables, and runs that must prove what they ran on."""
+"""The microbench command: its tables, and runs that must prove what they ran on."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
 
-from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.build import command as build
 from harness.build.toolchain import Host, load_toolchain
 from harness.microbench import command as microbench
-from harness.microbench import record as microbench_record
 from harness.microbench import table as microbench_table
-from harness.trials import record
+from harness.microbench.record import load
 from harness.trials.proof import NotProven
+from harness.trials.record import save
 from harness.verify.faults import faulty
-from tests.support import synthetic
-
-# Nanoseconds of a cycle by variant and operation, the same in every round.
-CYCLE_NS = {
-    "stock": {"slow": 100_000.0, "quick": 20_000.0},
-    "preload:off": {"slow": 101_000.0, "quick": 20_200.0},
-    "preload:all": {"slow": 200.0, "quick": 100.0},
-}
-HITS_PER_SECOND = {1: 5e6, 2: 10e6, 4: 10.5e6, 8: 9e6}
-
-
-def command(layout: Layout, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "microbench", *options],
-        cwd=layout.root,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def summary(value: float) -> microbench_record.Summary:
-    return microbench_record.Summary(
-        values=[value], median=value, lower_quartile=value, upper_quartile=value, repetitions=1
-    )
-
-
-def timing(ns: float) -> microbench_record.Timing:
-    return microbench_record.Timing(ns=summary(ns), iterations=10)
-
-
-def made_up(
-    rounds: int = 6, many: Optional[List[float]] = None
-) -> microbench_record.MicrobenchRecord:
-    """A record of one host; ``many`` are the hits per second of 8 threads by round."""
-    asked = microbench_record.Settings(
-        hosts=["1.3.1"],
-        variants=list(CYCLE_NS),
-        rounds=rounds,
-        repetitions=1,
-        threads=record.Threads(omp_num_threads=2, kmp_affinity=None, kmp_blocktime=None),
-    )
-    samples = []
-    for round_ in range(rounds):
-        hits = {**HITS_PER_SECOND, **({8: many[round_]} if many else {})}
-        for index, (variant, cycles) in enumerate(CYCLE_NS.items()):
-            samples.append(
-                microbench_record.Sample(
-                    host="1.3.1",
-                    variant=variant,
-                    round=round_,
-                    started_utc="2000-01-01T00:00:00+00:00",
-                    environment={},
-                    libraries=[],
-                    cycles={kind: timing(ns) for kind, ns in cycles.items()},
-                    submit=microbench_record.Submit(
-                        plain=timing(200 + 10 * index), rebinding=timing(210 + 15 * index)
-                    ),
-                    threads=[
-                        microbench_record.Throughput(
-                            keys="same", threads=n, hits_per_second=summary(per_second)
-                        )
-                        for n, per_second in hits.items()
-                        if variant == "preload:all"
-                    ],
-                    stats=None,
-                )
-            )
-    return microbench_record.MicrobenchRecord(
-        kind=microbench_record.KIND,
-        schema_version=microbench_record.SCHEMA_VERSION,
-        run_id="microbench-synthetic",
-        started_utc="2000-01-01T00:00:00+00:00",
-        machine=synthetic.MACHINE,
-        versions={},
-        settings=asked,
-        samples=samples,
-    )
-
+from tests.support.commands import compile_program, harness, refusal, run
+from tests.support.records import bench
+from tests.support.records.microbench import CYCLE_NS, record
 
 GOLDEN = """\
 | cycle | host  | real ns | off ns | hit ns | real / hit |  95 % interval | n |
@@ -123,7 +44,7 @@ GOLDEN = """\
 
 
 def test_golden_tables() -> None:
-    shown = microbench_table.render(made_up())
+    shown = microbench_table.render(record())
     assert shown[: len(GOLDEN)] == GOLDEN
     assert shown.splitlines()[-3:] == [
         "target met: real / hit, median over primitive kinds, at least 100x; 1.3.1: 350x",
@@ -142,7 +63,7 @@ def test_golden_tables() -> None:
     ],
 )
 def test_threads_target_allows_for_noise(many: List[float], met: bool) -> None:
-    assert microbench_table.targets(made_up(many=many))[2].startswith(
+    assert microbench_table.targets(record(many=many))[2].startswith(
         "target met" if met else "target missed"
     )
 
@@ -156,49 +77,28 @@ def test_directions_of_a_kind_count_once() -> None:
 
 def test_round_trip_and_foreign_records(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    record.save(made_up(), path)
-    assert microbench_record.load(path) == made_up()
+    save(record(), path)
+    assert load(path) == record()
     content = json.loads(path.read_text())
     content["samples"][1]["cycles"]["slow"]["ns"]["repetitions"] = 2
     path.write_text(json.dumps(content))
-    with pytest.raises(HarnessError, match="ns: Value error, repetitions=2, values=1, found"):
-        microbench_record.load(path)
-    record.save(synthetic.bench_record(), path)
-    with pytest.raises(HarnessError, match="expected opcache-microbench schema 1, found opcache-b"):
-        microbench_record.load(path)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--hosts", "1.9.9"), "unknown host '1.9.9': expected one of 1.3.1, 1.4.1, 1.5.1.post0"),
-        (
-            ("--hosts", "1.3.1,1.3.1"),
-            "--hosts: expected different words separated by commas: '1.3.1,1.3.1'",
-        ),
-        (("--repetitions", "0"), "--repetitions: expected a positive integer, found '0'"),
-        (("--rounds", "-1"), "--rounds: expected a positive integer, found '-1'"),
-        (("--out", "pyproject.toml"), "pyproject.toml exists: choose another --out"),
-    ],
-)
-def test_wrong_options_are_one_line(layout: Layout, options: List[str], message: str) -> None:
-    done = command(layout, *options)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"opcache: error: {message}\n"
+    assert "ns: Value error, repetitions=2, values=1, found" in refusal(load, path)
+    save(bench.record(), path)
+    assert "expected opcache-microbench schema 1, found opcache-b" in refusal(load, path)
 
 
 def test_real_run(built: Layout, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    done = command(built, "--rounds", "1", "--repetitions", "2", "--out", str(path))
+    done = harness("microbench", "--rounds", 1, "--repetitions", 2, "--out", path)
     assert done.returncode == 0, done.stderr
-    run = microbench_record.load(path)
-    assert done.stdout == f"{microbench_table.render(run)}\nrecord: {path}\n"
+    found = load(path)
+    assert done.stdout == f"{microbench_table.render(found)}\nrecord: {path}\n"
     toolchain = load_toolchain(built.toolchain)
-    assert [(sample.host, sample.variant) for sample in run.samples] == [
+    assert [(sample.host, sample.variant) for sample in found.samples] == [
         (host.version, variant) for host in toolchain.hosts for variant in CYCLE_NS
     ]
-    for sample in run.samples:
-        assert set(sample.cycles) == set(run.samples[0].cycles)
+    for sample in found.samples:
+        assert set(sample.cycles) == set(found.samples[0].cycles)
         assert len(sample.cycles) == 19
         assert all(len(cycle.ns.values) == 2 for cycle in sample.cycles.values())
         assert (sample.stats is None) == (sample.variant == "stock")
@@ -217,49 +117,53 @@ def program(built: Layout) -> Path:
 
 def measure(
     program: Path, layout: Layout, variant: str, preload: Optional[Path], **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the program itself on the first host's MKL-DNN."""
+) -> str:
+    """Run the program itself on the first host's MKL-DNN, which must fail; return its error."""
     environment["LD_LIBRARY_PATH"] = str(layout.stock("1.3.1") / "mxnet")
     if preload is not None:
         environment["LD_PRELOAD"] = str(preload)
-    return subprocess.run(
-        [str(program), "v0.14", variant, "1"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run([program, "v0.14", variant, "1"], env=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    start = "microbench: error: "
+    assert done.stderr.startswith(start)
+    return done.stderr[len(start) :]
+
+
+MISSING = "expected the libmkldnn_opcache.so, found none"
 
 
 @pytest.mark.parametrize(
-    ("variant", "preloaded", "scope", "message"),
+    ("variant", "preloaded", "variables", "message"),
     [
-        ("all", False, "all", "variant all: expected the libmkldnn_opcache.so, found none"),
-        ("off", False, "off", "variant off: expected the libmkldnn_opcache.so, found none"),
-        ("stock", True, "off", "variant stock: expected no libmkldnn_opcache.so, found it"),
-        ("all", True, "off", 'scope: expected "all", found "off"'),
-        ("off", True, "all", 'scope: expected "off", found "all"'),
+        ("all", False, {"MKLDNN_OPCACHE": "all"}, f"variant all: {MISSING}"),
+        ("off", False, {"MKLDNN_OPCACHE": "off"}, f"variant off: {MISSING}"),
+        (
+            "stock",
+            True,
+            {"MKLDNN_OPCACHE": "off"},
+            "variant stock: expected no libmkldnn_opcache.so, found it",
+        ),
+        ("all", True, {"MKLDNN_OPCACHE": "off"}, 'scope: expected "all", found "off"'),
+        ("off", True, {"MKLDNN_OPCACHE": "all"}, 'scope: expected "off", found "all"'),
+        ("all", True, {"MKLDNN_OPCACHE_CAPACITY": "0"}, "active: expected true, found false"),
     ],
 )
 def test_wrong_library_is_refused(
-    program: Path, built: Layout, variant: str, preloaded: bool, scope: str, message: str
+    program: Path,
+    built: Layout,
+    variant: str,
+    preloaded: bool,
+    variables: Dict[str, str],
+    message: str,
 ) -> None:
     preload = built.library if preloaded else None
-    done = measure(program, built, variant, preload, MKLDNN_OPCACHE=scope)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"microbench: error: {message}\n"
-
-
-def test_switched_off_by_capacity_is_refused(program: Path, built: Layout) -> None:
-    done = measure(program, built, "all", built.library, MKLDNN_OPCACHE_CAPACITY="0")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "microbench: error: active: expected true, found false\n"
+    assert measure(program, built, variant, preload, **variables) == f"{message}\n"
 
 
 # Says that it caches, and does nothing.
 LIAR = r"""
 #include <stdio.h>
-size_t mkldnn_opcache_stats_json(char *buffer, size_t size) {
+extern "C" size_t mkldnn_opcache_stats_json(char *buffer, size_t size) {
   return snprintf(buffer, size, "{\"mkldnn\": \"v0.14\", \"active\": true, \"scope\": \"all\", "
                   "\"totals\": {\"primitives_avoided\": 0, \"primitives_created\": 0}}");
 }
@@ -267,28 +171,21 @@ size_t mkldnn_opcache_stats_json(char *buffer, size_t size) {
 
 
 def test_library_without_hits_is_refused(program: Path, built: Layout, tmp_path: Path) -> None:
-    source, library = tmp_path / "liar.c", tmp_path / CACHE_LIBRARY
-    source.write_text(LIAR)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
-    done = measure(program, built, "all", library)
-    assert (done.returncode, done.stdout) == (1, "")
-    start = "microbench: error: convolution_forward: expected "
-    assert done.stderr.startswith(start)
-    assert done.stderr.endswith(" primitives avoided and 1 created, found 0 and 0\n")
+    compile_program(LIAR, tmp_path / CACHE_LIBRARY)
+    error = measure(program, built, "all", tmp_path / CACHE_LIBRARY)
+    assert error.startswith("convolution_forward: expected ")
+    assert error.endswith(" primitives avoided and 1 created, found 0 and 0\n")
 
 
 def test_wrong_result_of_rebinding_is_refused(program: Path, built: Layout) -> None:
-    done = measure(program, built, "all", faulty(built, "SKIP_REBIND").library)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "microbench: error: ReLU: expected 2, found 1\n"
+    library = faulty(built, "SKIP_REBIND").library
+    assert measure(program, built, "all", library) == "ReLU: expected 2, found 1\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["v0.1", "all", "1"], ["v0.14", "al", "1"]])
 def test_usage(program: Path, built: Layout, arguments: List[str]) -> None:
     environment = {**os.environ, "LD_LIBRARY_PATH": str(built.stock("1.3.1") / "mxnet")}
-    done = subprocess.run(
-        [str(program), *arguments], env=environment, capture_output=True, text=True
-    )
+    done = run([program, *arguments], env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"usage: {program} v0.14|v0.17.4|v0.19 stock|off|all REPETITIONS\n"
 
@@ -299,8 +196,7 @@ def test_other_mkldnn_is_not_proven(layout: Layout) -> None:
     other = toolchain.host("1.4.1").mkldnn_build_id
     libraries: List[Dict[str, Any]] = [{"file": "libmkldnn.so.0", "build_id": host.mkldnn_build_id}]
     microbench.check_mkldnn(host, libraries, "run")
-    with pytest.raises(NotProven) as caught:
-        microbench.check_mkldnn(host, [{"file": "libmkldnn.so.0", "build_id": other}], "run")
-    assert str(caught.value) == (
+    wrong = [{"file": "libmkldnn.so.0", "build_id": other}]
+    assert refusal(microbench.check_mkldnn, host, wrong, "run", kind=NotProven) == (
         f"run: expected libmkldnn.so.0 with build-id {host.mkldnn_build_id}, found {other}"
     )

@@ -26,7 +26,7 @@ from harness.trials.variants import parse_variant
 from harness.worker import counters as library
 from harness.worker import data as initial
 from models.registry import NETWORKS, check_image_size, find_network
-from tests.support import synthetic
+from tests.support.records import bench
 
 
 def test_names() -> None:
@@ -96,7 +96,7 @@ def test_initial_values_depend_on_seed_and_name() -> None:
 
 
 def stats(avoided: int, created: int, outside: int = 0) -> Dict[str, Any]:
-    found = synthetic.cache_stats("backward", 0)
+    found = bench.cache_stats("backward", 0)
     counters = found["operators"]["_backward_Convolution"]
     # Its descriptors are avoided, its primitives are out of scope.
     other = {**counters, "descriptors_avoided": avoided, "primitives_created": outside}

@@ -21,14 +21,15 @@ from harness.publish.plots import command, cores, operators, ratios, shares, sty
 from harness.publish.plots.source import Missing, Source
 from harness.publish.report import command as report
 from harness.publish.report import measured
-from tests.support import browser, sample_bench
+from tests.support import browser
 from tests.support.browser import WIDTHS, colours, external
+from tests.support.records import MACHINE, bench
 from tests.support.sample_figures import outside, rectangles
 
 
 @pytest.fixture(scope="module")
 def run() -> BenchRecord:
-    return sample_bench.record()
+    return bench.full_record()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_shares_are_the_counters(source: Source) -> None:
         f"shares-{host}-batch-{size}" for host in ("1.3.1", "1.4.1") for size in (1, 32)
     ]
     bars = rectangles(drawn["shares-1.3.1-batch-1"].figure)
-    step = 1.01 * sample_bench.step_ms("googlenet", 1, "1.3.1", "stock", threads=2)
+    step = 1.01 * bench.step_ms("googlenet", 1, "1.3.1", "stock", threads=2)
     stock = bars[f"googlenet stock {shares.CREATION}"]
     assert stock.get_width() == pytest.approx(100 * 60 / step)
     assert bars[f"googlenet all {shares.CREATION}"].get_width() == 0
@@ -91,7 +92,7 @@ def test_predictions_have_the_published_points(source: Source) -> None:
         if (line.get_gid() or "").endswith("published")
     ]
     known = pr11301.throughput()
-    assert points == [known[model].ratio for model in sample_bench.NETWORKS]
+    assert points == [known[model].ratio for model in bench.NETWORKS]
     assert outside(drawn[0].figure) == []
 
 
@@ -132,19 +133,6 @@ def test_command_draws_what_it_can(
 def test_command_without_any_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(arguments("--results", str(tmp_path))) == 1
     assert "no record of a benchmark" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    (
-        (("--only", "ratios,pies"), "expected some of ratios, operators"),
-        (("--efficiency", "0"), "expected a number above 0, found 0"),
-        (("no-such-record.jsonl",), "no-such-record.jsonl: No such file"),
-    ),
-)
-def test_bad_options_are_one_line(tmp_path: Path, words: Any, message: str) -> None:
-    with pytest.raises(HarnessError, match=message):
-        command.main(arguments(*words, "--results", str(tmp_path)))
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +179,7 @@ def test_the_page_begins_with_the_means(run: BenchRecord, page: str) -> None:
     group = bench_summary.groups(run)[0]
     (mean,) = (m for m in group.means() if (m.host, m.variant) == ("1.4.1", "all"))
     assert first.value == f"{mean.ratio:.2f}x" and first.value in page
-    assert "Made-up CPU" in page and "make bench OUT=a.jsonl\nmake tables\nmake plot" in page
+    assert MACHINE.cpu_model in page and "make bench OUT=a.jsonl\nmake tables\nmake plot" in page
     assert external(page) == []
 
 

@@ -14,7 +14,7 @@ from harness.base.layout import Layout
 from harness.trials import environment, launch, proof, variants
 from harness.trials.jobs import HashJob, OperatorsJob
 from harness.trials.record import Threads
-from tests.support import synthetic
+from tests.support.records import bench
 
 TINY = HashJob(model="seven-ops", batch_size=1, image_size=16, steps=2)
 
@@ -65,9 +65,9 @@ BOTH = ["libmkldnn.so.0", "libmkldnn_opcache.so"]
     ("word", "libraries", "stats"),
     [
         ("stock", ["libmkldnn.so.0"], None),
-        ("off", BOTH, synthetic.cache_stats("off", 0)),
-        ("backward", BOTH, synthetic.cache_stats("backward", 5)),
-        ("lrn+pooling", BOTH, synthetic.cache_stats("pooling,lrn", 5)),
+        ("off", BOTH, bench.cache_stats("off", 0)),
+        ("backward", BOTH, bench.cache_stats("backward", 5)),
+        ("lrn+pooling", BOTH, bench.cache_stats("pooling,lrn", 5)),
     ],
 )
 def test_proof_is_accepted(word: str, libraries: List[str], stats: Dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def test_proof_is_accepted(word: str, libraries: List[str], stats: Dict[str, Any
         (
             "stock",
             BOTH,
-            synthetic.cache_stats("off", 0),
+            bench.cache_stats("off", 0),
             "expected no libmkldnn_opcache.so in a stock process, "
             "found libmkldnn.so.0, libmkldnn_opcache.so",
         ),
@@ -94,37 +94,37 @@ def test_proof_is_accepted(word: str, libraries: List[str], stats: Dict[str, Any
         (
             "backward",
             BOTH,
-            synthetic.cache_stats("off", 0),
+            bench.cache_stats("off", 0),
             "expected scope backward and active True, found scope off and active False",
         ),
         (
             "backward",
             BOTH,
-            synthetic.cache_stats("all", 5),
+            bench.cache_stats("all", 5),
             "expected scope backward and active True, found scope all and active True",
         ),
         (
             "backward",
             BOTH,
-            {**synthetic.cache_stats("backward", 5), "active": False},
+            {**bench.cache_stats("backward", 5), "active": False},
             "expected scope backward and active True, found scope backward and active False",
         ),
         (
             "off",
             BOTH,
-            {**synthetic.cache_stats("off", 0), "recognised": False},
+            {**bench.cache_stats("off", 0), "recognised": False},
             "expected an MKL-DNN that libmkldnn_opcache.so recognises, found build-id 00",
         ),
         (
             "backward",
             BOTH,
-            synthetic.cache_stats("backward", 0),
+            bench.cache_stats("backward", 0),
             "expected creations avoided, found 0",
         ),
         (
             "off",
             BOTH,
-            synthetic.cache_stats("off", 1),
+            bench.cache_stats("off", 1),
             "expected no creations avoided, found 2",
         ),
     ],
@@ -139,7 +139,7 @@ def test_proof_is_refused(
 
 def test_hits_may_be_waived() -> None:
     variant = variants.parse_variant("fully_connected")
-    stats = synthetic.cache_stats("fully_connected", 0)
+    stats = bench.cache_stats("fully_connected", 0)
     proof.check_proof(variant, result(BOTH, stats), False, "worker")
 
 

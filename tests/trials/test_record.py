@@ -13,13 +13,13 @@ from harness.base import jsonl
 from harness.base.errors import HarnessError
 from harness.bench import record as bench_record
 from harness.trials import record
-from tests.support import synthetic
+from tests.support.records import MACHINE, bench
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "run.jsonl"
-    bench_record.create(synthetic.bench_record(), path)
+    bench_record.create(bench.record(), path)
     return path
 
 
@@ -43,18 +43,18 @@ def changed(path: Path, number: int, change: Callable[[Dict[str, Any]], None]) -
 
 
 def test_round_trip(saved: Path) -> None:
-    assert bench_record.load(saved) == synthetic.bench_record()
+    assert bench_record.load(saved) == bench.record()
 
 
 def test_all_kinds_of_processes_round_trip(tmp_path: Path) -> None:
-    run = synthetic.bench_record()
+    run = bench.record()
     key = run.finished[0].key
     run = run.model_copy(
         update={
             "finished": [
-                synthetic.profile_sample(key, {"Convolution": 2.0}),
-                synthetic.failure(key, "memory"),
-                synthetic.train_sample(key),
+                bench.profile_sample(key, {"Convolution": 2.0}),
+                bench.failure(key, "memory"),
+                bench.train_sample(key),
             ]
         }
     )
@@ -68,14 +68,14 @@ def test_all_kinds_of_processes_round_trip(tmp_path: Path) -> None:
 
 
 def test_throughput_counts_slow_steps_too() -> None:
-    sample = synthetic.bench_record().samples[0]
+    sample = bench.record().samples[0]
     slow = sample.model_copy(update={"step_ns": [100_000_000, 300_000_000]})
     assert slow.images_per_second == pytest.approx(2 * 2 / 0.4)
 
 
 def test_a_torn_end_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    run = synthetic.bench_record(taken=2)
+    run = bench.record(taken=2)
     bench_record.create(run, path)
     data = path.read_bytes()
     start = data[:-1].rfind(b"\n") + 1
@@ -89,7 +89,7 @@ def test_a_torn_end_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
 def test_what_is_appended_after_a_torn_end_is_whole(saved: Path) -> None:
     data = saved.read_bytes()
     saved.write_bytes(data[:-10])
-    last = synthetic.bench_record().finished[-1]
+    last = bench.record().finished[-1]
     with jsonl.Appender(saved) as file:
         file.append(last.model_dump())
     assert saved.read_bytes() == data
@@ -161,14 +161,14 @@ def test_wrong_types(saved: Path) -> None:
 
 
 def refused(**changes: Any) -> List[str]:
-    ours = synthetic.bench_record()
+    ours = bench.record()
     with pytest.raises(record.IncompatibleRuns) as caught:
         record.check_compatible(ours.model_copy(update=changes), ours)
     return str(caught.value).split("; ")
 
 
 def test_other_machine_is_refused() -> None:
-    other = synthetic.MACHINE.model_copy(update={"kernel": "L 1"})
+    other = MACHINE.model_copy(update={"kernel": "L 1"})
     assert refused(machine=other) == ["machine.kernel: recorded=L 1, asked=Linux 0.0"]
 
 
@@ -178,9 +178,9 @@ def test_other_library_is_refused() -> None:
 
 
 def test_other_settings_are_refused() -> None:
-    asked = synthetic.series()
+    asked = bench.series()
     threads = asked.threads.model_copy(update={"omp_num_threads": 4})
-    other = synthetic.settings(asked.model_copy(update={"threads": threads}))
+    other = bench.settings(asked.model_copy(update={"threads": threads}))
     assert refused(settings=other.model_copy(update={"seed": 2})) == [
         "settings.seed: recorded=2, asked=1",
         "settings.series.0.threads.omp_num_threads: recorded=4, asked=2",
@@ -188,4 +188,4 @@ def test_other_settings_are_refused() -> None:
 
 
 def test_equal_runs_are_compatible() -> None:
-    record.check_compatible(synthetic.bench_record(taken=3), synthetic.bench_record(taken=0))
+    record.check_compatible(bench.record(taken=3), bench.record(taken=0))

@@ -20,7 +20,7 @@ from harness.trials import record
 from harness.user import doctor, doctor_rules, probe, run
 from harness.user.doctor_rules import Finding
 from harness.user.probe import ProbeSample
-from tests.support import synthetic
+from tests.support.records import bench
 
 TOOLCHAIN = load_toolchain(here().toolchain)
 PROBES = sorted((here().root / "harness").glob("probe_*.py"))
@@ -346,7 +346,7 @@ def test_options(environment: Dict[str, str], status: str, part: str) -> None:
 
 
 def sample(scope: str, round_: int, step_ms: int, **fields: Any) -> ProbeSample:
-    counters = synthetic.cache_stats(scope, 0 if scope == "off" else 9, create_ns=10_000_000)
+    counters = bench.cache_stats(scope, 0 if scope == "off" else 9, create_ns=10_000_000)
     return ProbeSample(
         scope=scope,
         round=round_,

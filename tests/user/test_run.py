@@ -22,7 +22,7 @@ from harness.build import patching
 from harness.build.toolchain import load_toolchain
 from harness.user import run as user_run
 from harness.user.run_report import Process, RunStatistics, lines
-from tests.support import synthetic
+from tests.support.records import bench
 
 HARNESS = [sys.executable, "-m", "harness", "run"]
 # Three steps of a convolution; prints the gradient's bytes.
@@ -317,7 +317,7 @@ def test_an_mkldnn_that_is_not_known(built: Layout, tmp_path: Path) -> None:
 
 
 def counters(scope: str, avoided: int = 0, **fields: Any) -> Process:
-    return Process(pid=1, counters={**synthetic.cache_stats(scope, avoided), **fields})
+    return Process(pid=1, counters={**bench.cache_stats(scope, avoided), **fields})
 
 
 @pytest.mark.parametrize(
@@ -441,7 +441,7 @@ def test_statistics_that_cannot_be_written_after_all(layout: Layout, tmp_path: P
 
 
 def test_unreadable_counters_are_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    (tmp_path / "5.json").write_text(json.dumps(synthetic.cache_stats("all", 1)))
+    (tmp_path / "5.json").write_text(json.dumps(bench.cache_stats("all", 1)))
     (tmp_path / "3.json").write_text('{"schema"')
     assert [process.pid for process in user_run.collect(tmp_path)] == [5]
     assert "the counters of process 3 cannot be read" in capsys.readouterr().err

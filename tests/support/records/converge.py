@@ -1,22 +1,13 @@
-"""A made-up record of a convergence run for tests; no number in here was ever measured."""
+"""A made-up record of a convergence run."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
-from harness.converge.record import (
-    KIND,
-    SCHEMA_VERSION,
-    ConvergeRecord,
-    Curve,
-    Data,
-    Epoch,
-    Settings,
-    Training,
-)
-from harness.trials.record import Threads
-from tests.support.synthetic import MACHINE
+from harness.converge import record as kind
+from harness.converge.record import ConvergeRecord, Curve, Data, Epoch, Settings, Training
+from tests.support.records import header, threads
 
 # Correct ones of 10,000 after each epoch; the third reaches the reference's top-1, not its top-5.
 TOP_1 = (4000, 6000, 7000, 7500)
@@ -66,29 +57,18 @@ def epoch(number: int) -> Epoch:
 def record(source: Any = "CIFAR-10", **changes: Any) -> ConvergeRecord:
     """A finished run of one training, stock for fewer epochs; ``changes`` are the training's."""
     asked = training(**changes)
-    return ConvergeRecord(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
-        run_id="converge-synthetic",
-        started_utc="2000-01-01T00:00:00+00:00",
-        machine=MACHINE,
-        versions={"opcache": "0.0.0"},
-        settings=Settings(
-            trainings=[asked],
-            data=Data(source=source, sha256="0" * 64, training=50_000, validation=10_000),
-            seed=1,
-            threads=Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None),
-            side_by_side=2,
-        ),
-        curves=[
-            Curve(
-                training=0,
-                scope=scope,
-                epochs=[epoch(n + 1) for n in range(asked.last_epoch(scope))],
-            )
-            for scope in asked.scopes
-        ],
+    settings = Settings(
+        trainings=[asked],
+        data=Data(source=source, sha256="0" * 64, training=50_000, validation=10_000),
+        seed=1,
+        threads=threads(1),
+        side_by_side=2,
     )
+    curves = []
+    for scope in asked.scopes:
+        epochs = [epoch(n + 1) for n in range(asked.last_epoch(scope))]
+        curves.append(Curve(training=0, scope=scope, epochs=epochs))
+    return ConvergeRecord(**header(kind), settings=settings, curves=curves)
 
 
 def parted(at: int) -> ConvergeRecord:

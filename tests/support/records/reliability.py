@@ -1,12 +1,13 @@
-"""Made-up results of a soak, for what judges and draws them."""
+"""Made-up records of `make reliability`, and what a worker of the soak hands over."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Sequence
 
+from harness.reliability import record as kind
 from harness.reliability import soak
-from harness.reliability.record import KIND, SCHEMA_VERSION, ReliabilityRecord, Settings
-from tests.support.synthetic import MACHINE
+from harness.reliability.record import ReliabilityRecord, Settings
+from tests.support.records import header
 
 PLAN = soak.Plan(
     shapes=6,
@@ -21,8 +22,14 @@ LEVEL_MIB = (150.0, 200.0, 202.0, 201.0, 203.0, 202.0)
 RISING_MIB = (150.0, 200.0, 260.0, 320.0, 380.0, 440.0)
 
 
-def result(resident_mib: Sequence[float] = LEVEL_MIB, cached: bool = True) -> Dict[str, Any]:
-    """Return what a worker hands over."""
+def record(*stages: str, host: str = "1.3.1") -> ReliabilityRecord:
+    """Return the record of a run that has found nothing yet."""
+    asked = Settings(stages=list(stages), hosts=[host], quick=True, seed=5)
+    return ReliabilityRecord(**header(kind), settings=asked, findings=[])
+
+
+def soaked(resident_mib: Sequence[float] = LEVEL_MIB, cached: bool = True) -> Dict[str, Any]:
+    """Return what a worker of the soak hands over."""
     samples: List[Dict[str, int]] = []
     for number, mib in enumerate(resident_mib, start=1):
         size = int(mib * 2**20)
@@ -44,20 +51,11 @@ def curve(word: str, way: str) -> soak.Curve:
     return soak.Curve("1.4.1", word, way, PLAN.shapes)
 
 
-def record() -> ReliabilityRecord:
-    """Return a record of one host: bounded, beside stock as released."""
+def soak_record() -> ReliabilityRecord:
+    """Return the record of a soak on one host: bounded, beside stock as released."""
     findings = [
-        soak.judge_memory(PLAN, curve("all", soak.BOUNDED), result()),
-        soak.judge_memory(PLAN, curve("stock", soak.RELEASED), result(RISING_MIB, cached=False)),
-        soak.judge_bits(PLAN, "1.4.1", 1, result(cached=False), result()),
+        soak.judge_memory(PLAN, curve("all", soak.BOUNDED), soaked()),
+        soak.judge_memory(PLAN, curve("stock", soak.RELEASED), soaked(RISING_MIB, cached=False)),
+        soak.judge_bits(PLAN, "1.4.1", 1, soaked(cached=False), soaked()),
     ]
-    return ReliabilityRecord(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
-        run_id="reliability-sample",
-        started_utc="2000-01-01T00:00:00+00:00",
-        machine=MACHINE,
-        versions={},
-        settings=Settings(stages=[soak.STAGE], hosts=["1.4.1"], quick=False, seed=1),
-        findings=findings,
-    )
+    return record(soak.STAGE, host="1.4.1").model_copy(update={"findings": findings})

@@ -1,0 +1,60 @@
+"""Commands that tests start, the environment they get, and the message of a refusal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any, Callable, Dict, Iterable, List, Type
+
+import pytest
+
+from harness.base.errors import HarnessError
+from harness.base.layout import here
+
+_STEERING = ("MKLDNN_", "MXNET_", "OMP_", "KMP_", "LD_")
+
+
+def clean_environment(**variables: object) -> Dict[str, str]:
+    """Return os.environ without what steers MXNet, MKL-DNN or the loader, then ``variables``."""
+    outer = {k: v for k, v in os.environ.items() if not k.startswith(_STEERING)}
+    return {**outer, **{name: str(value) for name, value in variables.items()}}
+
+
+def run(
+    command: Iterable[object], *, timeout: float = 120, **options: Any
+) -> subprocess.CompletedProcess:
+    """Run a command in the clean environment, unless ``options`` has another, and capture it."""
+    options = {"env": clean_environment(), "text": True, "capture_output": True, **options}
+    return subprocess.run([str(word) for word in command], timeout=timeout, **options)
+
+
+def python(program: str, *arguments: object) -> List[str]:
+    """Return the command that runs a program text in this Python, without its warnings."""
+    return [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)]
+
+
+def harness_words(*words: object) -> List[str]:
+    """Return the command that runs the harness."""
+    return [sys.executable, "-m", "harness", *map(str, words)]
+
+
+def harness(*words: object, **options: Any) -> subprocess.CompletedProcess:
+    """Run the harness in the work tree, with the variables that this process has."""
+    return run(harness_words(*words), **{"cwd": here().root, "env": None, **options})
+
+
+def compile_program(source: str, path: os.PathLike, *options: object) -> None:
+    """Compile C++ to ``path``: to a shared library if that is its ending."""
+    kind = ["-shared", "-fPIC"] if ".so" in os.path.basename(path) else []
+    command = ["g++", *kind, "-w", "-o", path, "-x", "c++", "-", "-x", "none", *options]
+    subprocess.run([str(word) for word in command], input=source, text=True, check=True)
+
+
+def refusal(
+    call: Callable[..., object], *arguments: Any, kind: Type[Exception] = HarnessError
+) -> str:
+    """Return the message with which a call is refused."""
+    with pytest.raises(kind) as caught:
+        call(*arguments)
+    return str(caught.value)
