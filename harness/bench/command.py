@@ -28,11 +28,11 @@ from harness.bench.record import (
     PROFILE,
     TRAIN,
     BenchRecord,
+    BenchSettings,
     Failure,
     Finished,
     SampleKey,
     Series,
-    Settings,
 )
 from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
@@ -174,7 +174,7 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
     return config.model_copy(update={"series": tuple(series)})
 
 
-def _new_run(layout: Layout, settings: Settings, stem: str) -> BenchRecord:
+def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
     versions: Dict[str, str] = {}
     for host, word in dict.fromkeys(run for series in settings.series for run in series.runs):
         variant = parse_variant(word)
@@ -228,7 +228,7 @@ def _left(seconds: Optional[float]) -> str:
     return f"about {hours} h {minutes} min left" if hours else f"about {minutes} min left"
 
 
-def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: float) -> Finished:
+def _process(layout: Layout, settings: BenchSettings, key: SampleKey, timeout_s: float) -> Finished:
     """Run one process; a failure is a result too."""
     started = now()
     begin = time.monotonic()
@@ -251,7 +251,7 @@ def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: floa
 
 
 def _run(
-    layout: Layout, settings: Settings, series: Series, key: SampleKey, timeout_s: float
+    layout: Layout, settings: BenchSettings, series: Series, key: SampleKey, timeout_s: float
 ) -> Dict[str, Any]:
     kind = ProfileJob if series.job == PROFILE else TrainJob
     job = kind(

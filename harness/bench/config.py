@@ -13,7 +13,7 @@ from typing_extensions import Annotated, Literal
 
 from harness.base.errors import HarnessError
 from harness.base.machine import describe, physical_cores
-from harness.bench.record import Series, Settings
+from harness.bench.record import BenchSettings, Series
 from harness.build.toolchain import Toolchain
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
@@ -97,7 +97,7 @@ def scopes_by_host(
     }
 
 
-def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]) -> Settings:
+def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]) -> BenchSettings:
     """Return the settings of a run; HarnessError names a word that is not known and the allowed.
 
     ``image_size`` in pixels, when given, holds for every model.
@@ -109,7 +109,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
         raise HarnessError(f"series: expected different names, found {', '.join(names)}")
     # Nine tenths: other processes and the system live in the rest.
     memory_limit_gib = config.memory_limit_gib or 0.9 * describe().memory_gib
-    return Settings(
+    return BenchSettings(
         series=[_series(config, series, toolchain, image_size) for series in config.series],
         cpus=sorted(os.sched_getaffinity(0)),
         memory_limit_gib=memory_limit_gib,

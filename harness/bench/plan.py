@@ -9,7 +9,7 @@ import random
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness.base import statistics
-from harness.bench.record import Failure, Finished, SampleKey, Series, Settings
+from harness.bench.record import BenchSettings, Failure, Finished, SampleKey, Series
 from harness.trials.record import Case
 
 # A process that died once may have been unlucky: it is tried again. One that died twice stays away.
@@ -25,7 +25,7 @@ class Cell(NamedTuple):
     variant: str
 
 
-def plan(settings: Settings, finished: Sequence[Finished]) -> List[SampleKey]:
+def plan(settings: BenchSettings, finished: Sequence[Finished]) -> List[SampleKey]:
     """Return the processes of a run, finished ones included, in the order of work.
 
     Series and, within them, batch sizes follow each other as configured: the first of them is
@@ -37,7 +37,7 @@ def plan(settings: Settings, finished: Sequence[Finished]) -> List[SampleKey]:
     return [key for series in settings.series for key in _series(series, finished)]
 
 
-def todo(settings: Settings, finished: Sequence[Finished]) -> List[SampleKey]:
+def todo(settings: BenchSettings, finished: Sequence[Finished]) -> List[SampleKey]:
     """Return what is left of the plan, without what was given up.
 
     A variant of a case that did not fit into memory, or died twice, is not tried again.
@@ -89,7 +89,7 @@ def case_rounds(series: Series, case: Case, finished: Sequence[Finished]) -> int
     return min(max(fitting, series.rounds_min), series.rounds_max)
 
 
-def remaining_s(settings: Settings, finished: Sequence[Finished]) -> Optional[float]:
+def remaining_s(settings: BenchSettings, finished: Sequence[Finished]) -> Optional[float]:
     """Return about how many seconds the rest takes; None before the first process has ended."""
     left = todo(settings, finished)
     by_case = {(key.series, key.case): key for key in left}

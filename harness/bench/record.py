@@ -78,7 +78,7 @@ class Series(RecordModel):
         return [(host, word) for host, words in self.variants.items() for word in words]
 
 
-class Settings(RecordModel):
+class BenchSettings(RecordModel):
     """What a run was asked to measure; results of equal settings may be mixed.
 
     ``cpus`` are those that every process may run on. A process that asks for more address space
@@ -211,7 +211,7 @@ class BenchRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: BenchSettings
     finished: List[Finished] = []
 
     @property

@@ -28,10 +28,10 @@ from harness.converge.record import (
     KIND,
     SCHEMA_VERSION,
     ConvergeRecord,
+    ConvergeSettings,
     Curve,
     Data,
     Evidence,
-    Settings,
     Training,
     load,
     partings,
@@ -66,7 +66,7 @@ class Run:
     """A run that is under way: its folders, and the prepared data file of each training."""
 
     layout: Layout
-    settings: Settings
+    settings: ConvergeSettings
     checkpoints: Path
     data: List[Path]
     timeout_s: float
@@ -158,7 +158,7 @@ def _new_record(
         side_by_side = number("--side-by-side", args.side_by_side)
     return ConvergeRecord(
         **opening(KIND, SCHEMA_VERSION, "converge", layout, versions),
-        settings=Settings(
+        settings=ConvergeSettings(
             trainings=trainings,
             data=Data(
                 source=data.source,

@@ -53,7 +53,7 @@ class Data(RecordModel):
     validation: _Count
 
 
-class Settings(RecordModel):
+class ConvergeSettings(RecordModel):
     """What a run trains; it is only resumed with equal settings."""
 
     trainings: List[Training] = pydantic.Field(min_length=1)
@@ -122,7 +122,7 @@ class ConvergeRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: ConvergeSettings
     curves: List[Curve]
 
     def curve(self, training: int, scope: str) -> Curve:

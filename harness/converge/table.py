@@ -7,7 +7,14 @@ from typing import List, Optional
 from harness.base.markdown import markdown
 from harness.base.statistics import median
 from harness.converge.pr11301 import ACCURACY
-from harness.converge.record import ConvergeRecord, Curve, Epoch, Settings, Training, partings
+from harness.converge.record import (
+    ConvergeRecord,
+    ConvergeSettings,
+    Curve,
+    Epoch,
+    Training,
+    partings,
+)
 
 _SYNTHETIC = "synthetic"
 LEGEND = (
@@ -63,7 +70,7 @@ def summary(record: ConvergeRecord) -> List[str]:
     return markdown(titles, ["model", "host", "scope", "equal bits"], rows)
 
 
-def _row(settings: Settings, training: Training, curve: Curve, first: Curve) -> List[str]:
+def _row(settings: ConvergeSettings, training: Training, curve: Curve, first: Curve) -> List[str]:
     last = curve.epochs[-1]
     reference = ACCURACY.get(training.model)
     at_reference = minutes_to_reference(training.model, curve)
@@ -139,7 +146,7 @@ def _epochs(record: ConvergeRecord) -> List[str]:
     return markdown(titles, ["model", "host", "scope", "all bits (SHA-256)"], rows)
 
 
-def epoch_line(settings: Settings, training: int, scope: str, epoch: Epoch) -> str:
+def epoch_line(settings: ConvergeSettings, training: int, scope: str, epoch: Epoch) -> str:
     """Return one line about an epoch that has just ended."""
     asked = settings.trainings[training]
     source = f" ({_SYNTHETIC})" if settings.data.source == _SYNTHETIC else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import List, Mapping, NamedTuple, Optional
 
-from harness.distributed.record import DistRecord, Sample, Settings
+from harness.distributed.record import DistRecord, DistSettings, Sample
 from harness.trials.variants import STOCK
 
 # A server adds the workers' gradients in the order in which they arrive. Of two, a + b is b + a to
@@ -27,7 +27,7 @@ class Wrong(NamedTuple):
         return f"{self.variant} round {self.round}: {self.what}"
 
 
-def comparable(settings: Settings) -> bool:
+def comparable(settings: DistSettings) -> bool:
     """Tell whether two trainings with these settings must end with the same bits."""
     return settings.workers <= MOST_WORKERS_THAT_REPEAT
 

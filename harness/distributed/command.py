@@ -24,7 +24,7 @@ from harness.base.layout import Layout, here
 from harness.base.options import number, words
 from harness.build.toolchain import load_toolchain
 from harness.distributed import bits, table
-from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, Sample, Settings
+from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, DistSettings, Sample
 from harness.trials import group, record
 from harness.trials.environment import settings, whole_environment
 from harness.trials.jobs import DistTrainJob, to_json
@@ -125,7 +125,7 @@ def reserved_port(asked: Optional[int]) -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def plan(asked: Settings) -> List[Tuple[str, int]]:
+def plan(asked: DistSettings) -> List[Tuple[str, int]]:
     """Return (variant, round) of every training in order; each round begins with another one."""
     planned = []
     for round_ in range(asked.rounds):
@@ -136,7 +136,7 @@ def plan(asked: Settings) -> List[Tuple[str, int]]:
 
 
 def members(
-    layout: Layout, asked: Settings, variant: str, port: int, folder: Path
+    layout: Layout, asked: DistSettings, variant: str, port: int, folder: Path
 ) -> List[group.Member]:
     """Return the processes of one training; workers read and write their files in ``folder``."""
     stock, measured = parse_variant(STOCK), parse_variant(variant)
@@ -165,7 +165,7 @@ def members(
 
 
 def sample(
-    layout: Layout, asked: Settings, variant: str, round_: int, port: int, timeout_s: float
+    layout: Layout, asked: DistSettings, variant: str, round_: int, port: int, timeout_s: float
 ) -> Sample:
     """Run one training and return what its workers measured, each proven to run the variant."""
     started = record.now()
@@ -205,7 +205,7 @@ def _result(folder: Path, number_: int) -> Path:
     return folder / f"result-{number_}.json"
 
 
-def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
+def _asked(layout: Layout, args: argparse.Namespace) -> DistSettings:
     network = find_network(args.model)
     image_size = number("--image-size", args.image_size)
     check_image_size(network, image_size)
@@ -215,7 +215,7 @@ def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
         build_folder(layout, args.host, parse_variant(variant))
     if STOCK not in variants:
         raise HarnessError(f"--scopes: expected {STOCK} among them, found '{args.scopes}'")
-    return Settings(
+    return DistSettings(
         case=record.Case(
             model=network.name,
             batch_size=number("--batch-size", args.batch_size),
@@ -239,7 +239,7 @@ def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
     )
 
 
-def _new_run(layout: Layout, asked: Settings) -> DistRecord:
+def _new_run(layout: Layout, asked: DistSettings) -> DistRecord:
     versions: Dict[str, str] = {}
     for word in asked.variants:
         versions.update(library_versions(layout, asked.host, parse_variant(word)))

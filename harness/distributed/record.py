@@ -58,7 +58,7 @@ class Sample(RecordModel):
         return [batch_size * len(w.step_ns) * 1e9 / sum(w.step_ns) for w in self.workers]
 
 
-class Settings(RecordModel):
+class DistSettings(RecordModel):
     """What a run was asked to measure: ``rounds`` trainings of each variant."""
 
     case: Case
@@ -80,7 +80,7 @@ class DistRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: DistSettings
     samples: List[Sample]
 
 

@@ -29,8 +29,8 @@ from harness.microbench.record import (
     SCHEMA_VERSION,
     Measured,
     MicrobenchRecord,
+    MicrobenchSettings,
     Sample,
-    Settings,
 )
 from harness.trials import record
 from harness.trials.environment import settings
@@ -77,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
     toolchain = load_toolchain(layout.toolchain)
     names = words("--hosts", args.hosts) if args.hosts else [h.version for h in toolchain.hosts]
     hosts = [toolchain.host(name) for name in names]
-    asked = Settings(
+    asked = MicrobenchSettings(
         hosts=list(names),
         variants=list(table.VARIANTS),
         rounds=number("--rounds", args.rounds),
@@ -101,7 +101,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchRecord:
+def _take(layout: Layout, hosts: Sequence[Host], asked: MicrobenchSettings) -> MicrobenchRecord:
     started = record.now()
     digest = reading.sha256_of(layout.library)
     samples: List[Sample] = []
@@ -122,7 +122,7 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchR
     )
 
 
-def _plan(hosts: Sequence[Host], asked: Settings) -> List[_Planned]:
+def _plan(hosts: Sequence[Host], asked: MicrobenchSettings) -> List[_Planned]:
     """Variants of a host follow each other, and each round begins with another one."""
     planned = []
     for round_ in range(asked.rounds):
@@ -133,7 +133,7 @@ def _plan(hosts: Sequence[Host], asked: Settings) -> List[_Planned]:
     return planned
 
 
-def _sample(layout: Layout, asked: Settings, planned: _Planned) -> Sample:
+def _sample(layout: Layout, asked: MicrobenchSettings, planned: _Planned) -> Sample:
     started = record.now()
     variant = parse_variant(planned.variant)
     what = f"microbench (host {planned.host.version}, {variant.name})"

@@ -78,7 +78,7 @@ class Sample(Measured):
     libraries: List[Library]
 
 
-class Settings(RecordModel):
+class MicrobenchSettings(RecordModel):
     """What a run was asked to measure: ``rounds`` processes for each host and variant."""
 
     hosts: List[str] = pydantic.Field(min_length=1)
@@ -93,7 +93,7 @@ class MicrobenchRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: MicrobenchSettings
     samples: List[Sample]
 
 

@@ -23,7 +23,13 @@ from harness.base.reading import sha256_of
 from harness.build.toolchain import Toolchain, load_toolchain
 from harness.reliability import table
 from harness.reliability.context import Context, finding
-from harness.reliability.record import KIND, SCHEMA_VERSION, Finding, ReliabilityRecord, Settings
+from harness.reliability.record import (
+    KIND,
+    SCHEMA_VERSION,
+    Finding,
+    ReliabilityRecord,
+    ReliabilitySettings,
+)
 from harness.reliability.stages import STAGES, Stage
 from harness.trials.record import opening, save, start_or_resume
 
@@ -69,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
 
 def resolve(
     toolchain: Toolchain, stages: Optional[str], hosts: Optional[str], quick: bool, seed: int
-) -> Settings:
+) -> ReliabilitySettings:
     """Return the settings of a run; HarnessError names a word that is not known and the allowed."""
     known = [stage.name for stage in STAGES]
     chosen = known if stages is None else list(words("--stages", stages))
@@ -81,7 +87,7 @@ def resolve(
     for version in by_option:
         toolchain.host(version)
     in_order = [name for name in known if name in chosen]
-    return Settings(stages=in_order, hosts=by_option, quick=quick, seed=seed)
+    return ReliabilitySettings(stages=in_order, hosts=by_option, quick=quick, seed=seed)
 
 
 def without_failures(run: ReliabilityRecord) -> ReliabilityRecord:
@@ -130,7 +136,7 @@ def _portable(layout: Layout, found: Finding) -> Finding:
     return found.model_copy(update={"summary": summary, "details": details})
 
 
-def _run_stage(layout: Layout, settings: Settings, stage: Stage) -> List[Finding]:
+def _run_stage(layout: Layout, settings: ReliabilitySettings, stage: Stage) -> List[Finding]:
     module = importlib.import_module(stage.module)
     with tempfile.TemporaryDirectory(prefix="opcache-reliability-") as folder:
         context = Context(
@@ -156,7 +162,7 @@ def _report(run: ReliabilityRecord) -> int:
     return 1 if run.failures else 0
 
 
-def _new_run(layout: Layout, settings: Settings) -> ReliabilityRecord:
+def _new_run(layout: Layout, settings: ReliabilitySettings) -> ReliabilityRecord:
     versions = {layout.library.name: sha256_of(layout.library)}
     return ReliabilityRecord(
         **opening(KIND, SCHEMA_VERSION, "reliability", layout, versions),

@@ -18,7 +18,7 @@ _Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 Figure = Union[int, _Finite, str, List[_Finite]]
 
 
-class Settings(RecordModel):
+class ReliabilitySettings(RecordModel):
     """What was asked for; a run is only resumed with equal settings."""
 
     stages: List[str] = pydantic.Field(min_length=1)
@@ -48,7 +48,7 @@ class ReliabilityRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: ReliabilitySettings
     findings: List[Finding]
     seconds: Dict[str, float] = {}
 

@@ -24,7 +24,7 @@ from harness.trials.proof import NotProven
 from harness.trials.record import load_as, opening, save, start_or_resume
 from harness.verify import bitwise, faults, mxnet_debug, mxnet_tests, operators, plan, shadow, table
 from harness.verify.context import Context, Task, check
-from harness.verify.record import KIND, SCHEMA_VERSION, Check, Settings, VerifyRecord
+from harness.verify.record import KIND, SCHEMA_VERSION, Check, VerifyRecord, VerifySettings
 
 _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
     "operators": operators.run,
@@ -107,7 +107,7 @@ def _report(run: VerifyRecord) -> int:
     return 1 if run.failures else 0
 
 
-def _new_run(layout: Layout, settings: Settings) -> VerifyRecord:
+def _new_run(layout: Layout, settings: VerifySettings) -> VerifyRecord:
     versions = {layout.library.name: sha256_of(layout.library)}
     return VerifyRecord(
         **opening(KIND, SCHEMA_VERSION, "verify", layout, versions),

@@ -12,7 +12,7 @@ from harness.trials.jobs import Job
 from harness.trials.launch import run_worker
 from harness.trials.record import Threads
 from harness.trials.variants import parse_variant
-from harness.verify.record import Check, Settings, Status
+from harness.verify.record import Check, Status, VerifySettings
 
 
 class Task(NamedTuple):
@@ -31,7 +31,7 @@ class Context:
     """
 
     layout: Layout
-    settings: Settings
+    settings: VerifySettings
     timeout_s: float
     mxnet_tests: Optional[Path] = None
 

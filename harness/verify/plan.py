@@ -21,7 +21,7 @@ from harness.trials.variants import parse_variant
 from harness.verify.context import Task
 from harness.verify.faults import FAULTS
 from harness.verify.mxnet_tests import files_of, host_of
-from harness.verify.record import Settings
+from harness.verify.record import VerifySettings
 
 _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 # In the order in which they run; the last one needs a checkout of MXNet.
@@ -67,7 +67,7 @@ def resolve(
     faults: Optional[str] = None,
     mxnet_tests: Optional[Path] = None,
     test_files: Optional[str] = None,
-) -> Settings:
+) -> VerifySettings:
     """Return the settings of a run; HarnessError names a word that is not known and the allowed.
 
     The options are the command line's, lists separated by commas, None where not given.
@@ -100,7 +100,7 @@ def resolve(
             raise HarnessError(f"{mxnet_tests}: is MXNet {host}: expected {', '.join(by_host)}")
         files[host] = _listed("--test-files", test_files, there, there)
     default_stages = [stage for stage in STAGES if stage != "upstream" or files]
-    return Settings(
+    return VerifySettings(
         stages=_listed("--stages", stages, default_stages, STAGES),
         scopes=by_host,
         networks=cases,
@@ -127,7 +127,7 @@ def _listed(option: str, text: Optional[str], configured: Sequence[str], known: 
     return chosen
 
 
-def tasks(settings: Settings) -> List[Task]:
+def tasks(settings: VerifySettings) -> List[Task]:
     """Return everything there is to do, in order."""
     networks = [(case.model, host) for case in settings.networks for host in settings.scopes]
     pairs = {

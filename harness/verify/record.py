@@ -20,7 +20,7 @@ Status = Literal["pass", "fail", "stock"]
 CheckKey = Tuple[str, str, str]
 
 
-class Settings(RecordModel):
+class VerifySettings(RecordModel):
     """What was verified; a run is only resumed with equal settings."""
 
     stages: List[str] = pydantic.Field(min_length=1)
@@ -63,7 +63,7 @@ class VerifyRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: VerifySettings
     checks: List[Check]
 
     @property

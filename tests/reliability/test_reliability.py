@@ -19,7 +19,13 @@ from harness.build.toolchain import load_toolchain
 from harness.publish import tables
 from harness.reliability import command, table, threads
 from harness.reliability.context import Context, finding
-from harness.reliability.record import KIND, SCHEMA_VERSION, Finding, ReliabilityRecord, Settings
+from harness.reliability.record import (
+    KIND,
+    SCHEMA_VERSION,
+    Finding,
+    ReliabilityRecord,
+    ReliabilitySettings,
+)
 from harness.reliability.stages import STAGES, Stage
 from harness.verify.faults import faulty
 
@@ -32,7 +38,7 @@ def record(*stages: str) -> ReliabilityRecord:
         started_utc="2000-01-01T00:00:00+00:00",
         machine=describe_machine(),
         versions={},
-        settings=Settings(stages=list(stages), hosts=["1.3.1"], quick=True, seed=5),
+        settings=ReliabilitySettings(stages=list(stages), hosts=["1.3.1"], quick=True, seed=5),
         findings=[],
     )
 
