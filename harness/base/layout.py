@@ -82,6 +82,11 @@ class Layout:
         """What kills a process in the middle of writing, for LD_PRELOAD."""
         return self.build / "kill_at" / "kill_at.so"
 
+    @property
+    def raw(self) -> Path:
+        """The records of measurements and checks."""
+        return self.root / "results" / "raw"
+
     def stock(self, host: str) -> Path:
         """The PYTHONPATH folder of the released MXNet ``host``."""
         return self.build / f"{host}-stock"

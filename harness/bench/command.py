@@ -19,7 +19,7 @@ from harness.base import jsonl
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.base.options import number, numbers, words
+from harness.base.options import known_words, number, numbers, words
 from harness.base.toml import load
 from harness.bench import plan, record, rows, tables
 from harness.bench.config import BenchConfig, resolve, scopes_by_host
@@ -99,7 +99,7 @@ def main(args: argparse.Namespace) -> int:
     settings = resolve(config, load_toolchain(layout.toolchain), image_size)
     run = _new_run(layout, settings, args.config.stem)
     path = args.out or _unfinished(layout, run, args.config.stem)
-    path = path or _raw(layout) / f"{run.run_id}.jsonl"
+    path = path or layout.raw / f"{run.run_id}.jsonl"
     if not path.exists():
         record.create(run, path)
     with jsonl.Appender(path) as file:
@@ -131,13 +131,9 @@ def main(args: argparse.Namespace) -> int:
     return 1 if lost else 0
 
 
-def _raw(layout: Layout) -> Path:
-    return layout.root / "results" / "raw"
-
-
 def _unfinished(layout: Layout, run: BenchRecord, stem: str) -> Optional[Path]:
     """Return the newest record of a run without --out that can go on as ``run``."""
-    for path in sorted(_raw(layout).glob(f"{stem}-*.jsonl"), reverse=True):
+    for path in sorted(layout.raw.glob(f"{stem}-*.jsonl"), reverse=True):
         with contextlib.suppress(HarnessError):
             recorded = record.load(path)
             check_compatible(recorded, run)
@@ -152,11 +148,8 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
     asked: Dict[str, Any] = {}
     series = list(config.series)
     if args.series is not None:
-        names = words("--series", args.series)
-        known = ", ".join(each.name for each in series)
-        for name in names:
-            if name not in [each.name for each in series]:
-                raise HarnessError(f"--series: expected some of {known}, found '{name}'")
+        known = [each.name for each in series]
+        names = known_words("--series", args.series, known, known)
         series = [each for each in series if each.name in names]
     if args.models is not None:
         asked["models"] = words("--models", args.models)

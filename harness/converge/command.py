@@ -38,7 +38,14 @@ from harness.converge.record import (
 )
 from harness.trials.jobs import ConvergeJob
 from harness.trials.launch import run_worker
-from harness.trials.record import Threads, first_fault, opening, save, start_or_resume
+from harness.trials.record import (
+    Threads,
+    add_record_options,
+    first_fault,
+    opening,
+    save,
+    start_or_resume,
+)
 from harness.trials.variants import library_versions, parse_variant
 
 EXAMPLES = """examples:
@@ -90,10 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", help="OpenMP threads of each training")
     parser.add_argument("--side-by-side", help="trainings at a time")
     parser.add_argument("--data-dir", type=Path, help="folder of CIFAR-10's binary version")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
-    target.add_argument("--show", type=Path, help="print the tables of a record, and train nothing")
-    target.add_argument("--resume", type=Path, help="record of an unfinished run to complete")
+    add_record_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -108,7 +112,7 @@ def main(args: argparse.Namespace) -> int:
         _new_record(layout, args, config, trainings, data),
         args.out,
         args.resume,
-        layout.root / "results" / "raw",
+        layout.raw,
         load,
     )
     save(record, path)

@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
     port = None if args.port is None else number("--port", args.port)
     timeout_s = number("--timeout", args.timeout)
     run = _new_run(layout, asked)
-    path = args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
+    path = args.out or layout.raw / f"{run.run_id}.json"
     if path.exists():
         raise HarnessError(f"{path} exists: choose another --out")
     try:

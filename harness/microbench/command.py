@@ -94,7 +94,7 @@ def main(args: argparse.Namespace) -> int:
     with files.lock(layout.lock):
         make_microbench(layout, toolchain)
     run = _take(layout, hosts, asked)
-    path = args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
+    path = args.out or layout.raw / f"{run.run_id}.json"
     record.save(run, path)
     print(table.render(run))
     print(f"record: {shown(path, layout.root)}")

@@ -7,7 +7,6 @@ tasks that were under way.
 from __future__ import annotations
 
 import argparse
-import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Callable, Dict, List
@@ -21,7 +20,14 @@ from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
 from harness.trials.launch import WorkerFailed
 from harness.trials.proof import NotProven
-from harness.trials.record import load_as, opening, save, start_or_resume
+from harness.trials.record import (
+    add_record_options,
+    load_as,
+    opening,
+    report,
+    save,
+    start_or_resume,
+)
 from harness.verify import bitwise, faults, mxnet_debug, mxnet_tests, operators, plan, shadow, table
 from harness.verify.context import Context, Task, check
 from harness.verify.record import KIND, SCHEMA_VERSION, Check, VerifyRecord, VerifySettings
@@ -59,17 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mxnet-tests", type=Path, metavar="DIR", help="a checkout of MXNet at a host's tag"
     )
     parser.add_argument("--test-files", help="of MXNet's tests, such as mkl/test_mkldnn.py")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
-    target.add_argument("--show", type=Path, help="print the tables of a record, and check nothing")
-    target.add_argument("--resume", type=Path, help="record to complete: what it lacks or failed")
+    add_record_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
     if args.show:
-        return _report(_read(args.show))
+        run = _read(args.show)
+        return report(table.render(run), table.explanations(run))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
     settings = plan.resolve(
@@ -84,27 +88,20 @@ def main(args: argparse.Namespace) -> int:
         args.mxnet_tests,
         args.test_files,
     )
-    raw = layout.root / "results" / "raw"
-    run, path = start_or_resume(_new_run(layout, settings), args.out, args.resume, raw, _read)
+    new = _new_run(layout, settings)
+    run, path = start_or_resume(new, args.out, args.resume, layout.raw, _read)
     # A task that failed may have been mended since: it is done again.
     failed = {check.key for check in run.failures}
     run = run.model_copy(update={"checks": [c for c in run.checks if c.key not in failed]})
     context = Context(layout, settings, config.timeout_s, args.mxnet_tests)
     run = make_checks(context, run, path, config.workers)
-    code = _report(run)
+    code = report(table.render(run), table.explanations(run))
     print(f"\nrecord: {shown(path, layout.root)}")
     return code
 
 
 def _read(path: Path) -> VerifyRecord:
     return load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
-
-
-def _report(run: VerifyRecord) -> int:
-    print(table.render(run), end="")
-    for line in table.explanations(run):
-        print(line, file=sys.stderr)
-    return 1 if run.failures else 0
 
 
 def _new_run(layout: Layout, settings: VerifySettings) -> VerifyRecord:

@@ -6,13 +6,13 @@ Every name is checked here, before the first process starts.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import pydantic
 from typing_extensions import Annotated
 
 from harness.base.errors import HarnessError
-from harness.base.options import words
+from harness.base.options import known_words, words
 from harness.build.toolchain import Toolchain
 from harness.operators.cases import OPERATOR_CASES
 from harness.trials.networks import check_image_size, find_network
@@ -74,7 +74,7 @@ def resolve(
     """
     chosen_scopes = None if scopes is None else words("--scopes", scopes)
     by_host = {}
-    for host in _chosen("--hosts", hosts, list(config.scopes)):
+    for host in list(config.scopes) if hosts is None else words("--hosts", hosts):
         toolchain.host(host)
         if host not in config.scopes and chosen_scopes is None:
             raise HarnessError(f"no scopes are configured for host {host}: give --scopes")
@@ -84,7 +84,7 @@ def resolve(
                 raise HarnessError("--scopes: stock is what the others are compared with")
     networks = {network.model: network for network in config.networks}
     cases = []
-    for model in _chosen("--models", models, list(networks)):
+    for model in list(networks) if models is None else words("--models", models):
         network = find_network(model)
         trained = networks.get(model) or TrainedNetwork(model=model, batch_size=2)
         side = trained.image_size or network.image_size
@@ -98,33 +98,21 @@ def resolve(
         host = host_of(mxnet_tests, toolchain)
         if host not in by_host:
             raise HarnessError(f"{mxnet_tests}: is MXNet {host}: expected {', '.join(by_host)}")
-        files[host] = _listed("--test-files", test_files, there, there)
+        files[host] = known_words("--test-files", test_files, there, there)
     default_stages = [stage for stage in STAGES if stage != "upstream" or files]
     return VerifySettings(
-        stages=_listed("--stages", stages, default_stages, STAGES),
+        stages=known_words("--stages", stages, default_stages, STAGES),
         scopes=by_host,
         networks=cases,
-        operators=_listed("--operators", operators, config.operators, OPERATOR_CASES),
+        operators=known_words("--operators", operators, config.operators, OPERATOR_CASES),
         quick=config.quick_operators,
-        faults=_listed("--faults", faults, config.faults, FAULTS),
+        faults=known_words("--faults", faults, config.faults, FAULTS),
         mxnet_tests=files,
         seed=config.seed,
         steps=config.steps,
         stock_runs=config.stock_runs,
         omp_num_threads=config.omp_num_threads,
     )
-
-
-def _chosen(option: str, text: Optional[str], configured: Sequence[str]) -> List[str]:
-    return list(configured if text is None else words(option, text))
-
-
-def _listed(option: str, text: Optional[str], configured: Sequence[str], known: Any) -> List[str]:
-    chosen = _chosen(option, text, configured)
-    for word in chosen:
-        if word not in known:
-            raise HarnessError(f"{option}: unknown '{word}': expected {', '.join(known)}")
-    return chosen
 
 
 def tasks(settings: VerifySettings) -> List[Task]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
-from typing import List, Optional
+from typing import List
 
 from harness.base.console import say, shown
-from harness.base.errors import HarnessError
 from harness.base.layout import here
+from harness.base.options import known_words
 from harness.bench import extrapolation
 from harness.bench.record import load
 from harness.publish.options import add_efficiency, add_record, record_path
@@ -53,7 +53,8 @@ def main(args: argparse.Namespace) -> int:
     layout = here()
     results = args.results or layout.root / "results"
     folder = args.to or results / "figures"
-    wanted = _wanted(args.only)
+    known = [name for name, _ in FAMILIES]
+    wanted = known_words("--only", args.only, known, known)
     path = record_path(args.record, results)
     run = None if path is None else load(path)
     source = Source(results, run, extrapolation.checked(args.efficiency), args.converge)
@@ -68,14 +69,3 @@ def main(args: argparse.Namespace) -> int:
             say(f"no figure of {name}: {missing}")
     print(f"{shown(folder, layout.root)}: {len(written)} files")
     return 0 if written else 1
-
-
-def _wanted(only: Optional[str]) -> List[str]:
-    known = [name for name, _ in FAMILIES]
-    if only is None:
-        return known
-    wanted = [word.strip() for word in only.split(",")]
-    for word in wanted:
-        if word not in known:
-            raise HarnessError(f"--only: expected some of {', '.join(known)}, found '{word}'")
-    return wanted
