@@ -68,8 +68,10 @@ def _inputs(root: Path) -> str:
 
 
 def _arguments(root: Path) -> list[list[str]]:
-    complete, without_dependencies = (str(root / name) for name in REQUIREMENTS)
-    return [["-r", complete], ["--no-deps", "-r", without_dependencies]]
+    complete, without_dependencies = (
+        ["--require-hashes", "-r", str(root / name)] for name in REQUIREMENTS
+    )
+    return [complete, ["--no-deps", *without_dependencies]]
 
 
 def _install(python: Path, wheels: Path, root: Path) -> str:

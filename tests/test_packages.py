@@ -1,4 +1,4 @@
-"""The order of the packages as import-linter checks it, and faults that it must find."""
+"""The order of the packages, as import-linter checks it in `make check`, and planted faults."""
 
 from __future__ import annotations
 

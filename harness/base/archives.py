@@ -1,4 +1,4 @@
-"""Reads archives and compressed files that anybody may have written: npz, xz, tar.gz, zip.
+"""Reads archives and compressed files that anybody may have written: npz, xz, tar.gz.
 
 What they say of themselves is checked before it is believed, so that a small file does not become
 a large one. Refused as in reading.py. Nothing of an archive is run or written here.
@@ -16,18 +16,13 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy
 
 from harness.base import reading
 from harness.base.errors import HarnessError
 
-# A checkpoint of the largest network that is trained has some 300 MB, a released wheel 70 MB and
-# 220 MB unpacked.
-MOST_ARCHIVE_BYTES = 2**30
-MOST_UNPACKED_BYTES = 2**30
-MOST_MEMBERS = 20_000
 _MOST_TAR_MEMBERS = 1000
 _MOST_DIRECTORY_BYTES = 4 * 2**20
 _MOST_HEADER_BYTES = 64 * 2**10
@@ -67,17 +62,50 @@ def npz(
     path: Path, expected: str, only: Optional[Sequence[str]] = None
 ) -> Dict[str, numpy.ndarray]:
     """Return the arrays of a file that ``numpy.savez`` wrote; they are not to be written to."""
-    with zip_archive(path, expected) as archive:
+    with reading.opened(path, reading.MOST_ARCHIVE_BYTES) as file, _refusing_damage(path, expected):
+        size = file.seek(0, io.SEEK_END)
+        directory = _directory_bytes(file, size)
+        if directory > _MOST_DIRECTORY_BYTES:
+            raise ValueError(f"a directory of {directory} bytes")
+        archive = zipfile.ZipFile(file)
         found = {}
-        for member in archive.infolist():
-            if member.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"{member.filename!r:.60} is compressed")
+        for member in _members(archive, size):
             name = member.filename[:-4] if member.filename.endswith(".npy") else ""
             if not name:
                 raise ValueError(f"{member.filename!r:.60} is no array")
             if only is None or name in only:
                 found[name] = _array(archive.read(member), name)
         return found
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> List[zipfile.ZipInfo]:
+    """Return the members of an archive of ``size`` bytes; ValueError unless each is stored once."""
+    members = archive.infolist()
+    if len({member.filename for member in members}) != len(members):
+        raise ValueError("a name is in it twice")
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{member.filename!r:.60} is compressed")
+    # Members that lie over each other make a small archive a large one.
+    stored = sum(member.compress_size for member in members)
+    if stored > size:
+        raise ValueError(f"{stored} bytes in members, {size} in all")
+    return members
+
+
+def _directory_bytes(file: IO[bytes], size: int) -> int:
+    """Return how long a zip archive's list of members is, which zipfile reads as a whole."""
+    end, locator = b"PK\5\6", b"PK\6\7"
+    file.seek(max(0, size - (1 << 16) - 22))
+    tail = file.read()
+    at = len(tail) - 22
+    if at < 0 or tail[at : at + 4] != end or tail[-2:] != b"\0\0":
+        at = tail.rfind(end)
+    if at < 0 or len(tail) - at < 22:
+        raise ValueError("it is not a zip archive")
+    if tail[max(0, at - 20) : max(0, at - 16)] == locator:
+        raise ValueError("an archive of 4 GiB or 65536 members")
+    return int.from_bytes(tail[at + 12 : at + 16], "little")
 
 
 def _array(data: bytes, name: str) -> numpy.ndarray:
@@ -171,47 +199,3 @@ def tar_gz(
                 if file is not None and not member.issparse():
                     found[name] = (member.name, file.read(each_most_bytes + 1))
     return found
-
-
-@contextlib.contextmanager
-def zip_archive(path: Path, expected: str) -> Iterator[zipfile.ZipFile]:
-    """Yield a zip archive, which is ``expected``, for reading; damage met in the block is refused.
-
-    So is one whose members are too many, too large, or not each once.
-    """
-    with reading.opened(path, MOST_ARCHIVE_BYTES) as file, _refusing_damage(path, expected):
-        yield _checked_zip(file)
-
-
-def _checked_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    size = file.seek(0, io.SEEK_END)
-    directory = _directory_bytes(file, size)
-    if directory > _MOST_DIRECTORY_BYTES:
-        raise ValueError(f"a directory of {directory} bytes")
-    archive = zipfile.ZipFile(file)
-    members = archive.infolist()
-    if len(members) > MOST_MEMBERS:
-        raise ValueError(f"{len(members)} members")
-    if len({member.filename for member in members}) != len(members):
-        raise ValueError("a name is in it twice")
-    # Members that lie over each other make a small archive a large one.
-    packed = sum(member.compress_size for member in members)
-    unpacked = sum(member.file_size for member in members)
-    if packed > size or unpacked > MOST_UNPACKED_BYTES:
-        raise ValueError(f"{packed} bytes packed, {unpacked} unpacked, in {size}")
-    return archive
-
-
-def _directory_bytes(file: IO[bytes], size: int) -> int:
-    """Return how long a zip archive's list of members is, which zipfile reads as a whole."""
-    end, locator = b"PK\5\6", b"PK\6\7"
-    file.seek(max(0, size - (1 << 16) - 22))
-    tail = file.read()
-    at = len(tail) - 22
-    if at < 0 or tail[at : at + 4] != end or tail[-2:] != b"\0\0":
-        at = tail.rfind(end)
-    if at < 0 or len(tail) - at < 22:
-        raise ValueError("it is not a zip archive")
-    if tail[max(0, at - 20) : max(0, at - 16)] == locator:
-        raise ValueError("an archive of 4 GiB or 65536 members")
-    return int.from_bytes(tail[at + 12 : at + 16], "little")

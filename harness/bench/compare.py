@@ -90,10 +90,10 @@ def render(first: BenchRecord, second: BenchRecord) -> str:
         for name in names
         if first.versions.get(name) != second.versions.get(name)
     ]
-    titles = ["model", "batch", "threads", "host", "variant", "A img/s", "B img/s"]
+    titles = ["model", "batch", "threads", "MXNet", "variant", "A img/s", "B img/s"]
     titles += ["B / A", "95 % interval", "n A", "n B", "to stock A", "to stock B"]
     cells = [_line(change) for change in changes(first, second)]
-    shown = markdown(titles, ("model", "host", "variant"), cells)
+    shown = markdown(titles, ("model", "MXNet", "variant"), cells)
     return "\n".join([*lines, *([""] if lines else []), *shown, "", *LEGEND])
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark's record says of bigger machines: steps for the model, and its tables.
+"""Extrapolates a benchmark's record to more cores: steps for the model, and its tables.
 
 Pure: a record in, numbers and text out. The model itself is harness/bench/step_model.py.
 """
@@ -20,7 +20,7 @@ from harness.trials.record import Case
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
 CORES = (2, 8, 28, 56)
-# What the change of 2018 did, and on what: the only variant to hold its numbers against.
+# The variant that repeats PR #11301: only its ratios can be compared with the published ones.
 PUBLISHED_HOST, PUBLISHED_VARIANT = "1.3.1", "backward"
 # Half of what one more core could give: an assumption, beside which the fitted one is printed.
 EFFICIENCY = 0.5
@@ -138,7 +138,7 @@ def render(run: BenchRecord, known: Mapping[str, BeforeAfter], efficiency: float
     """Return the tables as Markdown: the predictions, the published numbers, the check."""
     all_measured = chosen(run)
     best = fitted(all_measured, known)
-    lines = ["# On bigger machines", ""]
+    lines = ["# Extrapolation to more cores", ""]
     if not all_measured:
         lines += ["No case has been measured with stock, the variant off and a cached variant.", ""]
         return "\n".join(lines)
@@ -151,7 +151,7 @@ def render(run: BenchRecord, known: Mapping[str, BeforeAfter], efficiency: float
 
 def _predictions(all_measured: Sequence[Measured], efficiency: float) -> List[str]:
     first = all_measured[0]
-    titles = ["model", "host", "variant", "step ms", "serial ms", "left ms", "measured"]
+    titles = ["model", "MXNet", "variant", "step ms", "serial ms", "left ms", "measured"]
     titles += [f"{cores} cores" for cores in CORES]
     cells = [
         [
@@ -209,14 +209,14 @@ def _against_published(
     cells.append(["mean error", "", "", f"{means[0]:.1%}", "", f"{means[1]:.1%}", "", "", ""])
     cells[-1].append(f"{means[2]:.1%}")
     return [
-        f"**Against what the change of 2018 reported on {pr11301.CORES} cores: "
+        f"**Compared with PR #11301 on {pr11301.CORES} cores: "
         f"{PUBLISHED_HOST} {PUBLISHED_VARIANT}, batch size {pr11301.BATCH_SIZE}**",
         "",
         *markdown(titles, titles[:1], cells),
         "",
-        "fitted: the one efficiency that comes nearest to all of them; saved: creation and "
-        "destruction avoided per step, here and by what was published; published step: the ratio "
-        "if our saving is taken from the published step, which needs no efficiency",
+        "fitted: the one efficiency that comes nearest to all ratios; saved: creation and "
+        "destruction avoided per step, here and as published; published step: the ratio "
+        "if our saving is subtracted from the published step, which needs no efficiency",
         "",
     ]
 
@@ -224,7 +224,7 @@ def _against_published(
 def _check(found: Sequence[Check]) -> List[str]:
     if not found:
         return []
-    titles = ["model", "batch", "host", "variant", "1 thread", "threads", "predicted", "measured"]
+    titles = ["model", "batch", "MXNet", "variant", "1 thread", "threads", "predicted", "measured"]
     titles += ["95 % interval", "error", "own efficiency"]
     cells = []
     for one, more, efficiency, predicted in found:
@@ -248,7 +248,7 @@ def _check(found: Sequence[Check]) -> List[str]:
     return [
         "**The check that this machine allows: from one thread to more**",
         "",
-        *markdown(titles, ["model", "host", "variant"], cells),
+        *markdown(titles, ["model", "MXNet", "variant"], cells),
         "",
         f"predicted: from the step on one thread, with the median efficiency {common:.2f}; own "
         "efficiency: with which the case's execution really became faster",

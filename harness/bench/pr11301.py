@@ -1,4 +1,4 @@
-"""The tables published with the change of 2018 (results/reference), as numbers.
+"""The published tables of PR #11301 (results/reference), as numbers.
 
 Read only; what is measured here is never written there.
 """

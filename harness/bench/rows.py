@@ -117,8 +117,8 @@ _COLUMNS: Tuple[Tuple[str, Callable[[Row], str]], ...] = (
     ("cache", lambda row: _percent(row.cache_share)),
     ("peak MiB", lambda row: f"{row.peak_resident_bytes / 2**20:.0f}"),
 )
-_SUBJECT = ("model", "batch", "image", "threads", "host", "variant")
-_TEXT_COLUMNS = ("model", "host", "variant")
+_SUBJECT = ("model", "batch", "image", "threads", "MXNet", "variant")
+_TEXT_COLUMNS = ("model", "MXNet", "variant")
 # What stands in place of a throughput.
 NO_RESULT = {"memory": "no memory", "died": "died", "not proven": "not proven"}
 

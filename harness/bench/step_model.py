@@ -1,4 +1,4 @@
-"""What a ratio measured on few cores becomes on many: the model of docs/bigger-machines.md.
+"""What a ratio measured on few cores becomes on many: the model of docs/extrapolation.md.
 
 Pure numbers in, numbers out; knows nothing of records. A step is serial work (creating and
 destroying primitives, and the cache) that takes the same time on any machine, and execution,

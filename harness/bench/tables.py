@@ -42,7 +42,7 @@ def bench_markdown(run: BenchRecord) -> str:
     warnings = [f"- {line}" for line in rows.warnings(run)]
     timed = ["## Ratios", ratios.render(run), "## Everything measured", rows.render(run)]
     parts = [
-        _heading(run, "Training throughput"),
+        _heading(run, "Training throughput" if rows.cells(run) else "Memory use"),
         *(timed if rows.cells(run) else []),
         "## Memory",
         memory.render(run),

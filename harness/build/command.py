@@ -86,7 +86,7 @@ def make_library(paths: Layout, toolchain: Toolchain) -> None:
 
 
 def make_faulty(paths: Layout, toolchain: Toolchain, fault: str, library: Path) -> None:
-    """Compile the library with a planted fault (patches/README.md) to ``library``."""
+    """Compile the library with a planted fault (docs/verification.md) to ``library``."""
     headers = paths.headers(toolchain.headers)
     made = library.parent / f"libmkldnn_opcache-{fault}.so"
     _compile(paths.sources, made, HEADERS=headers, FAULT=fault)

@@ -1,7 +1,7 @@
 """Turns a released MXNet into one that carries the cache, and packs that as a wheel.
 
 Edits copies only: the released tree stays as it was. What the edits mean to the dynamic loader is
-told in patches/README.md.
+told in docs/design.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The command line of convergence runs: trains what the record lacks, shows, and judges.
 
 A finished epoch is in a checkpoint before the next one starts and in the record within seconds;
-a killed run loses the epochs that were under way. The first bit that parts ends the run.
+a killed run loses the epochs that were under way. The first differing bit ends the run.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ EXAMPLES = """examples:
   python -m harness converge --show results/raw/converge.json
 
 data: --data-dir, else CIFAR10_DIR, else the official download, else made up and called synthetic.
-exit code: 0 when all that was trained to its end has equal bits, 1 when bits part.
+exit code: 0 when every finished training has equal bits, 1 when bits differ.
 """
 _POLL_S = 1.0
 
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train what the record lacks, print the tables, and return 0, or 1 when bits part."""
+    """Train what the record lacks, print the tables, and return 0, or 1 when bits differ."""
     layout = here()
     if args.show:
         return _report(load(args.show))
@@ -191,7 +191,7 @@ def _prepare(layout: Layout, record: ConvergeRecord, data: DataSet, timeout_s: f
 
 
 def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
-    """Train every curve that is not finished, some side by side; stop when bits part."""
+    """Train every curve that is not finished, some side by side; stop when bits differ."""
     tasks = [
         Task(number, scope)
         for number, training in enumerate(run.settings.trainings)

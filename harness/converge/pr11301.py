@@ -1,4 +1,4 @@
-"""What the change of 2018 reported for CIFAR-10: final validation accuracy.
+"""The final validation accuracy on CIFAR-10 that PR #11301 reported.
 
 Source: github.com/apache/mxnet/pull/11301, ResNet-50 after 99 and VGG-16 after 74 epochs.
 """

@@ -144,7 +144,7 @@ def load(path: Path) -> ConvergeRecord:
 
 
 def partings(record: ConvergeRecord) -> List[str]:
-    """Return where curves of one training parted, a line each: none is the proof of equality."""
+    """Return a line per curve whose bits differ from the first of its training; none: all equal."""
     lines = []
     for number, training in enumerate(record.settings.trainings):
         first, *others = (record.curve(number, scope) for scope in training.scopes)
@@ -152,7 +152,7 @@ def partings(record: ConvergeRecord) -> List[str]:
             for a, b in zip(first.epochs, other.epochs):
                 if a.state_sha256 != b.state_sha256:
                     lines.append(
-                        f"{training.model} {training.host}: bits part in epoch {a.epoch}: "
+                        f"{training.model} {training.host}: bits differ in epoch {a.epoch}: "
                         f"{first.scope}={a.state_sha256[:12]}, {other.scope}={b.state_sha256[:12]}"
                     )
                     break

@@ -18,8 +18,8 @@ from harness.converge.record import (
 
 _SYNTHETIC = "synthetic"
 LEGEND = (
-    "top-1, top-5: validation accuracy after the last epoch, in percent; reference: what the "
-    "change of 2018 reported",
+    "top-1, top-5: validation accuracy after the last epoch, in percent; reference: as "
+    "reported by PR #11301",
     "minutes to it: training and validation until both reference values were reached",
     "input: CPU time of making batches over the time of training; equal bits: epochs after which "
     "all parameters, states and momenta are those of the first scope, compared by SHA-256",
@@ -58,7 +58,7 @@ def title(record: ConvergeRecord) -> str:
 
 def summary(record: ConvergeRecord) -> List[str]:
     """Return a Markdown table with a row per curve."""
-    titles = ["model", "host", "scope", "images", "epochs", "top-1", "reference", "top-5"]
+    titles = ["model", "MXNet", "scope", "images", "epochs", "top-1", "reference", "top-5"]
     titles += ["reference", "img/s", "minutes", "minutes to it", "input", "equal bits"]
     rows = []
     for number, training in enumerate(record.settings.trainings):
@@ -67,7 +67,7 @@ def summary(record: ConvergeRecord) -> List[str]:
             curve = record.curve(number, scope)
             if curve.epochs:
                 rows.append(_row(record.settings, training, curve, first))
-    return markdown(titles, ["model", "host", "scope", "equal bits"], rows)
+    return markdown(titles, ["model", "MXNet", "scope", "equal bits"], rows)
 
 
 def _row(settings: ConvergeSettings, training: Training, curve: Curve, first: Curve) -> List[str]:
@@ -97,7 +97,7 @@ def _equal(first: Curve, curve: Curve) -> str:
     pairs = list(zip(first.epochs, curve.epochs))
     equal = [a.epoch for a, b in pairs if a.state_sha256 == b.state_sha256]
     both = f"{len(equal)} of {len(pairs)} epochs that both trained"
-    return both if len(equal) == len(pairs) else f"PARTED: {both}"
+    return both if len(equal) == len(pairs) else f"DIFFER: {both}"
 
 
 def minutes(curve: Curve) -> List[float]:
@@ -120,7 +120,7 @@ def minutes_to_reference(model: str, curve: Curve) -> Optional[float]:
 
 
 def _epochs(record: ConvergeRecord) -> List[str]:
-    titles = ["model", "host", "scope", "epoch", "loss", "trained top-1", "top-1", "top-5"]
+    titles = ["model", "MXNet", "scope", "epoch", "loss", "trained top-1", "top-1", "top-5"]
     titles += ["img/s", "train s", "validate s", "load", "all bits (SHA-256)"]
     rows = []
     for number, training in enumerate(record.settings.trainings):
@@ -143,7 +143,7 @@ def _epochs(record: ConvergeRecord) -> List[str]:
                         epoch.state_sha256[:16],
                     ]
                 )
-    return markdown(titles, ["model", "host", "scope", "all bits (SHA-256)"], rows)
+    return markdown(titles, ["model", "MXNet", "scope", "all bits (SHA-256)"], rows)
 
 
 def epoch_line(settings: ConvergeSettings, training: int, scope: str, epoch: Epoch) -> str:
@@ -164,9 +164,10 @@ def verdict(record: ConvergeRecord) -> str:
     for number, training in enumerate(record.settings.trainings):
         first, *others = (record.curve(number, scope) for scope in training.scopes)
         compared += sum(len(list(zip(first.epochs, other.epochs))) for other in others)
-    parted = len(partings(record))
-    if parted:
-        return f"{parted} curve{'s' * (parted != 1)} parted from the first of the same training"
+    differing = len(partings(record))
+    if differing:
+        many = "curves differ" if differing != 1 else "curve differs"
+        return f"{differing} {many} from the first of the same training"
     if compared == 0:
         return "nothing was compared: no epoch was trained in two scopes"
     return f"equal bits in all of the {compared} epochs that were trained in several scopes"

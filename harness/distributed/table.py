@@ -85,7 +85,7 @@ _COLUMNS: Tuple[Tuple[str, Callable[[DistRecord, Row], str]], ...] = (
     ("model", lambda run, row: run.settings.case.model),
     ("batch", lambda run, row: str(run.settings.case.batch_size)),
     ("image", lambda run, row: str(run.settings.case.image_size)),
-    ("host", lambda run, row: run.settings.host),
+    ("MXNet", lambda run, row: run.settings.host),
     ("workers", lambda run, row: str(run.settings.workers)),
     ("servers", lambda run, row: str(run.settings.servers)),
     ("variant", lambda run, row: row.variant),
@@ -96,7 +96,7 @@ _COLUMNS: Tuple[Tuple[str, Callable[[DistRecord, Row], str]], ...] = (
     ("n", lambda run, row: str(row.samples)),
     ("bits", lambda run, row: row.bits),
 )
-_TEXT_COLUMNS = ("model", "host", "variant", "bits")
+_TEXT_COLUMNS = ("model", "MXNet", "variant", "bits")
 
 
 def render(run: DistRecord) -> str:

@@ -133,7 +133,7 @@ def _cycles(record: MicrobenchRecord) -> List[str]:
             ratios = real_to_hit(record, host, operation)
             shown = [f"{value:.0f}" for value in ns]
             cells.append([operation, host, *shown, *_ratio_cells(ratios, 1)])
-    titles = ("cycle", "host", "real ns", "off ns", "hit ns", "real / hit", "95 % interval", "n")
+    titles = ("cycle", "MXNet", "real ns", "off ns", "hit ns", "real / hit", "95 % interval", "n")
     return markdown(titles, titles[:2], cells)
 
 
@@ -174,7 +174,7 @@ def _threads(record: MicrobenchRecord) -> List[str]:
                 cells.append([keys, host, str(threads), f"{million:.2f}", *ratio_cells[:2]])
                 cells[-1].append(str(len(values)))
     few = f"/ {FEW_THREADS} threads"
-    titles = ("keys", "host", "threads", "million hits/s", few, "95 % interval", "n")
+    titles = ("keys", "MXNet", "threads", "million hits/s", few, "95 % interval", "n")
     return markdown(titles, titles[:2], cells)
 
 

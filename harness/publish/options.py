@@ -24,12 +24,12 @@ def add_record(parser: argparse.ArgumentParser, more: str = "") -> None:
 
 
 def add_efficiency(parser: argparse.ArgumentParser) -> None:
-    """Add the parallel efficiency of the model for bigger machines; ``checked`` takes it."""
+    """Add the parallel efficiency of the model for more cores; ``checked`` takes it."""
     parser.add_argument(
         "--efficiency",
         type=float,
         default=extrapolation.EFFICIENCY,
-        help="what each further core adds, as a part of one here; see docs/bigger-machines.md "
+        help="what each further core adds, as a part of one here; see docs/extrapolation.md "
         "(default: %(default)s)",
     )
 

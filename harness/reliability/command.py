@@ -20,7 +20,7 @@ from harness.base.layout import Layout, here
 from harness.base.options import known_words, words
 from harness.base.reading import sha256_of
 from harness.build.toolchain import Toolchain, load_toolchain
-from harness.reliability import table
+from harness.reliability import record, table
 from harness.reliability.context import Context, finding
 from harness.reliability.record import (
     KIND,
@@ -56,13 +56,13 @@ def main(args: argparse.Namespace) -> int:
     """Run the stages that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
     if args.show:
-        run = table.load(args.show)
+        run = record.load(args.show)
         return report(table.render(run), table.explanations(run))
     settings = resolve(
         load_toolchain(layout.toolchain), args.stages, args.hosts, args.quick, args.seed
     )
     new = _new_run(layout, settings)
-    run, path = start_or_resume(new, args.out, args.resume, layout.raw, table.load)
+    run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
     run = run_stages(layout, without_failures(run), path)
     code = report(table.render(run), table.explanations(run))
     print(f"\nrecord: {shown(path, layout.root)} (`make tables` writes the published one's tables)")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Dict, List, Union
 
 import pydantic
 from typing_extensions import Annotated, Literal
 
-from harness.trials.record import RecordModel, RunRecord
+from harness.trials.record import RecordModel, RunRecord, load_as
 
 KIND = "opcache-reliability"
 SCHEMA_VERSION = 1
@@ -56,3 +57,8 @@ class ReliabilityRecord(RunRecord):
     def failures(self) -> List[Finding]:
         """The findings that failed."""
         return [finding for finding in self.findings if finding.outcome == "fail"]
+
+
+def load(path: Path) -> ReliabilityRecord:
+    """Read a record; HarnessError says in one line why a file is refused."""
+    return load_as(ReliabilityRecord, KIND, SCHEMA_VERSION, path)

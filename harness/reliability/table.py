@@ -6,16 +6,10 @@ from pathlib import Path
 from typing import List
 
 from harness.base.markdown import markdown
-from harness.reliability.record import KIND, SCHEMA_VERSION, Figure, Finding, ReliabilityRecord
+from harness.reliability.record import Figure, Finding, ReliabilityRecord
 from harness.reliability.stages import STAGES
-from harness.trials.record import load_as
 
 _OUTCOMES = {"pass": "passed", "fail": "failed", "skip": "skipped"}
-
-
-def load(path: Path) -> ReliabilityRecord:
-    """Read a record; HarnessError says in one line why it is refused."""
-    return load_as(ReliabilityRecord, KIND, SCHEMA_VERSION, path)
 
 
 def render(record: ReliabilityRecord) -> str:
@@ -36,17 +30,23 @@ def summary(record: ReliabilityRecord) -> str:
     return ", ".join(f"{count[outcome]} {word}" for outcome, word in _OUTCOMES.items())
 
 
-def published(path: Path) -> str:
-    """Return the tables of a record for a document, or how to make the record that is not there."""
+def headline(path: Path) -> str:
+    """Return a line on a record for a document, or how to make the record that is not there."""
     if not path.is_file():
         return (
-            f"No record yet: `make reliability OUT=results/raw/{path.name}`, then `make tables`.\n"
+            f"No record yet: `make reliability ARGS='--out results/raw/{path.name}'`, "
+            "then `make tables`."
         )
     record = load(path)
+    minutes = sum(record.seconds.values()) / 60
+    return f"{title(record)}, {minutes:.0f} minutes: {summary(record)}."
+
+
+def title(record: ReliabilityRecord) -> str:
+    """Return the run, its extent and its machine."""
     machine = record.machine
     asked = "a quick run" if record.settings.quick else "a full run"
-    head = f"{record.run_id}, {asked} on {machine.cpu_model}, {machine.physical_cores} cores:"
-    return f"{head}\n\n{render(record)}"
+    return f"{record.run_id}, {asked} on {machine.cpu_model}, {machine.physical_cores} cores"
 
 
 def explanations(record: ReliabilityRecord) -> List[str]:
@@ -60,7 +60,7 @@ def explanations(record: ReliabilityRecord) -> List[str]:
 
 
 def _table(found: List[Finding]) -> List[str]:
-    titles = ["subject", "host", "outcome", "found", "figures"]
+    titles = ["subject", "MXNet", "outcome", "found", "figures"]
     cells = [
         [each.subject, each.host or "-", _shown_outcome(each), each.summary, _figures(each)]
         for each in found

@@ -1,7 +1,7 @@
 """What the processes of a command told about the cache, as three lines and as a file.
 
-Pure: counters in, text out. The counters are the library's own (patches/README.md says what they
-mean); a process that was killed, or never loaded a libmkldnn.so.0, has left none.
+Pure: counters in, text out. The counters are the library's own, as explained in
+docs/configuration.md; a process that was killed, or never loaded a libmkldnn.so.0, has left none.
 """
 
 from __future__ import annotations

@@ -20,15 +20,18 @@ from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
 from harness.trials.launch import WorkerFailed
 from harness.trials.proof import NotProven
-from harness.trials.record import (
-    add_record_options,
-    load_as,
-    opening,
-    report,
-    save,
-    start_or_resume,
+from harness.trials.record import add_record_options, opening, report, save, start_or_resume
+from harness.verify import (
+    bitwise,
+    faults,
+    mxnet_debug,
+    mxnet_tests,
+    operators,
+    plan,
+    record,
+    shadow,
+    table,
 )
-from harness.verify import bitwise, faults, mxnet_debug, mxnet_tests, operators, plan, shadow, table
 from harness.verify.context import Context, Task, check
 from harness.verify.record import KIND, SCHEMA_VERSION, Check, VerifyRecord, VerifySettings
 
@@ -72,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
     if args.show:
-        run = _read(args.show)
+        run = record.load(args.show)
         return report(table.render(run), table.explanations(run))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
@@ -89,7 +92,7 @@ def main(args: argparse.Namespace) -> int:
         args.test_files,
     )
     new = _new_run(layout, settings)
-    run, path = start_or_resume(new, args.out, args.resume, layout.raw, _read)
+    run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
     # A task that failed may have been mended since: it is done again.
     failed = {check.key for check in run.failures}
     run = run.model_copy(update={"checks": [c for c in run.checks if c.key not in failed]})
@@ -98,10 +101,6 @@ def main(args: argparse.Namespace) -> int:
     code = report(table.render(run), table.explanations(run))
     print(f"\nrecord: {shown(path, layout.root)}")
     return code
-
-
-def _read(path: Path) -> VerifyRecord:
-    return load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
 
 
 def _new_run(layout: Layout, settings: VerifySettings) -> VerifyRecord:

@@ -1,7 +1,7 @@
 """The tester is tested: libraries with a planted fault, and which kinds of check catch each.
 
 A fault that nothing catches is a failure of the verification: its checks would not have seen the
-bug either. patches/README.md tells what each fault is.
+bug either. docs/verification.md says where the faults are listed.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ A check is one kind of evidence for one subject on one host in one variant.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pydantic
 from typing_extensions import Literal
 
-from harness.trials.record import Case, RecordModel, RunRecord
+from harness.trials.record import Case, RecordModel, RunRecord, load_as
 
 KIND = "opcache-verify"
 SCHEMA_VERSION = 1
@@ -70,3 +71,8 @@ class VerifyRecord(RunRecord):
     def failures(self) -> List[Check]:
         """The checks that failed."""
         return [check for check in self.checks if check.status == "fail"]
+
+
+def load(path: Path) -> VerifyRecord:
+    """Read a record; HarnessError says in one line why it is refused."""
+    return load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)

@@ -11,8 +11,8 @@ TITLES = {
     "operators": "Operators: against NumPy and against stock, bit for bit",
     "bitwise": "Training: parameters, gradients, states and outputs against stock, bit for bit",
     "debug": "Training under MXNET_MKLDNN_DEBUG=1: MXNet's own checker",
-    "shadow": "Shadow mode: every hit against a primitive made anew",
-    "faults": "Planted faults: what catches them",
+    "shadow": "Shadow mode: every hit against a new primitive",
+    "faults": "Injected bugs: the checks that caught them",
     "upstream": "MXNet's own unit tests: outcomes on stock and patched",
 }
 _ORDER = ("stock", "backward", "all", "operators", "bitwise", "debug", "shadow")
@@ -72,7 +72,7 @@ def _table(checks: List[Check]) -> List[str]:
     for check in checks:
         row = rows.setdefault((check.subject, check.host), {})
         row[check.variant] = _SIGNS[check.status] + check.summary
-    titles = ["subject", "host", *variants]
+    titles = ["subject", "MXNet", *variants]
     cells = [[*key, *(row.get(v, "-") for v in variants)] for key, row in rows.items()]
     return markdown(titles, titles, cells)
 

@@ -46,7 +46,7 @@ def test_predictions_are_the_models(run: BenchRecord) -> None:
 
 def test_published_ratios_stand_beside_with_their_errors(run: BenchRecord) -> None:
     text = extrapolation.render(run, pr11301.throughput(), 0.5)
-    googlenet, vgg, mean = rows_below(text, "Against what the change of 2018 reported on 56 cores")
+    googlenet, vgg, mean = rows_below(text, "Compared with PR #11301 on 56 cores")
     reported = pr11301.throughput()["googlenet"]
     assert googlenet["published"] == f"{reported.ratio:.3f}x"
     step = extrapolation.chosen(run)[0].step

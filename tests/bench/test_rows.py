@@ -10,7 +10,7 @@ from harness.trials.record import Case
 from tests.support.records import bench
 
 GOLDEN = """\
-| model     | batch | image | threads | host  | variant  | img/s |  ratio |    95 % interval | n | create | destroy | cache | peak MiB |
+| model     | batch | image | threads | MXNet | variant  | img/s |  ratio |    95 % interval | n | create | destroy | cache | peak MiB |
 |-----------|-------|-------|---------|-------|----------|-------|--------|------------------|---|--------|---------|-------|----------|
 | resnet-18 |     2 |    32 |       2 | 1.3.1 | stock    | 20.00 |      - |                - | 6 |      - |       - |     - |      100 |
 | resnet-18 |     2 |    32 |       2 | 1.3.1 | off      | 19.90 | 0.995x | 0.980 to 1.015 ~ | 6 |  25.0% |   12.5% |  0.0% |      100 |

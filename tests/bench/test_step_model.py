@@ -1,4 +1,4 @@
-"""The model for bigger machines: its known limits, and that a wrong model does not have them."""
+"""The model for more cores: its known limits, and that a wrong model does not have them."""
 
 from __future__ import annotations
 

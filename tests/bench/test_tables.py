@@ -67,16 +67,16 @@ MS = {"alexnet": {"backward": 50, "stock-again": 100}, "vgg-16": {"backward": 25
 SUMMARY = """\
 **Batch size 32, 2 threads**
 
-| model          | 1.3.1 stock img/s | 1.3.1 stock-again / stock | 1.3.1 backward / stock | of 2018 |
-|----------------|-------------------|---------------------------|------------------------|---------|
-| alexnet        |            320.00 |    1.00x (1.00 to 1.00 ~) |   2.00x (2.00 to 2.00) |   1.13x |
-| vgg-16         |            320.00 |                 no memory |   4.00x (4.00 to 4.00) |   1.03x |
-| geometric mean |                 - |    1.00x (1.00 to 1.00 ~) |   2.83x (2.83 to 2.83) |   1.08x |
+| model          | 1.3.1 stock img/s | 1.3.1 stock-again / stock | 1.3.1 backward / stock | PR #11301 |
+|----------------|-------------------|---------------------------|------------------------|-----------|
+| alexnet        |            320.00 |    1.00x (1.00 to 1.00 ~) |   2.00x (2.00 to 2.00) |     1.13x |
+| vgg-16         |            320.00 |                 no memory |   4.00x (4.00 to 4.00) |     1.03x |
+| geometric mean |                 - |    1.00x (1.00 to 1.00 ~) |   2.83x (2.83 to 2.83) |     1.08x |
 
 ratio: median over pairs of processes of one round, with its 95 % bootstrap interval;
 ~: the interval includes 1, no difference is shown
-stock-again / stock: the same build twice: what it shows is noise
-of 2018: ratio published with the change of 2018, on 56 cores
+stock-again / stock: stock measured twice; its distance from 1 is measurement noise
+PR #11301: its published ratio, on 56 cores
 """  # noqa: E501
 
 
@@ -126,12 +126,12 @@ PROFILES: Dict[str, Dict[str, Dict[str, float]]] = {
 OPERATORS = """\
 ### 2 networks, batch size 32, MXNet 1.3.1
 
-| operator              | stock ms | backward ms | to stock | of 2018 | backward saves ms | backward avoided |   ms |
-|-----------------------|----------|-------------|----------|---------|-------------------|------------------|------|
-| _backward_Convolution |   100.00 |       70.00 |    70.0% |   73.2% |             30.00 |               16 | 1.00 |
-| Convolution           |    40.00 |       30.00 |    75.0% |  100.0% |             10.00 |                - |    - |
-| _zeros                |     1.00 |        1.00 |   100.0% |   95.0% |              0.00 |                - |    - |
-| total                 |   141.00 |      101.00 |    71.6% |   82.8% |             40.00 |               16 | 1.00 |
+| operator              | stock ms | backward ms | to stock | PR #11301 | backward saves ms | backward avoided |   ms |
+|-----------------------|----------|-------------|----------|-----------|-------------------|------------------|------|
+| _backward_Convolution |   100.00 |       70.00 |    70.0% |     73.2% |             30.00 |               16 | 1.00 |
+| Convolution           |    40.00 |       30.00 |    75.0% |    100.0% |             10.00 |                - |    - |
+| _zeros                |     1.00 |        1.00 |   100.0% |     95.0% |              0.00 |                - |    - |
+| total                 |   141.00 |      101.00 |    71.6% |     82.8% |             40.00 |               16 | 1.00 |
 """  # noqa: E501
 
 
@@ -200,6 +200,6 @@ def test_memory_is_compared_with_stock_and_the_caches_share_counted() -> None:
         "all": (120 * mib, None, 3 * mib),
     }
     text = memory_table.render(run)
-    assert "|      110 | +10 MiB (+10.0%) |      3.0 |" in text
+    assert "|      110 | +10 MiB (+10.0%) |        3.0 |" in text
     # A process that counts is no process that is timed.
     assert [row.variant for row in table.rows(run)] == ["stock", "off", "backward"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import platform
 import shutil
@@ -112,9 +113,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose only dependency is a wheel in the cache; the network is out of reach."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    (tmp_path / "requirements.txt").write_text("opcache-tiny==1.0\n")
     (tmp_path / "requirements-nodeps.txt").write_text("")
     zip_members(cached_wheel(tmp_path), tiny_wheel())
+    digest = hashlib.sha256(cached_wheel(tmp_path).read_bytes()).hexdigest()
+    (tmp_path / "requirements.txt").write_text(f"opcache-tiny==1.0 --hash=sha256:{digest}\n")
     return tmp_path
 
 
@@ -154,19 +156,32 @@ def test_a_corrupt_cached_dependency_is_an_error_and_leaves_no_stamp(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wheel = cached_wheel(project)
-    wheel.write_bytes(wheel.read_bytes()[:-50])
+    whole = wheel.read_bytes()
+    wheel.write_bytes(whole[:-50])
     with pytest.raises(HarnessError, match="could not download"):
         bootstrap.make_environment(project, project / "cache")
     assert not (project / ".venv" / ".opcache-stamp.json").exists()
     assert "the cached wheels do not suffice" in capfd.readouterr().err
-    zip_members(wheel, tiny_wheel())
+    wheel.write_bytes(whole)
     assert bootstrap.make_environment(project, project / "cache"), "it must be resumed"
     assert has_tiny(project)
 
 
+@pytest.mark.parametrize("what", ["of another hash", "without a hash"])
+def test_only_dependencies_of_a_pinned_hash_are_installed(project: Path, what: str) -> None:
+    if what == "of another hash":
+        zip_members(cached_wheel(project), {**tiny_wheel(), "opcache_tiny.py": "stolen = True\n"})
+    else:
+        (project / "requirements.txt").write_text("opcache-tiny==1.0\n")
+    with pytest.raises(HarnessError, match="could not download"):
+        bootstrap.make_environment(project, project / "cache")
+    assert not has_tiny(project)
+
+
 def test_an_environment_can_be_remade_from_inside_itself(project: Path) -> None:
     assert bootstrap.make_environment(project, project / "cache")
-    (project / "requirements.txt").write_text("# changed\nopcache-tiny==1.0\n")
+    requirements = project / "requirements.txt"
+    requirements.write_text("# changed\n" + requirements.read_text())
     program = (
         "import sys; from pathlib import Path; from harness import bootstrap; "
         "bootstrap.make_environment(Path(sys.argv[1]), Path(sys.argv[1], 'cache'))"

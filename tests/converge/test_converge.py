@@ -255,9 +255,9 @@ def test_bits_that_part_end_the_run(
     options = ["--data-dir", str(data_folder), "--scopes", "stock,preload:all"]
     assert main(["converge", *SMALL, *options, "--out", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert "seven-ops 1.4.1: bits part in epoch 1: stock=" in err
-    assert "PARTED: 0 of " in out
-    assert "1 curve parted from the first of the same training" in out
+    assert "seven-ops 1.4.1: bits differ in epoch 1: stock=" in err
+    assert "DIFFER: 0 of " in out
+    assert "1 curve differs from the first of the same training" in out
     assert main(["converge", "--show", str(path)]) == 1
 
 

@@ -54,10 +54,10 @@ def test_a_changed_digest_parts_the_curves_where_both_have_one(at: int, lines: i
     parted = converge.parted(at)
     assert len(partings(parted)) == lines
     for line in partings(parted):
-        assert line.startswith(f"cifar-resnet-50 1.4.1: bits part in epoch {at}: stock=")
+        assert line.startswith(f"cifar-resnet-50 1.4.1: bits differ in epoch {at}: stock=")
         assert line.endswith(", all=ffffffffffff")
-        assert f"PARTED: {at - 1} of 3 epochs" in table.render(parted)
-        assert table.verdict(parted).startswith("1 curve parted from the first")
+        assert f"DIFFER: {at - 1} of 3 epochs" in table.render(parted)
+        assert table.verdict(parted).startswith("1 curve differs from the first")
 
 
 def test_generated_data_is_called_so_everywhere(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_curves_are_the_records(tmp_path: Path) -> None:
     check_curves(epochs.figure, [1, 2, 3, 4])
     check_curves(time.figure, [2, 4, 6, 8])
     assert "all ends at top-1 75.00 % and top-5 97.00 % after epoch 4" in epochs.alt
-    assert "same bits" in epochs.alt
+    assert "their bits are equal" in epochs.alt
     assert {path.suffix for path in style.write(epochs, tmp_path)} == {".svg", ".png"}
 
 

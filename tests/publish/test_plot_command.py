@@ -143,7 +143,7 @@ def page(run: BenchRecord, tmp_path_factory: pytest.TempPathFactory) -> str:
     source = Source(results, run, 0.5)
     for drawn in (ratios.draw(source)[0], cores.draw(source)[0]):
         style.write(drawn, results / "figures")
-    return report.render(results, run, "0.0.0", "make bench OUT=a.jsonl")[0]
+    return report.render(results, run, "0.0.0", "make bench ARGS='--out a.jsonl'")[0]
 
 
 def check_slowdowns(run: BenchRecord, html: str) -> None:
@@ -179,7 +179,8 @@ def test_the_page_begins_with_the_means(run: BenchRecord, page: str) -> None:
     group = bench_summary.groups(run)[0]
     (mean,) = (m for m in group.means() if (m.host, m.variant) == ("1.4.1", "all"))
     assert first.value == f"{mean.ratio:.2f}x" and first.value in page
-    assert MACHINE.cpu_model in page and "make bench OUT=a.jsonl\nmake tables\nmake plot" in page
+    assert MACHINE.cpu_model in page
+    assert "make bench ARGS=&#39;--out a.jsonl&#39;\nmake tables\nmake plot" in page
     assert external(page) == []
 
 
@@ -204,9 +205,10 @@ def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
     (
         (
             "bench-quick",
-            "make bench CONFIG=configs/bench-quick.toml OUT=results/raw/bench-quick.jsonl",
+            "make bench "
+            "ARGS='--config configs/bench-quick.toml --out results/raw/bench-quick.jsonl'",
         ),
-        ("mine", "make bench OUT=results/raw/mine.jsonl"),
+        ("mine", "make bench ARGS='--out results/raw/mine.jsonl'"),
     ),
 )
 def test_the_command_of_a_record(layout: Layout, name: str, expected: str) -> None:

@@ -16,7 +16,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.machine import describe as describe_machine
 from harness.build.toolchain import load_toolchain
-from harness.publish import tables
+from harness.publish import documents
 from harness.reliability import command, table, threads
 from harness.reliability.context import Context, finding
 from harness.reliability.record import (
@@ -25,6 +25,7 @@ from harness.reliability.record import (
     Finding,
     ReliabilityRecord,
     ReliabilitySettings,
+    load,
 )
 from harness.reliability.stages import STAGES, Stage
 from harness.verify.faults import faulty
@@ -73,13 +74,13 @@ def test_the_record_is_saved_after_every_stage(
 
     def sees_the_first(context: Context) -> List[Finding]:
         assert list(context.scratch.iterdir()) == []
-        found = [each.stage for each in table.load(path).findings]
+        found = [each.stage for each in load(path).findings]
         return [finding("second", ",".join(found), "pass", "sound")]
 
     stages = [planted("first", passes("first")), planted("second", sees_the_first)]
     run = command.run_stages(layout, record("first", "second"), path, stages)
     assert [each.subject for each in run.findings] == ["seed 5", "first"]
-    assert table.load(path) == run
+    assert load(path) == run
     assert sorted(run.seconds) == ["first", "second"]
 
 
@@ -173,7 +174,8 @@ def test_tables_show_every_finding() -> None:
 
 def test_a_document_without_a_record_says_how_to_make_it(layout: Layout, tmp_path: Path) -> None:
     text = "<!-- table: reliability raw/reliability.json -->\n<!-- end of table -->\n"
-    assert "make reliability OUT=results/raw/reliability.json" in tables.fill(text, tmp_path)
+    filled = documents.fill(text, tmp_path)
+    assert "make reliability ARGS='--out results/raw/reliability.json'" in filled
 
 
 def result(digest: str, avoided: int = 3, finite: bool = True) -> Any:

@@ -16,8 +16,8 @@ from harness.trials.record import Case
 from harness.trials.variants import STOCK
 
 LEGEND = (
-    "peak: largest resident set of the process, median; above stock: difference to stock's, which",
-    "noise of the allocator is part of; kept: idle primitives, memory objects and descriptors at",
+    "peak: largest resident set of the process, median; above stock: difference to stock's,",
+    "including the allocator's noise; cached: idle primitives, memory objects and descriptors at",
     "the end, as the library counts them in a process of its own",
 )
 
@@ -90,7 +90,16 @@ def _cell(series: Series, measured: Union[Row, MemorySample]) -> _Cell:
 
 def render(record: BenchRecord) -> str:
     """Return the table as Markdown, with its legend below."""
-    titles = ["model", "batch", "threads", "host", "variant", "peak MiB", "above stock", "kept MiB"]
+    titles = [
+        "model",
+        "batch",
+        "threads",
+        "MXNet",
+        "variant",
+        "peak MiB",
+        "above stock",
+        "cached MiB",
+    ]
     cells = [
         [
             row.case.model,
@@ -104,7 +113,17 @@ def render(record: BenchRecord) -> str:
         ]
         for row in memory(record)
     ]
-    return "\n".join([*markdown(titles, ("model", "host", "variant"), cells), "", *LEGEND]) + "\n"
+    return "\n".join([*markdown(titles, ("model", "MXNet", "variant"), cells), "", *LEGEND]) + "\n"
+
+
+def spread(record: BenchRecord) -> List[str]:
+    """Return a line per batch size, release and variant: the cache's share, over the networks."""
+    found: Dict[str, List[float]] = {}
+    for row in memory(record):
+        if row.kept_bytes is not None:
+            title = f"batch {row.case.batch_size}, MXNet {row.host}, `{row.variant}`"
+            found.setdefault(title, []).append(row.kept_bytes / 2**20)
+    return [f"- {title}: {min(mib):.1f} to {max(mib):.1f} MiB" for title, mib in found.items()]
 
 
 def _above(row: MemoryRow) -> str:

@@ -17,9 +17,9 @@ from harness.trials.variants import STOCK
 
 ALL_NETWORKS = "all networks"
 TOTAL = "total"
-_REFERENCE = "of 2018"
+_REFERENCE = "PR #11301"
 _REFERENCE_HOST = "1.3.1"
-# Names that changed between the releases, by those of the tables of 2018.
+# Names that changed between the releases, by those of PR #11301's tables.
 _SAME = {"_zeros_without_dtype": "_zeros"}
 
 
@@ -39,7 +39,7 @@ class OperatorRow:
 
     ``ms`` and ``calls`` lack what the profiler does not show, such as reorders inside operators;
     ``counted`` lacks stock, which runs without the library. ``reference`` is after / before as
-    published in 2018, None for what is not in that table.
+    published in PR #11301, None for operators that its table lacks.
     """
 
     operator: str
@@ -215,11 +215,11 @@ def _total_reference(host: str) -> float:
 
 
 LEGEND = (
-    "ms: MXNet's profiler, per training step; to stock: time to stock's on the same host;",
-    "of 2018: the ratio published with that change, summed over its networks, on 56 cores;",
-    "avoided: creations of primitives and descriptors that the library avoided in a step, and",
-    "their time, counted in the same processes; the profiler shows reorders and memory objects",
-    "as part of the operators that use them",
+    "ms: MXNet's profiler, per training step; to stock: time to stock's on the same release;",
+    "PR #11301: its published ratio, summed over its networks, on 56 cores;",
+    "avoided: creations of primitives and descriptors that the library avoided per step, and",
+    "their time, counted in the same processes; the profiler counts reorders and memory objects",
+    "to the operators that use them",
 )
 
 

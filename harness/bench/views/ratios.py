@@ -1,7 +1,7 @@
 """The ratios of all networks side by side, with their geometric mean: the table for a glance.
 
 Pure: a record in, rows and text out. Every number is table.py's own or the geometric mean of such;
-the ratios of 2018 stand beside, as published.
+the published ratios of PR #11301 stand beside.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from harness.bench.rows import NO_RESULT, Row, cells
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
 Cell = Union[Row, Failure]
-REFERENCE = "of 2018"
-# The change of 2018 was this on that host.
+REFERENCE = "PR #11301"
+# The scope that repeats PR #11301, and the release that lacks it.
 _REFERENCE_RUN = ("1.3.1", "backward")
 
 
@@ -108,7 +108,7 @@ def table(group: Group) -> List[str]:
     last = ["geometric mean"]
     for run in group.runs:
         mean = means.get(run)
-        last.append("-" if mean is None else _ratio_text(mean.ratio, mean.interval))
+        last.append("-" if mean is None else ratio_text(mean.ratio, mean.interval))
         if with_reference and run == _REFERENCE_RUN:
             last.append(_reference_mean(group.rows(run)))
     return markdown(titles, ("model",), [*lines, last])
@@ -125,14 +125,15 @@ def _network(group: Group, model: str, with_reference: bool) -> List[str]:
         elif cell.variant == STOCK:
             line.append(f"{cell.images_per_second:.2f}")
         else:
-            line.append("-" if cell.ratio is None else _ratio_text(cell.ratio, cell.interval))
+            line.append("-" if cell.ratio is None else ratio_text(cell.ratio, cell.interval))
         if with_reference and run == _REFERENCE_RUN:
             reported = pr11301.throughput().get(model)
             line.append("-" if reported is None else f"{reported.ratio:.2f}x")
     return line
 
 
-def _ratio_text(ratio: float, interval: Optional[statistics.Interval]) -> str:
+def ratio_text(ratio: float, interval: Optional[statistics.Interval]) -> str:
+    """Return a ratio, with its interval where there is one."""
     return f"{ratio:.2f}x" if interval is None else f"{ratio:.2f}x ({interval_text(interval, 2)})"
 
 
@@ -155,9 +156,9 @@ def _legend(record: BenchRecord) -> List[str]:
         "~: the interval includes 1, no difference is shown",
     ]
     if any(run[1] == STOCK_AGAIN for group in groups(record) for run in group.runs):
-        lines.append(f"{STOCK_AGAIN} / stock: the same build twice: what it shows is noise")
-    if any(_with_reference(group) for group in groups(record)):
         lines.append(
-            f"{REFERENCE}: ratio published with the change of 2018, on {pr11301.CORES} cores"
+            f"{STOCK_AGAIN} / stock: stock measured twice; its distance from 1 is measurement noise"
         )
+    if any(_with_reference(group) for group in groups(record)):
+        lines.append(f"{REFERENCE}: its published ratio, on {pr11301.CORES} cores")
     return lines

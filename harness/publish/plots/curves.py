@@ -64,7 +64,7 @@ def draw(source: Source) -> List[style.Drawn]:
 def figure(
     record: ConvergeRecord, training: Training, curves: Sequence[Curve], axis: Axis
 ) -> Figure:
-    """Draw top-1 above top-5; dashed lines are what the change of 2018 reported."""
+    """Draw top-1 above top-5; dashed lines are the accuracy of PR #11301."""
     drawn, panels = style.new_figure(
         _HEIGHT_INCHES, _title(record, training), _subtitle(record, training), rows=2, sharex=True
     )
@@ -89,7 +89,7 @@ def figure(
                 value, color=style.BLACK, linestyle="--", linewidth=1, gid=f"{which} reference"
             )
             panel.annotate(
-                f"change of 2018: {value:.2f} %",
+                f"PR #11301: {value:.2f} %",
                 (0.01, value),
                 xycoords=("axes fraction", "data"),
                 xytext=(0, 3),
@@ -132,6 +132,6 @@ def alt_text(record: ConvergeRecord, training: Training, curves: Sequence[Curve]
         f"{curve.epochs[-1].accuracy.top_5:.2f} % after epoch {curve.epochs[-1].epoch}"
         for curve in curves
     ]
-    parted = any(training.model in line for line in partings(record))
-    equal = "They part." if parted else "As far as several go, they are the same bits."
+    differ = any(training.model in line for line in partings(record))
+    equal = "Bits differ." if differ else "Where several trained, their bits are equal."
     return f"Curves of validation accuracy: {'; '.join(ends)}. {equal}"

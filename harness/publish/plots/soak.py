@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
-from harness.reliability import soak, table
-from harness.reliability.record import Finding, ReliabilityRecord
+from harness.reliability import soak
+from harness.reliability.record import Finding, ReliabilityRecord, load
 
 RECORD = "reliability.json"
 _HEIGHT_INCHES = 3.9
@@ -32,7 +32,7 @@ def draw(source: Source) -> List[style.Drawn]:
     path = source.results / "raw" / RECORD
     if not path.is_file():
         raise Missing(f"no record of a reliability run in results/raw/{RECORD}: make reliability")
-    record = table.load(path)
+    record = load(path)
     drawn = []
     for host in dict.fromkeys(each.host for each in record.findings if each.stage == soak.STAGE):
         found = [line(each) for each in record.findings if each.host == host and is_curve(each)]
@@ -42,7 +42,7 @@ def draw(source: Source) -> List[style.Drawn]:
             picture = figure(found, host, title, _subtitle(record, host))
             drawn.append(style.Drawn(f"soak-{host}", picture, title, words))
     if not drawn:
-        raise Missing(f"no soak in {path.name}: make reliability STAGES=soak")
+        raise Missing(f"no soak in {path.name}: make reliability ARGS='--stages soak'")
     return drawn
 
 

@@ -17,7 +17,7 @@ class Missing(HarnessError):
 
 @dataclass(frozen=True)
 class Source:
-    """``results`` is the folder; ``efficiency`` is the model's of docs/bigger-machines.md.
+    """``results`` is the folder; ``efficiency`` is the model's of docs/extrapolation.md.
 
     ``converge`` is the record of a convergence run to draw in place of the published one.
     """

@@ -17,8 +17,7 @@ from harness.base.toml import project_version
 from harness.bench.record import BenchRecord, load
 from harness.publish.options import add_record, record_path
 from harness.publish.report import measured, page, parts
-from harness.trials.record import load_as
-from harness.verify.record import KIND, SCHEMA_VERSION, VerifyRecord
+from harness.verify.record import load as load_verification
 
 TITLE = "opcache: what was measured"
 LEAD = (
@@ -58,8 +57,8 @@ def bench_command(layout: Layout, record: Optional[Path]) -> str:
     if record is None:
         return "make bench"
     config = layout.root / "configs" / f"{record.stem}.toml"
-    options = f" CONFIG={shown(config, layout.root)}" if config.is_file() else ""
-    return f"make bench{options} OUT={shown(record, layout.root)}"
+    options = f"--config {shown(config, layout.root)} " if config.is_file() else ""
+    return f"make bench ARGS='{options}--out {shown(record, layout.root)}'"
 
 
 def render(
@@ -84,7 +83,7 @@ def render(
 def _verified(path: Path) -> List[page.Card]:
     if not path.is_file():
         return []
-    run = load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)
+    run = load_verification(path)
     count = {status: 0 for status in ("pass", "stock", "fail")}
     for check in run.checks:
         count[check.status] += 1

@@ -37,12 +37,12 @@ PARTS = (
         "throughput",
         "Throughput and memory",
         (
-            "Images trained per second, each variant against stock MXNet on the same host. A "
+            "Images trained per second, each variant against stock MXNet of the same release. A "
             "sample is a fresh process; a round takes every variant one after the other, so that "
             "each is compared with a stock sample close in time. An interval that includes 1 "
             "shows no difference and is marked with ~.",
         ),
-        ("bench.md",),
+        ("bench.md", "bench-batch-1.md", "bench-batch-32.md", "bench-memory.md"),
         ("ratios",),
         (BENCH, "make tables", "make plot"),
     ),
@@ -50,20 +50,28 @@ PARTS = (
         "operators",
         "Time per operator",
         (
-            "What MXNet's profiler counts for each operator, before and after, and what the "
-            "cache's own counters say was avoided.",
+            "The time of each operator by MXNet's profiler, with stock and with the cache, and "
+            "the avoided creations by the cache's own counters.",
         ),
         ("operators.md",),
         ("operators", "shares"),
         (BENCH, "make tables", "make plot"),
     ),
     Part(
+        "microbench",
+        "Cost of a hit",
+        ("Single calls to MKL-DNN: a real creation against a cache hit.",),
+        ("microbench.md",),
+        ("microbench",),
+        ("make microbench", "make tables"),
+    ),
+    Part(
         "bigger-machines",
-        "What it means on bigger machines",
+        "Extrapolation to more cores",
         (
             "Creating and destroying primitives is serial and takes the same time on any number of "
-            "cores; execution is divided over them. So the ratio grows with the cores. This is a "
-            "model, not a measurement: docs/bigger-machines.md states its assumptions.",
+            "cores; execution is divided over them, so the ratio grows with the cores. This is a "
+            "model, not a measurement: docs/extrapolation.md states its assumptions.",
         ),
         ("bigger-machines.md",),
         ("cores",),
@@ -82,8 +90,8 @@ PARTS = (
         "The same bits",
         (
             "Operators against an independent NumPy reference and against stock bit for bit, "
-            "training bit for bit, MXNet's own checker, and every cache hit against a primitive "
-            "made anew. Planted faults show that each check can fail.",
+            "training bit for bit, MXNet's own checker, and every cache hit against a new "
+            "primitive. Injected bugs show that each check can fail.",
         ),
         ("verify.md",),
         ("verify",),

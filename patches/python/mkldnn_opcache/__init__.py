@@ -54,7 +54,7 @@ _NO_MEMORY_BOUND = 2 ** (8 * ctypes.sizeof(ctypes.c_size_t)) - 1
 def stats() -> Dict[str, Any]:
     """Return the report: ``active``, ``scope``, counters per operator, ``totals`` and the rest.
 
-    patches/README.md says what each counter means; times are in nanoseconds.
+    docs/configuration.md explains the counters; times are in nanoseconds.
     """
     return read_stats(loaded())
 

@@ -1,0 +1,106 @@
+"""The README's own numbers: ratios to stock over several records, and a run's report.
+
+Pure: records in, lines out. A later record takes the place of an earlier one where both measured
+the same batch size on the same release, so that the one with more rounds can be named last.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from harness.base.errors import HarnessError
+from harness.base.markdown import interval_text, markdown
+from harness.bench.record import BenchRecord
+from harness.bench.rows import Row
+from harness.bench.views.ratios import Group, Mean, groups, ratio_text
+from harness.trials.variants import STOCK_AGAIN
+from harness.user import run_report
+
+_ALL = "all"
+
+
+class _Column(NamedTuple):
+    """One batch size on one release, in the group of the record that measured it."""
+
+    group: Group
+    mean: Mean
+
+    def cell(self, model: str) -> str:
+        """Return a network's ratio to stock with its interval."""
+        row = self.group.cells.get(model, {}).get((self.mean.host, _ALL))
+        if not isinstance(row, Row) or row.ratio is None:
+            return "-"
+        return ratio_text(row.ratio, row.interval)
+
+    @property
+    def noise(self) -> str:
+        """Return the geometric mean of stock's ratios to itself, where it was measured."""
+        for mean in self.group.means():
+            if (mean.host, mean.variant) == (self.mean.host, STOCK_AGAIN):
+                return ratio_text(mean.ratio, mean.interval)
+        return "-"
+
+    @property
+    def pairs(self) -> str:
+        """Return how many pairs of processes a network has."""
+        return "/".join(
+            map(str, sorted({row.pairs for row in self.group.rows((self.mean.host, _ALL))}))
+        )
+
+
+def _columns(records: Sequence[BenchRecord]) -> Dict[Tuple[str, str], _Column]:
+    """Return what has an interval, by title and release: one network alone, or several."""
+    found: Dict[Tuple[str, str], _Column] = {}
+    for record in records:
+        many = max(len(group.cells) for group in groups(record))
+        for group in groups(record):
+            for mean in group.means():
+                if mean.variant == _ALL and mean.interval and len(group.cells) == many:
+                    found[_title(group), mean.host] = _Column(group, mean)
+    return found
+
+
+def _title(group: Group) -> str:
+    if len(group.cells) > 1:
+        return f"batch {group.batch_size}, geometric mean of {len(group.cells)} networks"
+    ((model, by_run),) = group.cells.items()
+    size = next(iter(by_run.values())).case.image_size
+    return f"{model}, batch {group.batch_size}, {size}x{size}"
+
+
+def headline(records: Sequence[BenchRecord]) -> List[str]:
+    """Return a line per batch size and single network, with the ratio on every release."""
+    columns = _columns(records)
+    lines = ["Training throughput relative to unmodified MXNet (95 % interval; ~: it includes 1):"]
+    for title in dict.fromkeys(title for title, _ in columns):
+        ratios = [
+            f"**{each.mean.ratio:.2f}x** ({interval_text(each.mean.interval, 2)}) on {host}"
+            for (of, host), each in columns.items()
+            if of == title
+        ]
+        lines.append(f"- {title}: {', '.join(ratios)}")
+    return lines
+
+
+def table(records: Sequence[BenchRecord]) -> List[str]:
+    """Return the table of networks by batch size and release, with noise and pairs below."""
+    columns = list(_columns(records).values())
+    models = list(dict.fromkeys(model for each in columns for model in each.group.cells))
+    titles = [f"batch {each.group.batch_size}, {each.mean.host}" for each in columns]
+    lines = [[model, *(each.cell(model) for each in columns)] for model in models]
+    means = [ratio_text(each.mean.ratio, each.mean.interval) for each in columns]
+    lines.append(["geometric mean", *means])
+    lines.append(["stock / stock", *(each.noise for each in columns)])
+    lines.append(["pairs", *(each.pairs for each in columns)])
+    return markdown(["model", *titles], ["model"], lines)
+
+
+def report(record: BenchRecord) -> List[str]:
+    """Return the lines that ``run`` prints, in a fence, from the first counters of scope all."""
+    for sample in record.samples:
+        if sample.variant == _ALL and sample.stats is not None:
+            # The counters of the timed steps stand for those of a process.
+            process = run_report.Process(pid=0, counters=sample.stats)
+            lines = run_report.lines([process], None, ())
+            return ["```", *(f"opcache: {line}" for line in lines), "```"]
+    raise HarnessError("report: expected counters of scope all, found none in the record")
