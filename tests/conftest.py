@@ -7,7 +7,6 @@ from typing import Iterator
 import pytest
 
 from harness.base.layout import Layout, here
-from harness.trials.record import Threads
 from tests.support import browser
 
 HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
@@ -16,11 +15,6 @@ HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
 @pytest.fixture(scope="session")
 def layout() -> Layout:
     return here()
-
-
-@pytest.fixture(scope="session")
-def threads() -> Threads:
-    return Threads(omp_num_threads=2, kmp_affinity=None, kmp_blocktime=None)
 
 
 @pytest.fixture(scope="session", params=HOSTS)

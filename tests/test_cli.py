@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Tuple
 
 import pytest
+from pytest import CaptureFixture, MonkeyPatch
 
 from harness.__main__ import COMMANDS, main
 from harness.base.layout import Layout
@@ -110,8 +111,8 @@ WRONG: Tuple[Tuple[str, str], ...] = (
 def test_wrong_words_are_one_line(
     built: Layout,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: MonkeyPatch,
+    capsys: CaptureFixture,
     line: str,
     message: str,
 ) -> None:
@@ -135,7 +136,7 @@ def test_wrong_words_are_one_line(
 
 
 @pytest.mark.parametrize("command", [name for name, _, _ in COMMANDS])
-def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_an_example(command: str, capsys: CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     text = capsys.readouterr().out

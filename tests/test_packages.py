@@ -49,7 +49,7 @@ def test_packages_import_only_what_is_below_them(layout: Layout) -> None:
         ("models/alexnet.py", "from harness.base import errors", "know nothing of the harness"),
     ],
 )
-def test_an_import_against_the_order_is_found(
+def test_imports_against_the_order_are_found(
     tree: Path, file: str, line: str, contract: str
 ) -> None:
     path = tree / file

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import List
 
 from harness.base.markdown import markdown
-from harness.reliability.record import Figure, Finding, ReliabilityRecord
+from harness.reliability.record import Figure, Finding, ReliabilityRecord, load
 from harness.reliability.stages import STAGES
 
 _OUTCOMES = {"pass": "passed", "fail": "failed", "skip": "skipped"}

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pytest import MonkeyPatch
 
 from harness.base import files
 
@@ -15,9 +16,7 @@ def fail(*arguments: object) -> None:
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_failed_write_keeps_old_file(tmp_path: Path, monkeypatch: MonkeyPatch, step: str) -> None:
     path = tmp_path / "folder" / "result.json"
     files.write_text(path, "old")
     monkeypatch.setattr(os, step, fail)

@@ -11,9 +11,6 @@ def test_ratios_are_pairwise() -> None:
     # The medians' ratio would be 1: only pairs show that each candidate is twice its baseline.
     assert statistics.ratios([1.0, 2.0, 4.0], [2.0, 4.0, 8.0]) == [2.0, 2.0, 2.0]
     assert statistics.median(statistics.ratios([10.0, 20.0, 40.0], [15.0, 20.0, 80.0])) == 1.5
-
-
-def test_ratios_refuse_unpaired_samples() -> None:
     with pytest.raises(ValueError, match="baseline=2, candidate=1"):
         statistics.ratios([1.0, 2.0], [1.0])
 
@@ -34,21 +31,15 @@ def test_interval_of_median(count: int, expected: tuple) -> None:
     assert statistics.median_interval(values[::-1]) == expected
 
 
-def test_interval_of_equal_values_is_a_point() -> None:
+def test_few_or_equal_values() -> None:
     assert statistics.median_interval([1.5] * 6) == (1.5, 1.5)
-
-
-def test_two_values_have_no_interval() -> None:
     assert statistics.median_interval([1.0, 2.0]) is None
     assert statistics.median_interval([]) is None
 
 
-def test_relative_iqr() -> None:
+def test_spread_and_geometric_mean() -> None:
     assert statistics.relative_iqr([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
     assert statistics.relative_iqr([7.0, 7.0, 7.0]) == 0.0
-
-
-def test_geometric_mean() -> None:
     assert statistics.geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
     assert statistics.geometric_mean([1.0, 10.0, 100.0]) == pytest.approx(10.0)
 

@@ -115,9 +115,7 @@ def test_existing_files_are_not_overwritten(config: Path, path: Path, first_host
     assert path.read_text() == "precious"
 
 
-def test_record_of_another_machine_is_not_continued(
-    config: Path, path: Path, first_host: str
-) -> None:
+def test_record_of_another_machine_is_refused(config: Path, path: Path, first_host: str) -> None:
     bench_record.create(bench.record(taken=1), path)
     before = path.read_bytes()
     done = run(config)
@@ -162,7 +160,7 @@ def test_killed_run_goes_on(layout: Layout, config: Path, path: Path, first_host
 
 
 @pytest.mark.parametrize("capacity, missing", [(1024, False), (8, True)])
-def test_what_the_cache_creates_in_the_timed_steps_is_told(
+def test_creations_in_timed_steps_are_reported(
     built: Layout, first_host: str, capacity: int, missing: bool
 ) -> None:
     """Too few primitives kept are the planted fault: what is created then is timed."""
@@ -185,9 +183,7 @@ batch_sizes = [1]
 """
 
 
-def test_a_large_network_is_profiled_from_its_second_step_on(
-    built: Layout, first_host: str
-) -> None:
+def test_large_networks_are_profiled_from_the_second_step(built: Layout, first_host: str) -> None:
     """MXNet's memory profiler stops a step that frees what was there before the profiler ran."""
     steps = {"warm_up_steps_min": 0, "warm_up_steps_max": 1, "timed_steps_max": 1}
     job = ProfileJob("inception-bn", 32, 224, **steps, timed_steps_min=1)
@@ -244,9 +240,7 @@ def test_real_run(built: Layout, config: Path, path: Path) -> None:
     }
 
 
-def test_what_does_not_fit_is_a_row(
-    layout: Layout, config: Path, path: Path, first_host: str
-) -> None:
+def test_lack_of_memory_is_a_row(layout: Layout, config: Path, path: Path, first_host: str) -> None:
     # Room for a small network; VGG's largest layer alone takes 0.4 GiB four times.
     config.write_text("memory_limit_gib = 2.3\n" + CONFIG)
     done = run(config, "--models", "vgg-16,seven-ops", "--samples", "2")

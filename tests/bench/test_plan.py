@@ -57,7 +57,7 @@ def test_rounds_fit_into_their_budget(elapsed_s: float, rounds: int) -> None:
     assert len(bench_plan.plan(settings, first)) == rounds * 3
 
 
-def test_what_is_left_does_not_depend_on_when_it_was_interrupted() -> None:
+def test_remaining_work_does_not_depend_on_the_interruption() -> None:
     series = bench.series(cases=[OTHER, SMALL], rounds_min=1, rounds_max=4, case_budget_s=2.5)
     settings = bench.settings(series)
     order: List[SampleKey] = []
@@ -71,7 +71,7 @@ def test_what_is_left_does_not_depend_on_when_it_was_interrupted() -> None:
         assert bench_plan.todo(settings, finished[:count])[0] == order[count]
 
 
-def test_what_does_not_fit_or_died_twice_is_given_up() -> None:
+def test_failures_are_given_up() -> None:
     settings = bench.settings(bench.series(4))
     keys = bench_plan.plan(settings, [])
     stock = [key for key in keys if key.variant == "stock"]

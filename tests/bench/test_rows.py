@@ -87,7 +87,7 @@ def test_instability_is_warned_of() -> None:
     assert line.startswith(f"{NAME} stock: unstable, half of the samples spread")
 
 
-def test_what_holds_for_several_networks_is_one_warning() -> None:
+def test_equal_warnings_of_networks_are_joined() -> None:
     cases = [Case(model=model, batch_size=2, image_size=32) for model in ("alexnet", "resnet-18")]
     asked = bench.settings(bench.series(2, cases=cases))
     run = bench.record(asked=asked)
@@ -107,7 +107,7 @@ def test_stock_that_differs_from_itself_is_warned_of() -> None:
     assert line.startswith(f"{NAME} stock-again: stock differs from itself (0.500 to 0.500)")
 
 
-def test_what_failed_is_a_row_and_a_warning() -> None:
+def test_failures_are_rows_and_warnings() -> None:
     record = bench.record(samples=6)
     keys = [s.key for s in record.samples if s.variant == "off"]
     rest = [s for s in record.samples if s.variant != "off"]

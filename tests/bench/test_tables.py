@@ -36,7 +36,7 @@ pool                                    8         200.0000           0.1500     
 """
 
 
-def test_what_the_profiler_counts_twice_is_counted_once() -> None:
+def test_profiler_calls_are_counted_once() -> None:
     expected = {
         "SoftmaxOutput": {"calls": 4, "total_ms": pytest.approx(0.1)},
         "_backward_Convolution": {"calls": 228, "total_ms": pytest.approx(100.0)},

@@ -110,7 +110,7 @@ def test_a_moved_point_is_noticed(tmp_path: Path) -> None:
         check_curves(figure, [1, 2, 3, 4])
 
 
-def test_what_cannot_be_drawn_is_missing(tmp_path: Path) -> None:
+def test_missing_curves_are_named(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="no record of a convergence run .*: make converge"):
         curves.draw(Source(tmp_path, None, 1.0))
     with pytest.raises(Missing, match="no training of two epochs"):

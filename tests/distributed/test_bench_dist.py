@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Callable, List
 
-import pytest
+from pytest import CaptureFixture, MonkeyPatch
 
 from harness import __main__
 from harness.base.layout import Layout
@@ -31,7 +31,7 @@ SMALL = ["--model", "seven-ops", "--image-size", "32", "--steps", "3"]
 
 
 def test_busy_port_is_refused_before_anything_starts(
-    built: Layout, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    built: Layout, capsys: CaptureFixture, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.json"
     with socket.socket() as busy:
@@ -46,8 +46,8 @@ def test_busy_port_is_refused_before_anything_starts(
     assert not out.exists()
 
 
-def test_two_workers_end_with_the_bits_of_stock(
-    built: Layout, host: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_two_workers_have_the_bits_of_stock(
+    built: Layout, host: str, capsys: CaptureFixture, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.json"
     options = [*SMALL, "--host", host, "--rounds", "2", "--out", str(out)]
@@ -84,7 +84,7 @@ def test_one_worker_learns_what_training_without_servers_does(built: Layout) -> 
     }
 
 
-def with_last_worker(monkeypatch: pytest.MonkeyPatch, change: Callable[[Member], Member]) -> None:
+def with_last_worker(monkeypatch: MonkeyPatch, change: Callable[[Member], Member]) -> None:
     """Have the last worker of every training changed before it starts."""
     sound = bench_dist.members
 
@@ -95,11 +95,8 @@ def with_last_worker(monkeypatch: pytest.MonkeyPatch, change: Callable[[Member],
     monkeypatch.setattr(bench_dist, "members", members)
 
 
-def test_a_faulty_library_in_one_worker_is_caught(
-    built: Layout,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
+def test_faulty_library_in_one_worker(
+    built: Layout, monkeypatch: MonkeyPatch, capsys: CaptureFixture, tmp_path: Path
 ) -> None:
     library = str(faulty(built, "SKIP_REBIND").library)
 
@@ -118,11 +115,8 @@ def test_a_faulty_library_in_one_worker_is_caught(
     assert "preload:all round 0: rank 0 has other bits than stock round 0: " in printed.err
 
 
-def test_a_worker_that_fails_among_the_others_does_not_wait_for_them(
-    built: Layout,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
+def test_failed_worker_ends_the_others(
+    built: Layout, monkeypatch: MonkeyPatch, capsys: CaptureFixture, tmp_path: Path
 ) -> None:
     def with_no_pixels(member: Member) -> Member:
         job = json.loads(Path(member.command[-2]).read_text())

@@ -20,12 +20,10 @@ from harness.trials.jobs import (
     job_from_json,
     to_json,
 )
-from harness.trials.launch import run_worker
-from harness.trials.record import Threads
-from harness.trials.variants import parse_variant
 from harness.worker import counters as library
 from harness.worker import data as initial
 from models.registry import NETWORKS, check_image_size, find_network
+from tests.support.bits import result_of, run_job
 from tests.support.records import bench
 
 
@@ -35,12 +33,9 @@ def test_names() -> None:
     assert all(n.smallest_image_size <= n.image_size for n in NETWORKS.values())
 
 
-def test_unknown_name_is_named() -> None:
+def test_unknown_names_and_small_images_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown model 'resnet': expected one of alexnet, "):
         find_network("resnet")
-
-
-def test_image_size_is_checked() -> None:
     check_image_size(find_network("inception-v3"), 299)
     with pytest.raises(ValueError, match="298 is too small for inception-v3: .* at least 299"):
         check_image_size(find_network("inception-v3"), 298)
@@ -115,23 +110,20 @@ def stats(avoided: int, created: int, outside: int = 0) -> Dict[str, Any]:
         (stats(17, 10), stats(17, 19), True),  # evicted: created again
     ],
 )
-def test_warm_up_ends_when_nothing_is_created(
-    before: Dict[str, Any], after: Dict[str, Any], expected: bool
-) -> None:
+def test_end_of_warm_up(before: Dict[str, Any], after: Dict[str, Any], expected: bool) -> None:
     assert library.still_missing(before, after) is expected
 
 
 def hash_small(
-    layout: Layout, host: str, api: str, steps: int = 3, seed: int = 1
+    layout: Layout, host: str, api: str, steps: int = 3, seed: int = 1, run: Any = result_of
 ) -> Dict[str, Any]:
     # One thread: batch normalisation is not reproducible on more in every MKL-DNN.
-    threads = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
     job = HashJob("seven-ops", 2, 32, api=api, steps=steps, seed=seed)
-    return run_worker(job, layout, host, parse_variant("stock"), threads, 60)
+    return run(job, layout, host, "stock")
 
 
 def test_module_trains_alike_twice(layout: Layout, host: str) -> None:
-    first, second = (hash_small(layout, host, "module") for _ in range(2))
+    first, second = (hash_small(layout, host, "module", run=run) for run in (result_of, run_job))
     assert first["finite"]
     # The output, eight parameters with their gradients, two states.
     assert len(first["hashes"]) == 1 + 2 * 8 + 2
@@ -153,12 +145,10 @@ def test_digest_tells_seeds_and_steps_apart(layout: Layout, first_host: str) -> 
     assert len(digests) == 3
 
 
-def test_arrays_can_be_dumped(
-    layout: Layout, first_host: str, threads: Threads, tmp_path: Path
-) -> None:
+def test_arrays_can_be_dumped(layout: Layout, first_host: str, tmp_path: Path) -> None:
     dump = tmp_path / "arrays.npz"
     job = HashJob("seven-ops", batch_size=1, image_size=16, steps=1, dump=str(dump))
-    done = run_worker(job, layout, first_host, parse_variant("stock"), threads, 60)
+    done = run_job(job, layout, first_host, "stock", 2)
     with numpy.load(dump) as arrays:
         assert set(arrays) == set(done["hashes"])
         learned = [n for n in arrays if n != "output" and not n.startswith("gradient-")]

@@ -66,9 +66,7 @@ def test_reference_networks_are_registered() -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_network_has_the_published_number_of_parameters(
-    layout: Layout, host: str, name: str
-) -> None:
+def test_network_has_the_published_parameters(layout: Layout, host: str, name: str) -> None:
     network = find_network(name)
     described = describe(layout, host)[name]
     assert described["parameters"] == network.parameters
@@ -88,9 +86,7 @@ def test_network_has_its_operators(layout: Layout, host: str, name: str) -> None
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_parameters_are_called_alike_on_every_host(
-    layout: Layout, host: str, first_host: str, name: str
-) -> None:
+def test_hosts_name_parameters_alike(layout: Layout, host: str, first_host: str, name: str) -> None:
     shapes = describe(layout, host)[name]["parameter_shapes"]
     assert shapes == describe(layout, first_host)[name]["parameter_shapes"]
     # What harness/worker/data.py tells apart.

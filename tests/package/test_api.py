@@ -19,39 +19,37 @@ import mkldnn_opcache
 import pytest
 from mkldnn_opcache.library import mapped
 
-from harness.base.layout import Layout
+from harness.base.layout import Layout, here
 from harness.trials.jobs import HashJob
 from tests.support import api_session
 from tests.support.bits import differences, result_of
-
-TIMEOUT_S = 200
+from tests.support.commands import clean_environment, python, run
 
 
 @lru_cache(maxsize=None)
 def session(layout: Layout, host: str, way: str, name: str) -> Any:
     """Return what a session of tests/support/api_session.py saw on a host."""
     folders = [layout.patched(host)]
-    environment, arguments = {}, [name]
+    variables, arguments = {}, [name]
     if way != "patched":
         folders = [layout.stock(host), layout.package.parent]
     if way == "preload":
-        environment["LD_PRELOAD"] = str(layout.library)
+        variables["LD_PRELOAD"] = layout.library
     if way == "load":
         arguments.append(str(layout.library))
     command = [sys.executable, "-W", "ignore", "-m", "tests.support.api_session", *arguments]
-    result = run(layout, command, folders, environment)
+    result = run_on(folders, command, **variables)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
 
-def run(
-    layout: Layout, command: List[str], folders: List[Path], environment: Dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_", "MXNET_"))}
-    clean.update(environment, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(map(str, folders)))
-    return subprocess.run(
-        command, cwd=layout.root, env=clean, capture_output=True, text=True, timeout=TIMEOUT_S
-    )
+def run_on(
+    folders: List[Path], command: List[str], **variables: object
+) -> subprocess.CompletedProcess:
+    """Run a command that finds its packages in ``folders``."""
+    path = os.pathsep.join(map(str, folders))
+    environment = clean_environment(OMP_NUM_THREADS=1, PYTHONPATH=path, **variables)
+    return run(command, cwd=here().root, env=environment, timeout=200)
 
 
 def created(seen: Dict[str, int]) -> Tuple[int, int]:
@@ -129,8 +127,7 @@ def test_every_epoch_has_its_line(built: Layout, host: str, api: str) -> None:
 def test_the_documented_example_prints_what_is_documented(built: Layout) -> None:
     text = (built.root / "docs" / "api.md").read_text(encoding="utf-8")
     program, documented = re.findall(r"```(?:python)?\n(.*?)```", text, re.DOTALL)
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    result = run(built, command, [built.patched("1.3.1")], {})
+    result = run_on([built.patched("1.3.1")], python(program))
     lines = [x for x in result.stderr.splitlines() if "malloc" not in x]  # MXNet's own
     # A primitive more or less that is not idle yet, and the times, differ from run to run.
     found, expected = (
@@ -221,9 +218,8 @@ assert cache.capacity() == 4096 and cache.scope() == ",".join(cache.OPERATORS)
 """
 
 
-def output_of(layout: Layout, program: str, folders: List[Path], *arguments: Path) -> List[str]:
-    command = [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)]
-    result = run(layout, command, folders, {})
+def output_of(program: str, folders: List[Path], *arguments: Path) -> List[str]:
+    result = run_on(folders, python(program, *arguments))
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout.splitlines()
 
@@ -231,7 +227,7 @@ def output_of(layout: Layout, program: str, folders: List[Path], *arguments: Pat
 def test_two_copies_are_refused(built: Layout, tmp_path: Path) -> None:
     copy = tmp_path / built.library.name
     shutil.copy2(built.library, copy)
-    refused, twice = output_of(built, TWO_COPIES, [built.package.parent], built.library, copy)
+    refused, twice = output_of(TWO_COPIES, [built.package.parent], built.library, copy)
     assert refused == f"expected to load {copy}, found {built.library} loaded already"
     assert twice.startswith("expected one libmkldnn_opcache.so in this process, found ")
     assert str(copy) in twice and str(built.library) in twice
@@ -239,13 +235,13 @@ def test_two_copies_are_refused(built: Layout, tmp_path: Path) -> None:
 
 def test_load_after_mxnet_is_refused(built: Layout, first_host: str) -> None:
     folders = [built.stock(first_host), built.package.parent]
-    assert output_of(built, LOADED_TOO_LATE, folders) == [
+    assert output_of(LOADED_TOO_LATE, folders) == [
         "libmxnet.so is loaded already: call load() before import mxnet"
     ]
 
 
 def test_wrong_words_and_numbers_are_named(built: Layout) -> None:
-    lines = output_of(built, WORDS, [built.package.parent], built.library)
+    lines = output_of(WORDS, [built.package.parent], built.library)
     words = [re.search("found (.*)$", line) for line in lines]
     found = [match and match.group(1) for match in words]
     assert found[:4] == ["'relu'", "' sum'", "''", "'off'"]

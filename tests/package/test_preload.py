@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import List
 
 import pytest
 
 from harness.base.layout import Layout
 from harness.trials import variables
+from tests.support.commands import clean_environment, compile_program, python, run
 
 # Seven arguments, as in MKL-DNN 1.0; the library's own function of this name takes five.
 OTHER = """
@@ -41,32 +40,24 @@ int main(int, char **argv) {
 """
 
 
-def compiled(folder: Path, name: str, source: str, *options: str) -> Path:
-    file = folder / f"{name}.cc"
-    file.write_text(source)
-    kind = ["-shared", "-fPIC"] if ".so" in name else []
-    command = ["g++", *kind, "-o", str(folder / name), str(file), *options]
-    subprocess.run([*command, f"-Wl,-rpath,{folder}"], check=True)
+def compiled(folder: Path, name: str, source: str, *options: object) -> Path:
+    compile_program(source, folder / name, *options, f"-Wl,-rpath,{folder}")
     return folder / name
 
 
-def run(library: Path, command: List[str], **settings: str) -> subprocess.CompletedProcess:
-    outer = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
-    environment: Dict[str, str] = {**outer, "LD_PRELOAD": str(library), **settings}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+def preloaded(library: Path, command: List[str], **settings: object) -> subprocess.CompletedProcess:
+    return run(command, env=clean_environment(LD_PRELOAD=library, **settings))
 
 
 # libmkldnn.so.0 stands for a release that lacks functions of 0.14.
 @pytest.mark.parametrize("file", ["libmkldnn.so.1", "libmkldnn.so.0", "libwhatever.so"])
 @pytest.mark.parametrize("linked", [True, False])
-def test_another_mkldnn_gets_its_calls(
-    built: Layout, tmp_path: Path, file: str, linked: bool
-) -> None:
+def test_other_mkldnn_gets_calls(built: Layout, tmp_path: Path, file: str, linked: bool) -> None:
     other = compiled(tmp_path, file, OTHER, f"-Wl,-soname,{file}")
     caller = compiled(tmp_path, "libcalls.so", CALLS, str(other))
     options = [str(caller)] if linked else ["-ldl"]
     program = compiled(tmp_path, "program", LINKED if linked else LOADED, *options)
-    done = run(built.library, [str(program), str(caller)])
+    done = preloaded(built.library, [str(program), str(caller)])
     assert done.stdout == "1 2 3 4 5 6 7\n10 20 30 40 50 60 70\n"
     assert done.returncode == len(done.stdout)
     *_, line = done.stderr.splitlines()
@@ -83,12 +74,8 @@ def test_asking_before_mxnet_is_loaded_settles_nothing(built: Layout, first_host
         "x = mx.nd.ones((1, 3, 8, 8)); w = mx.nd.ones((8, 3, 3, 3)); "
         "mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True).wait_to_read()"
     )
-    done = run(
-        built.library,
-        [sys.executable, "-W", "ignore", "-c", program],
-        PYTHONPATH=str(built.stock(first_host)),
-        MKLDNN_OPCACHE_STATS="stderr",
-    )
+    settings = {"PYTHONPATH": built.stock(first_host), "MKLDNN_OPCACHE_STATS": "stderr"}
+    done = preloaded(built.library, python(program), **settings)
     assert done.returncode == 0, done.stderr
     assert '"active": true' in done.stderr and "opcache:" not in done.stderr
 
@@ -97,8 +84,8 @@ def test_the_harness_knows_the_librarys_variables_and_words(built: Layout) -> No
     found = set(re.findall(rb"MKLDNN_OPCACHE[A-Z_]*", built.library.read_bytes()))
     assert {name.decode() for name in found} == set(variables.ALL)
     words = ",".join(variables.LIST_WORDS)
-    assert run(built.library, ["true"], MKLDNN_OPCACHE=words).stderr == ""
-    refused = run(built.library, ["true"], MKLDNN_OPCACHE="everything").stderr
+    assert preloaded(built.library, ["true"], MKLDNN_OPCACHE=words).stderr == ""
+    refused = preloaded(built.library, ["true"], MKLDNN_OPCACHE="everything").stderr
     allowed = refused.partition("(allowed: ")[2].partition(" to include")[0]
     expected = {*variables.SCOPES, *variables.LIST_WORDS}
     assert set(re.findall(r"\w+", allowed)) - set("or a comma list of and".split()) == expected
@@ -111,7 +98,7 @@ def test_the_library_is_the_same_in_every_folder(built: Layout) -> None:
 
 def test_tools_leave_no_statistics(built: Layout, tmp_path: Path) -> None:
     pattern = f"{tmp_path}/%p.json"
-    done = run(built.library, ["sh", "-c", "true; /bin/true"], MKLDNN_OPCACHE_STATS=pattern)
+    done = preloaded(built.library, ["sh", "-c", "true; /bin/true"], MKLDNN_OPCACHE_STATS=pattern)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -121,8 +108,7 @@ def test_a_patched_mxnet_takes_the_preloaded_library_for_its_own(built: Layout, 
         "import mxnet; assert mxnet.nd.ones((2, 3)).sum().asscalar() == 6; "
         "print(open('/proc/self/maps').read())"
     )
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    done = run(built.library, command, PYTHONPATH=str(built.patched(host)))
+    done = preloaded(built.library, python(program), PYTHONPATH=built.patched(host))
     assert done.returncode == 0, done.stderr
     assert str(built.library) in done.stdout and f"{host}-opcache/mxnet/libmxnet" in done.stdout
     assert f"{host}-opcache/mxnet/libmkldnn_opcache" not in done.stdout

@@ -9,6 +9,7 @@ from typing import Callable, Tuple
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from pytest import MonkeyPatch
 
 from harness.bench import step_model
 from harness.publish.plots import cores, operators, ratios, shares, style
@@ -20,6 +21,7 @@ from tests.support.sample_figures import (
     SHARES,
     SUBTITLE,
     draw,
+    drawn,
     outside,
     rectangles,
 )
@@ -29,61 +31,61 @@ ALL = ("ratios", "operators", "shares", "cores")
 
 def check_ratios(figure: Figure) -> None:
     """Assert that every bar ends at its ratio, and every line at its interval's ends."""
-    drawn = rectangles(figure)
-    assert len(drawn) == len(BARS)
+    bars = rectangles(figure)
+    assert len(bars) == len(BARS)
     (axes,) = figure.axes
     lines = {tuple(line.get_xdata()) for line in axes.lines}
     for bar in BARS:
-        patch = drawn[f"{bar.network} {bar.host} {bar.variant}"]
+        patch = bars[f"{bar.network} {bar.host} {bar.variant}"]
         assert patch.get_x() + patch.get_width() == pytest.approx(bar.ratio)
         assert bar.interval is None or bar.interval in lines
     assert any(set(line.get_xdata()) == {1} for line in axes.lines), "no line at 1"
 
 
 def test_bars_are_as_long_as_the_ratios() -> None:
-    check_ratios(draw("ratios").figure)
+    check_ratios(drawn("ratios").figure)
 
 
 def test_a_figure_with_wrong_bars_is_caught() -> None:
-    figure = draw("ratios", anew=True).figure
+    figure = draw("ratios").figure
     next(iter(rectangles(figure).values())).set_width(0.5)
     with pytest.raises(AssertionError):
         check_ratios(figure)
 
 
 def test_a_ratio_whose_interval_includes_one_is_marked() -> None:
-    texts = [text.get_text() for text in draw("ratios").figure.axes[0].texts]
+    texts = [text.get_text() for text in drawn("ratios").figure.axes[0].texts]
     assert [text for text in texts if text.endswith("~")] == ["0.97~"]
 
 
 def test_operators_add_up_and_the_largest_are_named() -> None:
-    drawn = rectangles(draw("operators").figure)
+    bars = rectangles(drawn("operators").figure)
     for profile in PROFILES:
         whole = next(
             p.total_ms for p in PROFILES if (p.network, p.variant) == (profile.network, "stock")
         )
         parts = [
             patch.get_width()
-            for name, patch in drawn.items()
+            for name, patch in bars.items()
             if name.startswith(f"{profile.network} {profile.variant} ")
         ]
         assert sum(parts) == pytest.approx(100 * profile.total_ms / whole)
     name = "googlenet all _backward_Convolution"
-    assert drawn[name].get_width() == pytest.approx(100 * 20 / PROFILES[0].total_ms)
-    legend = [text.get_text() for text in draw("operators").figure.legends[0].get_texts()]
+    assert bars[name].get_width() == pytest.approx(100 * 20 / PROFILES[0].total_ms)
+    legend = [text.get_text() for text in drawn("operators").figure.legends[0].get_texts()]
     assert legend[0] == "_backward_Convolution" and legend[-1] == operators.OTHER
 
 
 def test_shares_are_parts_of_a_hundred() -> None:
-    drawn = rectangles(draw("shares").figure)
+    bars = rectangles(drawn("shares").figure)
     for one in SHARES:
         for part, ms in one.parts_ms.items():
-            patch = drawn[f"{one.network} {one.variant} {part}"]
+            patch = bars[f"{one.network} {one.variant} {part}"]
             assert patch.get_width() == pytest.approx(100 * ms / one.step_ms)
 
 
 def test_curves_are_the_models_and_points_the_published() -> None:
-    figure = draw("cores").figure
+    figure = drawn("cores").figure
     for axes, one in zip(figure.axes, PREDICTIONS):
         lines = {line.get_gid(): line for line in axes.lines if line.get_gid()}
         curve = dict(zip(*lines[f"{one.network} model"].get_data()))
@@ -98,18 +100,18 @@ def test_curves_are_the_models_and_points_the_published() -> None:
 
 @pytest.mark.parametrize("family", ALL)
 def test_all_words_fit(family: str) -> None:
-    assert outside(draw(family).figure) == []
+    assert outside(drawn(family).figure) == []
 
 
 def test_words_that_do_not_fit_are_caught() -> None:
-    figure = draw("ratios", anew=True).figure
+    figure = draw("ratios").figure
     figure.text(0.5, 0.5, "far too long a line " * 10)
     assert outside(figure) == ["far too long a line " * 10]
 
 
 @pytest.mark.parametrize("family", ALL)
 def test_axes_are_labelled_and_headings_say_what_was_measured(family: str) -> None:
-    figure = draw(family).figure
+    figure = drawn(family).figure
     words = [text.get_text() for text in figure.findobj(Text)]
     assert any(axes.get_xlabel() for axes in figure.axes)
     heading = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
@@ -118,19 +120,19 @@ def test_axes_are_labelled_and_headings_say_what_was_measured(family: str) -> No
 
 
 @pytest.mark.parametrize("family", ALL)
-def test_files_are_the_same_each_time_and_carry_their_words(
-    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_are_reproducible_and_described(
+    family: str, tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
-    first, again = (style.encoded(draw(family, anew=True)) for _ in range(2))
+    first, again = (style.encoded(draw(family)) for _ in range(2))
     assert first == again
     assert first["png"].startswith(b"\x89PNG")
     monkeypatch.setattr(style, "encoded", lambda _: first)
-    paths = style.write(draw(family), tmp_path)
+    paths = style.write(drawn(family), tmp_path)
     assert [path.name for path in paths] == [f"{family}.svg", f"{family}.png"]
     text = paths[0].read_text(encoding="utf-8")
     root = ElementTree.fromstring(text)
     held = [each.text for each in root.iter("{http://purl.org/dc/elements/1.1/}description")]
-    assert held == [draw(family).alt]
+    assert held == [drawn(family).alt]
     assert "<dc:date>" not in text
 
 

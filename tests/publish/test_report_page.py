@@ -17,7 +17,7 @@ from harness.publish.plots import style
 from harness.publish.report import markdown, page, parts
 from tests.support import browser
 from tests.support.browser import WIDTHS, colours, external
-from tests.support.sample_figures import draw
+from tests.support.sample_figures import draw, drawn
 
 WIDE_TABLE = "\n".join(
     [
@@ -37,7 +37,7 @@ def results(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like results/, with a figure of each family and two tables."""
     folder = tmp_path_factory.mktemp("results")
     for family in ("ratios", "operators", "cores"):
-        style.write(draw(family, anew=True), folder / "figures")
+        style.write(draw(family), folder / "figures")
     (folder / "bench.md").write_text(WIDE_TABLE, encoding="utf-8")
     shutil.copy(layout.root / "results" / "verify.md", folder / "verify.md")
     (folder / "README.md").write_text("not a result", encoding="utf-8")
@@ -88,9 +88,9 @@ def verify_tables(results: Path) -> int:
     return len(re.findall(r"^\|[-|: ]+\|$", text, re.MULTILINE))
 
 
-def test_what_no_section_names_is_shown_at_the_end(tmp_path: Path) -> None:
+def test_unknown_results_are_shown_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
-    style.write(style.Drawn("zoo", draw("shares").figure, "Zoo", "In words"), tmp_path / "figures")
+    style.write(style.Drawn("zoo", drawn("shares").figure, "Zoo", "In words"), tmp_path / "figures")
     (section,), missing = parts.sections(tmp_path)
     assert section.name == "further" and section.pictures[0].alt == "In words"
     assert "A new kind of result" in section.blocks[0]
@@ -157,9 +157,7 @@ def look(
 
 @pytest.mark.parametrize("dark", (False, True), ids=("light", "dark"))
 @pytest.mark.parametrize("width", WIDTHS)
-def test_page_in_a_browser(
-    window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool
-) -> None:
+def test_page(window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool) -> None:
     seen = look(window, tmp_path, html, width, dark)
     assert seen.faults == []
     assert seen.requests == []
@@ -179,7 +177,7 @@ def test_page_in_a_browser(
     ),
     ids=("over-wide table", "missing image", "image without words"),
 )
-def test_planted_faults_are_seen(
+def test_planted_faults(
     window: browser.Browser, tmp_path: Path, results: Path, width: int, planted: str, fault: str
 ) -> None:
     seen = look(window, tmp_path, made(results, planted), width)

@@ -33,7 +33,7 @@ def test_figures_are_what_the_program_tells() -> None:
     ("code", "told"),
     [(1, TOLD), (-1, {}), (0, {}), (0, {**TOLD, "operations": 40}), (0, {**TOLD, "hits": 0})],
 )
-def test_what_is_less_than_wanted_fails(code: int, told: Any) -> None:
+def test_less_than_wanted_fails(code: int, told: Any) -> None:
     found = fuzz.judge(fuzz.CALLS, "", fuzz.Ended(code, f"why\n{json.dumps(told)}\n"), 50)
     assert found.outcome == "fail"
     assert "why" in found.summary

@@ -20,6 +20,7 @@ from harness.reliability import hostile, hostile_programs
 from harness.reliability.context import Context
 from harness.reliability.hostile import CASES, Surroundings, judge
 from harness.reliability.hostile_programs import Outcome
+from tests.support.commands import compile_program, run
 
 
 def context(layout: Layout, scratch: Path, quick: bool = True) -> Context:
@@ -62,15 +63,10 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("what", STRANGERS)
-def test_a_library_that_is_noticed_fails(built: Layout, what: str, tmp_path: Path) -> None:
-    source, library = tmp_path / "a.cc", tmp_path / "a.so"
-    source.write_text(
-        "#include <unistd.h>\n"
-        f"__attribute__((constructor)) static void start() {{ {STRANGERS[what]} }}\n"
-    )
-    command = ["g++", "-shared", "-fPIC", "-w", "-o", str(library), str(source)]
-    subprocess.run(command, check=True)
-    stranger = type("Stranger", (Stranger,), {"at": library})(built.root)
+def test_noticeable_libraries_fail(built: Layout, what: str, tmp_path: Path) -> None:
+    start = f"__attribute__((constructor)) static void start() {{ {STRANGERS[what]} }}\n"
+    compile_program(f"#include <unistd.h>\n{start}", tmp_path / "a.so")
+    stranger = type("Stranger", (Stranger,), {"at": tmp_path / "a.so"})(built.root)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     values = hostile_programs.variables(context(stranger, scratch))
@@ -108,7 +104,7 @@ INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
         (FAILED, FAILED._replace(said=["OSError: of ours"]), "failed with"),
     ],
 )
-def test_what_is_not_stocks_fails(stock: Outcome, cached: Outcome, problem: str) -> None:
+def test_differences_from_stock_fail(stock: Outcome, cached: Outcome, problem: str) -> None:
     found = judge(Surroundings("x"), "1.3.1", stock, cached)
     assert (found.outcome, problem in found.summary) == ("fail" if problem else "pass", True)
 
@@ -149,23 +145,16 @@ def shared() -> Iterator[Path]:
 def test_a_set_user_id_program_takes_nothing_from_its_user(built: Layout, shared: Path) -> None:
     library = shared / "libmkldnn_opcache.so"
     shutil.copyfile(built.library, library)
-    source, program = shared / "a.cc", shared / "program"
-    source.write_text(
-        "#include <sys/auxv.h>\nint main() { return getauxval(AT_SECURE) ? 7 : 0; }\n"
-    )
-    linked = [str(library), "-Wl,--no-as-needed", f"-Wl,-rpath,{shared}", str(library)]
-    subprocess.run(["g++", "-o", str(program), str(source), *linked], check=True)
+    program = shared / "program"
+    source = "#include <sys/auxv.h>\nint main() { return getauxval(AT_SECURE) ? 7 : 0; }\n"
+    compile_program(source, program, "-Wl,--no-as-needed", f"-Wl,-rpath,{shared}", library)
     secret = shared / "secret"
     secret.mkdir(mode=0o700)
     environment = {"MKLDNN_OPCACHE": "nonsense", "MKLDNN_OPCACHE_STATS": str(secret / "stats")}
 
     def as_nobody() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["setpriv", "--reuid=65534", "--clear-groups", str(program)],
-            env={**environment, "PATH": os.environ["PATH"]},
-            capture_output=True,
-            text=True,
-        )
+        command = ["setpriv", "--reuid=65534", "--clear-groups", program]
+        return run(command, env={**environment, "PATH": os.environ["PATH"]})
 
     plain = as_nobody()
     assert plain.returncode == 0 and plain.stderr.count("\n") == 2  # the word, and no permission

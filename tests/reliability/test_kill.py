@@ -47,7 +47,7 @@ def swept(layout: Layout, folder: Path, *command: str) -> Any:
     ("name", "problem"),
     [("in_place", "cannot be read"), ("leaves_something", "left for good: file.")],
 )
-def test_a_careless_writer_is_found(
+def test_careless_writers_are_found(
     layout: Layout, tmp_path: Path, name: str, problem: str
 ) -> None:
     found = kill.judge(name, swept(layout, tmp_path / "files", "-c", PLANTED, name))
@@ -56,7 +56,7 @@ def test_a_careless_writer_is_found(
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_what_the_harness_writes_is_whole(layout: Layout, tmp_path: Path, name: str) -> None:
+def test_files_of_the_harness_are_whole(layout: Layout, tmp_path: Path, name: str) -> None:
     sweep = "harness.reliability.sweep"
     found = kill.judge(name, swept(layout, tmp_path / "files", "-m", sweep, name))
     assert (found.outcome, found.details) == ("pass", [])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Iterator
 
@@ -14,6 +12,7 @@ import pytest
 
 from harness.base import files, jsonl
 from harness.base.layout import Layout
+from tests.support.commands import clean_environment, harness, python, run
 
 NO_ROOM = "No space left on device"
 
@@ -24,7 +23,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run(command)
     if done.returncode != 0:
         pytest.skip(f"only root can mount a small file system: {done.stderr.strip()}")
     try:
@@ -44,7 +43,7 @@ def names(folder: Path) -> set:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_file_that_does_not_fit_leaves_the_old_one(small: Path) -> None:
+def test_file_without_room_leaves_the_old_one(small: Path) -> None:
     path = small / "result.json"
     files.write_text(path, "old")
     fill(small)
@@ -54,7 +53,7 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(small: Path) -> None:
     assert names(small) == {"result.json", "fill"}
 
 
-def test_lines_that_fitted_stay_and_the_rest_follows_when_there_is_room(small: Path) -> None:
+def test_lines_without_room_follow_later(small: Path) -> None:
     path = small / "record.jsonl"
     jsonl.create(path, {"kind": "x"})
     with jsonl.Appender(path) as file:
@@ -69,19 +68,15 @@ def test_lines_that_fitted_stay_and_the_rest_follows_when_there_is_room(small: P
     assert jsonl.read(path) == [{"kind": "x"}, 1, 2]
 
 
-def test_a_command_without_room_says_so_in_one_line(layout: Layout, small: Path) -> None:
+def test_a_command_without_room_says_so_in_one_line(small: Path) -> None:
     fill(small)
-    record = layout.root / "results" / "raw" / "bench-quick.jsonl"
-    command = [sys.executable, "-m", "harness", "tables", str(record), "--to", str(small)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = harness("tables", "results/raw/bench-quick.jsonl", "--to", small)
     assert done.returncode == 2
     assert re.fullmatch(f"opcache: error: {small}/[a-z.-]+: {NO_ROOM}\n", done.stderr)
     assert names(small) == {"fill"}
 
 
-def test_statistics_that_do_not_fit_leave_the_old_ones(
-    built: Layout, host: str, small: Path
-) -> None:
+def test_statistics_without_room_leave_the_old_ones(built: Layout, host: str, small: Path) -> None:
     path = small / "stats.json"
     path.write_text("old")
     fill(small)
@@ -90,15 +85,8 @@ def test_statistics_that_do_not_fit_leave_the_old_ones(
         "y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True); "
         "print(y.sum().asscalar())"
     )
-    outer = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
-    settings = {"PYTHONPATH": str(built.patched(host)), "MKLDNN_OPCACHE_STATS": str(path)}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        env={**outer, **settings},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    settings = {"PYTHONPATH": built.patched(host), "MKLDNN_OPCACHE_STATS": path}
+    done = run(python(program), env=clean_environment(**settings))
     assert (done.returncode, done.stdout) == (0, "7776.0\n")
     assert done.stderr == f"opcache: cannot write the statistics to {path}: {NO_ROOM}\n"
     assert path.read_text() == "old"

@@ -16,13 +16,18 @@ from harness.reliability import soak
 from harness.reliability.record import Finding
 from harness.reliability.shapes import shapes
 from harness.trials.jobs import SoakJob
-from harness.trials.launch import run_worker
 from harness.trials.record import save
-from harness.trials.variants import parse_variant
 from harness.verify.faults import VARIANT, faulty
-from tests.support import sample_soak
+from tests.support.bits import run_job
+from tests.support.records.reliability import (
+    LEVEL_MIB,
+    PLAN,
+    RISING_MIB,
+    curve,
+    soak_record,
+    soaked,
+)
 from tests.support.sample_figures import outside
-from tests.support.sample_soak import LEVEL_MIB, PLAN, RISING_MIB, curve, result
 
 HOST = "1.4.1"
 # MXNet's five worker threads take turns in glibc's arenas, which are full after as many restarts.
@@ -44,24 +49,22 @@ def test_shapes_are_distinct_and_vary_in_everything() -> None:
 
 
 def test_memory_that_stays_passes_and_memory_that_grows_fails() -> None:
-    sound = soak.judge_memory(PLAN, curve("all", soak.BOUNDED), result())
+    sound = soak.judge_memory(PLAN, curve("all", soak.BOUNDED), soaked())
     assert (sound.outcome, sound.summary) == ("pass", "+1.5 % from 2 to 6 shapes")
     assert sound.figures["resident_mib"] == list(LEVEL_MIB)
-    grown = soak.judge_memory(PLAN, curve("all", soak.BOUNDED), result(RISING_MIB))
+    grown = soak.judge_memory(PLAN, curve("all", soak.BOUNDED), soaked(RISING_MIB))
     assert grown.outcome == "fail"
     assert grown.summary == "+120.0 % from 2 to 6 shapes, expected at most 5 %"
-
-
-def test_a_peak_between_is_growth_too() -> None:
-    assert soak.growth_percent(result((9, 10, 12, 10, 10, 10))["samples"], 2) == pytest.approx(20)
-    assert soak.growth_percent(result((9, 10))["samples"], 2) is None
+    # A peak between is growth too.
+    assert soak.growth_percent(soaked((9, 10, 12, 10, 10, 10))["samples"], 2) == pytest.approx(20)
+    assert soak.growth_percent(soaked((9, 10))["samples"], 2) is None
 
 
 def test_stocks_memory_is_recorded_and_not_judged() -> None:
-    found = soak.judge_memory(PLAN, curve("stock", soak.RELEASED), result(RISING_MIB, False))
+    found = soak.judge_memory(PLAN, curve("stock", soak.RELEASED), soaked(RISING_MIB, False))
     assert (found.outcome, found.subject) == ("pass", "memory, stock, as released")
     assert found.summary == "+120.0 % from 2 to 6 shapes (not judged)"
-    short = soak.judge_memory(PLAN, curve("stock", soak.RELEASED), result(RISING_MIB[:3], False))
+    short = soak.judge_memory(PLAN, curve("stock", soak.RELEASED), soaked(RISING_MIB[:3], False))
     assert "stopped: memory of the machine ran short" in short.summary
 
 
@@ -73,34 +76,34 @@ def test_stocks_memory_is_recorded_and_not_judged() -> None:
     ),
 )
 def test_a_bound_that_is_exceeded_once_is_noticed(counter: str, value: int, message: str) -> None:
-    broken = result()
+    broken = soaked()
     broken["samples"][3][counter] = value
     found = soak.judge_memory(PLAN, curve("all", soak.BOUNDED), broken)
     assert (found.outcome, found.summary) == ("fail", message)
 
 
-def test_a_bound_that_was_never_reached_proves_nothing() -> None:
-    idle = result()
+def test_a_bound_that_is_never_reached_proves_nothing() -> None:
+    idle = soaked()
     idle["stats"]["totals"]["evictions"] = 0
     assert soak.judge_memory(PLAN, curve("all", soak.BOUNDED), idle).outcome == "fail"
     idle["stats"]["totals"]["primitives_avoided"] = 0
-    assert soak.judge_bits(PLAN, HOST, 1, result(), idle).outcome == "fail"
+    assert soak.judge_bits(PLAN, HOST, 1, soaked(), idle).outcome == "fail"
 
 
 def test_a_wrong_digest_is_told_with_its_shape() -> None:
-    assert soak.judge_bits(PLAN, HOST, 1, result(), result()).summary == "equal in 6 shapes"
-    wrong = result()
+    assert soak.judge_bits(PLAN, HOST, 1, soaked(), soaked()).summary == "equal in 6 shapes"
+    wrong = soaked()
     wrong["digests"][2] = "0" * 15 + "9"
-    found = soak.judge_bits(PLAN, HOST, 1, result(), wrong)
+    found = soak.judge_bits(PLAN, HOST, 1, soaked(), wrong)
     assert (found.outcome, found.summary) == ("fail", "1 of 6 shapes differ from stock")
     assert found.details[1] == "differs: " + "x".join(map(str, shapes(1, 6)[2]))
 
 
 def test_an_oracle_that_compares_nothing_fails() -> None:
-    unfinite, alike = {**result(), "finite": False}, {**result(), "digests": ["0"] * 6}
+    unfinite, alike = {**soaked(), "finite": False}, {**soaked(), "digests": ["0"] * 6}
     assert "not finite" in soak.judge_bits(PLAN, HOST, 1, unfinite, unfinite).summary
     assert "equal digests" in soak.judge_bits(PLAN, HOST, 1, alike, alike).summary
-    shorter = {**result(), "digests": result()["digests"][:5]}
+    shorter = {**soaked(), "digests": soaked()["digests"][:5]}
     assert soak.judge_bits(PLAN, HOST, 1, shorter, shorter).outcome == "fail"
 
 
@@ -108,14 +111,14 @@ def test_a_worker_that_did_not_end_is_a_finding() -> None:
     message = "worker (soak networks, host 1.4.1, all) ended with SIGSEGV\n  last line"
     for found in (
         soak.judge_memory(PLAN, curve("all", soak.BOUNDED), message),
-        soak.judge_bits(PLAN, HOST, 1, result(), message),
+        soak.judge_bits(PLAN, HOST, 1, soaked(), message),
     ):
         assert (found.outcome, found.summary) == ("fail", message.splitlines()[0])
 
 
 def test_the_figure_shows_the_record(tmp_path: Path) -> None:
     path = tmp_path / "raw" / plot.RECORD
-    save(sample_soak.record(), path)
+    save(soak_record(), path)
     (drawn,) = plot.draw(Source(tmp_path, None, 0.5))
     assert drawn.name == "soak-1.4.1"
     assert "stock, as released has 440 MiB after 6 shapes" in drawn.alt
@@ -132,7 +135,7 @@ def test_the_figure_shows_the_record(tmp_path: Path) -> None:
 def test_a_missing_record_is_named(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="no record of a reliability run .*: make reliability"):
         plot.draw(Source(tmp_path, None, 0.5))
-    record = sample_soak.record().model_copy(update={"findings": []})
+    record = soak_record().model_copy(update={"findings": []})
     save(record, tmp_path / "raw" / plot.RECORD)
     with pytest.raises(Missing, match="no soak in reliability.json"):
         plot.draw(Source(tmp_path, None, 0.5))
@@ -146,8 +149,7 @@ def test_another_host_is_skipped_with_a_word(built: Layout, tmp_path: Path) -> N
 
 def test_short_memory_of_the_machine_ends_it(built: Layout) -> None:
     job = SoakJob(shapes=9, sample_every=2, stop_below_bytes=2**60)
-    variant = parse_variant("stock")
-    found = run_worker(job, built, HOST, variant, soak._THREADS, 120)
+    found = run_job(job, built, HOST, "stock", soak._THREADS.omp_num_threads)
     assert [each["shapes"] for each in found["samples"]] == [2]
     assert len(found["digests"]) == 2
 

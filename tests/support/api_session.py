@@ -1,7 +1,7 @@
 """What tests/package/test_api.py runs in processes of its own, on the MXNet that PYTHONPATH names.
 
-``python -m tests.api_session NAME [LIBRARY]`` prints what one of the functions below saw, as JSON.
-With LIBRARY that file is loaded first, by mkldnn_opcache.load.
+``python -m tests.support.api_session NAME [LIBRARY]`` prints what one of the functions below saw,
+as JSON. With LIBRARY that file is loaded first, by mkldnn_opcache.load.
 """
 
 from __future__ import annotations
@@ -146,16 +146,14 @@ def changes() -> Dict[str, Any]:
     from harness.worker import __main__ as worker
 
     mx = worker.mx
-    mx.mod.Module.update = _followed_by_a_change(mx.mod.Module.update, mx.nd.waitall)
-    mx.gluon.Trainer.step = _followed_by_a_change(mx.gluon.Trainer.step, lambda: None)
+    mx.mod.Module.update = _followed_by_change(mx.mod.Module.update, mx.nd.waitall)
+    mx.gluon.Trainer.step = _followed_by_change(mx.gluon.Trainer.step, lambda: None)
     return {
         api: worker.run(HashJob(*NETWORK, steps=STEPS, api=api)) for api in ("module", "hybrid")
     }
 
 
-def _followed_by_a_change(
-    step: Callable[..., Any], wait: Callable[[], None]
-) -> Callable[..., None]:
+def _followed_by_change(step: Callable[..., Any], wait: Callable[[], None]) -> Callable[..., None]:
     blocks = contextlib.ExitStack()
     changes: List[Callable[[], Any]] = [
         lambda: mkldnn_opcache.set_scope("off"),

@@ -9,16 +9,15 @@ from harness.base.layout import Layout
 from harness.operators.cases import OPERATOR_CASES
 from harness.trials.jobs import Job, OperatorsJob
 from harness.trials.launch import run_worker
-from harness.trials.record import Threads
 from harness.trials.variants import parse_variant
+from tests.support.records import threads
 
 TIMEOUT_S = 300
 # In one process, because starting MXNet takes longer than the quick cases of an operator.
 EVERY_OPERATOR = OperatorsJob("+".join(OPERATOR_CASES), quick=True)
 
 
-@lru_cache(maxsize=None)
-def result_of(
+def run_job(
     job: Job,
     layout: Layout,
     host: str,
@@ -26,12 +25,13 @@ def result_of(
     omp: int = 1,
     overrides: Tuple[Tuple[str, str], ...] = (),
 ) -> Dict[str, Any]:
-    """Run a job once per session: stock's result is compared with every scope's."""
-    threads = Threads(omp_num_threads=omp, kmp_affinity=None, kmp_blocktime=None)
-    variant = parse_variant(word)
-    return run_worker(
-        job, layout, host, variant, threads, TIMEOUT_S, dict(overrides), expect_hits=False
-    )
+    """Run a job in a process of its own and return its result."""
+    arguments = (layout, host, parse_variant(word), threads(omp), TIMEOUT_S, dict(overrides))
+    return run_worker(job, *arguments, expect_hits=False)
+
+
+# A job is run once per session: the result of stock is compared with that of every scope.
+result_of = lru_cache(maxsize=None)(run_job)
 
 
 def differences(stock: Mapping[str, Any], other: Mapping[str, Any]) -> List[str]:

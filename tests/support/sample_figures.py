@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Dict, List
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,29 +54,26 @@ PREDICTIONS = (
 )
 
 
-_drawn: Dict[str, Drawn] = {}
-
-
-def draw(family: str, anew: bool = False) -> Drawn:
-    """Return the figure of a family, named after it; drawn once, unless ``anew``."""
-    if anew:
-        return _draw(family)
-    if family not in _drawn:
-        _drawn[family] = _draw(family)
-    return _drawn[family]
-
-
-def _draw(family: str) -> Drawn:
+def draw(family: str) -> Drawn:
+    """Return the figure of a family, named after it."""
     title = f"A sample of {family}"
-    if family == "ratios":
-        return Drawn(family, ratios.figure(BARS, title, SUBTITLE), title, ratios.alt_text(BARS))
-    if family == "operators":
-        figure = operators.figure(PROFILES, "stock", title, SUBTITLE)
-        return Drawn(family, figure, title, operators.alt_text(PROFILES, "stock"))
-    if family == "shares":
-        return Drawn(family, shares.figure(SHARES, title, SUBTITLE), title, shares.alt_text(SHARES))
-    figure = cores.figure(PREDICTIONS, (0.25, 0.5, 1.0), FITTED, title, SUBTITLE)
-    return Drawn(family, figure, title, cores.alt_text(PREDICTIONS, 0.5))
+    figure, alt = {
+        "ratios": (lambda: ratios.figure(BARS, title, SUBTITLE), ratios.alt_text(BARS)),
+        "operators": (
+            lambda: operators.figure(PROFILES, "stock", title, SUBTITLE),
+            operators.alt_text(PROFILES, "stock"),
+        ),
+        "shares": (lambda: shares.figure(SHARES, title, SUBTITLE), shares.alt_text(SHARES)),
+        "cores": (
+            lambda: cores.figure(PREDICTIONS, (0.25, 0.5, 1.0), FITTED, title, SUBTITLE),
+            cores.alt_text(PREDICTIONS, 0.5),
+        ),
+    }[family]
+    return Drawn(family, figure(), title, alt)
+
+
+# Drawn once for all tests that only look at it.
+drawn = lru_cache(maxsize=None)(draw)
 
 
 def rectangles(figure: Figure) -> Dict[str, Rectangle]:

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List
 from harness.base.layout import Layout
 from harness.build import source_patch, toolchain
 from harness.build.elf import build_id
+from tests.support.commands import clean_environment
 
 Result = subprocess.CompletedProcess
 
@@ -137,9 +138,8 @@ class StandIns:
 
     def environment(self, host: str, *before: Path, **more: str) -> Dict[str, str]:
         """An environment in which the host's MKL-DNN is found, or another one ``before``."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_"))}
         folders = os.pathsep.join(str(folder) for folder in (*before, self.mxnet(host)))
-        return {**clean, "OMP_NUM_THREADS": "2", "LD_LIBRARY_PATH": folders, **more}
+        return clean_environment(OMP_NUM_THREADS=2, LD_LIBRARY_PATH=folders, **more)
 
     def run(
         self, library: Path, host: str, *words: str, unknown: bool = False, **more: str

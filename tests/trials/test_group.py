@@ -6,21 +6,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Callable, List
+from typing import List
 
 import pytest
 
 from harness.base.layout import Layout
 from harness.trials.group import Member, MemberFailed, run
+from tests.support.commands import refusal
+from tests.support.processes import alive, wait_until
 
 # Writes its process id, then waits for nothing.
 SLEEPER = "import os, time; open('pid-{0}', 'w').write(f'{{os.getpid()}}\\n'); time.sleep(60)"
 # The parent of three sleepers.
 PARENT = f"""
 import pathlib, sys
-from harness.together import Member, run
+from harness.trials.group import Member, run
 code = {SLEEPER!r}
 members = [Member(n, (sys.executable, "-c", code.format(n)), {{}}) for n in "abc"]
 run(members, "nap", pathlib.Path(sys.argv[1]), 60)
@@ -31,22 +32,6 @@ def python(name: str, code: str) -> Member:
     return Member(name, (sys.executable, "-c", code), {})
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    """Tell whether a process still runs; one that only waits to be reaped does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in ("Z", "X")
-
-
 def sleepers(folder: Path) -> List[int]:
     """Return the process ids that sleepers have written so far."""
     texts = [path.read_text() for path in folder.glob("pid-*")]
@@ -54,9 +39,7 @@ def sleepers(folder: Path) -> List[int]:
 
 
 def failure(members: List[Member], folder: Path, timeout_s: float = 60) -> str:
-    with pytest.raises(MemberFailed) as caught:
-        run(members, "trial", folder, timeout_s)
-    return str(caught.value)
+    return refusal(run, members, "trial", folder, timeout_s, kind=MemberFailed)
 
 
 def test_all_end_well(tmp_path: Path) -> None:
@@ -85,10 +68,8 @@ def test_one_that_is_killed_ends_all(tmp_path: Path) -> None:
 
 
 def test_too_late(tmp_path: Path) -> None:
-    members = [
-        python("quick", ""),
-        python("slow", "print('so far', flush=True)\n" + SLEEPER.format(1)),
-    ]
+    slow = "print('so far', flush=True)\n" + SLEEPER.format(1)
+    members = [python("quick", ""), python("slow", slow)]
     assert failure(members, tmp_path, timeout_s=1) == (
         "trial: took longer than 1 s; still running: slow; the last lines of slow:\n  so far"
     )
@@ -96,9 +77,7 @@ def test_too_late(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_the_parent(
-    layout: Layout, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_no_child_outlives_it(layout: Layout, tmp_path: Path, number: signal.Signals) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -12,11 +11,24 @@ import pytest
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.trials import environment, launch, proof, variants
-from harness.trials.jobs import HashJob, OperatorsJob
+from harness.trials.jobs import HashJob, Job, OperatorsJob
 from harness.trials.record import Threads
-from tests.support.records import bench
+from tests.support.commands import refusal, run
+from tests.support.records import bench, threads
 
 TINY = HashJob(model="seven-ops", batch_size=1, image_size=16, steps=2)
+
+
+def work(
+    layout: Layout,
+    host: str,
+    word: str = "stock",
+    job: Job = TINY,
+    timeout_s: float = 60,
+    **overrides: str,
+) -> Dict[str, Any]:
+    variant = variants.parse_variant(word)
+    return launch.run_worker(job, layout, host, variant, threads(2), timeout_s, overrides)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +52,10 @@ def test_unknown_variants_are_named(word: str) -> None:
 
 
 def test_variants_differ_in_the_cache_only() -> None:
-    threads = Threads(omp_num_threads=3, kmp_affinity="compact", kmp_blocktime="0")
+    asked = Threads(omp_num_threads=3, kmp_affinity="compact", kmp_blocktime="0")
     overrides = {"MKLDNN_OPCACHE_CAPACITY": "7", "MXNET_ENGINE_TYPE": "NaiveEngine"}
-    stock = environment.settings(variants.parse_variant("stock"), threads, overrides)
-    cached = environment.settings(variants.parse_variant("backward"), threads, overrides)
+    stock = environment.settings(variants.parse_variant("stock"), asked, overrides)
+    cached = environment.settings(variants.parse_variant("backward"), asked, overrides)
     assert stock == {
         "OMP_NUM_THREADS": "3",
         "KMP_AFFINITY": "compact",
@@ -74,67 +86,53 @@ def test_proof_is_accepted(word: str, libraries: List[str], stats: Dict[str, Any
     proof.check_proof(variants.parse_variant(word), result(libraries, stats), True, "worker")
 
 
+OFF, BACKWARD = bench.cache_stats("off", 0), bench.cache_stats("backward", 5)
+
+
 @pytest.mark.parametrize(
     ("word", "libraries", "stats", "message"),
     [
         (
-            "stock",
-            BOTH,
-            bench.cache_stats("off", 0),
+            *("stock", BOTH, OFF),
             "expected no libmkldnn_opcache.so in a stock process, "
             "found libmkldnn.so.0, libmkldnn_opcache.so",
         ),
         (
-            "backward",
-            ["libmkldnn.so.0"],
-            None,
+            *("backward", ["libmkldnn.so.0"], None),
             "expected scope backward of libmkldnn_opcache.so, found libmkldnn.so.0",
         ),
         ("off", [], None, "expected scope off of libmkldnn_opcache.so, found no MKL-DNN"),
         (
-            "backward",
-            BOTH,
-            bench.cache_stats("off", 0),
+            *("backward", BOTH, OFF),
             "expected scope backward and active True, found scope off and active False",
         ),
         (
-            "backward",
-            BOTH,
-            bench.cache_stats("all", 5),
+            *("backward", BOTH, bench.cache_stats("all", 5)),
             "expected scope backward and active True, found scope all and active True",
         ),
         (
-            "backward",
-            BOTH,
-            {**bench.cache_stats("backward", 5), "active": False},
+            *("backward", BOTH, {**BACKWARD, "active": False}),
             "expected scope backward and active True, found scope backward and active False",
         ),
         (
-            "off",
-            BOTH,
-            {**bench.cache_stats("off", 0), "recognised": False},
+            *("off", BOTH, {**OFF, "recognised": False}),
             "expected an MKL-DNN that libmkldnn_opcache.so recognises, found build-id 00",
         ),
         (
-            "backward",
-            BOTH,
-            bench.cache_stats("backward", 0),
+            *("backward", BOTH, bench.cache_stats("backward", 0)),
             "expected creations avoided, found 0",
         ),
         (
-            "off",
-            BOTH,
-            bench.cache_stats("off", 1),
+            *("off", BOTH, bench.cache_stats("off", 1)),
             "expected no creations avoided, found 2",
         ),
     ],
 )
-def test_proof_is_refused(
+def test_refused_proof(
     word: str, libraries: List[str], stats: Optional[Dict[str, Any]], message: str
 ) -> None:
-    with pytest.raises(proof.NotProven) as caught:
-        proof.check_proof(variants.parse_variant(word), result(libraries, stats), True, "worker")
-    assert str(caught.value) == f"worker: {message}"
+    arguments = (variants.parse_variant(word), result(libraries, stats), True, "worker")
+    assert refusal(proof.check_proof, *arguments, kind=proof.NotProven) == f"worker: {message}"
 
 
 def test_hits_may_be_waived() -> None:
@@ -151,52 +149,37 @@ class UnpatchedLayout(Layout):
         return self.stock(host)
 
 
-def test_stock_that_poses_as_patched_is_refused(
-    layout: Layout, host: str, threads: Threads
-) -> None:
-    variant = variants.parse_variant("backward")
-    with pytest.raises(proof.NotProven) as caught:
-        launch.run_worker(TINY, UnpatchedLayout(layout.root), host, variant, threads, 60)
-    assert str(caught.value) == (
+def test_stock_instead_of_patched_is_refused(layout: Layout, host: str) -> None:
+    unpatched = UnpatchedLayout(layout.root)
+    assert refusal(work, unpatched, host, "backward", kind=proof.NotProven) == (
         f"worker (hash seven-ops, host {host}, backward): "
         "expected scope backward of libmkldnn_opcache.so, found libmkldnn.so.0"
     )
 
 
-def test_preload_that_poses_as_stock_is_refused(built: Layout, threads: Threads) -> None:
-    overrides = {"LD_PRELOAD": str(built.library)}
-    stock = variants.parse_variant("stock")
-    with pytest.raises(
-        proof.NotProven, match="expected no libmkldnn_opcache.so in a stock process"
-    ):
-        launch.run_worker(TINY, built, "1.3.1", stock, threads, 60, overrides)
+def test_preload_instead_of_stock_is_refused(built: Layout) -> None:
+    expected = "expected no libmkldnn_opcache.so in a stock process"
+    with pytest.raises(proof.NotProven, match=expected):
+        work(built, "1.3.1", LD_PRELOAD=str(built.library))
 
 
 @pytest.mark.parametrize("word", ["off", "backward", "preload:backward"])
-def test_patched_and_preloaded_are_proven(built: Layout, threads: Threads, word: str) -> None:
-    variant = variants.parse_variant(word)
-    done = launch.run_worker(TINY, built, "1.3.1", variant, threads, 60)
-    assert done["environment"]["MKLDNN_OPCACHE"] == variant.scope
+def test_patched_and_preloaded_are_proven(built: Layout, word: str) -> None:
+    done = work(built, "1.3.1", word)
+    assert done["environment"]["MKLDNN_OPCACHE"] == variants.parse_variant(word).scope
 
 
-def test_absent_build_is_named(tmp_path: Path, threads: Threads) -> None:
-    with pytest.raises(HarnessError) as caught:
-        launch.run_worker(
-            TINY, Layout(tmp_path), "1.3.1", variants.parse_variant("stock"), threads, 60
-        )
-    assert (
-        str(caught.value) == "build/1.3.1-stock/mxnet/libmxnet.so not found: run make build first"
+def test_absent_build_is_named(tmp_path: Path) -> None:
+    assert refusal(work, Layout(tmp_path), "1.3.1") == (
+        "build/1.3.1-stock/mxnet/libmxnet.so not found: run make build first"
     )
 
 
-def test_crash_shows_last_lines_and_command(
-    layout: Layout, first_host: str, threads: Threads
-) -> None:
+def test_crash_shows_last_lines_and_command(layout: Layout, first_host: str) -> None:
     # SqueezeNet has no pixels left at this size: MXNet raises while it infers shapes.
     job = HashJob(model="squeezenet-1.0", batch_size=1, image_size=64)
-    with pytest.raises(launch.WorkerFailed) as caught:
-        launch.run_worker(job, layout, first_host, variants.parse_variant("stock"), threads, 60)
-    first, *lines, last = str(caught.value).splitlines()
+    said = refusal(work, layout, first_host, "stock", job, kind=launch.WorkerFailed)
+    first, *lines, last = said.splitlines()
     what = f"hash squeezenet-1.0, host {first_host}, stock"
     assert first == f"worker ({what}) ended with exit code 1; its last lines:"
     assert 0 < len(lines) <= 20
@@ -204,32 +187,24 @@ def test_crash_shows_last_lines_and_command(
     # The command really does run it again, to the same end.
     prefix = "run it again with: "
     assert last.startswith(prefix)
-    again = subprocess.run(
-        ["bash", "-c", last[len(prefix) :]], cwd=layout.root, capture_output=True, text=True
-    )
+    again = run(["bash", "-c", last[len(prefix) :]], cwd=layout.root, env=None)
     assert again.returncode == 1
     assert lines[-1].strip() in again.stderr
 
 
-def test_signal_is_named(layout: Layout, first_host: str, threads: Threads) -> None:
+def test_signal_is_named(layout: Layout, first_host: str) -> None:
     # More threads than there is memory for their stacks: the process aborts.
-    overrides = {"KMP_STACKSIZE": "1T"}
     with pytest.raises(launch.WorkerFailed, match=r"ended with signal \d+ \(SIG[A-Z]+\)"):
-        launch.run_worker(
-            TINY, layout, first_host, variants.parse_variant("stock"), threads, 60, overrides
-        )
+        work(layout, first_host, KMP_STACKSIZE="1T")
 
 
-def test_timeout(layout: Layout, first_host: str, threads: Threads) -> None:
+def test_timeout(layout: Layout, first_host: str) -> None:
     with pytest.raises(launch.WorkerFailed, match=r"took longer than 0\.05 s; its last lines:"):
-        launch.run_worker(TINY, layout, first_host, variants.parse_variant("stock"), threads, 0.05)
+        work(layout, first_host, timeout_s=0.05)
 
 
-def test_unknown_words_in_a_job_are_one_line(
-    layout: Layout, first_host: str, threads: Threads
-) -> None:
+def test_unknown_words_in_a_job_are_one_line(layout: Layout, first_host: str) -> None:
     job = OperatorsJob(operator="convolutoin")
-    with pytest.raises(launch.WorkerFailed) as caught:
-        launch.run_worker(job, layout, first_host, variants.parse_variant("stock"), threads, 60)
-    lines = str(caught.value).splitlines()
-    assert lines[-2].startswith("  opcache: error: unknown operator 'convolutoin': expected one of")
+    said = refusal(work, layout, first_host, "stock", job, kind=launch.WorkerFailed)
+    line = said.splitlines()[-2]
+    assert line.startswith("  opcache: error: unknown operator 'convolutoin': expected one of")

@@ -9,12 +9,13 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
+from pytest import CaptureFixture
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
@@ -22,9 +23,18 @@ from harness.build import patching
 from harness.build.toolchain import load_toolchain
 from harness.user import run as user_run
 from harness.user.run_report import Process, RunStatistics, lines
+from tests.support import commands
+from tests.support.commands import (
+    clean_environment,
+    compile_program,
+    harness,
+    harness_words,
+    python,
+    refusal,
+)
 from tests.support.records import bench
 
-HARNESS = [sys.executable, "-m", "harness", "run"]
+RUN = harness_words("run")
 # Three steps of a convolution; prints the gradient's bytes.
 TRAIN = """
 import mxnet as mx
@@ -38,22 +48,21 @@ print(w.grad.asnumpy().tobytes().hex())
 """
 
 
-def environment(**variables: str) -> Dict[str, str]:
-    outer = {k: v for k, v in os.environ.items() if not k.startswith(("MKLDNN_", "LD_PRE"))}
-    return {**outer, **variables}
+def run(*words: object, options: Any = (), **settings: Any) -> subprocess.CompletedProcess:
+    """Run a command by `run`, in the clean environment unless ``settings`` have another."""
+    settings = {"env": clean_environment(), **settings}
+    return harness("run", *options, "--", *words, **settings)
 
 
-def run(
-    layout: Layout, *words: str, options: Any = (), **settings: Any
-) -> subprocess.CompletedProcess:
-    settings.setdefault("env", environment())
-    settings.setdefault("text", True)
-    command = [*HARNESS, *options, "--", *words]
-    return subprocess.run(command, cwd=layout.root, capture_output=True, timeout=120, **settings)
+def on(tree: Path, **variables: object) -> Dict[str, Any]:
+    """Return the settings of a command that finds its MXNet in ``tree``."""
+    return {"env": clean_environment(PYTHONPATH=tree, **variables)}
 
 
-def python(code: str) -> List[str]:
-    return [sys.executable, "-W", "ignore", "-c", code]
+@lru_cache(maxsize=None)
+def trained_alone(tree: Path) -> str:
+    """Return what the training prints without the launcher."""
+    return commands.run(python(TRAIN), **on(tree)).stdout
 
 
 def said(stderr: str) -> List[str]:
@@ -66,12 +75,9 @@ def said(stderr: str) -> List[str]:
 @pytest.mark.parametrize("patched", [False, True])
 def test_training_with_the_cache(built: Layout, tmp_path: Path, host: str, patched: bool) -> None:
     tree = built.patched(host) if patched else built.stock(host)
-    stock = environment(PYTHONPATH=str(built.stock(host)))
-    alone = subprocess.run(python(TRAIN), env=stock, capture_output=True, text=True)
     file = tmp_path / "stats.json"
-    variables = environment(PYTHONPATH=str(tree))
-    done = run(built, *python(TRAIN), options=["--stats", str(file)], env=variables)
-    assert (done.returncode, done.stdout) == (0, alone.stdout)
+    done = run(*python(TRAIN), options=["--stats", file], **on(tree))
+    assert (done.returncode, done.stdout) == (0, trained_alone(built.stock(host)))
     kept = RunStatistics.model_validate_json(file.read_text())
     (process,) = kept.processes
     totals = process.counters["totals"]
@@ -88,11 +94,12 @@ def test_training_with_the_cache(built: Layout, tmp_path: Path, host: str, patch
 
 
 def test_processes_are_summed(built: Layout, tmp_path: Path) -> None:
-    file, variables = tmp_path / "stats.json", environment(PYTHONPATH=str(built.stock("1.3.1")))
+    file = tmp_path / "stats.json"
     # Two that train, at once, and tools around them.
     script = '"$@" & "$@"; wait; true'
-    options = ["--stats", str(file), "--scope", "backward", "--capacity", "9"]
-    done = run(built, "sh", "-c", script, "sh", *python(TRAIN), options=options, env=variables)
+    options = ["--stats", file, "--scope", "backward", "--capacity", "9"]
+    words = ["sh", "-c", script, "sh", *python(TRAIN)]
+    done = run(*words, options=options, **on(built.stock("1.3.1")))
     kept = RunStatistics.model_validate_json(file.read_text())
     counters = [process.counters for process in kept.processes]
     assert [(c["scope"], c["capacity"], c["active"]) for c in counters] == [
@@ -104,11 +111,11 @@ def test_processes_are_summed(built: Layout, tmp_path: Path) -> None:
     assert f"avoided: {avoided} primitives" in second
 
 
-def test_input_output_and_open_files_are_the_commands_own(layout: Layout) -> None:
+def test_input_output_and_open_files_are_the_commands_own() -> None:
     data = os.urandom(1 << 16)
     reader, writer = os.pipe()
     script = f"cat; echo to stderr >&2; echo to {writer} >&{writer}"
-    done = run(layout, "bash", "-c", script, input=data, text=False, pass_fds=[writer])
+    done = run("bash", "-c", script, input=data, text=False, pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader) as file:
         assert file.read() == f"to {writer}\n"
@@ -116,43 +123,35 @@ def test_input_output_and_open_files_are_the_commands_own(layout: Layout) -> Non
     assert done.stderr.startswith(b"to stderr\nopcache: ")
 
 
-def test_where_the_command_starts(layout: Layout, tmp_path: Path) -> None:
-    done = run(layout, "pwd", options=["--chdir", str(tmp_path)])
+def test_where_the_command_starts(tmp_path: Path) -> None:
+    done = run("pwd", options=["--chdir", str(tmp_path)])
     assert done.stdout == f"{tmp_path}\n"
 
 
-def test_what_is_preloaded_already_stays(built: Layout) -> None:
+def test_other_preloaded_libraries_stay(built: Layout) -> None:
     code = "import os; print(os.environ['LD_PRELOAD'])"
-    variables = environment(LD_PRELOAD=f"libm.so.6 {built.library}")
-    done = run(built, *python(code), env=variables)
+    done = run(*python(code), env=clean_environment(LD_PRELOAD=f"libm.so.6 {built.library}"))
     assert done.stdout == f"{built.library}:libm.so.6\n"
 
 
-@pytest.mark.parametrize("code", [0, 7, 255])
-def test_exit_code(layout: Layout, code: int) -> None:
-    done = run(layout, "sh", "-c", f"exit {code}")
-    assert done.returncode == code and len(done.stderr.splitlines()) == 3
-
-
-def test_words_after_the_dashes_are_the_commands(layout: Layout) -> None:
-    done = run(layout, "echo", "--scope", "x", "--", "-h")
-    assert done.stdout == "--scope x -- -h\n"
-
-
-def test_script_without_an_interpreter_runs_in_the_shell(layout: Layout, tmp_path: Path) -> None:
-    script = tmp_path / "script"
-    script.write_text('echo "$1"; exit 3\n')
-    script.chmod(0o755)
-    done = run(layout, str(script), "a b")
-    assert (done.returncode, done.stdout) == (3, "a b\n")
-
-
-def test_static_program(layout: Layout, tmp_path: Path) -> None:
-    (tmp_path / "main.c").write_text("int main() { return 5; }\n")
-    program = tmp_path / "main"
-    subprocess.run(["g++", "-static", "-o", str(program), str(tmp_path / "main.c")], check=True)
-    done = run(layout, str(program))
-    assert done.returncode == 5
+@pytest.mark.parametrize(
+    ("words", "code", "printed"),
+    [
+        (["sh", "-c", "exit 0"], 0, ""),
+        (["sh", "-c", "exit 7"], 7, ""),
+        (["sh", "-c", "exit 255"], 255, ""),
+        (["echo", "--scope", "x", "--", "-h"], 0, "--scope x -- -h\n"),
+        (["{folder}/script", "a b"], 3, "a b\n"),  # without an interpreter: for the shell
+        (["{folder}/static"], 5, ""),
+    ],
+)
+def test_commands_end_as_alone(tmp_path: Path, words: List[str], code: int, printed: str) -> None:
+    (tmp_path / "script").write_text('echo "$1"; exit 3\n')
+    (tmp_path / "script").chmod(0o755)
+    compile_program("int main() { return 5; }", tmp_path / "static", "-static")
+    done = run(*[word.format(folder=tmp_path) for word in words])
+    assert (done.returncode, done.stdout) == (code, printed)
+    assert len(done.stderr.splitlines()) == 3
     assert "not active: no process that ended by itself had loaded" in done.stderr
 
 
@@ -164,16 +163,16 @@ def test_static_program(layout: Layout, tmp_path: Path) -> None:
         ("/etc", 126, "Permission denied"),
     ],
 )
-def test_what_cannot_be_started(layout: Layout, command: str, code: int, message: str) -> None:
-    done = run(layout, command)
+def test_commands_that_cannot_start(command: str, code: int, message: str) -> None:
+    done = run(command)
     assert done.returncode == code
     assert done.stderr == f"opcache: error: {command}: {message}\n"
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-def test_nobody_listens_to_the_report(layout: Layout, redirection: str) -> None:
-    command = " ".join([*HARNESS, "--", "sh", "-c", "'echo out; exit 6'", redirection])
-    done = subprocess.run(["bash", "-c", command], cwd=layout.root, capture_output=True, text=True)
+def test_report_without_a_reader(layout: Layout, redirection: str) -> None:
+    command = " ".join([*RUN, "--", "sh", "-c", "'echo out; exit 6'", redirection])
+    done = commands.run(["bash", "-c", command], cwd=layout.root)
     assert (done.returncode, done.stdout) == (6, "out\n")
 
 
@@ -196,9 +195,9 @@ NAMES = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 
 def start(layout: Layout, *handled: str, group: bool = False) -> subprocess.Popen:
     process = subprocess.Popen(
-        [*HARNESS, "--", *python(WAITS), *handled],
+        [*RUN, "--", *python(WAITS), *handled],
         cwd=layout.root,
-        env=environment(),
+        env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -246,14 +245,12 @@ def read_until(terminal: int, text: bytes) -> bytes:
 
 # A command in a session of its own is not reached by the terminal: nor through the launcher.
 @pytest.mark.parametrize(("words", "times"), [([], 1), (["setsid"], 0)])
-def test_the_terminal_reaches_the_command_by_itself(
-    layout: Layout, words: List[str], times: int
-) -> None:
+def test_terminal_reaches_the_command_itself(layout: Layout, words: List[str], times: int) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(layout.root)
-        command = [*HARNESS, "--", *words, *python(WAITS), "SIGINT", "SIGUSR1"]
-        os.execve(HARNESS[0], command, environment())
+        command = [*RUN, "--", *words, *python(WAITS), "SIGINT", "SIGUSR1"]
+        os.execve(RUN[0], command, clean_environment())
     try:
         read_until(terminal, b"ready")
         os.write(terminal, b"\x03")
@@ -282,8 +279,8 @@ def test_stops_and_goes_on_with_the_command(layout: Layout) -> None:
 
 
 def test_others_report_when_the_command_is_killed(built: Layout) -> None:
-    variables = environment(PYTHONPATH=str(built.stock("1.3.1")))
-    done = run(built, "sh", "-c", '"$@"; kill -9 $$', "sh", *python(TRAIN), env=variables)
+    words = ["sh", "-c", '"$@"; kill -9 $$', "sh", *python(TRAIN)]
+    done = run(*words, **on(built.stock("1.3.1")))
     assert done.returncode == -signal.SIGKILL
     first = said(done.stderr)[0]
     assert first == (
@@ -305,11 +302,8 @@ def test_an_mkldnn_that_is_not_known(built: Layout, tmp_path: Path) -> None:
     changed = real.read_bytes().replace(bytes.fromhex(build_id), bytes(20))
     real.unlink()  # shared with the stock tree
     real.write_bytes(changed)
-    alone = subprocess.run(
-        python(TRAIN), env=environment(PYTHONPATH=str(stock)), capture_output=True, text=True
-    )
-    done = run(built, *python(TRAIN), env=environment(PYTHONPATH=str(tree)))
-    assert (done.returncode, done.stdout) == (0, alone.stdout)
+    done = run(*python(TRAIN), **on(tree))
+    assert (done.returncode, done.stdout) == (0, trained_alone(stock))
     assert said(done.stderr)[-3].startswith(
         f"opcache: the cache was not active: libmkldnn.so.0 has build-id {'0' * 40}, expected one "
         "of MXNet's releases (v0.14"
@@ -361,63 +355,26 @@ def test_the_bound_on_memory_is_passed_on(built: Layout, tmp_path: Path) -> None
     file = tmp_path / "stats.json"
     code = "import os; print(os.environ['MKLDNN_OPCACHE_MEMORY'])"
     options = ["--memory", "2M", "--stats", str(file)]
-    done = run(built, *python(code), options=options, env=environment(MKLDNN_OPCACHE_MEMORY="1G"))
+    done = run(*python(code), options=options, env=clean_environment(MKLDNN_OPCACHE_MEMORY="1G"))
     assert done.stdout == "2M\n"
-
-
-# Misuse: one line, exit code 2, and nothing was started.
-
-
-@pytest.mark.parametrize(
-    ("options", "variables", "message"),
-    [
-        (["--scope", "bakward"], {}, "unknown scope 'bakward': expected off, backward, all, or"),
-        (["--scope", ""], {}, "unknown scope '': expected"),
-        (
-            ["--capacity", "many"],
-            {},
-            "capacity: expected a number from 0 to 1073741824, found 'many'",
-        ),
-        (["--capacity", "-1"], {}, "capacity: expected a number"),
-        ([], {"MKLDNN_OPCACHE": "al"}, "MKLDNN_OPCACHE: unknown scope 'al'"),
-        ([], {"MKLDNN_OPCACHE_CAPACITY": "1e3"}, "MKLDNN_OPCACHE_CAPACITY: capacity: expected"),
-        (["--memory", "1.5G"], {}, "memory: expected bytes such as 1048576, 64K, 512M or 2G,"),
-        ([], {"MKLDNN_OPCACHE_MEMORY": "-1"}, "MKLDNN_OPCACHE_MEMORY: memory: expected bytes"),
-        ([], {"MKLDNN_OPCACHE_ASSUME": "0.14"}, "MKLDNN_OPCACHE_ASSUME: expected one of v0.14, "),
-        ([], {"MKLDNN_OPCACHE_STATS": "stderr"}, "MKLDNN_OPCACHE_STATS is set to 'stderr'"),
-        (["--stats", "/dev/null/x"], {}, "--stats /dev/null/x: /dev/null is not a folder"),
-        (["--stats", "/etc"], {}, "--stats /etc: cannot be written"),
-        (["--chdir", "/dev/null/x"], {}, "--chdir /dev/null/x: Not a directory"),
-    ],
-)
-def test_misuse(
-    built: Layout, tmp_path: Path, options: List[str], variables: Dict[str, str], message: str
-) -> None:
-    trace = tmp_path / "started"
-    done = run(built, "touch", str(trace), options=options, env=environment(**variables))
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"opcache: error: {message}")
-    assert not trace.exists()
 
 
 def test_the_scope_in_the_environment_counts(built: Layout) -> None:
     code = "import os; print(os.environ['MKLDNN_OPCACHE'], os.environ['MKLDNN_OPCACHE_CAPACITY'])"
-    variables = environment(MKLDNN_OPCACHE="off", MKLDNN_OPCACHE_CAPACITY="7")
-    done = run(built, *python(code), options=["--capacity", "8"], env=variables)
+    variables = clean_environment(MKLDNN_OPCACHE="off", MKLDNN_OPCACHE_CAPACITY="7")
+    done = run(*python(code), options=["--capacity", "8"], env=variables)
     assert done.stdout == "off 8\n"
 
 
-def test_no_command_is_a_misuse(layout: Layout) -> None:
-    done = run(layout)
+def test_no_command_is_a_misuse() -> None:
+    done = run()
     assert done.returncode == 2 and "required: COMMAND" in done.stderr
 
 
 def test_absent_library_is_named(layout: Layout, tmp_path: Path) -> None:
     toolchain = load_toolchain(layout.toolchain)
-    with pytest.raises(HarnessError) as caught:
-        user_run.preloaded(Layout(tmp_path), toolchain, {}, None, None, None)
-    assert str(caught.value) == "build/lib/libmkldnn_opcache.so not found: run make build first"
+    said = refusal(user_run.preloaded, Layout(tmp_path), toolchain, {}, None, None, None)
+    assert said == "build/lib/libmkldnn_opcache.so not found: run make build first"
 
 
 @pytest.mark.parametrize("name", ["a b", "a:b", "$LIB"])
@@ -429,18 +386,18 @@ def test_paths_that_cannot_be_preloaded(built: Layout, tmp_path: Path, name: str
         user_run.preloaded(other, load_toolchain(built.toolchain), {}, None, None, None)
 
 
-def test_statistics_that_cannot_be_written_after_all(layout: Layout, tmp_path: Path) -> None:
+def test_statistics_that_cannot_be_written_after_all(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     options = ["--stats", str(folder / "stats.json")]
     # In the folder's place there is a file then.
     script = f"rmdir {folder}; echo > {folder}; exit 9"
-    done = run(layout, "sh", "-c", script, options=options)
+    done = run("sh", "-c", script, options=options)
     assert done.returncode == 9
     assert "opcache: error: --stats " in done.stderr.splitlines()[-1]
 
 
-def test_unreadable_counters_are_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_unreadable_counters_are_said(tmp_path: Path, capsys: CaptureFixture) -> None:
     (tmp_path / "5.json").write_text(json.dumps(bench.cache_stats("all", 1)))
     (tmp_path / "3.json").write_text('{"schema"')
     assert [process.pid for process in user_run.collect(tmp_path)] == [5]

@@ -14,11 +14,9 @@ import pytest
 from harness.base.layout import Layout
 from harness.operators.judge import judge
 from harness.trials.jobs import HashJob, OperatorsJob
-from harness.trials.launch import WorkerFailed, run_worker
-from harness.trials.record import Threads
-from harness.trials.variants import parse_variant
+from harness.trials.launch import WorkerFailed
 from harness.verify.faults import faulty
-from tests.support.bits import EVERY_OPERATOR, TIMEOUT_S, avoided, differences, result_of
+from tests.support.bits import EVERY_OPERATOR, avoided, differences, result_of, run_job
 
 SCOPES = ("off", "backward", "all")
 # On more than one thread stock 1.3.1 races in the backward pass of batch normalisations of some
@@ -44,14 +42,11 @@ BACKWARD = {
     "lrn": "_backward_LRN",
     "pooling": "_backward_Pooling",
 }
-ONE_THREAD = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network[0])
-def test_five_steps_are_the_same_bits(
-    built: Layout, host: str, network: Tuple[str, int, int, int], scope: str
-) -> None:
+def test_networks(built: Layout, host: str, network: Tuple[str, int, int, int], scope: str) -> None:
     name, batch_size, image_size, omp = network
     job = HashJob(name, batch_size, image_size, steps=5)
     stock = result_of(job, built, host, "stock", omp)
@@ -135,16 +130,7 @@ def test_preloaded_under_an_untouched_mxnet(built: Layout, host: str, scope: str
 
 def test_small_capacity_evicts_and_stays_right(built: Layout, host: str) -> None:
     job = HashJob("seven-ops", 4, 32, steps=5)
-    result = run_worker(
-        job,
-        built,
-        host,
-        parse_variant("all"),
-        ONE_THREAD,
-        TIMEOUT_S,
-        overrides={"MKLDNN_OPCACHE_CAPACITY": "3"},
-        expect_hits=False,
-    )
+    result = run_job(job, built, host, "all", 1, (("MKLDNN_OPCACHE_CAPACITY", "3"),))
     assert result["stats"]["totals"]["evictions"] > 0
     assert differences(result_of(job, built, host, "stock"), result) == []
 
@@ -164,9 +150,7 @@ def test_planted_fault_is_caught(built: Layout, fault: str) -> None:
     stock = result_of(job, built, "1.3.1", "stock")
     assert differences(stock, sound) == []
     try:
-        result = run_worker(
-            job, faulty(built, fault), "1.3.1", parse_variant("preload:all"), ONE_THREAD, TIMEOUT_S
-        )
+        result = run_job(job, faulty(built, fault), "1.3.1", "preload:all")
     except WorkerFailed:
         return  # it crashed, or MKL-DNN refused: caught all the same
     assert differences(stock, result) != []

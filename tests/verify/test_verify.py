@@ -48,7 +48,7 @@ def test_backward_operator_that_was_never_checked_is_named() -> None:
     assert mxnet_debug.left_to_mxnet({"Pooling": 1}, forward_only) == []
 
 
-def test_what_the_checker_reports_is_compared_with_stocks_report() -> None:
+def test_debug_checker_is_compared_with_stock() -> None:
     task = Task("debug", "mobilenet-1.0", "1.4.1")
     silent, sound = mxnet_debug.parse(""), mxnet_debug.parse(LOG)
     failed = mxnet_debug.parse(LOG + "[1] x.cc:528: _backward_Convolution fails\n")
