@@ -1,4 +1,4 @@
-"""Writes the tables of one benchmark record, as Markdown and CSV. Measures and types nothing."""
+"""Writes the tables of one benchmark record, as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _heading(run: BenchRecord, title: str) -> str:
 
 
 def bench_rows(run: BenchRecord) -> List[Dict[str, Any]]:
-    """Return everything that was tried, and the geometric means, as one flat rows."""
+    """Return every variant that was tried, and the geometric means, as one flat table."""
     known = pr11301.throughput()
     found = []
     for cell in rows.cells(run):
@@ -158,7 +158,7 @@ def memory_rows(run: BenchRecord) -> List[Dict[str, Any]]:
 
 
 def _csv(lines: Sequence[Dict[str, Any]]) -> str:
-    """Return rows as CSV; the columns are those of the fullest rows, numbers have 6 digits."""
+    """Return lines as CSV with the columns of all of them; numbers have 6 digits."""
     names = list(dict.fromkeys(name for line in lines for name in line))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")

@@ -1,7 +1,7 @@
-"""The command line of convergence runs: trains what the record lacks, shows, and judges.
+"""The converge command: trains the curves that a record lacks, and compares their bits.
 
 A finished epoch is in a checkpoint before the next one starts and in the record within seconds;
-a killed run loses the epochs that were under way. The first differing bit ends the run.
+a killed run loses only unfinished epochs. The first differing bit ends the run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ EXAMPLES = """examples:
   python -m harness converge --config configs/converge-full.toml --resume results/raw/converge.json
   python -m harness converge --show results/raw/converge.json
 
-data: --data-dir, else CIFAR10_DIR, else the official download, else made up and called synthetic.
+data: --data-dir, else CIFAR10_DIR, else the official download, else synthetic images.
 exit code: 0 when every finished training has equal bits, 1 when bits differ.
 """
 _POLL_S = 1.0
@@ -70,7 +70,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that is under way: its folders, and the prepared data file of each training."""
+    """A run in progress: its folders, and the data file of each training."""
 
     layout: Layout
     settings: ConvergeSettings
@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=default, help="TOML file with defaults")
     parser.add_argument("--model", help="cifar-resnet-50 or cifar-vgg-16")
     parser.add_argument("--host", help="an MXNet release, such as 1.4.1")
-    parser.add_argument("--scopes", help="stock, and what is compared with it, such as stock,all")
+    parser.add_argument("--scopes", help="stock, and scopes to compare with it, such as stock,all")
     parser.add_argument("--epochs", help="length of the schedule")
     parser.add_argument("--stock-epochs", help="stop stock after so many epochs of the schedule")
     parser.add_argument("--batch-size", help="images per step")
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train what the record lacks, print the tables, and return 0, or 1 when bits differ."""
+    """Train the curves that the record lacks, print the tables, and return 1 if bits differ."""
     layout = here()
     if args.show:
         return _report(load(args.show))
@@ -120,8 +120,8 @@ def main(args: argparse.Namespace) -> int:
         record = _train(_prepare(layout, record, data, config.timeout_s), record, path)
     except BaseException:
         say(
-            f"what was trained is in {shown(path, layout.root)}: continue it with the same options "
-            "and --resume in place of --out"
+            f"the finished epochs are in {shown(path, layout.root)}: continue with the same "
+            "options and --resume in place of --out"
         )
         raise
     code = _report(record)
@@ -245,7 +245,7 @@ def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
         variant,
         run.settings.threads,
         run.timeout_s,
-        # A training that was at its end when it was resumed has nothing to avoid.
+        # A training that had ended before the resumption avoids nothing.
         expect_hits=len(checkpoint.epochs(run.folder(task))) < job.last_epoch,
     )
 
@@ -253,7 +253,7 @@ def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
 def _take_epochs(
     run: Run, record: ConvergeRecord, task: Task, path: Path, bar: _Progress
 ) -> ConvergeRecord:
-    """Copy epochs that a training has finished since from its checkpoint into the record."""
+    """Copy new epochs of a training from its checkpoint into the record."""
     old = record.curve(*task)
     if follow.progress(run.folder(task)).epochs <= len(old.epochs):
         return record
@@ -301,7 +301,7 @@ class _Progress:
         )
 
     def update(self) -> None:
-        """Move the bar to where the trainings are."""
+        """Move the bar to the trainings' progress."""
         self._bar.update(self._images() - self._bar.n)
 
     def tell(self, line: str) -> None:

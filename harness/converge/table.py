@@ -1,4 +1,4 @@
-"""Turns a convergence record into the tables that people read. Pure: a record in, text out."""
+"""A convergence record as tables. Pure: a record in, text out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEGEND = (
 
 
 def render(record: ConvergeRecord) -> str:
-    """Return a table of the curves, one of all epochs, and a line that tells the data."""
+    """Return a table of the curves, one of all epochs, and the verdict on the bits."""
     return "\n".join(
         [
             f"**{title(record)}**",
@@ -47,7 +47,7 @@ def render(record: ConvergeRecord) -> str:
 
 
 def title(record: ConvergeRecord) -> str:
-    """Return what was trained on what."""
+    """Return the data, the threads and the number of trainings at a time."""
     data, threads = record.settings.data, record.settings.threads.omp_num_threads
     made_up = ", a generated stand-in for CIFAR-10" if data.source == _SYNTHETIC else ""
     return (
@@ -159,7 +159,7 @@ def epoch_line(settings: ConvergeSettings, training: int, scope: str, epoch: Epo
 
 
 def verdict(record: ConvergeRecord) -> str:
-    """Return one line: whether curves are the same bits, and in how many epochs that is known."""
+    """Return one line: whether curves have equal bits, and the number of epochs compared."""
     compared = 0
     for number, training in enumerate(record.settings.trainings):
         first, *others = (record.curve(number, scope) for scope in training.scopes)

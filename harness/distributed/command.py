@@ -1,7 +1,7 @@
 """The bench-dist command: MXNet's distributed training on this machine, stock against patched.
 
-Every training is a scheduler, servers and workers of its own on 127.0.0.1. Only the workers run
-the variant that is measured; servers and scheduler always run the released MXNet.
+Every training has a scheduler, servers and workers of its own on 127.0.0.1. Only the workers run
+the measured variant; servers and scheduler always run the released MXNet.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ EXAMPLES = """examples:
 
 
 class BitsDiffer(HarnessError):
-    """Trainings that had to have equal bits have not; which, a line each."""
+    """Bits of trainings differ that must be equal; each fault is a line."""
 
     several_lines = True
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--batch-size", "4", "images per step and worker"),
         ("--image-size", "64", "side in pixels"),
         ("--host", "1.3.1", "MXNet release"),
-        ("--scopes", "stock,all", "stock and what is compared with it, as for bench"),
+        ("--scopes", "stock,all", "stock and the variants to compare with it, as for bench"),
         ("--steps", "20", "timed steps of every worker"),
         ("--rounds", "6", "trainings of each scope"),
         ("--omp-threads", "1", "OpenMP threads of each worker"),
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Measure, print the table, write the record, and return 0.
 
-    Raises HarnessError, the table printed, when the trainings' bits are not what they must be.
+    Raises BitsDiffer, after the table is printed, for unequal bits.
     """
     layout = here()
     asked = _asked(layout, args)
@@ -95,22 +95,22 @@ def main(args: argparse.Namespace) -> int:
 
 
 def check_bits(run: DistRecord) -> None:
-    """Raise HarnessError, naming each fault, unless all bits are what they must be."""
+    """Raise BitsDiffer, which names each fault, unless all bits are equal that must be."""
     faults = bits.wrong(run)
     if not faults:
         return
     lines = [f"  {fault}" for fault in faults]
     if any(fault.variant == STOCK for fault in faults):
-        lines.append("stock itself is not as it must be: this says nothing about the cache")
-    raise BitsDiffer("\n".join(["the trainings' bits are not what they must be:", *lines]))
+        lines.append("stock itself is at fault: this says nothing about the cache")
+    raise BitsDiffer("\n".join(["bits of the trainings differ that must be equal:", *lines]))
 
 
 @contextlib.contextmanager
 def reserved_port(asked: Optional[int]) -> Iterator[int]:
-    """Yield the port asked for, or a free one, which nobody else is given meanwhile.
+    """Yield the port asked for, or a free one, reserved until the block ends.
 
-    Raises HarnessError when something listens on it or it may not be used. The scheduler may: like
-    ours, its socket is bound with SO_REUSEADDR, and only one of the two listens.
+    Raises HarnessError when the port is in use or forbidden. The scheduler can use it: both sockets
+    are bound with SO_REUSEADDR, and only the scheduler's listens.
     """
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -126,7 +126,7 @@ def reserved_port(asked: Optional[int]) -> Iterator[int]:
 
 
 def plan(asked: DistSettings) -> List[Tuple[str, int]]:
-    """Return (variant, round) of every training in order; each round begins with another one."""
+    """Return (variant, round) of every training in order; rounds begin with different variants."""
     planned = []
     for round_ in range(asked.rounds):
         first = round_ % len(asked.variants)
@@ -148,7 +148,7 @@ def members(
         "DMLC_NUM_WORKER": str(asked.workers),
     }
     others = whole_environment(layout, asked.host, stock, settings(stock, asked.threads, {}))
-    # To import mxnet is to play the role until the workers have ended.
+    # Importing mxnet runs the role until the workers have ended.
     run_role = (sys.executable, "-c", "import mxnet")
     found = [group.Member("scheduler", run_role, {**others, **where, "DMLC_ROLE": "scheduler"})]
     for number_ in range(1, asked.servers + 1):
@@ -167,7 +167,7 @@ def members(
 def sample(
     layout: Layout, asked: DistSettings, variant: str, round_: int, port: int, timeout_s: float
 ) -> Sample:
-    """Run one training and return what its workers measured, each proven to run the variant."""
+    """Run one training and return its workers' measurements, each proven to run the variant."""
     started = record.now()
     what = f"training (host {asked.host}, {variant}, round {round_})"
     job = DistTrainJob(

@@ -1,7 +1,7 @@
-"""The microbench command: what the real library's calls cost, and what the cache's cost instead.
+"""The microbench command: the time of single MKL-DNN calls, real and cached.
 
-Runs the C++ benchmark in fresh processes, all variants of a host in turn, round by round. A
-process counts only if it ran on the libraries that were asked for.
+Runs the C++ benchmark in fresh processes, all variants of an MXNet release in turn, round by round.
+Rejects processes that did not run on the requested libraries.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from harness.trials.environment import settings
 from harness.trials.proof import NotProven, check_proof
 from harness.trials.variants import build_folder, parse_variant
 
-_ROUNDS = 6  # of fewer pairs no 95 % interval of a median can be made
+_ROUNDS = 6  # the fewest pairs with a 95 % interval of their median
 _REPETITIONS = 11
 _TIMEOUT_S = 120
 _MKLDNN = "libmkldnn.so.0"
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounds",
         default=str(_ROUNDS),
-        help="processes per host and variant (default: %(default)s)",
+        help="processes per release and variant (default: %(default)s)",
     )
     parser.add_argument(
         "--repetitions",
@@ -110,7 +110,7 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: MicrobenchSettings) -> M
             progress.set_description(f"{planned.host.version} {planned.variant}")
             samples.append(_sample(layout, asked, planned))
     if reading.sha256_of(layout.library) != digest:
-        raise HarnessError(f"{layout.library.name} was built anew during the run: run it again")
+        raise HarnessError(f"{layout.library.name} was rebuilt during the run: run it again")
     versions = {
         f"preloaded {CACHE_LIBRARY}": digest,
         **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
@@ -123,7 +123,7 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: MicrobenchSettings) -> M
 
 
 def _plan(hosts: Sequence[Host], asked: MicrobenchSettings) -> List[_Planned]:
-    """Variants of a host follow each other, and each round begins with another one."""
+    """Return all processes in order: each round begins with another variant."""
     planned = []
     for round_ in range(asked.rounds):
         first = round_ % len(asked.variants)

@@ -1,6 +1,6 @@
-"""The command line of the reliability run: runs the stages that a record lacks, and judges.
+"""The reliability command: runs the stages that a record lacks, and shows the findings.
 
-The record is on disk after every stage; a killed run loses the stage that was under way.
+The record is on disk after every stage; a killed run loses only the unfinished stage.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
 def resolve(
     toolchain: Toolchain, stages: Optional[str], hosts: Optional[str], quick: bool, seed: int
 ) -> ReliabilitySettings:
-    """Return the settings of a run; HarnessError names a word that is not known and the allowed."""
+    """Return the settings of a run; HarnessError names an unknown word and the known ones."""
     known = [stage.name for stage in STAGES]
     chosen = known_words("--stages", stages, known, known)
     all_hosts = [host.version for host in toolchain.hosts]
@@ -84,7 +84,7 @@ def resolve(
 
 
 def without_failures(run: ReliabilityRecord) -> ReliabilityRecord:
-    """Return the run without stages that failed: they may have been mended since."""
+    """Return the run without its failed stages, which run again."""
     failed = {each.stage for each in run.failures}
     return run.model_copy(
         update={
@@ -123,7 +123,7 @@ def run_stages(
 
 
 def _portable(layout: Layout, found: Finding) -> Finding:
-    """Return a finding without this machine's folders: it is published."""
+    """Return a finding to publish, without folders of this machine."""
     details = [line.replace(f"{layout.root}/", "") for line in found.details]
     summary = found.summary.replace(f"{layout.root}/", "")
     return found.model_copy(update={"summary": summary, "details": details})
@@ -139,11 +139,11 @@ def _run_stage(layout: Layout, settings: ReliabilitySettings, stage: Stage) -> L
             found: List[Finding] = module.run(context)
         except HarnessError as error:
             first, *rest = str(error).splitlines()
-            summary = "did not run to its end"
+            summary = "did not finish"
             return [finding(stage.name, "run", "fail", summary, details=[first, *rest])]
     foreign = sorted({each.stage for each in found} - {stage.name})
     if foreign or not found:
-        summary = f"findings of {', '.join(foreign)}" if foreign else "nothing was found out"
+        summary = f"findings of {', '.join(foreign)}" if foreign else "no findings"
         return [finding(stage.name, "run", "fail", summary)]
     return found
 

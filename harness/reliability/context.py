@@ -1,4 +1,4 @@
-"""What every stage is given, how it runs workers and programs, and how it states a finding."""
+"""The input of every stage, running workers and programs, and stating a finding."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _Case = TypeVar("_Case", bound=_Quick)
 
 @dataclass(frozen=True)
 class Context:
-    """A run that is under way.
+    """A run in progress.
 
     ``hosts`` are MXNet releases, ``scratch`` is an empty folder that is removed after the stage.
     A ``quick`` stage takes at most some 40 seconds on two busy cores.

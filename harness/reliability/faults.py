@@ -1,7 +1,7 @@
-"""Failures of MKL-DNN's calls and of the library's own memory, counted by what was made to fail.
+"""Failures of MKL-DNN's calls and of the library's allocations, injected by the C++ tests.
 
-The C++ tests make every call and every allocation of a script fail and compare what the caller
-sees with the same script past the library; here they run, and their counts become figures.
+The tests make every call and every allocation of a script fail, and compare the caller's view with
+the same script without the library. This stage runs them and counts the injected failures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COUNTED = re.compile(r"^\w+: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
 class Part(NamedTuple):
-    """A C++ test program; ``quick`` names those of its tests that a quick run makes."""
+    """A C++ test program; ``quick`` names its tests in a quick run."""
 
     subject: str
     program: str
@@ -58,7 +58,7 @@ def _on_fake(layout: Layout, command: List[str]) -> Ended:
 
 
 def judge(part: Part, code: int, output: str, seconds: float) -> Finding:
-    """Return what a test program says: its counts, or the first lines of what it found."""
+    """Return a test program's counts, or the first lines of its failures."""
     injected: Dict[str, int] = {}
     for count, name in _INJECTED.findall(output):
         injected[name] = injected.get(name, 0) + int(count)

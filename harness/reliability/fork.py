@@ -1,7 +1,7 @@
-"""Forks on real MXNet: parent and child go on with stock's bits, a thousand times, without growth.
+"""Forks on real MXNet: parent and child continue with stock's bits and without growth.
 
-MXNet stops its engine before every fork and starts it anew, in parent and child: the worker threads
-end with their caches each time. On the NaiveEngine the forking thread's own cache goes on in both.
+MXNet stops its engine before every fork and restarts it in parent and child: the worker threads and
+their caches end each time. On the NaiveEngine the forking thread's cache lives on in both.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from harness.trials.jobs import ForkJob
 from harness.trials.variants import STOCK
 
 STAGE = "fork"
-# Of the resident set; what stock grows by is allowed besides.
+# Of the resident set; the growth of stock is allowed in addition.
 _GROWTH = 0.05
 
 
 @dataclass(frozen=True)
 class Forks:
-    """A process that forks, in an environment, so many times in a full and in a quick run."""
+    """A process that forks: its environment, its number of forks in a full and a quick run."""
 
     name: str
     environment: Tuple[Tuple[str, str], ...]
@@ -78,13 +78,13 @@ def run_forks(context: Context, case: Forks, host: str, cached: str = threads.CA
 
 
 def judge(name: str, host: str, count: int, stock: Result, cached: Result) -> Finding:
-    """Return what the two results of ``count`` forks say, each a worker's or why there is none."""
+    """Judge the results of ``count`` forks on stock and with the cache."""
     problems = [cached] if isinstance(cached, str) else _problems(count, stock, cached)
     figures: Dict[str, Any] = {} if isinstance(cached, str) else _figures(count, stock, cached)
     if isinstance(stock, str) or stock["exit_codes"] != {"0": count}:
         ended = stock.splitlines() if isinstance(stock, str) else [str(stock["exit_codes"])]
         if isinstance(stock, str) or problems:
-            summary = "stock does not end well"
+            summary = "stock MXNet fails here too" if problems else "stock MXNet fails"
             return finding(STAGE, name, "skip", summary, host, figures, [*ended, *problems])
     lines = [line for problem in problems for line in problem.splitlines()]
     return verdict(STAGE, name, lines, "equal bits, no growth", host, figures)
@@ -131,7 +131,7 @@ def halves(values: Sequence[int]) -> Tuple[Sequence[int], Sequence[int]]:
 
 
 def growth(resident_bytes: Sequence[int]) -> int:
-    """Return by how many bytes the last tenth's largest is above the largest of the first third."""
+    """Return the largest value of the last tenth minus the largest of the first third, in bytes."""
     first = resident_bytes[: max(len(resident_bytes) // 3, 1)]
     last = resident_bytes[-max(len(resident_bytes) // 10, 1) :]
     return max(last) - max(first)

@@ -1,7 +1,7 @@
-"""Hostile surroundings: values that mean nothing, no room, other libraries, programs without MXNet.
+"""Hostile surroundings: invalid values, no resources, other libraries, programs without MXNet.
 
-Training must give stock's bits, or end with the very error that stock ends with in the same
-surroundings. What the library has to say is one line per fault, and nothing else changes.
+Training must give stock's bits, or end with stock's own error in the same surroundings. The library
+prints one line per fault, and changes nothing else.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from harness.trials.variants import STOCK, parse_variant
 class Surroundings:
     """Surroundings of a training: variables, and a shell's words that lead to ``exec "$@"``.
 
-    ``tree`` changes a copy of the MXNet that is trained on, {0} in ``preload`` is an empty folder.
-    ``lines`` are what the library must say, ``active`` is whether it must have cached.
+    ``tree`` is a change to a copy of MXNet (see changed_tree), ``preload`` a choice of libraries
+    (see preloads). The library must print ``lines``, and must cache if ``active``.
     """
 
     name: str
@@ -114,10 +114,10 @@ def _train_case(context: Context, case: Surroundings, host: str) -> Finding:
 
 
 def _train(context: Context, case: Surroundings, host: str, word: str, folder: Path) -> Outcome:
-    """Train in an empty folder; the result is read when there is one."""
+    """Train in an empty folder, and return the end of the process with its result, if any."""
     folder.mkdir(parents=True)
     variant = parse_variant(word)
-    # Stock gets what surrounds it, and none of the library's variables.
+    # Stock gets the surroundings, without the library's variables.
     chosen = {k: v for k, v in case.environment if word != STOCK or not k.startswith(SCOPE)}
     if variant.scope is not None and SCOPE not in chosen:
         chosen[SCOPE] = variant.scope
@@ -139,16 +139,16 @@ def _train(context: Context, case: Surroundings, host: str, word: str, folder: P
     # The shell itself runs without the library.
     command = ["sh", "-c", case.shell or 'exec "$@"', "sh", "env", "-i", *assigned, *worker]
     outcome = ended(command, {"PATH": os.environ.get("PATH", os.defpath)}, work)
-    # What is said of a file in the folder is the same in another.
+    # Messages about files in the folder must not depend on its name.
     said = [line.replace(f"{folder}/", "") for line in outcome.said]
     result = reading.json_file(out) if out.is_file() else None
     return outcome._replace(said=said, result=result)
 
 
 def changed_tree(change: str, source: Path, tree: Path) -> Path:
-    """Make a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``.
+    """Create a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``.
 
-    ``renamed``: whose libmxnet.so needs a function of MKL-DNN that no release has.
+    In ``renamed``, libmxnet.so needs a function of MKL-DNN that no release has.
     """
     tree.mkdir()
     patching.link_tree(source, tree)
@@ -172,12 +172,12 @@ def preloads(what: str, layout: Layout, folder: Path) -> str:
     shutil.copy2(layout.library, first)
     if what != "two":
         return str(first)
-    # By another name: the worker, which reads the counters, would refuse two of one name.
+    # Under another name: the worker, which reads the counters, refuses two of one name.
     return f"{first}:{shutil.copy2(layout.library, folder / 'second.so')}"
 
 
 def judge(case: Surroundings, host: str, stock: Outcome, cached: Outcome) -> Finding:
-    """Return what a training in these surroundings says beside stock's in the same."""
+    """Compare a training in these surroundings with stock's."""
     problems = []
     if (stock.result is None) != (cached.result is None) or stock.code != cached.code:
         problems.append(f"ended with {cached.error}, stock with {stock.error}")
@@ -204,7 +204,7 @@ def _compared(case: Surroundings, stock: Mapping[str, Any], cached: Mapping[str,
         problems.append(f"{len(names)} arrays differ from stock, {names[0]} the first")
     stats = cached["stats"]
     if stats is None:
-        problems.append("the library was not there")
+        problems.append("the library was not loaded")
     elif stats["active"] != case.active:
         problems.append(f"active: expected {case.active}, found {stats['active']}")
     elif (stats["totals"]["primitives_avoided"] > 0) != case.active:
@@ -213,7 +213,7 @@ def _compared(case: Surroundings, stock: Mapping[str, Any], cached: Mapping[str,
 
 
 def _told(expected: Sequence[str], lines: Sequence[str]) -> bool:
-    """Tell whether each line is one of the expected, and each of these was said once."""
+    """Tell whether the lines match the expected ones, each exactly once."""
     return len(lines) == len(expected) and all(
         sum(re.fullmatch(PREFIX + each, line) is not None for line in lines) == 1
         for each in expected

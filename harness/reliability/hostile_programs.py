@@ -1,6 +1,6 @@
-"""Programs that have no MXNet under the preloaded library, and values that mean nothing.
+"""Programs without MXNet under the preloaded library, and invalid values of its variables.
 
-Nothing may differ from a run without the library but one line per value that it does not take.
+Runs with and without the library may differ only in one line per invalid value.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from harness.trials.variables import ALL, ASSUME, CAPACITY, MEMORY, SCOPE, SHADO
 STAGE = "hostile"
 TIMEOUT_S = 120.0
 PREFIX = "opcache: "
-# As long as Linux passes a variable on.
+# Near the longest variable that Linux passes on.
 _LONG = 120_000
 
 
 class Outcome(NamedTuple):
-    """How a process ended: ``result`` is a worker's, None where it left none."""
+    """The end of a process; ``result`` is that of a worker, None without one."""
 
     code: int
     stdout: bytes
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
     @property
     def error(self) -> Tuple[int, str]:
-        """The exit code and the last line that is not the library's."""
+        """The exit code and the last line of others than the library."""
         others = [line for line in self.said if line and not line.startswith(PREFIX)]
         return self.code, others[-1] if others else ""
 
@@ -53,14 +53,14 @@ _ANYWHERE = (b"\xff\xfe", b"a\nb", b"\x1b[2J", b"9" * _LONG, b"%s%n%s%n")
 
 
 def variables(context: Context) -> List[Finding]:
-    """Start a program with every value: empty is the default, any other one line, never two."""
+    """Start a program with every value: an invalid one gives one line, an empty one none."""
     found = []
     for name in ALL:
         values = [*VALUES.get(name, ()), *_ANYWHERE]
         problems = []
         for value in [b"", *values]:
             outcome = _start(context, ["true"], {name: value}, context.layout.library)
-            # What these two hold matters when MKL-DNN is used; any word may be a file's name.
+            # ASSUME and TRACE are read when MKL-DNN is used; any word may be a file's name.
             free = name == STATS and value not in VALUES[STATS]
             heard = value != b"" and name not in (ASSUME, TRACE)
             right = len(outcome.said) <= 1 if free else len(outcome.said) == heard
@@ -95,7 +95,7 @@ PROGRAMS: Dict[str, List[str]] = {
 
 
 def programs(context: Context) -> List[Finding]:
-    """Run programs that have no MXNet with the library and without: nothing may differ."""
+    """Run programs without MXNet with the library and without: nothing may differ."""
     found = []
     for name, command in PROGRAMS.items():
         statistics = {STATS: os.fsencode(context.scratch / "%p.json")}
@@ -118,7 +118,7 @@ def _start(
 
 
 def ended(command: List[str], environment: Mapping[Any, Any], folder: Path) -> Outcome:
-    """Run a command with this environment in a folder, and return how it ended."""
+    """Run a command with this environment in a folder, and return its end."""
     try:
         done = subprocess.run(
             command,

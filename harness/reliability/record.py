@@ -1,4 +1,4 @@
-"""The record of a reliability run: what was asked for, and what each stage found."""
+"""The record of a reliability run: its settings, and the findings of each stage."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from harness.trials.record import RecordModel, RunRecord, load_as
 KIND = "opcache-reliability"
 SCHEMA_VERSION = 1
 
-# skip: could not be checked here; the summary says why.
+# skip: could not be checked here, for the reason in the summary.
 Outcome = Literal["pass", "fail", "skip"]
 _Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 Figure = Union[int, _Finite, str, List[_Finite]]
 
 
 class ReliabilitySettings(RecordModel):
-    """What was asked for; a run is only resumed with equal settings."""
+    """The work of a run; only equal settings can resume it."""
 
     stages: List[str] = pydantic.Field(min_length=1)
     hosts: List[str] = pydantic.Field(min_length=1)
@@ -29,10 +29,10 @@ class ReliabilitySettings(RecordModel):
 
 
 class Finding(RecordModel):
-    """What one stage found about one subject; ``host`` is empty where none took part.
+    """A stage's finding about one subject; ``host`` is empty without an MXNet release.
 
-    ``figures`` are what was counted or measured, with units in their names. ``details`` are lines
-    that explain a failure, or what a reader should know.
+    ``figures`` are counts and measurements, with units in their names. ``details`` are lines that
+    explain a failure, or notes.
     """
 
     stage: str
@@ -45,7 +45,7 @@ class Finding(RecordModel):
 
 
 class ReliabilityRecord(RunRecord):
-    """A run, finished or not; ``seconds`` is what each finished stage took."""
+    """A run, finished or not; ``seconds`` is the time of each finished stage."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
@@ -60,5 +60,5 @@ class ReliabilityRecord(RunRecord):
 
 
 def load(path: Path) -> ReliabilityRecord:
-    """Read a record; HarnessError says in one line why a file is refused."""
+    """Read a record; HarnessError names the fault of a file that is refused."""
     return load_as(ReliabilityRecord, KIND, SCHEMA_VERSION, path)

@@ -18,12 +18,12 @@ TIMEOUT_S = 3600.0
 _SUBJECT = "C++ tests under ASan, UBSan, LSan and TSan"
 
 _COUNTED = re.compile(r"^(\w+): (\d+) passed, (\d+) failed$", re.MULTILINE)
-# Besides the tests: that leaks are caught, and that each intended one is still there.
+# Beside the tests: a planted leak is caught, and each intended leak still exists.
 _CHECKS = ("planted leak: caught by LeakSanitizer", "intended leaks: every one still there")
 
 
 def run(context: Context) -> List[Finding]:
-    """Build and run everything again under each sanitizer: minutes."""
+    """Build and run the C++ tests under each sanitizer, which takes minutes."""
     if context.quick:
         summary = "make sanitize runs them; a quick run does not repeat it"
         return [finding(STAGE, _SUBJECT, "skip", summary)]
@@ -39,7 +39,7 @@ def run(context: Context) -> List[Finding]:
 
 
 def judge(code: int, output: str, seconds: float) -> Finding:
-    """Return what the output of `make sanitize` says; ``seconds`` include compiling."""
+    """Judge the output of `make sanitize`; ``seconds`` include compiling."""
     programs = _COUNTED.findall(output)
     passed = sum(int(each[1]) for each in programs)
     failed = sum(int(each[2]) for each in programs)

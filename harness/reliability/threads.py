@@ -1,7 +1,7 @@
-"""Threads on real MXNet: the same bits as stock, whichever threads call MKL-DNN, and hits.
+"""Threads on real MXNet: stock's bits, whichever threads call MKL-DNN, and avoided creations.
 
 Stock runs several times: where it does not repeat its bits, the outcome with the cache must be one
-of stock's (docs/determinism.md). What stock cannot do itself is skipped, and said.
+of stock's (docs/determinism.md). Cases in which stock itself fails are skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.trials.variants import STOCK
 
 STAGE = "threads"
 CACHED = "all"
-# Starting MXNet and a few steps take seconds: what is still running then, hangs.
+# Starting MXNet and a few steps take seconds: a process that still runs then hangs.
 TIMEOUT_S = 90.0
 
 
@@ -90,7 +90,7 @@ CASES = (
         steps=9,
         quick_hosts=("1.4.1",),
     ),
-    # On 1.4.1 and 1.5.1 stock crashes or hangs: its own cache does not know the number of threads.
+    # Stock 1.4.1 and 1.5.1 crash or hang: their own cache ignores the number of threads.
     ThreadUse("OpenMP threads rise", "omp-threads-rise", NAIVE, 4, steps=8, timeout_s=45),
     ThreadUse("OpenMP threads fall", "omp-threads-fall", NAIVE, 4, steps=6, timeout_s=45),
 )
@@ -102,7 +102,7 @@ def run(context: Context) -> List[Finding]:
 
 
 def run_cases(context: Context, cases: Sequence[ThreadUse]) -> List[Finding]:
-    """Run those of the cases that a full or a quick run has, some at the same time."""
+    """Run the cases of a full or a quick run, some side by side."""
     pairs = [
         (case, host)
         for case, host in context.on_hosts(cases)
@@ -116,7 +116,7 @@ def run_case(context: Context, case: ThreadUse, host: str, cached: str = CACHED)
     """Run a case on stock and on the variant ``cached``, and judge."""
     stock_runs = 1 if context.quick else 3
     stock: List[Result] = []
-    # What hangs takes its time, so it is not asked again.
+    # A hang takes long, so it is not repeated.
     while len(stock) < stock_runs and not any(isinstance(each, str) for each in stock):
         stock.append(_result(context, case, host, STOCK))
     return judge(case, host, stock, _result(context, case, host, cached))
@@ -131,14 +131,14 @@ def _result(context: Context, case: ThreadUse, host: str, word: str) -> Result:
 
 
 def judge(case: ThreadUse, host: str, stock: Sequence[Result], cached: Result) -> Finding:
-    """Return what the results of a case say; each is a worker's result, or why there is none."""
+    """Judge the results of a case on stock and with the cache."""
     outcomes = {each["digest"] for each in stock if not isinstance(each, str)}
     figures: Dict[str, Any] = {"stock_runs": len(stock), "stock_outcomes": len(outcomes)}
     hung = [each for each in stock if isinstance(each, str)]
     if isinstance(cached, str):
         if hung:
-            # Stock's own fault, told apart from the cache's.
-            summary = f"stock did not end well in {len(hung)} of {len(stock)} runs, nor does this"
+            # The fault of stock, not of the cache.
+            summary = f"stock MXNet fails here too ({len(hung)} of {len(stock)} runs)"
             return finding(STAGE, case.name, "skip", summary, host, figures, hung[0].splitlines())
         lines = cached.splitlines()
         return finding(STAGE, case.name, "fail", lines[0], host, figures, lines)
@@ -152,14 +152,14 @@ def judge(case: ThreadUse, host: str, stock: Sequence[Result], cached: Result) -
         problems.append(f"{len(differing)} arrays differ from stock")
         problems += [f"differs: {name}" for name in differing]
     if not problems and not outcomes:
-        summary = "stock did not end well in any run; this does"
+        summary = "stock MXNet fails in every run; with the cache it does not"
         return finding(STAGE, case.name, "skip", summary, host, figures, hung[0].splitlines())
     return verdict(STAGE, case.name, problems, "equal bits", host, figures)
 
 
 def _differing(stock: Sequence[Result], cached: Mapping[str, Any]) -> List[str]:
-    """Return the names of arrays that have a value that stock never had."""
+    """Return the names of arrays whose bits equal those of no run of stock."""
     names = sorted(cached["hashes"])
     wholes = [each["hashes"] for each in stock if not isinstance(each, str)]
     found = [n for n in names if cached["hashes"][n] not in {whole.get(n) for whole in wholes}]
-    return found or ["the combination: every array is one of stock's, not together"]
+    return found or ["the combination: each array equals one of stock's, but of different runs"]

@@ -1,7 +1,7 @@
-"""The command line of the verification: plans, runs what the record lacks, shows, and judges.
+"""The verify command: runs the checks that a record lacks, and shows the findings.
 
-Every finished task is in the record on disk before the next result is; a killed run loses the
-tasks that were under way.
+Every finished task is in the record on disk before the next result; a killed run loses only
+unfinished tasks.
 """
 
 from __future__ import annotations
@@ -61,11 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stages", help=f"of {', '.join(plan.STAGES)}")
     parser.add_argument("--models", help="networks, such as alexnet,resnet-50")
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
-    parser.add_argument("--scopes", help="for every host: backward, all, operators joined by +")
+    parser.add_argument("--scopes", help="for every release: backward, all, operators joined by +")
     parser.add_argument("--operators", help="operators, such as convolution,pooling")
     parser.add_argument("--faults", help="planted faults, such as NO_HINT,DROP-lrn.beta")
     parser.add_argument(
-        "--mxnet-tests", type=Path, metavar="DIR", help="a checkout of MXNet at a host's tag"
+        "--mxnet-tests",
+        type=Path,
+        metavar="DIR",
+        help="a checkout of MXNet, at a release's tag",
     )
     parser.add_argument("--test-files", help="of MXNet's tests, such as mkl/test_mkldnn.py")
     add_record_options(parser)
@@ -93,7 +96,7 @@ def main(args: argparse.Namespace) -> int:
     )
     new = _new_run(layout, settings)
     run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
-    # A task that failed may have been mended since: it is done again.
+    # Failed tasks run again: their fault may be fixed now.
     failed = {check.key for check in run.failures}
     run = run.model_copy(update={"checks": [c for c in run.checks if c.key not in failed]})
     context = Context(layout, settings, config.timeout_s, args.mxnet_tests)
@@ -117,11 +120,11 @@ def _run_task(context: Context, task: Task) -> List[Check]:
         return _RUN[task.stage](context, task)
     except (WorkerFailed, NotProven) as error:
         first, *rest = str(error).splitlines()
-        return [check(task, "run", "fail", "did not run to its end", [first, *rest])]
+        return [check(task, "run", "fail", "did not finish", [first, *rest])]
 
 
 def make_checks(context: Context, run: VerifyRecord, path: Path, workers: int) -> VerifyRecord:
-    """Run the tasks that the record lacks, ``workers`` at a time; findings stand in task order."""
+    """Run the tasks that the record lacks, ``workers`` at a time; findings are in task order."""
     order = {task: i for i, task in enumerate(plan.tasks(context.settings))}
     done = {check.key for check in run.checks}
     todo = [task for task in order if task not in done]

@@ -1,6 +1,6 @@
-"""What a verification checks: a TOML file's values, with the command line's in their place.
+"""The configuration of a verification: a TOML file's values, replaced by the command line's.
 
-Every name is checked here, before the first process starts.
+Checks every name before the first process starts.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from harness.verify.mxnet_tests import files_of, host_of
 from harness.verify.record import VerifySettings
 
 _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
-# In the order in which they run; the last one needs a checkout of MXNet.
+# In the order of work; the last one needs a checkout of MXNet.
 STAGES = ("operators", "bitwise", "debug", "shadow", "faults", "upstream")
 
 
 class TrainedNetwork(pydantic.BaseModel):
-    """How a network is trained; an image size left out is that of its paper."""
+    """The training of a network; a missing image size is that of its paper."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -68,7 +68,7 @@ def resolve(
     mxnet_tests: Optional[Path] = None,
     test_files: Optional[str] = None,
 ) -> VerifySettings:
-    """Return the settings of a run; HarnessError names a word that is not known and the allowed.
+    """Return the settings of a run; HarnessError names an unknown word and the known ones.
 
     The options are the command line's, lists separated by commas, None where not given.
     """
@@ -77,7 +77,7 @@ def resolve(
     for host in list(config.scopes) if hosts is None else words("--hosts", hosts):
         toolchain.host(host)
         if host not in config.scopes and chosen_scopes is None:
-            raise HarnessError(f"no scopes are configured for host {host}: give --scopes")
+            raise HarnessError(f"no scopes are configured for MXNet {host}: give --scopes")
         by_host[host] = list(chosen_scopes or config.scopes[host])
         for scope in by_host[host]:
             if parse_variant(scope).scope is None:
@@ -116,14 +116,14 @@ def resolve(
 
 
 def tasks(settings: VerifySettings) -> List[Task]:
-    """Return everything there is to do, in order."""
+    """Return all tasks of the settings, in order."""
     networks = [(case.model, host) for case in settings.networks for host in settings.scopes]
     pairs = {
         "operators": [(name, host) for name in settings.operators for host in settings.scopes],
         "bitwise": networks,
         "debug": networks,
         "shadow": networks,
-        # A fault says on which hosts it can show.
+        # A fault names the releases that can show it.
         "faults": [
             (name, host)
             for name in settings.faults

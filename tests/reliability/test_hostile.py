@@ -95,7 +95,7 @@ INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
         (STOCK, GOOD._replace(result=result(hashes={"a": "2"})), "1 arrays differ"),
         (STOCK, GOOD._replace(result=result(hashes={})), "1 arrays differ"),
         (STOCK, GOOD._replace(result=result(finite=False)), "not finite"),
-        (STOCK, GOOD._replace(result=result(stats=None)), "the library was not there"),
+        (STOCK, GOOD._replace(result=result(stats=None)), "the library was not loaded"),
         (STOCK, GOOD._replace(result=result(stats=INACTIVE)), "active: expected True"),
         (STOCK, GOOD._replace(said=["opcache: a word"]), "said"),
         (STOCK, GOOD._replace(code=-13), "ended with"),

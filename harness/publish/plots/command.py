@@ -1,7 +1,7 @@
 """The plot command: draws every family of figures from results/ and writes them as SVG and PNG.
 
-Another family is one more line in ``FAMILIES``. One that finds nothing to draw is skipped with
-a line that says what is missing.
+Another family is one more line in ``FAMILIES``. A family without data is skipped with a line that
+names the missing record.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Draw and write; return 0, or 1 if there was nothing at all to draw."""
+    """Draw and write the figures; return 0, or 1 if none could be drawn."""
     layout = here()
     results = args.results or layout.root / "results"
     folder = args.to or results / "figures"

@@ -1,7 +1,7 @@
 """Convergence: validation accuracy against epochs and against time, stock and patched.
 
-Curves of one training are the same bits as far as both go, so stock is drawn wide and pale, and
-the patched one on top of it.
+Curves of one training have equal bits in their common epochs, so stock is drawn wide and pale, and
+the patched curve on top of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HEIGHT_INCHES = 5.6
 
 
 class Axis(NamedTuple):
-    """What accuracy is drawn against; ``name`` becomes part of the files' names."""
+    """The horizontal axis; ``name`` becomes part of the files' names."""
 
     name: str
     label: str

@@ -1,4 +1,4 @@
-"""Grouped bars: throughput of every variant over stock's on the same host, network by network."""
+"""Grouped bars: every variant's throughput over stock's on the same release, by network."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Bar:
 
     @property
     def series(self) -> Tuple[str, str]:
-        """What has a colour of its own."""
+        """The key of the bar's colour."""
         return (self.host, self.variant)
 
 
 @style.styled
 def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
-    """Draw at least one bar; networks and variants keep the order in which they come first."""
+    """Draw at least one bar; networks and variants keep the order of their first bars."""
     networks = list(dict.fromkeys(bar.network for bar in bars))
     series = list(dict.fromkeys(bar.series for bar in bars))
     rows = len(networks) * (len(series) + 0.9)
@@ -97,7 +97,7 @@ def alt_text(bars: Sequence[Bar]) -> str:
 
 
 def draw(source: Source) -> List[style.Drawn]:
-    """Return a figure for each batch size and number of threads that has stock beside others."""
+    """Return a figure for each batch size and number of threads with stock and other variants."""
     found = [group for group in groups(source.bench) if group.means()]
     if not found:
         raise Missing("the record has no variant with stock beside it: make bench")

@@ -1,7 +1,7 @@
 """Memory over a soak: resident MiB against the number of shapes, with the cache and on stock.
 
-Drawn from the curves of the reliability record; MXNet's own caches are bounded in some of them and
-as released in others.
+Drawn from the reliability record; MXNet's own caches are bounded in some curves, as released in
+others.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def line(each: Finding) -> Line:
 
 @style.styled
 def figure(lines: Sequence[Line], host: str, title: str, subtitle: str) -> Figure:
-    """Draw all curves of one host; what is as released is dashed."""
+    """Draw all curves of one release; those with MXNet's caches as released are dashed."""
     drawn, (axes,) = style.new_figure(_HEIGHT_INCHES, title, subtitle)
     for each in lines:
         stock = each.name.startswith("stock")

@@ -1,6 +1,6 @@
-"""The report command: gathers what lies in results/ into one HTML page.
+"""The report command: gathers the files of results/ in one HTML page.
 
-What other commands have not made yet is left out, and named.
+Parts whose files do not exist yet are left out, and named.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Write the page, say what it lacks, and return 0."""
+    """Write the page, name the missing parts, and return 0."""
     layout = here()
     results = args.results or layout.root / "results"
     path = args.out or results / "report.html"
@@ -64,7 +64,7 @@ def bench_command(layout: Layout, record: Optional[Path]) -> str:
 def render(
     results: Path, run: Optional[BenchRecord], version: str, made_by: str
 ) -> Tuple[str, List[str]]:
-    """Return the page, and a line for each thing that it lacks."""
+    """Return the page, and a line for each missing part."""
     sections, missing = parts.sections(results, made_by)
     cards: List[page.Card] = []
     if run is None:

@@ -1,6 +1,6 @@
-"""What the report says of a benchmark's record in words: headlines, slowdowns, machine, limits.
+"""The report's words on a benchmark's record: headlines, slowdowns, machine, limits.
 
-Pure: a record in, text out; every number is the record's or made of such by the tables' modules.
+Pure: a record in, text out; every number comes from the record or from the tables' modules.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.publish.report.page import Card, Fact, Section
 from harness.trials.record import Threads
 from harness.trials.variants import STOCK_AGAIN
 
-# What the page begins with, where it has been measured: what the project is for.
+# The first numbers of the page, where they have been measured.
 _HEADLINES = (("1.4.1", "all"), ("1.3.1", "all"), ("1.3.1", "backward"))
 
 
@@ -69,7 +69,7 @@ def _line(row: Row) -> str:
 
 
 def limits(run: BenchRecord) -> Section:
-    """Return what a reader must know before believing the numbers."""
+    """Return the caveats of the numbers."""
     paragraphs = [
         "Ratios are of this machine: on more cores creation weighs more, on fewer less. Dummy "
         "data: reading and decoding images is not part of a step. With few pairs a bootstrap "
@@ -85,7 +85,7 @@ def limits(run: BenchRecord) -> Section:
 
 
 def machine(run: BenchRecord) -> Section:
-    """Return what the record was made on and with."""
+    """Return the machine and the settings of the record."""
     described = run.machine
     facts = [
         Fact("Run", f"{run.run_id}, started {run.started_utc}"),
