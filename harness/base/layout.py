@@ -38,6 +38,11 @@ class Layout:
         return self.root / "patches" / "python" / "mkldnn_opcache"
 
     @property
+    def faults(self) -> Path:
+        """The planted faults: their list, their patches and a Makefile."""
+        return self.root / "tests" / "faults"
+
+    @property
     def cpp_tests(self) -> Path:
         """The C++ tests, with their own Makefile."""
         return self.root / "tests" / "cpp"

@@ -85,12 +85,18 @@ def make_library(paths: Layout, toolchain: Toolchain) -> None:
     _compile(paths.sources, paths.library, HEADERS=paths.headers(toolchain.headers))
 
 
-def make_faulty(paths: Layout, toolchain: Toolchain, fault: str, library: Path) -> None:
-    """Compile the library with a planted fault (docs/verification.md) to ``library``."""
-    headers = paths.headers(toolchain.headers)
-    made = library.parent / f"libmkldnn_opcache-{fault}.so"
-    _compile(paths.sources, made, HEADERS=headers, FAULT=fault)
-    files.write_bytes(library, made.read_bytes())
+def make_faulty(paths: Layout, toolchain: Toolchain, fault: str) -> Path:
+    """Compile the library with a planted fault (tests/faults/faults.toml) and return it."""
+    library = paths.build / "faults" / fault / paths.library.name
+    variables = {
+        "FAULT": fault,
+        "HEADERS": paths.headers(toolchain.headers),
+        "COMMON": paths.library.parent,
+        "OUT": library.parent.parent,
+    }
+    words = [f"{name}={value}" for name, value in variables.items()]
+    _make(paths.faults, library, *words)
+    return library
 
 
 def make_cpp_test(paths: Layout, toolchain: Toolchain, name: str) -> Path:

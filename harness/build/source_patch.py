@@ -11,7 +11,7 @@ import argparse
 import difflib
 import re
 from pathlib import Path
-from typing import Dict, FrozenSet
+from typing import Container, Dict
 
 from harness.base import files as atomic
 from harness.base import layout, toml
@@ -80,35 +80,39 @@ def added_files(sources: Path, version: str) -> Dict[str, str]:
 
     Raises HarnessError when a file of ``sources`` cannot be rewritten.
     """
-    found = sorted([*sources.glob("*.cc"), *sources.glob("*.h")])
-    names = frozenset(path.name for path in found)
+    found = sorted([*sources.rglob("*.cc"), *sources.rglob("*.h")])
+    names = {path.relative_to(sources).as_posix(): path for path in found}
     if not names:
         raise HarnessError(f"{sources}: expected C++ sources, found none")
     files = {f"{FOLDER}/CPPLINT.cfg": _comment("# ", _LICENCE) + _LINT_CONFIGURATION}
-    for path in found:
-        files[f"{FOLDER}/{in_tree_name(path.name)}"] = _rewrite(path, names, version)
+    for name, path in names.items():
+        files[f"{FOLDER}/{in_tree_name(name)}"] = _rewrite(path, name, names, version)
     return files
 
 
 def in_tree_name(name: str) -> str:
-    """Return the name in MXNet's tree of a file of patches/opcache: none of MXNet's own."""
-    return name if name.startswith("opcache") else f"opcache_{name}"
+    """Return the name in MXNet's tree of a file of patches/opcache: none of MXNet's own.
+
+    The folders become part of the name, as MXNet's Makefile compiles no deeper folder.
+    """
+    flat = name.replace("/", "_")
+    return flat if flat.startswith("opcache") else f"opcache_{flat}"
 
 
-def _rewrite(path: Path, names: FrozenSet[str], version: str) -> str:
+def _rewrite(path: Path, own_name: str, names: Container[str], version: str) -> str:
     """Return the file as it stands in MXNet's tree; the code stays as it is."""
 
     def include(match: re.Match[str]) -> str:
         if match["name"] not in names:
             raise HarnessError(
-                f'{path}: #include "{match["name"]}": expected a file of {path.parent}'
+                f'{path}: #include "{match["name"]}": expected a file of patches/opcache'
             )
         return f'#include "{in_tree_name(match["name"])}"'
 
     text = _INCLUDE.sub(include, path.read_text(encoding="utf-8"))
     # MXNet compiles with everything visible; only the C functions are meant to be.
     text = _NAMESPACE.sub('namespace opcache __attribute__((visibility("hidden"))) {', text)
-    origin = f"// From opcache {version}: change patches/opcache/{path.name} there, not this file."
+    origin = f"// From opcache {version}: change patches/opcache/{own_name} there, not this file."
     licence = "/*\n" + _comment(" * ", _LICENCE) + " */\n"
     return f"{licence}\n{origin}\n#if {GUARD}\n{text}#endif  // {GUARD}\n"
 

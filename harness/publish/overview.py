@@ -71,7 +71,9 @@ def _title(group: Group) -> str:
 def headline(records: Sequence[BenchRecord]) -> List[str]:
     """Return a line per batch size and single network, with the ratio on every release."""
     columns = _columns(records)
-    lines = ["Training throughput relative to unmodified MXNet (95 % interval; ~: it includes 1):"]
+    lines = [
+        "Training throughput relative to unmodified MXNet (95 % interval; ~: no difference shown):"
+    ]
     for title in dict.fromkeys(title for title, _ in columns):
         ratios = [
             f"**{each.mean.ratio:.2f}x** ({interval_text(each.mean.interval, 2)}) on {host}"
@@ -90,8 +92,8 @@ def table(records: Sequence[BenchRecord]) -> List[str]:
     lines = [[model, *(each.cell(model) for each in columns)] for model in models]
     means = [ratio_text(each.mean.ratio, each.mean.interval) for each in columns]
     lines.append(["geometric mean", *means])
-    lines.append(["stock / stock", *(each.noise for each in columns)])
-    lines.append(["pairs", *(each.pairs for each in columns)])
+    lines.append(["noise: stock / stock", *(each.noise for each in columns)])
+    lines.append(["pairs of processes", *(each.pairs for each in columns)])
     return markdown(["model", *titles], ["model"], lines)
 
 

@@ -1,7 +1,7 @@
 """The library's variables as people set them: what each may hold, and what is wrong with a value.
 
-The library reads them for itself (patches/opcache/options.cc); this is for those who want to know
-before anything starts. Pure, except that a statistics file's folder is looked for.
+The library reads them for itself (patches/opcache/settings/options.cc); this is for those who want
+to know before anything starts. Pure, except that a statistics file's folder is looked for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OPERATORS = (
     "softmax",
     "sum",
 )
-# The words of a list in MKLDNN_OPCACHE (patches/opcache/op.cc).
+# The words of a list in MKLDNN_OPCACHE (patches/opcache/settings/op.cc).
 LIST_WORDS = (*OPERATORS, "forward")
 _CAPACITY_MOST = 2**30
 _MEMORY_MOST = 2**50

@@ -162,6 +162,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
     It is sent the signals that somebody sends this process. Those of the terminal it gets itself.
     """
+    # Import nothing that starts a thread: it could take a signal before this one waits for it.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     awaited = {*_FORWARDED, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)

@@ -1,18 +1,21 @@
 """The tester is tested: libraries with a planted fault, and which kinds of check catch each.
 
 A fault that nothing catches is a failure of the verification: its checks would not have seen the
-bug either. docs/verification.md says where the faults are listed.
+bug either. tests/faults/faults.toml lists them.
 """
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from harness.base.layout import CACHE_LIBRARY, Layout
+import pydantic
+
+from harness.base.layout import CACHE_LIBRARY, Layout, here
+from harness.base.toml import load
 from harness.build.command import make_cpp_test, make_faulty
 from harness.build.toolchain import load_toolchain
 from harness.operators.judge import judge
@@ -22,7 +25,7 @@ from harness.verify import mxnet_debug, shadow
 from harness.verify.bitwise import differing
 from harness.verify.context import Check, Context, Task, check
 
-_FIRST_HOST = "1.3.1"  # makes the primitives of all seven operators anew in every step
+_FIRST_HOST = "1.3.1"  # creates the primitives of all seven operators in every step
 # Preloaded, because only the library differs; a wrong primitive may never end.
 VARIANT = "preload:all"
 _TIMEOUT_S = 180.0
@@ -30,48 +33,48 @@ _TIMEOUT_S = 180.0
 _COMPILING = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(pydantic.BaseModel):
     """How a fault is made to show, on which hosts.
 
     By the cases of an ``operator`` (several are joined by +), with ``environment`` for the
     library; or, where MXNet never gets MKL-DNN there, by a case of a C++ test in shadow mode.
     """
 
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
     operator: str = ""
     cpp_test: Tuple[str, str] = ("", "")
     hosts: Tuple[str, ...] = (_FIRST_HOST,)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = {}
 
 
-FAULTS: Dict[str, Fault] = {
-    "NO_HINT": Fault("pooling"),
-    # MXNet makes other descriptors in between, which take the address first.
-    "HINT_BY_POINTER": Fault(
-        cpp_test=("test_shadow", "hint_at_an_address_that_was_used_before"),
-        hosts=("1.3.1", "1.4.1", "1.5.1.post0"),
-    ),
-    "SKIP_REBIND": Fault("convolution", hosts=("1.3.1", "1.4.1", "1.5.1.post0")),
-    "STALE_ENTRY": Fault("convolution", environment={"MKLDNN_OPCACHE_CAPACITY": "6"}),
-    # MXNet takes no implementation that pads its output.
-    "ONE_FLOAT_OUTPUT": Fault(
-        cpp_test=("test_real_objects", "output_is_padded_by_its_memory_object"),
-        hosts=("1.5.1.post0",),
-    ),
-    "DROP-op.alg_kind": Fault("activation"),
-    "DROP-batch_norm.epsilon": Fault("batch_norm"),
-    "DROP-convolution.strides": Fault("convolution"),
-    "DROP-convolution.padding": Fault("convolution"),
-    "DROP-convolution.dilates": Fault("convolution"),
-    "DROP-bias": Fault("fully_connected"),
-    "DROP-lrn.beta": Fault("lrn"),
-    "DROP-pooling.kernel": Fault("pooling"),
-    "DROP-softmax.axis": Fault("softmax"),
-    "DROP-concat.dimension": Fault("concat"),
-    "DROP-input": Fault("sum"),
-    "DROP-output": Fault("reorder+convolution"),
-    "DROP-desc": Fault("convolution"),
-}
+class Planted(pydantic.BaseModel):
+    """One entry of tests/faults/faults.toml, which says what its fields are."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    wrong: str
+    caught_by: Tuple[str, ...] = ()
+    pytest: Tuple[str, ...] = ()
+    verify: Optional[Fault] = None
+
+
+class _List(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    fault: Tuple[Planted, ...]
+
+
+@functools.lru_cache(maxsize=None)
+def planted() -> Tuple[Planted, ...]:
+    """Return every planted fault of the project."""
+    return load(here().faults / "faults.toml", _List).fault
+
+
+def known() -> Dict[str, Fault]:
+    """Return the faults that a verification can show, by their names."""
+    return {fault.name: fault.verify for fault in planted() if fault.verify is not None}
 
 
 class FaultyLayout(Layout):
@@ -89,13 +92,13 @@ def faulty(layout: Layout, fault: str) -> Layout:
     """Return a work tree like ``layout`` whose library has a fault; builds it."""
     found = type(f"Faulty{fault}", (FaultyLayout,), {"fault": fault})(layout.root)
     with _COMPILING:
-        make_faulty(layout, load_toolchain(layout.toolchain), fault, found.library)
+        make_faulty(layout, load_toolchain(layout.toolchain), fault)
     return found
 
 
 def run(context: Context, task: Task) -> List[Check]:
     """Run what shows a fault on the faulty library, under each kind of check that sees it."""
-    fault = FAULTS[task.subject]
+    fault = known()[task.subject]
     layout = faulty(context.layout, task.subject)
     found = _by_mxnet(context, task, layout) if fault.operator else _by_cpp_test(task, layout)
     return [
@@ -105,7 +108,7 @@ def run(context: Context, task: Task) -> List[Check]:
 
 
 def _by_mxnet(context: Context, task: Task, layout: Layout) -> Dict[str, List[str]]:
-    fault = FAULTS[task.subject]
+    fault = known()[task.subject]
     # All cases: the quick ones do not hold every pair that a field tells apart.
     job = OperatorsJob(fault.operator, seed=context.settings.seed)
     stock = context.run(job, task.host, "stock")
@@ -136,7 +139,7 @@ def _wrong_values(result: Mapping[str, Any]) -> List[str]:
 
 
 def _by_cpp_test(task: Task, layout: Layout) -> Dict[str, List[str]]:
-    program, case = FAULTS[task.subject].cpp_test
+    program, case = known()[task.subject].cpp_test
     with _COMPILING:
         test = make_cpp_test(layout, load_toolchain(layout.toolchain), program)
     folders = [layout.library.parent, layout.stock(task.host) / "mxnet"]

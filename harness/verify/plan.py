@@ -19,7 +19,7 @@ from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case
 from harness.trials.variants import parse_variant
 from harness.verify.context import Task
-from harness.verify.faults import FAULTS
+from harness.verify.faults import known
 from harness.verify.mxnet_tests import files_of, host_of
 from harness.verify.record import VerifySettings
 
@@ -106,7 +106,7 @@ def resolve(
         networks=cases,
         operators=known_words("--operators", operators, config.operators, OPERATOR_CASES),
         quick=config.quick_operators,
-        faults=known_words("--faults", faults, config.faults, FAULTS),
+        faults=known_words("--faults", faults, config.faults, known()),
         mxnet_tests=files,
         seed=config.seed,
         steps=config.steps,
@@ -127,7 +127,7 @@ def tasks(settings: VerifySettings) -> List[Task]:
         "faults": [
             (name, host)
             for name in settings.faults
-            for host in FAULTS[name].hosts
+            for host in known()[name].hosts
             if host in settings.scopes
         ],
         "upstream": [(f, host) for host, files in settings.mxnet_tests.items() for f in files],

@@ -61,7 +61,7 @@ def summary(record: VerifyRecord) -> str:
     count = {status: 0 for status in _SIGNS}
     for check in record.checks:
         count[check.status] += 1
-    as_stock = f", {count['stock']} as stock fails" if count["stock"] else ""
+    as_stock = f", {count['stock']} fail on stock too" if count["stock"] else ""
     return f"{count['pass']} passed{as_stock}, {count['fail']} failed"
 
 

@@ -4,8 +4,8 @@
 
 #include <atomic>
 
-#include "message.h"
-#include "real.h"
+#include "library.h"
+#include "report/message.h"
 
 namespace opcache {
 
@@ -42,15 +42,16 @@ using namespace opcache;
 extern "C" __attribute__((visibility("hidden"), used)) const void *opcache_choose(
     Route *route, const void *caller) {
   const void *target = route->ours;
-  const bool served = real_is_loaded() && real() != nullptr;
-  const void *const other = served ? nullptr : definition(route->name, caller);
-  if (other != nullptr) {
+  if (!library_is_loaded() || library() == nullptr) {
+    target = definition(route->name, caller);
     static std::atomic<bool> said(false);
-    if (!said.exchange(true)) {
+    if (target == nullptr) {
+      library();  // says that there is none
+      target = route->unserved;
+    } else if (!said.exchange(true)) {
       message("MKL-DNN is in %s here, not in a libmkldnn.so.0 of MXNet 1.3 to 1.5; not caching",
-              file_of(other));
+              file_of(target));
     }
-    target = other;
   }
   __atomic_store_n(&route->target, target, __ATOMIC_RELEASE);
   return target;

@@ -10,15 +10,18 @@ struct Route {
   const void *target;  // first, for the jump; at the start what decides, on the first call
   const char *name;
   const void *ours;
+  const void *unserved;
 };
 
 // Exports `symbol`, which jumps to the target of its route: to `function`, unless MKL-DNN is
-// elsewhere in this process.
-#define OPCACHE_ROUTE(symbol, function)                                               \
-  extern "C" __attribute__((visibility("hidden"))) const char opcache_first_##symbol; \
-  extern "C" __attribute__((visibility("hidden"))) Route opcache_route_##symbol;      \
-  Route opcache_route_##symbol __attribute__((used)) = {                              \
-      &opcache_first_##symbol, #symbol, reinterpret_cast<const void *>(&function)};   \
+// elsewhere in this process; to `unserved`, where it is nowhere. A second interface whose functions
+// have these names adds its functions to the Route, and library() says which interface is here.
+#define OPCACHE_ROUTE(symbol, function, unserved)                                         \
+  extern "C" __attribute__((visibility("hidden"))) const char opcache_first_##symbol;     \
+  extern "C" __attribute__((visibility("hidden"))) opcache::Route opcache_route_##symbol; \
+  opcache::Route opcache_route_##symbol __attribute__((used)) = {                         \
+      &opcache_first_##symbol, #symbol, reinterpret_cast<const void *>(&function),        \
+      reinterpret_cast<const void *>(&unserved)};                                         \
   asm("opcache_route " #symbol)
 
 // A jump leaves registers and stack as the caller made them, which no function in C++ can promise

@@ -121,7 +121,7 @@ def test_unknown_headers_pass_through_unless_told(
     headers = tmp_path / "headers"
     shutil.copytree(stand_ins.headers(own_host), headers)
     replace(headers / "mkldnn_types.h", "mkldnn_format_last,", "one_more, mkldnn_format_last,")
-    objects = stand_ins.changed(stand_ins.tree, ["opcache_real.cc"], headers, tmp_path)
+    objects = stand_ins.changed(stand_ins.tree, ["opcache_api0_real.cc"], headers, tmp_path)
     library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
 
     passed = stand_ins.run(library, own_host, *ONE, unknown=True, MKLDNN_OPCACHE_STATS="stderr")
@@ -145,7 +145,7 @@ def test_headers_without_the_fields_that_some_releases_lack(
     text, count = re.subn(softmax, "", types.read_text())
     assert count == 1
     types.write_text(re.sub(r"float negative_slope;(?=\n\} mkldnn_eltwise_desc_t;)", "", text))
-    stand_ins.changed(stand_ins.tree, ["opcache_key.cc"], headers, tmp_path)
+    stand_ins.changed(stand_ins.tree, ["opcache_api0_fields.cc"], headers, tmp_path)
 
 
 def test_headers_of_another_interface_are_refused(
@@ -157,7 +157,7 @@ def test_headers_of_another_interface_are_refused(
     types = headers / "mkldnn_types.h"
     types.write_text("#define MKLDNN_VERSION_MAJOR 1\n" + types.read_text())
     with pytest.raises(AssertionError, match='#error "expected MKL-DNN 0.14 to 0.19'):
-        stand_ins.changed(stand_ins.tree, ["opcache_real.cc"], headers, tmp_path)
+        stand_ins.changed(stand_ins.tree, ["opcache_api0_real.cc"], headers, tmp_path)
 
 
 def test_without_mkldnn_there_is_nothing(tree: Path, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def planted(layout: Layout, folder: Path, name: str, old: str, new: str) -> Path
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ('#include "stats.h"', '#include  "stats.h"', "stats.h: No such file"),
+        ('#include "report/stats.h"', '#include  "report/stats.h"', "stats.h: No such file"),
         (
             "\n}  // namespace opcache",
             "auto [a, b, c, d] = Population();\n}",
@@ -231,14 +231,16 @@ def planted(layout: Layout, folder: Path, name: str, old: str, new: str) -> Path
 def test_planted_faults_do_not_compile(
     stand_ins: StandIns, own_host: str, tmp_path: Path, old: str, new: str, complaint: str
 ) -> None:
-    tree = planted(stand_ins.layout, tmp_path, "stats.cc", old, new)
+    tree = planted(stand_ins.layout, tmp_path, "report/stats.cc", old, new)
     with pytest.raises(AssertionError, match=complaint):
-        stand_ins.changed(tree, ["opcache_stats.cc"], stand_ins.headers(own_host), tmp_path)
+        stand_ins.changed(tree, ["opcache_report_stats.cc"], stand_ins.headers(own_host), tmp_path)
 
 
 def test_planted_include_of_another_folder(layout: Layout, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r'op\.cc: #include "\.\./op\.h": expected a file of'):
-        planted(layout, tmp_path, "op.cc", '#include "op.h"', '#include "../op.h"')
+        planted(
+            layout, tmp_path, "settings/op.cc", '#include "settings/op.h"', '#include "../op.h"'
+        )
 
 
 def test_planted_thread_local_in_the_static_block(
@@ -248,7 +250,9 @@ def test_planted_thread_local_in_the_static_block(
     tree = planted(
         stand_ins.layout, tmp_path, "in_tree.h", "#define OPCACHE_TLS_MODEL\n#else", model
     )
-    objects = stand_ins.changed(tree, ["opcache_cache.cc"], stand_ins.headers(own_host), tmp_path)
+    objects = stand_ins.changed(
+        tree, ["opcache_cache_thread_cache.cc"], stand_ins.headers(own_host), tmp_path
+    )
     library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
     result = stand_ins.run(library, own_host, *ONE)
     assert result.returncode == 2
@@ -274,8 +278,8 @@ def test_planted_library_that_goes_when_closed(
     stand_ins: StandIns, own_host: str, tmp_path: Path
 ) -> None:
     used, unused = "if (kInTree) stay_loaded();", "if (!kInTree) stay_loaded();"
-    tree = planted(stand_ins.layout, tmp_path, "real.cc", used, unused)
+    tree = planted(stand_ins.layout, tmp_path, "api0/real.cc", used, unused)
     headers = stand_ins.headers(own_host)
-    objects = stand_ins.changed(tree, ["opcache_real.cc"], headers, tmp_path)
+    objects = stand_ins.changed(tree, ["opcache_api0_real.cc"], headers, tmp_path)
     library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=True)
     assert close_after_use(stand_ins, library, own_host) == "gone"

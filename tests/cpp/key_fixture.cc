@@ -168,7 +168,7 @@ void flip_every_byte(Bytes *bytes, const std::string &kind,
 Identity identity_of_operation(const Abi &abi, const void *op_desc) {
   const Real real = stub_real(abi);
   return identity([&](auto &v) {
-    return opcache::visit_operation(v, real, kAround, op_desc, nullptr, nullptr, 0, 0);
+    return opcache::visit_operation(v, real, kContext, op_desc, nullptr, nullptr, 0, 0);
   });
 }
 

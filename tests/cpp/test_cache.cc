@@ -1,7 +1,7 @@
 // Descriptors and primitives: created once, shared, counted, told apart by their content.
 #include <dlfcn.h>
 
-#include "real.h"
+#include "api0/real.h"
 #include "workload.h"
 
 using namespace workload;

@@ -3,8 +3,8 @@
 // with that status, and then all that follows is as it is without the library when that call fails.
 #include <string.h>
 
+#include "api0/real.h"
 #include "judge.h"
-#include "real.h"
 
 using namespace workload;
 using judge::Reference;

@@ -3,7 +3,7 @@
 // nothing leaks, nothing wrong is executed, and afterwards everything works as ever.
 #include <memory>
 
-#include "real.h"
+#include "api0/real.h"
 #include "workload.h"
 
 using namespace workload;

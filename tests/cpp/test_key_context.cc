@@ -6,7 +6,7 @@
 
 using namespace key_fixture;
 
-// A hint that is not canonical is told by its content; one that is, by its serial.
+// A hint that is not canonical is told by its content; one that is, by its id.
 TEST(hint_fields) {
   for (const Release &r : kReleases) {
     const Abi &abi = abi_of(r);
@@ -17,14 +17,13 @@ TEST(hint_fields) {
     Descriptor hint;
     hint.kind = r.convolution;
     hint.op_query = r.convolution_query;
-    uint64_t serial = 0;
+    uint64_t id = 0;
     const_mkldnn_primitive_desc_t hint_handle = handle(hint);
     const auto identify = [&] {
       hint.op_desc.assign(static_cast<const unsigned char *>(hint_op.data()),
                           static_cast<const unsigned char *>(hint_op.data()) + hint_op.size());
       return identity([&](auto &v) {
-        return opcache::visit_operation(v, real, kAround, op.data(), nullptr, hint_handle, serial,
-                                        0);
+        return opcache::visit_operation(v, real, kContext, op.data(), nullptr, hint_handle, id, 0);
       });
     };
     flip_every_byte(&hint_op, std::string(r.version) + " hint", identify);
@@ -64,43 +63,43 @@ TEST(hint_fields) {
     check_differs(base, identify(), "no hint");
     const Identity none = identify();
     hint_handle = handle(hint);
-    serial = 1;
+    id = 1;
     const Identity one = identify();
     check_differs(base, one, "canonical hint");
     check_differs(none, one, "canonical hint");
-    serial = uint64_t(1) << 32;
+    id = uint64_t(1) << 32;
     check_differs(one, identify(), "another canonical hint");
-    // The content behind a serial is not looked at again.
-    serial = 1;
+    // The content behind a id is not looked at again.
+    id = 1;
     hint.implementation = "other";
     check_same(one, identify(), "content of a canonical hint");
     // Not something we can describe: do not cache.
-    serial = 0;
+    id = 0;
     hint.kind = 16 + r.convolution;
     CHECK(!identify().described);
   }
 }
 
-TEST(surroundings) {
+TEST(context) {
   for (const Release &r : kReleases) {
     const Real real = stub_real(abi_of(r));
     const Bytes op = eltwise(r);
-    const auto identify = [&](const Surroundings &around, int implementation) {
+    const auto identify = [&](const Context &context, int implementation) {
       return identity([&](auto &v) {
-        return opcache::visit_operation(v, real, around, op.data(), nullptr, nullptr, 0,
+        return opcache::visit_operation(v, real, context, op.data(), nullptr, nullptr, 0,
                                         implementation);
       });
     };
-    const Identity base = identify(kAround, 0);
-    check_same(base, identify(kAround, 0), "nothing");
+    const Identity base = identify(kContext, 0);
+    check_same(base, identify(kContext, 0), "nothing");
     for (int bit = 0; bit < 64; ++bit) {
-      const Surroundings other = {engine(0x1000 ^ uintptr_t(1) << bit), 4};
+      const Context other = {engine(0x1000 ^ uintptr_t(1) << bit), 4};
       check_differs(base, identify(other, 0), "engine");
     }
     check_differs(base, identify({engine(0x1000), 5}, 0), "OpenMP threads");
-    check_differs(base, identify(kAround, 1), "implementation");
+    check_differs(base, identify(kContext, 1), "implementation");
     // One of them does not make up for the other.
-    CHECK(!(identify({engine(0x1000), 5}, 0) == identify(kAround, 5)));
+    CHECK(!(identify({engine(0x1000), 5}, 0) == identify(kContext, 5)));
   }
 }
 
@@ -111,8 +110,8 @@ TEST(attributes) {
     Attr attr;
     const auto identify = [&](bool given = true) {
       return identity([&](auto &v) {
-        return opcache::visit_operation(v, real, kAround, op.data(), given ? handle(attr) : nullptr,
-                                        nullptr, 0, 0);
+        return opcache::visit_operation(v, real, kContext, op.data(),
+                                        given ? handle(attr) : nullptr, nullptr, 0, 0);
       });
     };
     std::vector<std::pair<std::string, Identity>> all = {{"none", identify(false)},
@@ -174,13 +173,13 @@ TEST(attributes) {
 
 namespace {
 
-// Memory descriptors that are canonical are told by their serials, others by their content.
+// Memory descriptors that are canonical are told by their ids, others by their content.
 uint64_t g_serial;
 
 template <class Identify>
-void check_serials(const Identify &identify, opcache::SerialOf *serials) {
+void check_ids(const Identify &identify, opcache::IdOf *ids) {
   const Identity by_content = identify();
-  *serials = [](const_mkldnn_primitive_desc_t) { return g_serial; };
+  *ids = [](const_mkldnn_primitive_desc_t) { return g_serial; };
   g_serial = 0;
   check_same(by_content, identify(), "no canonical memory");
   g_serial = 1;
@@ -188,7 +187,7 @@ void check_serials(const Identify &identify, opcache::SerialOf *serials) {
   check_differs(by_content, one, "canonical memory");
   g_serial = uint64_t(1) << 32;
   check_differs(one, identify(), "other canonical memory");
-  *serials = nullptr;
+  *ids = nullptr;
 }
 
 }  // namespace
@@ -217,14 +216,14 @@ TEST(reorder_fields) {
     Bytes from = plain(r), to = plain(r);
     Attr attr;
     const Attr *given = nullptr;
-    opcache::SerialOf serials = nullptr;
+    opcache::IdOf ids = nullptr;
     int here = 0, there = 0;
     void *output_engine = &here;
     const auto identify = [&] {
       const Descriptor input = memory(from, &here), output = memory(to, output_engine);
       return identity([&](auto &v) {
-        return opcache::visit_reorder(v, real, kAround, handle(input), handle(output),
-                                      given != nullptr ? handle(*given) : nullptr, serials);
+        return opcache::visit_reorder(v, real, kContext, handle(input), handle(output),
+                                      given != nullptr ? handle(*given) : nullptr, ids);
       });
     };
     flip_every_byte(&from, std::string(r.version) + " reorder from", identify);
@@ -238,7 +237,7 @@ TEST(reorder_fields) {
     const Identity with = identify();
     attr.scales[0] = 0.5f;
     check_differs(with, identify(), "scale");
-    check_serials(identify, &serials);
+    check_ids(identify, &ids);
   }
 }
 
@@ -252,7 +251,7 @@ TEST(reorder_of_rnn_data_with_attributes_is_not_described) {
       bytes.put(offsetof(mkldnn_memory_desc_t, format), "", format);
       const Descriptor m = memory(bytes);
       return identity([&](auto &v) {
-               return opcache::visit_reorder(v, real, kAround, handle(m), handle(m), given,
+               return opcache::visit_reorder(v, real, kContext, handle(m), handle(m), given,
                                              nullptr);
              })
           .described;
@@ -273,16 +272,15 @@ TEST(sum_and_concat_fields) {
     const mkldnn_memory_desc_t *given = nullptr;
     int n = 2, dimension = 1;
     bool missing = false, concat = false;
-    opcache::SerialOf serials = nullptr;
+    opcache::IdOf ids = nullptr;
     const auto identify = [&] {
       const Descriptor a = memory(first), b = memory(second);
       const const_mkldnn_primitive_desc_t inputs[] = {handle(a), missing ? nullptr : handle(b)};
       const mkldnn_memory_desc_t *out =
           given == nullptr ? nullptr : static_cast<const mkldnn_memory_desc_t *>(output.data());
       return identity([&](auto &v) {
-        return concat
-                   ? opcache::visit_concat(v, real, kAround, out, n, dimension, inputs, serials)
-                   : opcache::visit_sum(v, real, kAround, out, n, scales.data(), inputs, serials);
+        return concat ? opcache::visit_concat(v, real, kContext, out, n, dimension, inputs, ids)
+                      : opcache::visit_sum(v, real, kContext, out, n, scales.data(), inputs, ids);
       });
     };
     for (const bool kind : {false, true}) {
@@ -301,7 +299,7 @@ TEST(sum_and_concat_fields) {
       missing = true;
       CHECK(!identify().described);
       missing = false;
-      check_serials(identify, &serials);
+      check_ids(identify, &ids);
     }
     concat = false;
     const Identity sum = identify();

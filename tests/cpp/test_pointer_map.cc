@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cache/pointer_map.h"
 #include "check.h"
-#include "pointer_map.h"
 
 namespace {
 

@@ -56,11 +56,18 @@ std::string refusal(const std::string &path, const std::string &reason) {
 SCENE(work) { some_work(); }
 
 // The signal that Linux sends by default ends a program.
+// The soft limit only: gcov_exit.cc lifts it again.
+static void limit(decltype(RLIMIT_FSIZE) resource, rlim_t most) {
+  struct rlimit limits;
+  REQUIRE(getrlimit(resource, &limits) == 0);
+  limits.rlim_cur = most;
+  REQUIRE(setrlimit(resource, &limits) == 0);
+}
+
 SCENE(work_without_room) {
   some_work();
   signal(SIGXFSZ, SIG_DFL);
-  const struct rlimit limit = {100, 100};
-  setrlimit(RLIMIT_FSIZE, &limit);
+  limit(RLIMIT_FSIZE, 100);
 }
 
 // LeakSanitizer asks at exit; it reads /proc, for which it needs a descriptor.
@@ -70,8 +77,7 @@ extern "C" int __lsan_is_turned_off() { return g_cannot_look_for_leaks; }
 SCENE(work_without_descriptors) {
   some_work();
   g_cannot_look_for_leaks = true;
-  const struct rlimit limit = {3, 3};
-  setrlimit(RLIMIT_NOFILE, &limit);
+  limit(RLIMIT_NOFILE, 3);
 }
 
 SCENE(work_in_a_folder_that_goes) {

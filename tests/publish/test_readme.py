@@ -12,11 +12,12 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.bench import record as bench_record
 from harness.bench import tables as bench_tables
+from harness.bench.views import ratios
 from harness.converge import record as converge
 from harness.converge.pr11301 import ACCURACY
 from harness.converge.record import partings
 from harness.converge.table import minutes_to_reference
-from harness.publish import documents, tables
+from harness.publish import documents, overview, tables
 from harness.publish.options import record_path
 from harness.verify import record as verify_record
 from models.registry import REFERENCE_NETWORKS
@@ -65,6 +66,20 @@ def test_a_number_that_was_typed_is_found(layout: Layout) -> None:
     assert at is not None
     typed = f"{text[: at.start()]}9.99x{text[at.end() :]}"
     assert documents.fill(typed, layout.root) == text != typed
+
+
+def test_a_later_record_takes_the_place_of_an_earlier_one(layout: Layout) -> None:
+    raw = layout.root / "results" / "raw"
+    full, again = (bench_record.load(raw / f"bench-{name}.jsonl") for name in ("full", "batch-1"))
+    (group,) = ratios.groups(again)
+    (mean,) = (mean for mean in group.means() if mean.variant == "all")
+    shown = ratios.ratio_text(mean.ratio, mean.interval)
+    row = [line for line in overview.table([full, again]) if line.startswith("| geometric mean")]
+    cells = [cell.strip() for cell in row[0].split("|")]
+    alone = [line for line in overview.table([full]) if line.startswith("| geometric mean")]
+    assert shown in cells and shown not in alone[0]
+    # Every other column is the first record's.
+    assert len([cell for cell in cells if cell in alone[0]]) == len(cells) - 1
 
 
 def test_the_readme_is_a_page_with_its_numbers_first(layout: Layout) -> None:

@@ -83,10 +83,9 @@ def test_an_end_that_is_not_clean_is_seen(
     assert found.outcome == ("fail" if problem else "pass")
 
 
-def test_a_library_that_can_be_unloaded_is_caught(layout: Layout, tmp_path: Path) -> None:
+def test_a_library_that_can_be_unloaded_is_caught(layout: Layout) -> None:
     toolchain = load_toolchain(layout.toolchain)
-    library = tmp_path / "libmkldnn_opcache.so"
-    make_faulty(layout, toolchain, "UNLOADABLE", library)
+    library = make_faulty(layout, toolchain, "UNLOADABLE")
     program = make_cpp_test(layout, toolchain, "unload_program")
     client = make_cpp_test(layout, toolchain, "unload_client.so")
     folder = make_cpp_test(layout, toolchain, "fake/libmkldnn.so.0").parent

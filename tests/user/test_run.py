@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -121,6 +122,13 @@ def test_input_output_and_open_files_are_the_commands_own() -> None:
         assert file.read() == f"to {writer}\n"
     assert done.stdout == data
     assert done.stderr.startswith(b"to stderr\nopcache: ")
+
+
+def test_no_thread_takes_the_signals_that_are_waited_for() -> None:
+    """NumPy's threads took SIGCHLD, and a command that ended early was waited for without end."""
+    count = "import os, harness.user.run; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run([sys.executable, "-c", count], stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "1\n"
 
 
 def test_where_the_command_starts(tmp_path: Path) -> None:

@@ -1,0 +1,286 @@
+// Primitive descriptors: an equal description gets the descriptor that is already there.
+#include "api0/calls.h"
+#include "api0/canonical.h"
+
+namespace opcache {
+
+// MXNet's Deconvolution backward creates a forward convolution descriptor, a primitive of it (the
+// data gradient), and a weight gradient with that descriptor as its hint; Convolution backward
+// creates no such primitive in between. This order is all that tells them apart here, and it
+// decides only which operator is counted and, in a scope that lists one of the two, what is cached.
+void tell_deconvolution(const Real &r, ThreadCache *cache, Descriptor *d, Descriptor *hint,
+                        const_mkldnn_op_desc_t op_desc) {
+  const OpDescHead *const head = static_cast<const OpDescHead *>(op_desc);
+  if (kind_of(*r.abi, head->primitive_kind) != Kind::kConvolution) return;
+  const mkldnn_convolution_desc_t &desc = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
+  if (desc.prop_kind == mkldnn_forward_training || desc.prop_kind == mkldnn_forward_scoring) {
+    d->maybe_deconvolution.store(
+        desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0,
+        std::memory_order_relaxed);
+    cache->last_convolution = d;
+    cache->last_convolution_used = false;
+  } else if (desc.prop_kind == mkldnn_backward_weights && hint != nullptr &&
+             hint == cache->last_convolution) {
+    const bool deconvolution = cache->last_convolution_used;
+    d->op.store(backward(deconvolution ? kDeconvolution : kConvolution), std::memory_order_relaxed);
+    if (deconvolution) hint->op.store(backward(kDeconvolution), std::memory_order_relaxed);
+  }
+}
+
+bool operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op) {
+  const OpDescHead *head = static_cast<const OpDescHead *>(op_desc);
+  *op = op_of(kind_of(*r.abi, head->primitive_kind), head->prop_kind);
+  if (!caching() || cache->busy) return false;
+  if (*op == kOther || *op == kMemory) {
+    count_bypass(cache, kUnknownKind);
+    return false;
+  }
+  return descriptor_in_scope(*op);
+}
+
+namespace {
+
+struct MemoryObject {
+  const Real &r;
+  const mkldnn_memory_desc_t *desc;
+  mkldnn_engine_t engine;
+
+  template <class V>
+  void visit(V &v) const {
+    visit_memory_object(v, r, engine, *desc);
+  }
+  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
+    return r.memory_primitive_desc_create(pd, desc, engine);
+  }
+};
+
+struct Reorder {
+  const Real &r;
+  const_mkldnn_primitive_desc_t input;
+  const_mkldnn_primitive_desc_t output;
+  const_mkldnn_primitive_attr_t attr;
+
+  template <class V>
+  void visit(V &v) const {
+    visit_reorder(v, r, context_of(r, engine_of(r, input)), input, output, attr, id_of);
+  }
+  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
+    return r.reorder_primitive_desc_create_v2(pd, input, output, attr);
+  }
+};
+
+struct Sum {
+  const Real &r;
+  const mkldnn_memory_desc_t *output;
+  int n;
+  const float *scales;
+  const_mkldnn_primitive_desc_t *inputs;
+
+  template <class V>
+  void visit(V &v) const {
+    visit_sum(v, r, context_of(r, engine_of(r, inputs[0])), output, n, scales, inputs, id_of);
+  }
+  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
+    return r.sum_primitive_desc_create(pd, output, n, scales, inputs);
+  }
+};
+
+struct Concat {
+  const Real &r;
+  const mkldnn_memory_desc_t *output;
+  int n;
+  int dimension;
+  const_mkldnn_primitive_desc_t *inputs;
+
+  template <class V>
+  void visit(V &v) const {
+    visit_concat(v, r, context_of(r, engine_of(r, inputs[0])), output, n, dimension, inputs, id_of);
+  }
+  mkldnn_status_t create(mkldnn_primitive_desc_t *pd) const {
+    return r.concat_primitive_desc_create(pd, output, n, dimension, inputs);
+  }
+};
+
+// True when there are inputs and none is missing.
+bool all(const_mkldnn_primitive_desc_t *inputs, int n) {
+  for (int i = 0; inputs != nullptr && i < n; ++i) {
+    if (inputs[i] == nullptr) return false;
+  }
+  return inputs != nullptr && n > 0;
+}
+
+// Reorder, sum and concat: scope and fallback are the same for all three.
+template <class Source>
+mkldnn_status_t create_simple(Op op, const Source &source, bool arguments_ok,
+                              mkldnn_primitive_desc_t *result) {
+  const Real &r = source.r;
+  ThreadCache *const cache = arguments_ok ? cache_for(r) : nullptr;
+  if (cache == nullptr || cache->busy) return source.create(result);
+  if (caching() && descriptor_in_scope(op)) {
+    Descriptor *found;
+    return find_or_create(cache, op, source, result, &found);
+  }
+  return create_timed(cache, op, [&] { return source.create(result); });
+}
+
+}  // namespace
+
+mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
+                                 const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
+                                 const_mkldnn_primitive_desc_t hint) {
+  const Real &r = real();
+  const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
+  ThreadCache *const cache = arguments_ok ? cache_for(r) : nullptr;
+  if (cache == nullptr) return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint);
+  Op op;
+  if (operation_in_scope(r, cache, op_desc, &op)) {
+    Descriptor *const canonical_hint = hint != nullptr ? find_descriptor(hint) : nullptr;
+    const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
+    Descriptor *found;
+    const mkldnn_status_t status = find_or_create(cache, op, source, result, &found);
+    if (found != nullptr) tell_deconvolution(r, cache, found, canonical_hint, op_desc);
+    return status;
+  }
+  return create_timed(
+      cache, op, [&] { return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint); });
+}
+
+mkldnn_status_t create_operation_v1(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
+                                    mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint) {
+  return create_operation(result, op_desc, nullptr, engine, hint);
+}
+
+mkldnn_status_t create_reorder(mkldnn_primitive_desc_t *result, const_mkldnn_primitive_desc_t input,
+                               const_mkldnn_primitive_desc_t output,
+                               const_mkldnn_primitive_attr_t attr) {
+  const Real &r = real();
+  const Reorder source = {r, input, output, attr};
+  return create_simple(kReorder, source, result != nullptr && input != nullptr && output != nullptr,
+                       result);
+}
+
+mkldnn_status_t create_reorder_v1(mkldnn_primitive_desc_t *result,
+                                  const_mkldnn_primitive_desc_t input,
+                                  const_mkldnn_primitive_desc_t output) {
+  return create_reorder(result, input, output, nullptr);
+}
+
+mkldnn_status_t create_sum(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
+                           int n, const float *scales, const_mkldnn_primitive_desc_t *inputs) {
+  const Real &r = real();
+  const Sum source = {r, output, n, scales, inputs};
+  return create_simple(kSum, source, result != nullptr && scales != nullptr && all(inputs, n),
+                       result);
+}
+
+mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
+                              int n, int dimension, const_mkldnn_primitive_desc_t *inputs) {
+  const Real &r = real();
+  const Concat source = {r, output, n, dimension, inputs};
+  return create_simple(kConcat, source, result != nullptr && all(inputs, n), result);
+}
+
+mkldnn_status_t create_memory_descriptor(mkldnn_primitive_desc_t *result,
+                                         const mkldnn_memory_desc_t *desc, mkldnn_engine_t engine) {
+  const Real &r = real();
+  const MemoryObject source = {r, desc, engine};
+  return create_simple(kMemory, source, result != nullptr && desc != nullptr && engine != nullptr,
+                       result);
+}
+
+namespace {
+
+// The canonical equal, with a reference for the caller, of a memory descriptor that is not; nullptr
+// when `pd` is no memory descriptor or memory objects are not in scope.
+Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_primitive_desc_t pd) {
+  mkldnn_primitive_kind_t primitive_kind;
+  if (!caching() || !descriptor_in_scope(kMemory) || cache->busy ||
+      r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0, &primitive_kind) !=
+          mkldnn_success ||
+      kind_of(*r.abi, primitive_kind) != Kind::kMemory) {
+    return nullptr;
+  }
+  const MemoryObject source = {r, r.primitive_desc_query_memory_d(pd), engine_of(r, pd)};
+  Descriptor *found = nullptr;
+  if (source.desc != nullptr) find_or_create(cache, kMemory, source, nullptr, &found);
+  return found;
+}
+
+}  // namespace
+
+// MXNet asks a descriptor for its tensors' layouts and clones the answers, each time: it gets
+// the canonical memory descriptor, so that the clone only counts.
+const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t descriptor,
+                                               mkldnn_query_t what, int index) {
+  const Real &r = real();
+  ThreadCache *const cache = cache_for(r);
+  Descriptor *const d =
+      cache != nullptr && descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
+  if (d == nullptr || !cache->owns(d)) return r.primitive_desc_query_pd(descriptor, what, index);
+  CacheTime time(cache);
+  for (int i = 0; i < d->layout_count; ++i) {
+    const Layout &known = d->layouts[i];
+    if (known.query == static_cast<unsigned>(what) && known.index == static_cast<unsigned>(index)) {
+      return known.real;
+    }
+  }
+  const const_mkldnn_primitive_desc_t answer = r.primitive_desc_query_pd(descriptor, what, index);
+  const int room = sizeof(d->layouts) / sizeof(d->layouts[0]);
+  const bool fits =
+      static_cast<unsigned>(what) <= UINT16_MAX && static_cast<unsigned>(index) <= UINT16_MAX;
+  // A memory descriptor is its own layout: a reference on itself would never be dropped.
+  const bool itself = answer == descriptor;
+  if (answer == nullptr || itself || d->layout_count == room || !fits) return answer;
+  Descriptor *const memory = canonical_memory(r, cache, answer);
+  if (memory == nullptr) return answer;
+  const Layout layout = {static_cast<uint16_t>(what), static_cast<uint16_t>(index), memory->real};
+  d->layouts[d->layout_count] = layout;
+  d->layout_of[d->layout_count++] = memory;
+  return memory->real;
+}
+
+mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
+                                 const_mkldnn_primitive_desc_t existing) {
+  const Real &r = real();
+  ThreadCache *const cache = cache_for(r);
+  if (cache == nullptr || result == nullptr || existing == nullptr) {
+    return r.primitive_desc_clone(result, existing);
+  }
+  Descriptor *d = find_descriptor(existing);
+  if (d != nullptr) {
+    CacheTime time(cache);
+    retain(d);
+    count_avoided(cache, d);
+  } else {
+    d = canonical_memory(r, cache, existing);
+  }
+  if (d != nullptr) {
+    *result = d->real;
+    return mkldnn_success;
+  }
+  return create_timed(cache, op_of_handle(r, existing),
+                      [&] { return r.primitive_desc_clone(result, existing); });
+}
+
+mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {
+  const Real &r = real();
+  ThreadCache *const cache = cache_for(r);
+  Descriptor *const d = descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
+  if (d != nullptr) {
+    CacheTime time(cache);
+    ThreadCache::release(d);
+    return mkldnn_success;
+  }
+  if (cache == nullptr || descriptor == nullptr) return r.primitive_desc_destroy(descriptor);
+  const Op op = op_of_handle(r, descriptor);
+  return destroy_timed(cache, op, [&] { return r.primitive_desc_destroy(descriptor); });
+}
+
+mkldnn_status_t destroy_engine(mkldnn_engine_t engine) {
+  const Real &r = real();
+  // Cached descriptors point to it. It is a few words: leave it.
+  if (anything_cached()) return mkldnn_success;
+  return r.engine_destroy(engine);
+}
+
+}  // namespace opcache

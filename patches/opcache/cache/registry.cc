@@ -1,0 +1,130 @@
+#include "cache/registry.h"
+
+#include <new>
+
+#include "cache/handles.h"
+#include "lock.h"
+#include "settings/settings.h"
+
+namespace opcache {
+
+Registry &Registry::get() {
+  // Has no destructor: threads may end after static destructors have run.
+  static Registry registry;
+  return registry;
+}
+
+Registry::Registry()
+    : survives_forks_(pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0),
+      threads_(0),
+      mutex_(PTHREAD_MUTEX_INITIALIZER),
+      orphans_(PTHREAD_MUTEX_INITIALIZER) {}
+
+Owner *Registry::add() {
+  Owner *const owner = new (std::nothrow) Owner();
+  if (owner == nullptr) return nullptr;
+  pthread_mutex_init(&owner->mutex, nullptr);
+  owner->references = 1;
+  owner->thread = pthread_self();
+  const Lock lock(&mutex_);
+  owners_.push_front(owner);
+  threads_.fetch_add(1, std::memory_order_relaxed);
+  return owner;
+}
+
+void Registry::unlist(Owner *owner) {
+  ended_.add(owner->counters);
+  owners_.remove(owner);
+  threads_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Registry::remove(Owner *owner) {
+  {
+    const Lock lock(&mutex_);
+    unlist(owner);
+  }
+  pthread_mutex_lock(&orphans_);
+  const uint64_t left = --owner->references;
+  pthread_mutex_unlock(&orphans_);
+  if (left == 0) delete owner;
+}
+
+bool Registry::release_orphan(Owner *owner, Descriptor *d) {
+  pthread_mutex_lock(&orphans_);
+  const bool last_of_descriptor = --d->live_primitives == 0;
+  const uint64_t left = --owner->references;
+  pthread_mutex_unlock(&orphans_);
+  if (left == 0) delete owner;
+  return last_of_descriptor;
+}
+
+void Registry::add_all(Counters *sum) const {
+  sum->add(ended_);
+  for (const Owner *o = owners_.first(); o != nullptr; o = o->link.next) sum->add(o->counters);
+}
+
+void Registry::sum(Counters *since_reset, Population *population) {
+  const Lock lock(&mutex_);
+  add_all(since_reset);
+  since_reset->subtract(base_);
+  for (const Owner *o = owners_.first(); o != nullptr; o = o->link.next) {
+    population->idle_primitives += o->idle_primitives.get();
+    population->idle_bytes += o->idle_bytes.get();
+    population->descriptor_bytes += o->descriptor_bytes.get();
+    ++population->threads;
+  }
+}
+
+void Registry::reset() {
+  const Lock lock(&mutex_);
+  base_.clear();
+  add_all(&base_);
+}
+
+// The order of all locks of the library: a fork takes every one before, so that the child inherits
+// none that another thread held, and releases them in reverse.
+void Registry::walk_locks(int (*act)(pthread_mutex_t *), bool backwards) {
+  pthread_mutex_t *const every_owner = nullptr;
+  pthread_mutex_t *const order[] = {
+      settings_mutex(),         &mutex_, every_owner, &orphans_, descriptor_handles_mutex(),
+      primitive_handles_mutex()};
+  const size_t n = sizeof(order) / sizeof(order[0]);
+  for (size_t i = 0; i < n; ++i) {
+    pthread_mutex_t *const mutex = order[backwards ? n - 1 - i : i];
+    Owner *const first = mutex == every_owner ? owners_.first() : nullptr;
+    for (Owner *o = first; o != nullptr; o = o->link.next) act(&o->mutex);
+    if (mutex != every_owner) act(mutex);
+  }
+}
+
+void Registry::before_fork() { get().walk_locks(pthread_mutex_lock, false); }
+
+void Registry::after_fork_in_parent() { get().walk_locks(pthread_mutex_unlock, true); }
+
+// The child has one thread. What the others owned can no longer be returned: their idle primitives
+// are abandoned (their scratchpads belonged to threads that are gone) and their live ones are
+// destroyed where they are released. Their Owner stays, as descriptors may still name it.
+void Registry::after_fork_in_child() {
+  after_fork_in_parent();
+  Registry &r = get();
+  {
+    const Lock lock(&r.mutex_);
+    for (Owner *o = r.owners_.first(); o != nullptr;) {
+      Owner *const next = o->link.next;
+      if (!pthread_equal(o->thread, pthread_self())) {
+        o->ended.store(true, std::memory_order_relaxed);
+        r.unlist(o);
+        const size_t idle_bytes = o->idle_bytes.get();
+        subtract(&g_totals.primitives, o->idle_primitives.get());
+        subtract(&g_totals.descriptors, o->descriptors.get());
+        subtract(&g_totals.primitive_bytes, idle_bytes);
+        subtract(&g_totals.evictable_bytes, idle_bytes + o->descriptor_bytes.get());
+      }
+      o = next;
+    }
+  }
+  // The parent reports its work: what the processes of a job report can be added up.
+  r.reset();
+}
+
+}  // namespace opcache

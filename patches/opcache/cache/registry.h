@@ -1,0 +1,51 @@
+// All threads that have a cache, what survives of those that ended, and forks.
+#ifndef OPCACHE_CACHE_REGISTRY_H_
+#define OPCACHE_CACHE_REGISTRY_H_
+
+#include "cache/records.h"
+
+namespace opcache {
+
+class Registry {
+ public:
+  static Registry &get();
+
+  // False: forks cannot be prepared.
+  bool survives_forks() const { return survives_forks_; }
+  // How many threads share a bound.
+  size_t threads() const { return threads_.load(std::memory_order_relaxed); }
+
+  // What the calling thread shares with others; nullptr when memory is short.
+  Owner *add();
+  // The thread ends, or could not have a cache: keeps its counters, drops its reference.
+  void remove(Owner *owner);
+  // A primitive whose owner has ended is about to be destroyed. True: it was the last one of `d`,
+  // whose table's reference is then the caller's to drop. Any thread.
+  bool release_orphan(Owner *owner, Descriptor *d);
+
+  // The counters since reset(), and how much is cached.
+  void sum(Counters *since_reset, Population *population);
+  void reset();
+
+ private:
+  Registry();
+  static void before_fork();
+  static void after_fork_in_parent();
+  static void after_fork_in_child();
+  void walk_locks(int (*act)(pthread_mutex_t *), bool backwards);
+  void add_all(Counters *sum) const;
+  void unlist(Owner *owner);
+  static void drop(Owner *owner);
+
+  const bool survives_forks_;
+  std::atomic<size_t> threads_;
+  pthread_mutex_t mutex_;  // guards what follows
+  List<Owner, &Owner::link> owners_;
+  Counters ended_;           // of threads that ended
+  Counters base_;            // what reset() found
+  pthread_mutex_t orphans_;  // guards the live counts of ended owners
+};
+
+}  // namespace opcache
+
+#endif  // OPCACHE_CACHE_REGISTRY_H_

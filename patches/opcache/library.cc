@@ -1,0 +1,91 @@
+#include "library.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+
+namespace opcache {
+
+namespace {
+
+struct BuildIdSearch {
+  ElfW(Addr) base;
+  char *hex;
+  size_t size;
+};
+
+// Tells whether the dynamic loader has mapped all of `segment`: headers may say anything.
+bool is_mapped(const struct dl_phdr_info &info, const ElfW(Phdr) & segment) {
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    const ElfW(Phdr) &load = info.dlpi_phdr[i];
+    if (load.p_type != PT_LOAD || (load.p_flags & PF_R) == 0) continue;
+    if (segment.p_vaddr < load.p_vaddr || segment.p_memsz > load.p_filesz) continue;
+    if (segment.p_vaddr - load.p_vaddr <= load.p_filesz - segment.p_memsz) return true;
+  }
+  return false;
+}
+
+// Reads the GNU build-id note of the library loaded at `base` into `hex`.
+int find_build_id(struct dl_phdr_info *info, size_t, void *data) {
+  BuildIdSearch *search = static_cast<BuildIdSearch *>(data);
+  if (info->dlpi_addr != search->base) return 0;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr) &segment = info->dlpi_phdr[i];
+    if (segment.p_type != PT_NOTE || !is_mapped(*info, segment)) continue;
+    const char *at = reinterpret_cast<const char *>(info->dlpi_addr + segment.p_vaddr);
+    const char *end = at + segment.p_memsz;
+    while (at + sizeof(ElfW(Nhdr)) <= end) {
+      ElfW(Nhdr) note;
+      memcpy(&note, at, sizeof(note));
+      const char *name = at + sizeof(note);
+      const char *desc = name + ((note.n_namesz + 3) & ~3u);
+      const char *next = desc + ((note.n_descsz + 3) & ~3u);
+      if (next > end) break;
+      if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(name, "GNU", 4) == 0 &&
+          2 * note.n_descsz < search->size) {
+        for (unsigned j = 0; j < note.n_descsz; ++j) {
+          snprintf(search->hex + 2 * j, 3, "%02x", static_cast<unsigned char>(desc[j]));
+        }
+        return 1;
+      }
+      at = next;
+    }
+  }
+  return 1;
+}
+
+}  // namespace
+
+const char kLibraryName[] = "libmkldnn.so.0";
+
+bool library_is_loaded() {
+  void *const handle = dlopen(kLibraryName, RTLD_NOLOAD | RTLD_LAZY);
+  if (handle != nullptr) dlclose(handle);
+  return handle != nullptr;
+}
+
+bool open_library(Library *found) {
+  // NOLOAD: MXNet loads its libraries RTLD_LOCAL, so RTLD_NEXT would not see them, and a second
+  // copy must never be loaded.
+  found->handle = dlopen(kLibraryName, RTLD_NOLOAD | RTLD_LAZY);
+  if (found->handle == nullptr) return false;
+  struct link_map *map = nullptr;
+  if (dlinfo(found->handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) {
+    found->map = map;
+    BuildIdSearch search = {map->l_addr, found->build_id, sizeof(found->build_id)};
+    dl_iterate_phdr(find_build_id, &search);
+  }
+  return true;
+}
+
+// Threads hold state of ours until they end, so our code must stay as long. A library of our own is
+// linked with -z nodelete; libmxnet.so is not.
+bool stay_loaded() {
+  Dl_info self;
+  return dladdr(kLibraryName, &self) != 0 &&
+         dlopen(self.dli_fname, RTLD_NOLOAD | RTLD_NODELETE | RTLD_LAZY) != nullptr;
+}
+
+}  // namespace opcache
