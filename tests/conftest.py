@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
+from harness.__main__ import main
 from harness.base.layout import Layout, here
 from tests.support import browser
 
@@ -15,6 +16,23 @@ HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
 @pytest.fixture(scope="session")
 def layout() -> Layout:
     return here()
+
+
+@pytest.fixture
+def error_of(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run the harness in this process with words that it must refuse; return its one line."""
+
+    def error_of(*words: object) -> str:
+        monkeypatch.chdir(layout.root)
+        assert main([str(word) for word in words]) == 2
+        printed, start = capsys.readouterr(), "opcache: error: "
+        assert printed.out == "" and printed.err.startswith(start)
+        assert printed.err.count("\n") == 1 and printed.err.endswith("\n")
+        return printed.err[len(start) : -1]
+
+    return error_of
 
 
 @pytest.fixture(scope="session", params=HOSTS)

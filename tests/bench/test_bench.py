@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -85,43 +86,33 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess:
         ),
     ],
 )
-def test_wrong_configuration(config: Path, old: str, new: str, message: str) -> None:
+def test_wrong_configuration(
+    config: Path, error_of: Callable[..., str], old: str, new: str, message: str
+) -> None:
     assert CONFIG.count(old) == 1
     config.write_text(CONFIG.replace(old, new))
-    done = run(config)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("opcache: error: " + message.format(path=config))
-    assert done.stderr.count("\n") == 1
+    assert error_of("bench", "--config", config).startswith(message.format(path=config))
 
 
 @pytest.mark.parametrize("name", ["quick", "small", "full", "batch-1", "batch-32"])
-def test_configurations_in_the_repository_are_sound(layout: Layout, name: str) -> None:
+def test_configurations_are_sound(layout: Layout, error_of: Callable[..., str], name: str) -> None:
     # The last thing that is looked at before the first process, after all of the configuration.
     path = layout.root / "configs" / f"bench-{name}.toml"
-    done = run(path, "--out", str(path))
-    assert done.returncode == 2
-    assert done.stderr.startswith(
-        (f"opcache: error: {path}: line 1: not JSON", "opcache: error: b")
-    )
+    error = error_of("bench", "--config", path, "--out", path)
+    assert error.startswith((f"{path}: line 1: not JSON", "b"))
 
 
-def test_existing_files_are_not_overwritten(config: Path, path: Path, first_host: str) -> None:
+def test_foreign_files_are_neither_overwritten_nor_continued(
+    config: Path, path: Path, error_of: Callable[..., str], first_host: str
+) -> None:
     path.write_text("precious")
-    done = run(config)
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"opcache: error: {path}: not a file of JSON lines: no line is finished\n"
-    )
+    words = ("bench", "--config", config, "--out", path)
+    assert error_of(*words) == f"{path}: not a file of JSON lines: no line is finished"
     assert path.read_text() == "precious"
-
-
-def test_record_of_another_machine_is_refused(config: Path, path: Path, first_host: str) -> None:
+    path.unlink()
     bench_record.create(bench.record(taken=1), path)
     before = path.read_bytes()
-    done = run(config)
-    assert done.returncode == 2
-    assert done.stderr.startswith("opcache: error: machine.compiler: recorded=none, asked=")
-    assert done.stderr.count("\n") == 1
+    assert error_of(*words).startswith("machine.compiler: recorded=none, asked=")
     assert path.read_bytes() == before
 
 

@@ -32,6 +32,8 @@ def test_ratios_are_b_over_a() -> None:
     assert found[1].interval is not None
     low, high = found[1].interval
     assert 1.85 < low <= 2.0 <= high < 2.15
+    nothing = bench.record(taken=0)
+    assert "no variant in common" in refusal(compare.changes, bench.record(), nothing)
 
 
 def test_printed_on_the_command_line(tmp_path: Path) -> None:
@@ -62,8 +64,3 @@ def test_printed_on_the_command_line(tmp_path: Path) -> None:
 def test_other_machines_and_settings_are_refused(changes: Dict[str, Any], message: str) -> None:
     other = later().model_copy(update=changes)
     assert refusal(compare.changes, bench.record(), other, kind=IncompatibleRuns) == message
-
-
-def test_nothing_in_common() -> None:
-    nothing = bench.record(taken=0)
-    assert "no variant in common" in refusal(compare.changes, bench.record(), nothing)

@@ -81,8 +81,5 @@ def test_without_the_variant_off_nothing_is_predicted(run: BenchRecord) -> None:
     without = [each for each in run.finished if each.variant != "off"]
     text = extrapolation.render(run.model_copy(update={"finished": without}), {}, 0.5)
     assert "No case has been measured" in text and "|" not in text
-
-
-def test_without_published_numbers_there_is_no_comparison(run: BenchRecord) -> None:
     text = extrapolation.render(run, {}, 0.5)
     assert "published" not in text and "Predicted" in text

@@ -42,9 +42,7 @@ def test_pairs_are_of_the_same_round() -> None:
     ]
     assert rows[1].ratio == pytest.approx(100 / 102)
     assert rows[1].interval is None
-
-
-def test_without_stock_there_is_no_ratio() -> None:
+    # Without stock there is no ratio.
     record = bench.record()
     rest = [sample for sample in record.samples if sample.variant != "stock"]
     rows = table.rows(record.model_copy(update={"finished": rest}))
@@ -69,6 +67,15 @@ def test_few_pairs_are_warned_of() -> None:
         f"{NAME} off: 5 pairs, of which no interval reaches 95 %: take 6 or more",
         f"{NAME} backward: 5 pairs, of which no interval reaches 95 %: take 6 or more",
     ]
+    # Equal warnings about several networks are joined.
+    cases = [Case(model=model, batch_size=2, image_size=32) for model in ("alexnet", "resnet-18")]
+    asked = bench.settings(bench.series(2, cases=cases))
+    run = bench.record(asked=asked)
+    both = NAME.replace("resnet-18", "alexnet, resnet-18")
+    assert table.warnings(run) == [
+        f"{both} off: too few pairs for an interval (2)",
+        f"{both} backward: too few pairs for an interval (2)",
+    ]
 
 
 def scaled(record: BenchRecord, variant: str, odd: int, even: int = 1) -> BenchRecord:
@@ -85,17 +92,6 @@ def scaled(record: BenchRecord, variant: str, odd: int, even: int = 1) -> BenchR
 def test_instability_is_warned_of() -> None:
     (line,) = table.warnings(scaled(bench.record(), "stock", odd=2))
     assert line.startswith(f"{NAME} stock: unstable, half of the samples spread")
-
-
-def test_equal_warnings_of_networks_are_joined() -> None:
-    cases = [Case(model=model, batch_size=2, image_size=32) for model in ("alexnet", "resnet-18")]
-    asked = bench.settings(bench.series(2, cases=cases))
-    run = bench.record(asked=asked)
-    both = NAME.replace("resnet-18", "alexnet, resnet-18")
-    assert table.warnings(run) == [
-        f"{both} off: too few pairs for an interval (2)",
-        f"{both} backward: too few pairs for an interval (2)",
-    ]
 
 
 def test_stock_that_differs_from_itself_is_warned_of() -> None:

@@ -96,6 +96,8 @@ def test_ratio_at_a_known_step() -> None:
     assert step_model.ratio_at(stock_s=1.0, saved_s=0.2) == pytest.approx(1.25)
     with pytest.raises(ValueError, match="saved 1.0 s of 1.0 s"):
         step_model.ratio_at(1.0, 1.0)
+    with pytest.raises(ValueError, match="expected 1 and more, found 2 and 2"):
+        step_model.measured_efficiency(STEP, STEP)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +106,3 @@ def test_ratio_at_a_known_step() -> None:
 def test_impossible_steps_are_refused(parts: tuple) -> None:
     with pytest.raises(ValueError, match="not a step"):
         Step(*parts)
-
-
-def test_efficiency_needs_one_core_and_more() -> None:
-    with pytest.raises(ValueError, match="expected 1 and more, found 2 and 2"):
-        step_model.measured_efficiency(STEP, STEP)

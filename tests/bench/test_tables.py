@@ -95,6 +95,9 @@ def run_of_two() -> BenchRecord:
 
 def test_golden_summary() -> None:
     assert bench_summary.render(run_of_two()) == SUMMARY
+    # A series without stock has no ratios.
+    series = bench.series(variants={"1.3.1": ["off"]})
+    assert bench_summary.groups(bench.record(asked=bench.settings(series))) == []
 
 
 def test_a_mean_is_over_the_networks_that_have_been_measured() -> None:
@@ -104,11 +107,6 @@ def test_a_mean_is_over_the_networks_that_have_been_measured() -> None:
         ("backward", 2),
     ]
     assert group.means()[1].ratio == pytest.approx(8**0.5)
-
-
-def test_series_without_stock_have_no_ratios() -> None:
-    series = bench.series(variants={"1.3.1": ["off"]})
-    assert bench_summary.groups(bench.record(asked=bench.settings(series))) == []
 
 
 # Milliseconds of each operator in one step, by network and variant.
@@ -154,6 +152,11 @@ def profiled() -> BenchRecord:
 
 def test_golden_operators() -> None:
     assert operator_table.render(profiled()).startswith(OPERATORS)
+    # A network that lacks a variant is not added up.
+    run = profiled()
+    tables = operator_table.tables(run.model_copy(update={"finished": run.finished[:3]}))
+    assert [(t.model, t.networks) for t in tables] == [("alexnet", 1)]
+    assert operator_table.render(run.model_copy(update={"finished": []})) == ""
 
 
 def test_operators_of_each_network_follow() -> None:
@@ -169,13 +172,6 @@ def test_operators_of_each_network_follow() -> None:
     assert convolution.calls == {"stock": 3, "backward": 3}
     # vgg-16 has no _zeros, and its sums do not invent one.
     assert [row.operator for row in tables[2].rows] == ["Convolution", "_backward_Convolution"]
-
-
-def test_a_network_that_lacks_a_variant_is_not_added_up() -> None:
-    run = profiled()
-    tables = operator_table.tables(run.model_copy(update={"finished": run.finished[:3]}))
-    assert [(t.model, t.networks) for t in tables] == [("alexnet", 1)]
-    assert operator_table.render(run.model_copy(update={"finished": []})) == ""
 
 
 def test_memory_is_compared_with_stock_and_the_caches_share_counted() -> None:

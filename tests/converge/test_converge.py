@@ -69,9 +69,6 @@ def test_an_epoch_shows_every_image_at_most_once_with_its_label() -> None:
         assert (middle % 10 == labels).all()
         middles += middle.tolist()
     assert len(set(middles)) == 64
-
-
-def test_an_epoch_depends_on_the_seed_and_its_number_alone() -> None:
     images = TrainingImages(numbered(70), PLAIN, batch_size=16)
 
     def shown(seed: int, epoch: int) -> bytes:

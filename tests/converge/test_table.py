@@ -39,12 +39,9 @@ def test_summary_shows_the_last_epoch_beside_the_reference() -> None:
     assert stock[-1] == "-"
 
 
-def test_equal_curves_have_no_parting() -> None:
+def test_verdict() -> None:
     assert partings(converge.record()) == []
     assert "all of the 3 epochs" in table.verdict(converge.record())
-
-
-def test_one_scope_alone_proves_nothing() -> None:
     alone = converge.record(scopes=["all"])
     assert table.verdict(alone) == "nothing was compared: no epoch was trained in two scopes"
 

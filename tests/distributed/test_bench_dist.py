@@ -31,19 +31,16 @@ SMALL = ["--model", "seven-ops", "--image-size", "32", "--steps", "3"]
 
 
 def test_busy_port_is_refused_before_anything_starts(
-    built: Layout, capsys: CaptureFixture, tmp_path: Path
+    built: Layout, error_of: Callable[..., str], tmp_path: Path
 ) -> None:
-    out = tmp_path / "run.json"
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        assert __main__.main(["bench-dist", "--port", str(port), "--out", str(out)]) == 2
-    assert capsys.readouterr().err == (
-        f"opcache: error: --port: expected a free port of 127.0.0.1, found {port}: "
-        "Address already in use\n"
-    )
-    assert not out.exists()
+        assert error_of("bench-dist", "--port", port, "--out", tmp_path / "run.json") == (
+            f"--port: expected a free port of 127.0.0.1, found {port}: Address already in use"
+        )
+    assert not (tmp_path / "run.json").exists()
 
 
 def test_two_workers_have_the_bits_of_stock(

@@ -21,13 +21,10 @@ def faults(run: DistRecord) -> List[str]:
     return [str(fault) for fault in bits.wrong(run)]
 
 
-def test_plan_is_interleaved() -> None:
+def test_plan_is_interleaved_and_bits_are_equal() -> None:
     planned = plan(record(rounds=3).settings)
     assert [variant for variant, _ in planned] == ["stock", "all", "all", "stock", "stock", "all"]
     assert [round_ for _, round_ in planned] == [0, 0, 1, 1, 2, 2]
-
-
-def test_equal_bits_are_well() -> None:
     assert faults(record()) == []
     check_bits(record())
 
@@ -72,23 +69,9 @@ def test_wrong_bits(
     assert found == [f"  {line}" for line in lines] + ([of_stock] if variant == "stock" else [])
 
 
-def test_the_table_tells_whose_bits_differ() -> None:
+def test_table() -> None:
     run = changed(record(), "all", 2, 0, own={"mean": "m9", "output": "o9"})
     assert [row.bits for row in table.rows(run)] == ["equal", "DIFFER"]
-
-
-def test_three_workers_are_compared_with_each_other_only() -> None:
-    run = record(workers=3)
-    for rank in range(3):
-        run = changed(run, "all", 0, rank, parameters={"bias": "b9", "weight": "w9"})
-    assert faults(run) == []
-    assert [row.bits for row in table.rows(run)] == ["not compared", "not compared"]
-    assert table.warnings(run)[0].startswith("bits are not compared with stock's: 3 ")
-    run = changed(run, "all", 0, 2, parameters={"bias": "b8", "weight": "w9"})
-    assert faults(run) == ["all round 0: rank 2 has other parameters than rank 0: bias"]
-
-
-def test_table() -> None:
     text = table.render(record())
     rows = [cells(line) for line in text.splitlines()[2:4]]
     begin = ["resnet-18", "3", "32", "1.3.1", "2", "1"]
@@ -101,6 +84,17 @@ def test_table() -> None:
     assert table.warnings(record(rounds=1)) == [
         "all: 1 pairs, of which no interval reaches 95 %: take 6 rounds or more"
     ]
+
+
+def test_three_workers_are_compared_with_each_other_only() -> None:
+    run = record(workers=3)
+    for rank in range(3):
+        run = changed(run, "all", 0, rank, parameters={"bias": "b9", "weight": "w9"})
+    assert faults(run) == []
+    assert [row.bits for row in table.rows(run)] == ["not compared", "not compared"]
+    assert table.warnings(run)[0].startswith("bits are not compared with stock's: 3 ")
+    run = changed(run, "all", 0, 2, parameters={"bias": "b8", "weight": "w9"})
+    assert faults(run) == ["all round 0: rank 2 has other parameters than rank 0: bias"]
 
 
 def test_a_rank_that_is_missing_is_refused(tmp_path: Path) -> None:

@@ -27,13 +27,10 @@ from tests.support.bits import result_of, run_job
 from tests.support.records import bench
 
 
-def test_names() -> None:
+def test_names_and_sizes_are_checked() -> None:
     assert find_network("resnet-50").image_size == 224
     assert all(name == network.name for name, network in NETWORKS.items())
     assert all(n.smallest_image_size <= n.image_size for n in NETWORKS.values())
-
-
-def test_unknown_names_and_small_images_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown model 'resnet': expected one of alexnet, "):
         find_network("resnet")
     check_image_size(find_network("inception-v3"), 299)
@@ -59,9 +56,6 @@ def test_jobs_cross_the_process_boundary(job: Job) -> None:
 def test_foreign_jobs_are_refused(value: Any) -> None:
     with pytest.raises(HarnessError, match="job: expected an object with a kind of train, prof"):
         job_from_json(value)
-
-
-def test_unknown_fields_of_jobs_are_refused() -> None:
     with pytest.raises(HarnessError, match="job of kind hash: .*'colour'"):
         job_from_json({**to_json(HashJob("alexnet", 1, 224)), "colour": 1})
 

@@ -301,15 +301,13 @@ def test_judge_knows_what_a_scope_covers(scope: str, refused: bool) -> None:
     assert judge.judge(result) == ([message] if refused else [])
 
 
-def test_served_counts_what_was_avoided() -> None:
+def test_served_operators_and_known_faults() -> None:
     result = made_up()
     assert judge.served(result) == {"lrn": 6}
     result["calls"][PLAIN]["later"]["reorder"] = {"created": 0, "avoided": 5}
     assert judge.served(result) == {"lrn": 6}
     assert judge.served({**result, "calls": None}) == {}
-
-
-def test_fault_of_stock_is_excused_on_its_hosts_only() -> None:
+    # A fault of stock is excused on its releases only.
     name = "convolution/depthwise-stride-2x32x8x8/gradient-weight"
     comparison = judge.compare(numpy.ones(1), numpy.zeros(1), 1e-6)
     for host, excused in (("1.3.1", False), ("1.4.1", True), ("1.5.1", True)):

@@ -82,9 +82,7 @@ def test_blocks_nest_overlap_and_end(built: Layout, host: str) -> None:
     nested, exception, decorated = [False, False, True], [True], [False, False, True]
     assert seen["blocks"] == [*nested, *exception, *decorated]
     assert seen["overlap"] == [False, True]
-
-
-def test_a_block_holds_for_what_is_called_in_it(built: Layout, host: str) -> None:
+    # A block holds for the calls in it.
     seen = session(built, host, "patched", "controls")
     times = api_session.BURST // 2  # in steps of `train`
     inside, outside = seen["burst_inside"], seen["burst_outside"]
@@ -136,7 +134,7 @@ def test_the_documented_example_prints_what_is_documented(built: Layout) -> None
     assert found == expected
 
 
-def test_nothing_works_without_the_library() -> None:
+def test_nothing_works_without_the_library(tmp_path: Path) -> None:
     for call in (
         mkldnn_opcache.stats,
         mkldnn_opcache.clear,
@@ -147,9 +145,6 @@ def test_nothing_works_without_the_library() -> None:
     ):
         with pytest.raises(mkldnn_opcache.NotLoaded, match="import mxnet.*LD_PRELOAD.*load()"):
             call()
-
-
-def test_load_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(mkldnn_opcache.Error, match=f"no libmkldnn_opcache.so at {tmp_path}/x.so"):
         mkldnn_opcache.load(tmp_path / "x.so")
     with pytest.raises(mkldnn_opcache.Error, match="no libmkldnn_opcache.so at .*/patches/python"):

@@ -75,20 +75,13 @@ def test_a_page_that_needs_more_is_caught(fault: str) -> None:
     assert len(external(f"<p>good</p>{fault}")) == 1
 
 
-def test_everything_in_the_folder_is_shown(results: Path, html: str) -> None:
+def test_everything_in_the_folder_is_shown(results: Path, html: str, tmp_path: Path) -> None:
     assert html.count("<img ") == 3
     assert html.count('class="table') == html.count("<table>") == 1 + verify_tables(results)
     assert "not a result" not in html
     _, missing = parts.sections(results)
     assert any("no section 'Convergence': results/ has no converge.md" in line for line in missing)
-
-
-def verify_tables(results: Path) -> int:
-    text = (results / "verify.md").read_text(encoding="utf-8")
-    return len(re.findall(r"^\|[-|: ]+\|$", text, re.MULTILINE))
-
-
-def test_unknown_results_are_shown_at_the_end(tmp_path: Path) -> None:
+    # What no section names is shown at the end.
     (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
     style.write(style.Drawn("zoo", drawn("shares").figure, "Zoo", "In words"), tmp_path / "figures")
     (section,), missing = parts.sections(tmp_path)
@@ -97,15 +90,17 @@ def test_unknown_results_are_shown_at_the_end(tmp_path: Path) -> None:
     assert len(missing) == len(parts.PARTS)
 
 
+def verify_tables(results: Path) -> int:
+    text = (results / "verify.md").read_text(encoding="utf-8")
+    return len(re.findall(r"^\|[-|: ]+\|$", text, re.MULTILINE))
+
+
 def test_headings_are_in_order(html: str) -> None:
     levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:]))
     anchors = set(re.findall(r'id="([^"]+)"', html))
     assert {link for link in re.findall(r'href="#([^"]+)"', html)} <= anchors
-
-
-def test_headings_of_a_table_leave_out_no_level() -> None:
     html = markdown.to_html("# Its title\n\n### One\n\n##### Two\n\n### Three\n")
     assert re.findall(r"<(h\d)>(\w+)", html) == [("h3", "One"), ("h4", "Two"), ("h3", "Three")]
     assert "<h3>Its title</h3>" in markdown.to_html("# Its title\n", titled=False)

@@ -48,7 +48,7 @@ def test_shapes_are_distinct_and_vary_in_everything() -> None:
         shapes(1, 10_369)
 
 
-def test_memory_that_stays_passes_and_memory_that_grows_fails() -> None:
+def test_growth_of_memory() -> None:
     sound = soak.judge_memory(PLAN, curve("all", soak.BOUNDED), soaked())
     assert (sound.outcome, sound.summary) == ("pass", "+1.5 % from 2 to 6 shapes")
     assert sound.figures["resident_mib"] == list(LEVEL_MIB)
@@ -58,9 +58,7 @@ def test_memory_that_stays_passes_and_memory_that_grows_fails() -> None:
     # A peak between is growth too.
     assert soak.growth_percent(soaked((9, 10, 12, 10, 10, 10))["samples"], 2) == pytest.approx(20)
     assert soak.growth_percent(soaked((9, 10))["samples"], 2) is None
-
-
-def test_stocks_memory_is_recorded_and_not_judged() -> None:
+    # The memory of stock is recorded and not judged.
     found = soak.judge_memory(PLAN, curve("stock", soak.RELEASED), soaked(RISING_MIB, False))
     assert (found.outcome, found.subject) == ("pass", "memory, stock, as released")
     assert found.summary == "+120.0 % from 2 to 6 shapes (not judged)"
@@ -82,12 +80,17 @@ def test_a_bound_that_is_exceeded_once_is_noticed(counter: str, value: int, mess
     assert (found.outcome, found.summary) == ("fail", message)
 
 
-def test_a_bound_that_is_never_reached_proves_nothing() -> None:
+def test_runs_that_prove_nothing_fail() -> None:
     idle = soaked()
     idle["stats"]["totals"]["evictions"] = 0
     assert soak.judge_memory(PLAN, curve("all", soak.BOUNDED), idle).outcome == "fail"
     idle["stats"]["totals"]["primitives_avoided"] = 0
     assert soak.judge_bits(PLAN, HOST, 1, soaked(), idle).outcome == "fail"
+    unfinite, alike = {**soaked(), "finite": False}, {**soaked(), "digests": ["0"] * 6}
+    assert "not finite" in soak.judge_bits(PLAN, HOST, 1, unfinite, unfinite).summary
+    assert "equal digests" in soak.judge_bits(PLAN, HOST, 1, alike, alike).summary
+    shorter = {**soaked(), "digests": soaked()["digests"][:5]}
+    assert soak.judge_bits(PLAN, HOST, 1, shorter, shorter).outcome == "fail"
 
 
 def test_a_wrong_digest_is_told_with_its_shape() -> None:
@@ -97,17 +100,6 @@ def test_a_wrong_digest_is_told_with_its_shape() -> None:
     found = soak.judge_bits(PLAN, HOST, 1, soaked(), wrong)
     assert (found.outcome, found.summary) == ("fail", "1 of 6 shapes differ from stock")
     assert found.details[1] == "differs: " + "x".join(map(str, shapes(1, 6)[2]))
-
-
-def test_an_oracle_that_compares_nothing_fails() -> None:
-    unfinite, alike = {**soaked(), "finite": False}, {**soaked(), "digests": ["0"] * 6}
-    assert "not finite" in soak.judge_bits(PLAN, HOST, 1, unfinite, unfinite).summary
-    assert "equal digests" in soak.judge_bits(PLAN, HOST, 1, alike, alike).summary
-    shorter = {**soaked(), "digests": soaked()["digests"][:5]}
-    assert soak.judge_bits(PLAN, HOST, 1, shorter, shorter).outcome == "fail"
-
-
-def test_a_worker_that_did_not_end_is_a_finding() -> None:
     message = "worker (soak networks, host 1.4.1, all) ended with SIGSEGV\n  last line"
     for found in (
         soak.judge_memory(PLAN, curve("all", soak.BOUNDED), message),

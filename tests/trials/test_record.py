@@ -13,7 +13,7 @@ from harness.base import jsonl
 from harness.bench import record as bench_record
 from harness.trials import record
 from tests.support import commands
-from tests.support.records import MACHINE, bench
+from tests.support.records import MACHINE, bench, threads
 
 
 @pytest.fixture
@@ -92,9 +92,6 @@ def test_opening_alone_changes_nothing(saved: Path) -> None:
     with jsonl.Appender(saved):
         pass
     assert saved.read_bytes() == data
-
-
-def test_two_writers_are_refused(saved: Path) -> None:
     with jsonl.Appender(saved):
         assert commands.refusal(jsonl.Appender, saved) == f"{saved}: another process is writing it"
     with jsonl.Appender(saved):
@@ -155,25 +152,14 @@ def refused(**changes: Any) -> List[str]:
     return message.split("; ")
 
 
-def test_other_machine_is_refused() -> None:
+def test_other_machines_libraries_and_settings_are_refused() -> None:
     other = MACHINE.model_copy(update={"kernel": "L 1"})
     assert refused(machine=other) == ["machine.kernel: recorded=L 1, asked=Linux 0.0"]
-
-
-def test_other_library_is_refused() -> None:
     versions = {"opcache": "0.0.0", "python": "3.8.0", "1.3.1 lib": "00"}
     assert refused(versions=versions) == ["versions.1.3.1 lib: recorded=00, asked=None"]
-
-
-def test_other_settings_are_refused() -> None:
-    asked = bench.series()
-    threads = asked.threads.model_copy(update={"omp_num_threads": 4})
-    other = bench.settings(asked.model_copy(update={"threads": threads}))
-    assert refused(settings=other.model_copy(update={"seed": 2})) == [
+    settings = bench.settings(bench.series(threads=threads(4)))
+    assert refused(settings=settings.model_copy(update={"seed": 2})) == [
         "settings.seed: recorded=2, asked=1",
         "settings.series.0.threads.omp_num_threads: recorded=4, asked=2",
     ]
-
-
-def test_equal_runs_are_compatible() -> None:
     record.check_compatible(bench.record(taken=3), bench.record(taken=0))

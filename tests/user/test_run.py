@@ -359,27 +359,22 @@ def test_evictions_are_told() -> None:
     assert lines([process], None, ["v0.14"])[1].endswith("a larger --memory avoids more")
 
 
-def test_the_bound_on_memory_is_passed_on(built: Layout, tmp_path: Path) -> None:
+def test_options_and_environment(built: Layout, tmp_path: Path) -> None:
     file = tmp_path / "stats.json"
     code = "import os; print(os.environ['MKLDNN_OPCACHE_MEMORY'])"
     options = ["--memory", "2M", "--stats", str(file)]
     done = run(*python(code), options=options, env=clean_environment(MKLDNN_OPCACHE_MEMORY="1G"))
     assert done.stdout == "2M\n"
-
-
-def test_the_scope_in_the_environment_counts(built: Layout) -> None:
+    # Options win over the environment, which counts without them.
     code = "import os; print(os.environ['MKLDNN_OPCACHE'], os.environ['MKLDNN_OPCACHE_CAPACITY'])"
     variables = clean_environment(MKLDNN_OPCACHE="off", MKLDNN_OPCACHE_CAPACITY="7")
     done = run(*python(code), options=["--capacity", "8"], env=variables)
     assert done.stdout == "off 8\n"
 
 
-def test_no_command_is_a_misuse() -> None:
+def test_misuse(layout: Layout, tmp_path: Path) -> None:
     done = run()
     assert done.returncode == 2 and "required: COMMAND" in done.stderr
-
-
-def test_absent_library_is_named(layout: Layout, tmp_path: Path) -> None:
     toolchain = load_toolchain(layout.toolchain)
     said = refusal(user_run.preloaded, Layout(tmp_path), toolchain, {}, None, None, None)
     assert said == "build/lib/libmkldnn_opcache.so not found: run make build first"

@@ -35,9 +35,7 @@ def test_report_of_mxnets_checker_is_read() -> None:
     assert report.failed is None
     fails = "[1] src/operator/nn/mkldnn/mkldnn_base.cc:528: _backward_LRN fails\n"
     assert mxnet_debug.parse(LOG + fails).failed == "_backward_LRN"
-
-
-def test_backward_operator_that_was_never_checked_is_named() -> None:
+    # Backward operators that were never checked are named.
     report = mxnet_debug.parse(LOG)
     assert mxnet_debug.unchecked({"Convolution": 3, "LRN": 1, "FullyConnected": 1}, report) == []
     # Not sent to MKL-DNN in either direction: MXNet's choice, and said.
@@ -78,9 +76,6 @@ def test_first_computed_array_is_found() -> None:
     names = ["a_weight", "b_weight", "gradient-a_weight", "gradient-b_weight"]
     assert bitwise.first_computed(names) == "gradient-b_weight"
     assert bitwise.first_computed(["a_running_mean"]) == "a_running_mean"
-
-
-def test_largest_difference_is_described() -> None:
     stock = numpy.array([[1, 2], [3, 4]], dtype=numpy.float32)
     other = stock.copy()
     other[1, 0] += 0.5
