@@ -17,34 +17,34 @@ from harness.base.console import say
 from harness.base.errors import HarnessError, one_line
 from harness.base.layout import here
 
-# (command, module, what it does)
+# (command, module, summary)
 COMMANDS = (
     ("build", "harness.build.command", "build the library, the patched MXNets and their wheels"),
-    ("bench", "harness.bench.command", "measure training throughput, stock against patched"),
-    ("tables", "harness.publish.tables", "write the tables of a benchmark's record"),
+    (
+        "bench",
+        "harness.bench.command",
+        "measure training throughput, unmodified and patched",
+    ),
+    ("tables", "harness.publish.tables", "write the tables in results and in the documents"),
     ("compare", "harness.bench.compare", "compare two records of the same benchmark"),
     ("plot", "harness.publish.plots.command", "draw the figures of the records in results"),
     ("report", "harness.publish.report.command", "write one HTML page of everything in results"),
-    ("verify", "harness.verify.command", "prove that results with the cache stay the same bits"),
-    ("reliability", "harness.reliability.command", "prove that it holds up, whatever happens"),
-    ("converge", "harness.converge.command", "train on CIFAR-10, stock and patched on one curve"),
+    ("verify", "harness.verify.command", "prove that the cache changes no bit of any result"),
+    (
+        "reliability",
+        "harness.reliability.command",
+        "test threads, forks, kills and hostile input",
+    ),
+    (
+        "converge",
+        "harness.converge.command",
+        "train CIFAR-10 unmodified and patched, bit for bit",
+    ),
     ("bench-dist", "harness.distributed.command", "measure distributed training on this machine"),
     ("run", "harness.user.run", "run any command with the cache under its MXNet"),
-    (
-        "doctor",
-        "harness.user.doctor",
-        "say what an interpreter's MXNet gains, and what stands in its way",
-    ),
-    (
-        "microbench",
-        "harness.microbench.command",
-        "measure single MKL-DNN calls, real and cached",
-    ),
-    (
-        "source-patch",
-        "harness.build.source_patch",
-        "write the cache as a patch for MXNet sources",
-    ),
+    ("doctor", "harness.user.doctor", "diagnose an interpreter's MXNet, and measure its gain"),
+    ("microbench", "harness.microbench.command", "time single MKL-DNN calls, uncached and cached"),
+    ("source-patch", "harness.build.source_patch", "write the cache as a patch for MXNet sources"),
 )
 
 
@@ -82,7 +82,7 @@ def _import(module_name: str) -> types.ModuleType:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code: 2 for what a user can repair, 130 for Ctrl-C."""
+    """Run one command and return its exit code: 2 for an error of the user's, 130 for Ctrl-C."""
     try:
         args = parse(argv)
         return int(args.main(args))
@@ -99,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _forget_pythonpath() -> None:
-    """Leave PYTHONPATH to the commands that are run or examined: it may hold another Python's."""
+    """Drop PYTHONPATH from sys.path: it is meant for the MXNet of ``run`` and ``doctor``."""
     named = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
     own = str(here().root)
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) == own or p not in named]

@@ -1,7 +1,7 @@
-"""Makes ``.venv`` with the pinned dependencies, from cached wheels where they suffice.
+"""Creates ``.venv`` with the pinned dependencies, from cached wheels if they suffice.
 
 Runs under the user's Python, after ``harness.prerequisites``, so with the standard library
-alone. An environment whose stamp does not match is made anew: half an installation never counts.
+only. An environment whose stamp does not match is created again: it may be half installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REQUIREMENTS = ("requirements.txt", "requirements-nodeps.txt")
 
 
 def make_environment(root: Path, cache: Path) -> bool:
-    """Bring ``root/.venv`` up to date; return False if it already was.
+    """Bring ``root/.venv`` up to date; return False if it already is.
 
     ``cache`` is the folder of cached wheels; what it lacks is downloaded into it. Raises
     HarnessError when the environment cannot be made.
@@ -60,7 +60,7 @@ def _interpreter() -> str:
 
 
 def _inputs(root: Path) -> str:
-    # The path counts: scripts in an environment name the place where they were installed.
+    # With the path: scripts in an environment name the folder that they were installed in.
     inputs = {"path": str(root), "python": platform.python_version()}
     for name in REQUIREMENTS:
         inputs[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
@@ -80,7 +80,7 @@ def _install(python: Path, wheels: Path, root: Path) -> str:
 
 
 def main() -> int:
-    """Make the project's environment; return 0, or 1 with one line on stderr."""
+    """Create the project's environment; return 0, or 1 with one line on stderr."""
     try:
         paths = layout.here()
         with files.lock(paths.lock):

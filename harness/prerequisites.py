@@ -1,7 +1,7 @@
-"""Says what this machine lacks to build opcache, one line each, before anything is downloaded.
+"""Reports each missing prerequisite of the build in one line, before anything is downloaded.
 
-Written in the subset of the language that Python 2.7 and every Python 3 can parse, so that an
-interpreter of the wrong version can say so itself. Standard library only.
+Every Python from 2.7 on can parse this file, so that an interpreter of the wrong version reports
+itself. Standard library only.
 """
 
 import os
@@ -15,7 +15,7 @@ PROGRAMS = (("g++", "g++"), ("make", "make"))  # (program, Debian package)
 
 def problems():
     # type: () -> list
-    """Return one line of text per missing prerequisite; empty when everything is there."""
+    """Return one line of text per missing prerequisite."""
     found = []
     if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "amd64"):
         found.append("Linux x86-64 is needed, found %s %s" % (sys.platform, platform.machine()))

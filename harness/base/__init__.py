@@ -1,1 +1,1 @@
-"""Tools that know nothing of MXNet: files, records of lines, archives, options, statistics."""
+"""Tools without any knowledge of MXNet: files, JSON lines, archives, options, statistics."""

@@ -1,7 +1,7 @@
-"""Reads archives and compressed files that anybody may have written: npz, xz, tar.gz.
+"""Reads untrusted archives and compressed files: npz, xz, tar.gz.
 
-What they say of themselves is checked before it is believed, so that a small file does not become
-a large one. Refused as in reading.py. Nothing of an archive is run or written here.
+Sizes in headers are checked first, so that a small file cannot unpack to a large one. Refusals are
+those of reading.py. Never runs or writes anything from an archive.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DAMAGE = (
     EOFError,
     gzip.BadGzipFile,
     KeyError,
-    NotImplementedError,  # a method of compression that nobody uses
+    NotImplementedError,  # an unusual method of compression
     OverflowError,
     RecursionError,
     RuntimeError,  # a password is asked for
@@ -50,7 +50,7 @@ _DAMAGE = (
 
 @contextlib.contextmanager
 def _refusing_damage(path: Path, expected: str) -> Iterator[None]:
-    """Turn what the standard library says of damage into one line."""
+    """Turn the standard library's errors about damage into a HarnessError of one line."""
     try:
         yield
     except _DAMAGE as error:
@@ -61,7 +61,7 @@ def _refusing_damage(path: Path, expected: str) -> Iterator[None]:
 def npz(
     path: Path, expected: str, only: Optional[Sequence[str]] = None
 ) -> Dict[str, numpy.ndarray]:
-    """Return the arrays of a file that ``numpy.savez`` wrote; they are not to be written to."""
+    """Return the read-only arrays of a file that ``numpy.savez`` wrote."""
     with reading.opened(path, reading.MOST_ARCHIVE_BYTES) as file, _refusing_damage(path, expected):
         size = file.seek(0, io.SEEK_END)
         directory = _directory_bytes(file, size)
@@ -86,7 +86,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> List[zipfile.ZipInfo]:
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"{member.filename!r:.60} is compressed")
-    # Members that lie over each other make a small archive a large one.
+    # Overlapping members make a small archive a large one.
     stored = sum(member.compress_size for member in members)
     if stored > size:
         raise ValueError(f"{stored} bytes in members, {size} in all")
@@ -94,7 +94,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> List[zipfile.ZipInfo]:
 
 
 def _directory_bytes(file: IO[bytes], size: int) -> int:
-    """Return how long a zip archive's list of members is, which zipfile reads as a whole."""
+    """Return the length of a zip archive's list of members, which zipfile reads as a whole."""
     end, locator = b"PK\5\6", b"PK\6\7"
     file.seek(max(0, size - (1 << 16) - 22))
     tail = file.read()
@@ -132,8 +132,8 @@ def _array(data: bytes, name: str) -> numpy.ndarray:
 
 
 def xz(path: Path, most_bytes: int, expected: str) -> bytes:
-    """Return what an xz file holds, up to one byte more than ``most_bytes``."""
-    # What cannot be compressed becomes a little longer.
+    """Return the content of an xz file, up to one byte more than ``most_bytes``."""
+    # Incompressible data becomes a little longer.
     most_packed_bytes = 2 * most_bytes
     with reading.opened(path, most_packed_bytes) as file, _refusing_damage(path, expected):
         decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
@@ -147,7 +147,7 @@ def xz(path: Path, most_bytes: int, expected: str) -> bytes:
 
 
 class _Limited(io.RawIOBase):
-    """Reads ``file``, and complains when there is more than ``most_bytes`` in it."""
+    """Reads ``file``; ValueError when it has more than ``most_bytes``."""
 
     def __init__(self, file: Any, most_bytes: int) -> None:
         self._file = file
@@ -162,7 +162,7 @@ class _Limited(io.RawIOBase):
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose headers do not fill the memory."""
+    """A member with headers of limited size."""
 
     _HEADERS = (
         tarfile.XHDTYPE,
@@ -181,7 +181,7 @@ class _Member(tarfile.TarInfo):
 def tar_gz(
     path: Path, names: Sequence[str], each_most_bytes: int, most_bytes: int, expected: str
 ) -> Dict[str, Tuple[str, bytes]]:
-    """Return those members of a tar.gz whose files are called ``names``: full name and content.
+    """Return the full name and content of the members of a tar.gz that are called ``names``.
 
     Only plain files count. A content is cut after one byte more than ``each_most_bytes``.
     """

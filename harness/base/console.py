@@ -1,4 +1,4 @@
-"""The project's one voice: lines on stderr, with its name in front, and paths as people read them.
+"""Prints the harness's messages on stderr, and shortens paths for them.
 
 Standard library only.
 """
@@ -11,13 +11,13 @@ from pathlib import Path
 
 
 def say(message: str) -> None:
-    """Print one line to stderr at once; without a stderr, or when nobody reads it, to nowhere."""
+    """Print one line to stderr at once; do nothing when stderr is absent or closed."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(f"opcache: {message}", file=sys.stderr, flush=True)
 
 
 def shown(path: Path, root: Path) -> Path:
-    """Return ``path`` from the work tree's ``root`` on when it is in there, else unchanged."""
+    """Return ``path`` relative to the work tree's ``root`` when it is inside, else unchanged."""
     absolute = path.resolve()
     return absolute.relative_to(root) if root in absolute.parents else path

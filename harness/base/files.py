@@ -1,6 +1,6 @@
-"""Files and folders that are either complete or absent, whatever kills the process.
+"""Writes files and folders that are either complete or absent, even when the process is killed.
 
-Every result, stamp and unpacked tree is written through here. Standard library only: the
+Every result, stamp and unpacked tree is written by this module. Standard library only: the
 bootstrap uses it before any dependency is installed.
 """
 
@@ -23,7 +23,7 @@ _PARTIAL = ".partial-"
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``: readers see the old content or the new, never a part of it.
 
-    Parent folders are made as needed. Raises OSError with a file name; the old file is then
+    Creates missing parent folders. Raises OSError with a file name, and then leaves the old file
     untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,15 +44,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def name(error: BaseException, path: Path) -> None:
-    """Give an OSError of a call that knew an open file only the name of that file."""
+    """Add the file's name to an OSError of a call on an open file, which has none."""
     if isinstance(error, OSError) and error.errno is not None and error.filename is None:
         error.filename = str(path)
 
 
 def _begin(path: Path) -> Tuple[int, Path]:
-    """Return a new, open and locked file beside ``path``: locked, it is no killed run's leftover.
+    """Create, open and lock a file beside ``path``; the lock shows that its writer still runs.
 
-    Where the file system has no locks, leftovers are not told apart, and stay.
+    On a file system without locks, leftovers of killed runs cannot be recognised, and stay.
     """
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}{_PARTIAL}", dir=path.parent)
@@ -60,12 +60,12 @@ def _begin(path: Path) -> Tuple[int, Path]:
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink > 0:
             return handle, Path(name)
-        # Another writer took it for a leftover before it was locked.
+        # Another writer removed it as a leftover before it was locked.
         os.close(handle)
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what killed runs left of ``path`` half written; what is being written is locked."""
+    """Remove the unfinished files of killed runs beside ``path``; files in writing are locked."""
     for leftover in path.parent.glob(f"{glob.escape(f'.{path.name}{_PARTIAL}')}*"):
         with contextlib.suppress(OSError):
             handle = os.open(leftover, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -85,8 +85,8 @@ def write_text(path: Path, text: str) -> None:
 def folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` that takes its place when the block succeeds.
 
-    What earlier, killed runs left beside it is removed, so hold ``lock`` when two processes may
-    make the same folder. A block that raises leaves ``path`` as it was.
+    Removes the leftovers of killed runs beside it, so hold ``lock`` when two processes may make
+    the same folder. A block that raises leaves ``path`` as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f"{glob.escape(f'.{path.name}{_PARTIAL}')}*"):
@@ -96,7 +96,7 @@ def folder(path: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         yield temporary
         if path.exists():
-            # Two renames, so that what stands at `path` is never half deleted.
+            # Two renames, so that `path` is never half deleted.
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}{_PARTIAL}", dir=path.parent))
             os.replace(path, old)
             os.replace(temporary, path)
@@ -111,7 +111,7 @@ def folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file ``path``; wait, and say so, while another process does.
+    """Hold an exclusive lock on the file ``path``; print a line before waiting for another holder.
 
     The kernel drops the lock when its holder dies; the file itself stays.
     """

@@ -1,8 +1,8 @@
-"""Append-only files of JSON lines: what was appended stays, whatever kills the process.
+"""Appends to files of JSON lines; appended lines survive the death of the process.
 
 The first line, the header, is written with the file. Each further line is on disk before
-``append`` returns. A process that is killed while it writes leaves half a line without an end:
-readers drop it, the next writer cuts it off. Knows nothing of what the lines mean.
+``append`` returns. A process that is killed while it writes leaves a line without an end: readers
+ignore that line, and the next writer truncates it.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def read(path: Path) -> List[Any]:
 class Appender:
     """Appends lines to an existing file, as its only writer; use as a context manager.
 
-    Raises HarnessError while another process is one, and for a file that cannot be written.
+    Raises HarnessError while another process writes the file, and when it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         try:
-            # Unbuffered: one line is one write. Not waiting for the reader of a FIFO.
+            # Unbuffered: one line is one write. O_NONBLOCK: do not wait for the reader of a FIFO.
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError as error:
             raise HarnessError(f"{path}: {error.strerror}") from error
@@ -68,7 +68,7 @@ class Appender:
     def append(self, value: Any) -> None:
         """Append one value as a line, and return when it is on disk; OSError names the file."""
         if not self._whole:
-            # Not before there is something to write: who opened a foreign file leaves it alone.
+            # Only now: a foreign file that was opened by mistake stays as it was.
             self._file.truncate(self._path.read_bytes().rfind(b"\n") + 1)
             self._file.seek(0, os.SEEK_END)
             self._whole = True

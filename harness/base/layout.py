@@ -1,7 +1,4 @@
-"""Where the build puts things; nothing else spells these paths.
-
-Knows names only: never touches the file system, except to find the repository.
-"""
+"""Names the paths of a work tree; no other module spells them. Never touches the file system."""
 
 from __future__ import annotations
 
@@ -54,7 +51,7 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """The file that whoever builds in this work tree holds locked."""
+        """The file that a build in this work tree locks."""
         return self.build / ".lock"
 
     @property
@@ -74,17 +71,17 @@ class Layout:
 
     @property
     def microbench(self) -> Path:
-        """The micro-benchmark, which runs on any host's MKL-DNN."""
+        """The micro-benchmark, for the MKL-DNN of every MXNet release."""
         return self.build / "microbench" / "microbench"
 
     @property
     def kill_at_sources(self) -> Path:
-        """The sources of what kills a process in the middle of writing, with their own Makefile."""
+        """The sources of ``kill_at``, with their own Makefile."""
         return self.root / "tools" / "kill_at"
 
     @property
     def kill_at(self) -> Path:
-        """What kills a process in the middle of writing, for LD_PRELOAD."""
+        """The library for LD_PRELOAD that kills a process at a chosen step of writing a file."""
         return self.build / "kill_at" / "kill_at.so"
 
     @property

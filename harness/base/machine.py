@@ -1,6 +1,6 @@
-"""Describes the machine that results were made on, so that they are not mixed with others'.
+"""Describes the machine of a measurement, so that results of two machines are never mixed.
 
-Holds what changes a measurement, and nothing that names a person, a computer or a folder.
+A description has what changes a measurement, and names no person, computer or folder.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import FrozenSet
 
 import pydantic
 
+from harness.base import proc
+
 _SYS_CPU = Path("/sys/devices/system/cpu")
 
 
 class Machine(pydantic.BaseModel):
-    """A machine, as far as speed depends on it; CPUs are those that this process may use."""
+    """The properties of a machine that speed depends on, with the CPUs that a process may use."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -31,12 +33,13 @@ class Machine(pydantic.BaseModel):
 
 
 def describe() -> Machine:
-    """Return this machine."""
+    """Return the description of this machine."""
     return Machine(
-        cpu_model=_field(Path("/proc/cpuinfo"), "model name"),
+        cpu_model=proc.cpu_field("model name"),
         logical_cpus=len(os.sched_getaffinity(0)),
         physical_cores=physical_cores(),
-        memory_gib=_memory_gib(),
+        # Whole GiB: the exact size differs by some kilobytes from boot to boot.
+        memory_gib=round(proc.total_bytes() / 2**30),
         kernel=f"{platform.system()} {platform.release()}",
         glibc=" ".join(platform.libc_ver()),
         compiler=_compiler(),
@@ -44,7 +47,7 @@ def describe() -> Machine:
 
 
 def physical_cores(sys_cpu: Path = _SYS_CPU) -> int:
-    """Return how many physical cores the CPUs that this process may use belong to."""
+    """Count the physical cores of the CPUs that this process may use."""
     cores = set()
     for cpu in os.sched_getaffinity(0):
         topology = sys_cpu / f"cpu{cpu}" / "topology"
@@ -58,22 +61,8 @@ def physical_cores(sys_cpu: Path = _SYS_CPU) -> int:
 
 
 def cpu_flags() -> FrozenSet[str]:
-    """Return what the processor can do, in the words of /proc/cpuinfo."""
-    return frozenset(_field(Path("/proc/cpuinfo"), "flags").split())
-
-
-def _field(path: Path, name: str) -> str:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return "unknown"
-
-
-def _memory_gib() -> int:
-    # Whole GiB: the exact size differs by some kilobytes from boot to boot.
-    kib = _field(Path("/proc/meminfo"), "MemTotal").split()[0]
-    return round(int(kib) / 2**20) if kib.isdigit() else 0
+    """Return the processor's features in the words of /proc/cpuinfo."""
+    return frozenset(proc.cpu_field("flags").split())
 
 
 def _compiler() -> str:

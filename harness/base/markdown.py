@@ -1,4 +1,4 @@
-"""Tables and intervals as Markdown; knows nothing of the values in them."""
+"""Formats tables and intervals as Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import rich.table
 
 
 def interval_text(interval: Optional[Tuple[float, float]], digits: int = 3) -> str:
-    """Return a ratio's interval; ~ marks one that includes 1."""
+    """Return a ratio's interval as text; ~ marks an interval that includes 1."""
     if interval is None:
         return "-"
     low, high = interval
@@ -21,13 +21,13 @@ def interval_text(interval: Optional[Tuple[float, float]], digits: int = 3) -> s
 def markdown(
     titles: Sequence[str], text_columns: Sequence[str], cells: Sequence[Sequence[str]]
 ) -> List[str]:
-    """Return a Markdown table's lines; ``cells`` are rows, the columns not of text align right."""
+    """Return a Markdown table's lines; ``cells`` are rows, columns without text align right."""
     table = rich.table.Table(box=rich.box.MARKDOWN)
     for title in titles:
         table.add_column(title, justify="left" if title in text_columns else "right")
     for row in cells:
         table.add_row(*row)
-    # Never wrapped to a terminal's width: what is printed is what can be pasted.
+    # Never wrapped to a terminal's width, so that the printed table can be pasted.
     console = rich.console.Console(file=io.StringIO(), width=1000, color_system=None)
     with console.capture() as capture:
         console.print(table)

@@ -1,4 +1,4 @@
-"""Values of command-line options: words and positive integers, each fault in one line."""
+"""Parses the values of command-line options: comma-separated words, positive integers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.base.errors import HarnessError
 
 
 def words(option: str, text: str) -> Tuple[str, ...]:
-    """Return the words of a comma-separated option, each of which may occur once."""
+    """Return the different words of a comma-separated option; HarnessError for a repeated one."""
     found = tuple(word.strip() for word in text.split(","))
     if "" in found or len(set(found)) != len(found):
         raise HarnessError(f"{option}: expected different words separated by commas: '{text}'")

@@ -1,8 +1,7 @@
-"""Reads files that anybody may have written; the one place that says how much is too much.
+"""Reads untrusted files; defines the limits of size, depth and number of values.
 
-Only regular files are read: a FIFO or a device would keep a reader for ever. Size, depth, number of
-values and numbers themselves are bounded, so that memory and time are. Whatever is refused is a
-HarnessError of one line that names the file and the reason. Standard library only.
+The limits bound memory and time. Only regular files are read: a FIFO or a device could block for
+ever. A refusal is a HarnessError of one line with the file and the reason. Standard library only.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _KINDS = (
 
 @contextlib.contextmanager
 def opened(path: Path, most_bytes: int) -> Iterator[IO[bytes]]:
-    """Yield the regular file, open for reading; an OSError of the block is refused like its own."""
+    """Yield the regular file, open for reading; HarnessError for any OSError, in the block too."""
     try:
-        # Never waits for somebody who writes, and never becomes the terminal of this process.
+        # Flags: never wait for a writer, never become this process's terminal.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise HarnessError(f"{path}: {error.strerror}") from error
@@ -66,7 +65,7 @@ def _checked(descriptor: int, path: Path, most_bytes: int) -> int:
 
 
 def check_regular(descriptor: int, path: Path) -> None:
-    """Raise HarnessError unless a regular file is open there."""
+    """Raise HarnessError unless the descriptor is of a regular file."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISDIR(mode):
         raise HarnessError(f"{path}: Is a directory")
@@ -76,7 +75,7 @@ def check_regular(descriptor: int, path: Path) -> None:
 
 
 def content(path: Path, most_bytes: int) -> bytes:
-    """Return what the file holds, as long as it is when it is opened."""
+    """Return the file's content, with the length that it has when it is opened."""
     with opened(path, most_bytes) as file:
         return file.read(os.fstat(file.fileno()).st_size)
 
@@ -160,7 +159,7 @@ def number(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
-    # Before it is converted, which takes the square of its length in time.
+    # Checked first: conversion needs the square of the length, in time.
     if len(digits) > 20:
         raise ValueError(f"expected integers of {_INTEGER_BITS} bits at most")
     return int(digits)

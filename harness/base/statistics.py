@@ -1,7 +1,7 @@
-"""Statistics of interleaved samples: pure functions of numbers, drawn from SciPy.
+"""Computes statistics of interleaved samples. Pure functions of numbers, on SciPy.
 
-Samples are compared in pairs of the same round, because a machine's speed drifts over minutes
-by more than the effects that are looked for.
+Samples are compared in pairs of the same round: over minutes a machine's speed drifts by more than
+the effects to be measured.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy
 import scipy.stats
 
 CONFIDENCE = 0.95
-# Samples that spread further are called unstable: the interquartile range by the median.
+# Samples are unstable above this ratio of the interquartile range to the median.
 UNSTABLE_RELATIVE_IQR = 0.10
-# The bootstrap knows no values but the sampled ones: of two pairs it makes no interval.
+# The bootstrap draws from the sampled values only: two pairs give no useful interval.
 FEWEST_PAIRS = 3
 # The range of n pairs holds the true median with probability 1 - 2 * 0.5**n, and a bootstrap
 # interval is never wider than the range: below 6 it cannot reach 95 %.
@@ -58,7 +58,7 @@ def geometric_mean(values: Sequence[float]) -> float:
 def geometric_mean_interval(samples: Sequence[Sequence[float]]) -> Optional[Interval]:
     """Return the 95 % interval of the geometric mean of the samples' medians.
 
-    Each sample, a network's ratios, is resampled for itself. None if one has too few values.
+    Each sample, the ratios of one network, is resampled separately. None if one has too few values.
     """
     if not samples or min(len(values) for values in samples) < FEWEST_PAIRS:
         return None
@@ -75,7 +75,7 @@ def ratio_of_medians_interval(
 ) -> Optional[Interval]:
     """Return the 95 % interval of median(candidate) / median(baseline), samples of two runs.
 
-    Nothing pairs them, so each is resampled for itself. None with too few values.
+    Unpaired, so each is resampled separately. None with too few values.
     """
     if min(len(baseline), len(candidate)) < FEWEST_PAIRS:
         return None

@@ -1,7 +1,6 @@
 """Reads TOML files into validated, immutable models.
 
-Every fault of a file is a HarnessError of one line that names the file, the place in it and the
-value found.
+Every fault is a HarnessError of one line: file, place, and found value.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Model = TypeVar("Model", bound=pydantic.BaseModel)
 def read_toml(path: Path) -> Dict[str, Any]:
     """Return the content of a TOML file; raises HarnessError if it cannot be read or parsed."""
     text = reading.text(path, reading.MOST_CONFIG_BYTES)
-    # tomli takes the square of a dotted key's length, in time and memory.
+    # tomli needs the square of a dotted key's length, in time and memory.
     if any(line.count(".") > reading.MOST_DEPTH for line in text.splitlines()):
         raise HarnessError(f"{path}: expected at most {reading.MOST_DEPTH} dots in a line")
     try:

@@ -1,4 +1,4 @@
-"""Reads ELF files: the build-id that identifies a released MKL-DNN."""
+"""Reads the build-id of an ELF file, which identifies a released MKL-DNN."""
 
 from __future__ import annotations
 

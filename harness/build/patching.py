@@ -1,7 +1,6 @@
-"""Turns a released MXNet into one that carries the cache, and packs that as a wheel.
+"""Patches the cache into a copy of a released MXNet, and packs the copy as a wheel.
 
-Edits copies only: the released tree stays as it was. What the edits mean to the dynamic loader is
-told in docs/design.md.
+Never changes the released tree. docs/design.md explains the edits to the loader's entries.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ def _link(source: str, target: str) -> None:
 
 
 def patch_libraries(tree: Path, library: Path) -> None:
-    """Put ``library`` between libmxnet.so and libmkldnn.so.0 in ``tree``, a copy made by links.
+    """Put ``library`` between libmxnet.so and libmkldnn.so.0 in ``tree``, a copy by hard links.
 
     Raises HarnessError when patchelf fails or libmxnet.so does not need libmkldnn.so.0.
     """
@@ -64,8 +63,8 @@ def patch_libraries(tree: Path, library: Path) -> None:
     released = mxnet / "libmxnet.so"
     copy = mxnet / ".libmxnet.so.copy"
     shutil.copy2(released, copy)
-    # In front of libmkldnn.so.0, which stays needed: a preloaded copy of ours, which needs no
-    # libmkldnn.so.0, is taken for the one beside it.
+    # In front of libmkldnn.so.0, which stays needed: the loader takes a preloaded cache library,
+    # which needs no libmkldnn.so.0, for the one in this folder.
     _patchelf("--add-needed", CACHE_LIBRARY, copy)
     os.replace(copy, released)
     needed = _patchelf("--print-needed", released).split()
@@ -85,7 +84,7 @@ def add_package(tree: Path, package: Path) -> None:
 
 
 def package_files(package: Path) -> List[Path]:
-    """Return the files that the Python package in the folder ``package`` consists of."""
+    """Return the files of the Python package in the folder ``package``."""
     return sorted([*package.glob("*.py"), package / "py.typed"])
 
 
@@ -111,8 +110,8 @@ def rewrite_dist_info(
 ) -> None:
     """Give the package in ``tree`` its own version, dependencies and tags.
 
-    ``added`` is a Python package that the release does not have. RECORD is removed: it lists the
-    released files. ``pack`` writes a new one.
+    ``added`` is a Python package that the release does not have. Removes RECORD, the list of the
+    released files; ``pack`` writes a new one.
     """
     name = host.package.replace("-", "_")
     released = tree / f"{name}-{host.version}.dist-info"

@@ -1,4 +1,4 @@
-"""Runs pip, and keeps what it downloads in the user's wheel cache for builds without network.
+"""Runs pip, and stores its downloads in the user's wheel cache for builds without network.
 
 The user's pip configuration and environment apply. A wheel enters the cache only whole, and
 under its own name. Standard library only: the bootstrap needs it first.
@@ -37,7 +37,7 @@ def install(python: Path, wheels: Path, arguments: Sequence[str]) -> str:
     Returns "" on success, else pip's last error line.
     """
     command = [*_pip(python), "install", "--quiet", "--no-index", "--find-links", str(wheels)]
-    # A source distribution would run a program of its own.
+    # Installing a source distribution would run its code.
     command += ["--only-binary", ":all:"]
     result = subprocess.run(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -65,7 +65,7 @@ def download(
             shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=into) as folder:
             command = [*_pip(python), "download", "--only-binary", ":all:", "--dest", folder]
-            # On a terminal pip's progress bars are wanted, in a log they are not.
+            # Progress bars belong on a terminal, not in a log.
             quiet = [] if sys.stderr.isatty() else ["--quiet"]
             result = subprocess.run([*command, *quiet, *arguments], stdout=sys.stderr)
             if result.returncode != 0:
@@ -80,5 +80,5 @@ def download(
 
 
 def _pip(python: Path) -> List[str]:
-    # -I: packages that PYTHONPATH or the user's site folder offers must not count as installed.
+    # -I: packages of PYTHONPATH or the user's site folder do not count as installed.
     return [str(python), "-I", "-m", "pip", "--disable-pip-version-check"]

@@ -1,4 +1,4 @@
-"""The source-patch command: the cache as a patch for MXNet's own source tree.
+"""The source-patch command: writes the cache as a patch for MXNet's own source tree.
 
 The patch only adds files, made mechanically from patches/opcache, where MXNet 1.3 to 1.5 compile
 whatever they find. It touches and quotes no line of MXNet's. docs/source-patch.md tells how it is
@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def patch_path(paths: Layout, version: str) -> Path:
-    """Return where the patch of that version is written."""
+    """Return the path of that version's patch."""
     return paths.dist / f"opcache-mxnet-{version}.patch"
 
 
@@ -100,7 +100,7 @@ def in_tree_name(name: str) -> str:
 
 
 def _rewrite(path: Path, own_name: str, names: Container[str], version: str) -> str:
-    """Return the file as it stands in MXNet's tree; the code stays as it is."""
+    """Return the file's text in MXNet's tree, the code unchanged."""
 
     def include(match: re.Match[str]) -> str:
         if match["name"] not in names:
@@ -110,7 +110,7 @@ def _rewrite(path: Path, own_name: str, names: Container[str], version: str) -> 
         return f'#include "{in_tree_name(match["name"])}"'
 
     text = _INCLUDE.sub(include, path.read_text(encoding="utf-8"))
-    # MXNet compiles with everything visible; only the C functions are meant to be.
+    # MXNet compiles with default visibility; only the C functions are exported.
     text = _NAMESPACE.sub('namespace opcache __attribute__((visibility("hidden"))) {', text)
     origin = f"// From opcache {version}: change patches/opcache/{own_name} there, not this file."
     licence = "/*\n" + _comment(" * ", _LICENCE) + " */\n"

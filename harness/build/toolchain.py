@@ -1,8 +1,4 @@
-"""Reads TOML files into validated, immutable models; here those of configs/toolchain.toml.
-
-Every fault of a file is a HarnessError of one line that names the file, the place in it and the
-value found. Knows the files' form only, never what is built from them.
-"""
+"""Reads configs/toolchain.toml: the pinned wheels, and the MKL-DNN in each."""
 
 from __future__ import annotations
 
@@ -14,13 +10,13 @@ import pydantic
 from harness.base.errors import HarnessError
 from harness.base.toml import load
 
-# One path component: these values become names of files and folders.
+# Patterns of one path component: these values become names of files and folders.
 _VERSION = pydantic.Field(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")
 _NAME = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
 
 
 class Host(pydantic.BaseModel):
-    """One MXNet release that is patched: its wheel, and the MKL-DNN inside it."""
+    """An MXNet release to be patched: its wheel, and the MKL-DNN inside it."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +47,7 @@ class Toolchain(pydantic.BaseModel):
         return self
 
     def host(self, version: str) -> Host:
-        """Return the host of that version; raises HarnessError naming those there are."""
+        """Return the release of that version; HarnessError names the known ones."""
         for host in self.hosts:
             if host.version == version:
                 return host

@@ -1,4 +1,4 @@
-"""Gets a released MXNet wheel, checks it, and unpacks it into a PYTHONPATH folder.
+"""Downloads a released MXNet wheel, checks it, and unpacks it into a PYTHONPATH folder.
 
 Nothing of a wheel is used, and nothing unpacked from it stays, unless it is what the toolchain
 file pins. Knows nothing of the cache library.

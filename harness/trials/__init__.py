@@ -1,1 +1,1 @@
-"""One job in one fresh process on a chosen build, with proof of what it ran on."""
+"""Runs a job in a fresh process on a chosen build, and proves which libraries it used."""

@@ -1,6 +1,6 @@
-"""Environments of worker processes, built from nothing.
+"""Builds the environments of worker processes from nothing.
 
-A variable that is set in somebody's shell cannot change one variant and not the other.
+A variable of the user's shell therefore cannot change one variant and not the other.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from harness.trials.variants import Variant, build_folder
 
 
 def settings(variant: Variant, threads: Threads, overrides: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables that change what a worker measures, to be recorded with it.
+    """Return the variables that influence a worker's results, to be recorded with them.
 
-    Stock never sees a variable of the cache, whatever the overrides say.
+    Stock MXNet gets no variable of the cache, even from ``overrides``.
     """
     environment = {"OMP_NUM_THREADS": str(threads.omp_num_threads)}
     if threads.kmp_affinity is not None:
@@ -33,7 +33,7 @@ def settings(variant: Variant, threads: Threads, overrides: Mapping[str, str]) -
 def whole_environment(
     layout: Layout, host: str, variant: Variant, chosen: Mapping[str, str]
 ) -> Dict[str, str]:
-    """Return all variables of a Python process that runs on a variant's build: these, no others."""
+    """Return the complete environment of a Python process on a variant's build."""
     environment = {
         "LC_ALL": "C.UTF-8",
         "PYTHONHASHSEED": "0",

@@ -1,7 +1,7 @@
-"""Runs processes that need each other: all end well, or all are ended and one error says why.
+"""Runs processes that depend on each other: when one fails, ends all and raises one error.
 
-Owns the processes' lifetime and knows nothing of what they do. None outlives ``run``, whether it
-returns, raises or is interrupted, and none outlives this process, however it ends.
+Owns only their lifetime. No process outlives ``run``, whether it returns, raises or is interrupted,
+and none outlives this process, however it ends.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _STDERR_LINES = 12
 
 
 class MemberFailed(HarnessError):
-    """A process that ended badly or too late: which, how, and its last lines."""
+    """A process failed or took too long: its name, how it ended, and its last lines."""
 
     several_lines = True
 
 
 @dataclass(frozen=True)
 class Member:
-    """One process: ``name`` is for people, ``environment`` all of its variables."""
+    """One process: ``name`` appears in messages, ``environment`` has all variables."""
 
     name: str
     command: Tuple[str, ...]
@@ -74,19 +74,19 @@ def _start(member: Member, folder: Path, output: Path) -> subprocess.Popen[bytes
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            # A group of its own: Ctrl-C reaches this process only, which then ends the others.
+            # A session of its own: Ctrl-C reaches only this process, which then ends the others.
             start_new_session=True,
             preexec_fn=_dies_with(os.getpid()),
         )
 
 
 def _dies_with(parent: int) -> Callable[[], None]:
-    """Return what makes a new process end with its parent, even by SIGKILL."""
+    """Return a preexec_fn by which a process ends with its parent, even if SIGKILL ends that."""
     prctl = ctypes.CDLL(None).prctl
 
     def prepare() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # It ended before prctl was called.
+        if os.getppid() != parent:  # The parent ended before prctl was called.
             os._exit(1)
 
     return prepare
@@ -125,7 +125,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM end this process by an exception, so that it tidies up first."""
+    """Turn SIGTERM into an exception, so that this process ends the others first."""
 
     def leave(number: int, frame: Any) -> NoReturn:
         raise SystemExit(128 + number)

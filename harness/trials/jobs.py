@@ -1,7 +1,6 @@
-"""What a worker process is asked to do, as plain data that crosses the process boundary.
+"""Defines the jobs of worker processes: one frozen dataclass per kind, and its JSON form.
 
-One frozen dataclass per kind of job; ``to_json`` and ``job_from_json`` are the only two ways
-across. Knows nothing of builds, environments or mxnet.
+Does not depend on builds, environments or mxnet.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from harness.base.errors import HarnessError
 class TrainJob:
     """Time training steps on dummy data through MXNet's Module API.
 
-    Warm-up runs ``warm_up_steps_min`` steps and one more, in which a cache must not miss, or on
-    until it does not, to ``warm_up_steps_max`` at most. Then as many steps as fit into
-    ``steps_budget_s``, judged by the last warm-up step, are timed one by one: ``timed_steps_min``
-    at least, ``timed_steps_max`` at most. With ``memory_limit_gib`` the process gets no more
-    address space than that.
+    Warm-up runs ``warm_up_steps_min`` steps, and then further steps until the cache misses in none,
+    at most ``warm_up_steps_max`` in all. Then as many steps as fit into ``steps_budget_s``, judged
+    by the last warm-up step, are timed one by one: at least ``timed_steps_min``, at most
+    ``timed_steps_max``. ``memory_limit_gib`` limits the address space of the process.
     """
 
     model: str
@@ -38,9 +36,9 @@ class TrainJob:
     momentum: float = 0.9
 
     def timed_steps(self, last_ns: int) -> int:
-        """Return how many steps to time after a warm-up whose last step took ``last_ns``.
+        """Return the number of steps to time after a last warm-up step of ``last_ns``.
 
-        Chosen beforehand: who stops when the time is up stops after slow steps more often.
+        Decided in advance: stopping when time runs out would over-sample slow steps.
         """
         fitting = int(self.steps_budget_s * 1e9 / last_ns)
         return min(max(fitting, self.timed_steps_min), self.timed_steps_max)
@@ -50,17 +48,16 @@ class TrainJob:
 class ProfileJob(TrainJob):
     """Like TrainJob, with the timed steps under MXNet's profiler.
 
-    The result holds ``operators`` too: by MXNet's name how often each was called in the timed
-    steps, and its total milliseconds. The profiler slows steps down, so they are no throughput.
+    The result has ``operators`` too: by MXNet's name the calls in the timed steps, and their total
+    milliseconds. The profiler slows steps down: do not read these as throughput.
     """
 
 
 @dataclass(frozen=True)
 class HashJob:
-    """Train ``steps`` steps from a fixed seed and hash everything that was computed.
+    """Train ``steps`` steps from a fixed seed and hash the computed arrays.
 
-    That is every parameter and auxiliary state, and the last step's gradients and outputs.
-
+    These are every parameter and auxiliary state, and the last step's gradients and outputs.
     ``api`` is ``module`` (Module API on symbols), ``gluon`` (imperative) or ``hybrid`` (hybridized
     Gluon). ``dump`` names an .npz file for the hashed arrays, or is None.
     """
@@ -78,21 +75,21 @@ class HashJob:
 
 @dataclass(frozen=True)
 class OperatorsJob:
-    """Run every case of operators (of harness/operator_cases, joined by ``+``) for some steps.
+    """Run every case of operators (words of harness/operators/cases, joined by ``+``).
 
-    The result holds, by ``operator/case/array``:
+    The result has, by ``operator/case/array``:
 
     - ``hashes``: SHA-256 over the array's bytes in all steps;
     - ``errors``: the worst step's comparison with the reference: ``error`` (the largest difference
       over the largest expected value, None if not finite), ``tolerance``, ``index``, ``found``
       and ``expected``, the last two as text;
 
-    and by ``operator/case``, or None for the whole where no cache is loaded:
+    and by ``operator/case``, or None when no cache is loaded:
 
     - ``calls``: for the ``first`` step and the sum of the ``later`` ones, by the counters' names
-      of operators, how many primitives MXNet had ``created`` and how many were ``avoided``.
+      of operators, the numbers of primitives ``created`` and of creations ``avoided``.
 
-    harness/operator_check.judge tells what is wrong with it. ``quick`` runs a part of the cases.
+    harness/operators/judge.py finds the errors in it. ``quick`` runs a part of the cases.
     """
 
     operator: str
@@ -114,11 +111,10 @@ class ScenarioJob:
 class ForkJob:
     """Train a small network and fork ``forks`` times; parent and child both train on.
 
-    The parent takes one step a fork, each child ``child_steps`` from where the parent was. The
-    result holds ``hashes`` over what the ``parent`` and the ``children`` computed, the children's
-    ``exit_codes`` with their numbers, how many creations they avoided (``children_avoided``), and
-    samples over the run: ``resident_bytes`` and, with the cache, ``primitives`` and ``threads``
-    alive.
+    The parent takes one step a fork, each child ``child_steps`` from the parent's state. The result
+    has ``hashes`` over the arrays of the ``parent`` and of the ``children``, the numbers of the
+    children's ``exit_codes``, the creations that they avoided (``children_avoided``), and samples
+    over the run: ``resident_bytes`` and, with the cache, the live ``primitives`` and ``threads``.
     """
 
     forks: int
@@ -128,10 +124,10 @@ class ForkJob:
 
 @dataclass(frozen=True)
 class DistTrainJob:
-    """Be one worker of a distributed training: time its steps, then hash what it ends with.
+    """Train as one worker of a distributed training: time the steps, hash the final arrays.
 
-    Every worker runs the same number of steps, or the others would wait for it forever: the
-    warm-up has a fixed length. Batches differ by worker and by step.
+    The warm-up has a fixed length, because workers wait for each other in every step. Batches
+    differ by worker and by step.
     """
 
     model: str
@@ -146,12 +142,11 @@ class DistTrainJob:
 
 @dataclass(frozen=True)
 class ConvergeJob:
-    """Train a network to its end on images that harness/converge prepared, and keep checkpoints.
+    """Train a network on images that harness/converge prepared, with a checkpoint each epoch.
 
-    ``data`` is a file of prepared images whose digest is ``data_sha256``; ``folder`` keeps the
-    checkpoint, and training goes on from the one that is there. The learning rate reaches
-    ``learning_rate`` after ``warm_up_epochs`` and would be 0 after ``epochs``; training stops
-    after ``last_epoch``.
+    ``data`` is a file of prepared images with the digest ``data_sha256``. Training continues from
+    the checkpoint in ``folder``, if any, and stops after ``last_epoch``. The learning rate reaches
+    ``learning_rate`` after ``warm_up_epochs`` and 0 after ``epochs``.
     """
 
     model: str
@@ -173,11 +168,11 @@ class ConvergeJob:
 class SoakJob:
     """Train the network of all seven operators on ``shapes`` different shapes, one by one.
 
-    Every shape is bound anew and trained ``steps`` steps. After every ``restart_every`` shapes
-    MXNet's worker threads end and others begin; 0 is never. The result holds ``digests``, one for
-    each shape over everything that was computed, and ``samples`` of the process after every
-    ``sample_every`` shapes: its memory in bytes, and the population of the cache. It stops early
-    when the machine has less memory left than ``stop_below_bytes``.
+    Every shape gets its own executor and is trained ``steps`` steps. After every ``restart_every``
+    shapes MXNet's worker threads are replaced; 0 means never. The result has ``digests``, one per
+    shape over all computed arrays, and ``samples`` after every ``sample_every`` shapes: the memory
+    of the process in bytes, and the numbers of cached objects. The job stops early when the machine
+    has less than ``stop_below_bytes`` of memory left.
     """
 
     shapes: int
@@ -190,7 +185,7 @@ class SoakJob:
 
 @dataclass(frozen=True)
 class DescribeJob:
-    """Describe every network of the registry for one image of its paper's size; runs none."""
+    """Describe every network of the registry for an image of its paper's size; run none."""
 
     seed: int = 1
 

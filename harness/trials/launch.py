@@ -1,8 +1,4 @@
-"""Starts workers: chooses the build and the environment, and believes no sample without proof.
-
-What a worker sees is built from nothing here, so that a variable set in somebody's shell cannot
-change one variant and not the other.
-"""
+"""Starts workers on the chosen build, and rejects results that did not run on it."""
 
 from __future__ import annotations
 
@@ -25,14 +21,14 @@ from harness.trials.record import Threads
 from harness.trials.variants import Variant
 
 _STDERR_LINES = 20
-# Python's, C++'s, MXNet's and the C library's words for it.
+# Messages of Python, C++, MXNet and the C library.
 _NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate", "Cannot allocate memory")
 
 
 class WorkerFailed(HarnessError):
-    """A worker that crashed or took too long: its last lines, and how to run it again.
+    """A worker crashed or took too long: its last lines, and a command that runs it again.
 
-    ``stderr`` is all that it said.
+    ``stderr`` is its whole output.
     """
 
     several_lines = True
@@ -43,7 +39,7 @@ class WorkerFailed(HarnessError):
 
     @property
     def out_of_memory(self) -> bool:
-        """Tell whether it died of memory that it asked for: refused, or taken by Linux."""
+        """Tell whether an allocation failed, or Linux killed the worker for its memory."""
         return any(mark in self.stderr for mark in _NO_MEMORY) or "(SIGKILL)" in str(self)
 
 
@@ -58,11 +54,10 @@ def run_worker(
     expect_hits: bool = True,
     keep_stderr: bool = False,
 ) -> Dict[str, Any]:
-    """Run a job in a fresh process and return its result with the ``environment`` it ran in.
+    """Run a job in a fresh process and return its result with its ``environment``.
 
-    Raises WorkerFailed, or NotProven if it did not run on what ``variant`` asks for; with
-    ``expect_hits`` a cache that avoided nothing is not proven either. With ``keep_stderr`` the
-    result has what the worker said, as ``stderr``.
+    Raises WorkerFailed, or NotProven unless the worker ran on the variant's libraries and, with
+    ``expect_hits``, the cache avoided creations. ``keep_stderr`` adds the worker's ``stderr``.
     """
     chosen = settings(variant, threads, overrides or {})
     environment = whole_environment(layout, host, variant, chosen)

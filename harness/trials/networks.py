@@ -1,4 +1,4 @@
-"""Finds the networks that people name; the registry's refusals become HarnessError."""
+"""Finds networks in the registry; turns its ValueError into HarnessError."""
 
 from __future__ import annotations
 

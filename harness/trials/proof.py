@@ -10,11 +10,11 @@ from harness.trials.variants import Variant
 
 
 class NotProven(HarnessError):
-    """A sample that cannot count: it did not run on what it asked for."""
+    """A result that cannot count: the worker did not run on the requested libraries."""
 
 
 def check_proof(variant: Variant, result: Mapping[str, Any], expect_hits: bool, what: str) -> None:
-    """Raise NotProven, naming both sides, unless the worker ran on what the variant asks for."""
+    """Raise NotProven, with both sides, unless the worker ran on the variant's libraries."""
     mapped = [library["file"] for library in result["libraries"]]
     found = f"found {', '.join(mapped) or 'no MKL-DNN'}"
     if variant.scope is None:

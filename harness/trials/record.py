@@ -1,7 +1,7 @@
-"""What records of all kinds share: their parts, how they are read, and what may be mixed.
+"""Defines the common parts of all records; reads, writes and compares records.
 
-Records carry a schema version. One that is truncated, foreign or made on another machine or
-with other settings is refused in one line that names both sides.
+A record has a schema version. Truncated and foreign records, and records of another machine or
+other settings, are refused in one line that names both sides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.toml import project_version
 
-# Of more, pydantic would make a list of gigabytes to show the first.
+# For more faults pydantic would build a list of gigabytes.
 _MOST_FAULTS = 10_000
 
 _Record = TypeVar("_Record", bound=pydantic.BaseModel)
@@ -29,17 +29,17 @@ _Run = TypeVar("_Run", bound="RunRecord")
 
 
 class IncompatibleRuns(HarnessError):
-    """Two runs that may not be mixed; names each setting with both of its values."""
+    """Two runs that must not be mixed; names each differing setting with both values."""
 
 
 class RecordModel(pydantic.BaseModel):
-    """Part of a record, of any kind."""
+    """Base of a record and of its parts."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
 class Case(RecordModel):
-    """What is trained: images of ``image_size`` x ``image_size`` pixels in batches."""
+    """A network and its input: batches of images of ``image_size`` x ``image_size`` pixels."""
 
     model: str
     batch_size: int = pydantic.Field(gt=0)
@@ -47,7 +47,7 @@ class Case(RecordModel):
 
 
 class Threads(RecordModel):
-    """OpenMP settings, the same in every worker; None leaves the runtime's default."""
+    """OpenMP settings of every worker; None leaves the runtime's default."""
 
     omp_num_threads: int = pydantic.Field(gt=0)
     kmp_affinity: Optional[str]
@@ -55,14 +55,14 @@ class Threads(RecordModel):
 
 
 class Library(RecordModel):
-    """A library that a worker ran on, by file name and GNU build-id."""
+    """A mapped library of a worker: file name and GNU build-id."""
 
     file: str
     build_id: Optional[str]
 
 
 class RunRecord(RecordModel):
-    """What records of all kinds begin with."""
+    """The first fields of every record."""
 
     kind: str
     schema_version: int
@@ -73,12 +73,12 @@ class RunRecord(RecordModel):
 
 
 def now() -> datetime.datetime:
-    """Return the moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.datetime.now(datetime.timezone.utc)
 
 
 def utc(moment: datetime.datetime) -> str:
-    """Return a moment as records hold it."""
+    """Return a time in the format of records."""
     return moment.isoformat(timespec="seconds")
 
 
@@ -92,7 +92,7 @@ def opening(
 ) -> Dict[str, Any]:
     """Return the fields of RunRecord for a run on this machine.
 
-    It is named ``name`` and the moment; ``versions`` come beside those of opcache and Python.
+    The run_id is ``name`` and the time; ``versions`` are added to those of opcache and Python.
     """
     started = started or now()
     return {
@@ -110,13 +110,13 @@ def opening(
 
 
 def save(record: RecordModel, path: Path) -> None:
-    """Write the record, whole or not at all."""
+    """Write the record, completely or not at all."""
     text = json.dumps(record.model_dump(), indent=1, allow_nan=False)
     files.write_text(path, text + "\n")
 
 
 def load_as(model: Type[_Record], kind: str, schema_version: int, path: Path) -> _Record:
-    """Read a record that is one JSON object; HarnessError says in one line why it is refused."""
+    """Read a record of one JSON object; HarnessError gives the reason of a refusal."""
     content = reading.json_file(path)
     check_kind(content, kind, schema_version, path)
     try:
@@ -126,7 +126,7 @@ def load_as(model: Type[_Record], kind: str, schema_version: int, path: Path) ->
 
 
 def check_kind(content: Any, kind: str, schema_version: int, path: Path) -> None:
-    """Raise HarnessError unless a record's JSON object is of that kind and schema."""
+    """Raise HarnessError unless a record's JSON object has that kind and schema."""
     found = content if isinstance(content, dict) else {}
     if found.get("kind") != kind or found.get("schema_version") != schema_version:
         raise HarnessError(
@@ -141,9 +141,9 @@ def _shown(value: Any) -> str:
 
 
 def first_fault(error: pydantic.ValidationError) -> str:
-    """Say in one short line what a value was refused for, and where it stands."""
+    """Return the first fault in one line: place, reason and value."""
     if error.error_count() > _MOST_FAULTS:
-        return f"{error.title}: {error.error_count()} values are not what they should be"
+        return f"{error.title}: {error.error_count()} values are wrong"
     fault = error.errors()[0]
     place = ".".join(str(part) for part in fault["loc"])
     return f"{place}: {fault['msg']}, found {fault['input']!r:.60}"
@@ -172,10 +172,10 @@ def start_or_resume(
     folder: Path,
     read: Callable[[Path], _Run],
 ) -> Tuple[_Run, Path]:
-    """Return the run to go on with, and its file.
+    """Return the run to continue, and its file.
 
-    That is the recorded one in ``resume``, which must be compatible, or ``new`` in a file that is
-    not there yet: ``out``, or one of its own name in ``folder``.
+    This is the recorded run in ``resume``, which must be compatible, or ``new`` in a file that must
+    not exist: ``out``, or the run_id in ``folder``.
     """
     if resume is not None:
         recorded = read(resume)
@@ -193,7 +193,7 @@ def check_compatible(
     parts: Sequence[str] = ("machine", "versions", "settings"),
     sides: Tuple[str, str] = ("recorded", "asked"),
 ) -> None:
-    """Raise IncompatibleRuns unless results of both, of one kind, are equal in those parts."""
+    """Raise IncompatibleRuns unless both runs, of one kind, are equal in those parts."""
     differences: List[str] = []
     for part in parts:
         old, new = recorded.model_dump()[part], asked.model_dump()[part]

@@ -1,7 +1,7 @@
-"""The library's variables as people set them: what each may hold, and what is wrong with a value.
+"""Names the library's environment variables, and checks their values before anything starts.
 
-The library reads them for itself (patches/opcache/settings/options.cc); this is for those who want
-to know before anything starts. Pure, except that a statistics file's folder is looked for.
+The library itself reads them in patches/opcache/settings. Pure, except that the folder of a
+statistics file is looked up.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def is_scope(words: Sequence[str]) -> bool:
 
 
 def scope_fault(text: str) -> Optional[str]:
-    """Return what is wrong with a scope such as ``all`` or ``convolution,reorder``, or None."""
+    """Return the fault of a scope such as ``all`` or ``convolution,reorder``, or None."""
     if is_scope(text.split(",")):
         return None
     return (
@@ -56,14 +56,14 @@ def scope_fault(text: str) -> Optional[str]:
 
 
 def capacity_fault(text: str) -> Optional[str]:
-    """Return what is wrong with a capacity, a number of primitives, or None."""
+    """Return the fault of a capacity, a number of primitives, or None."""
     if text.isascii() and text.isdigit() and int(text) <= _CAPACITY_MOST:
         return None
     return f"capacity: expected a number from 0 to {_CAPACITY_MOST}, found '{text}'"
 
 
 def memory_fault(text: str) -> Optional[str]:
-    """Return what is wrong with a bound on memory, in bytes or with a unit, or None."""
+    """Return the fault of a memory bound, in bytes or with a unit, or None."""
     given = re.fullmatch(r"([0-9]+)([KMG]?)", text, re.ASCII)
     if given and int(given[1]) * _UNITS[given[2]] <= _MEMORY_MOST:
         return None
@@ -71,7 +71,7 @@ def memory_fault(text: str) -> Optional[str]:
 
 
 def shadow_fault(text: str) -> Optional[str]:
-    """Return what is wrong with a share of hits to be checked, or None."""
+    """Return the fault of a share of hits to be checked, or None."""
     is_number = re.fullmatch(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", text, re.ASCII)
     if is_number and float(text) <= 1:
         return None
@@ -79,10 +79,10 @@ def shadow_fault(text: str) -> Optional[str]:
 
 
 def faults(environment: Mapping[str, str], releases: Sequence[str]) -> List[Tuple[str, str]]:
-    """Return (variable, what is wrong with its value) for each that the library would not take.
+    """Return (variable, fault) for each value that the library would reject.
 
     ``releases`` are the MKL-DNN releases that MKLDNN_OPCACHE_ASSUME may name. Unset and empty
-    variables have their defaults, as in the library.
+    variables mean the defaults, as in the library.
     """
     given: Dict[str, str] = {name: environment[name] for name in ALL if environment.get(name)}
     found: List[Tuple[str, Optional[str]]] = []

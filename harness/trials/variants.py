@@ -1,4 +1,4 @@
-"""Variants of an MXNet release: unmodified MXNet, or a scope of the cache, patched or preloaded."""
+"""Defines the variants of an MXNet release: unmodified, patched or preloaded, with a scope."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STOCK_AGAIN = "stock-again"
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run a host: ``scope`` is None for stock, else the value of MKLDNN_OPCACHE.
+    """One way to run a release: ``scope`` is None for stock, else the value of MKLDNN_OPCACHE.
 
     With ``preload`` the library is preloaded under the stock build, else the patched one runs.
     """
@@ -31,7 +31,7 @@ class Variant:
 def parse_variant(word: str) -> Variant:
     """Return the variant for ``stock``, a scope, operators joined by ``+``, or preload:SCOPE.
 
-    ``stock-again`` is stock under another name: what it differs by is noise.
+    ``stock-again`` is stock under another name: its difference from stock is noise.
     """
     if word in (STOCK, STOCK_AGAIN):
         return Variant(word, None)
@@ -47,7 +47,7 @@ def parse_variant(word: str) -> Variant:
 
 
 def build_folder(layout: Layout, host: str, variant: Variant) -> Path:
-    """Return the PYTHONPATH folder of the build that a variant runs on, which must exist."""
+    """Return the PYTHONPATH folder of a variant's build; HarnessError when it is not built."""
     patched = variant.scope is not None and not variant.preload
     folder = layout.patched(host) if patched else layout.stock(host)
     needed = [folder / "mxnet" / "libmxnet.so"] + ([layout.library] if variant.preload else [])
@@ -58,7 +58,7 @@ def build_folder(layout: Layout, host: str, variant: Variant) -> Path:
 
 
 def library_versions(layout: Layout, host: str, variant: Variant) -> Dict[str, str]:
-    """Return the sha256 of the cache library that a variant runs on, by its name in a record."""
+    """Return the sha256 of a variant's cache library, by its name in a record."""
     if variant.preload:
         return {f"preloaded {CACHE_LIBRARY}": sha256_of(layout.library)}
     if variant.scope is None:

@@ -1,16 +1,12 @@
-"""One training in a worker process: epochs, validation, a checkpoint after each.
-
-Runs on the MXNet that PYTHONPATH names.
-"""
+"""Trains a network on CIFAR-10: epochs, each with a validation and a checkpoint."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import mxnet as mx
 import numpy
@@ -24,13 +20,14 @@ from harness.converge.schedule import learning_rate
 from harness.trials.jobs import ConvergeJob
 from harness.trials.networks import find_network
 from harness.worker import counters
-from harness.worker import network as training
+from harness.worker.counters import Cache
+from harness.worker.network import make_module, wait_for_moving_statistics
 
-# What may differ between two processes of one training.
+# Fields that may differ between two processes of one training.
 _NOT_TRAINED = ("data", "folder", "last_epoch")
 
 
-def train(job: ConvergeJob, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
+def run(job: ConvergeJob, cache: Cache) -> Dict[str, Any]:
     """Train from the folder's checkpoint, or from the start, to ``last_epoch``; see ConvergeJob.
 
     Returns the finished ``epochs`` and the cache's ``stats``.
@@ -40,12 +37,12 @@ def train(job: ConvergeJob, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
         return _train(job, folder, cache)
 
 
-def _train(job: ConvergeJob, folder: Path, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
+def _train(job: ConvergeJob, folder: Path, cache: Cache) -> Dict[str, Any]:
     data = dataset.load(Path(job.data), job.data_sha256)
     normalisation = Normalisation.of(data.training)
     images = TrainingImages(data.training, normalisation, job.batch_size)
     network = find_network(job.model)
-    module = training.module(network, job, weight_decay=job.weight_decay)
+    module = make_module(network, job, weight_decay=job.weight_decay)
     trained = {k: v for k, v in asdict(job).items() if k not in _NOT_TRAINED}
     trained["mxnet"] = mx.__version__
     kept = checkpoint.load(folder, trained)
@@ -83,20 +80,20 @@ def _train(job: ConvergeJob, folder: Path, cache: Optional[ctypes.CDLL]) -> Dict
         )
         checkpoint.save(folder, arrays, trained, epochs)
         follower.tell(Progress(len(epochs) * images.batches, len(epochs)))
-    return {"epochs": epochs, "stats": counters.counters(cache)}
+    return {"epochs": epochs, "stats": counters.read(cache)}
 
 
 def _learn(
     job: ConvergeJob, module: Any, images: TrainingImages, epoch: int, follower: Follower
 ) -> Dict[str, Any]:
-    """Train one epoch, numbered from 0; ``input_cpu_s`` went into making batches."""
+    """Train one epoch, numbered from 0; ``input_cpu_s`` is the CPU time of making batches."""
     steps, first = job.epochs * images.batches, epoch * images.batches
     warm_up = round(job.warm_up_epochs * images.batches)
     batches = images.epoch(job.seed, epoch)
     loss, correct, input_cpu_s = 0.0, 0, 0.0
     for step in range(images.batches):
         follower.step(Progress(first + step, epoch))
-        # CPU time: the last step's backward pass is still under way beside it.
+        # CPU time of this thread: the last step's backward pass still runs on others.
         started_s = time.thread_time()
         pixels, labels = next(batches)
         batch = _batch((pixels, labels))
@@ -106,7 +103,7 @@ def _learn(
         )
         module.forward_backward(batch)
         module.update()
-        # Waits for the forward pass; the next step's reading of the output for this one's rest.
+        # Waits for the forward pass; the next step's read of its output waits for this one's rest.
         output = module.get_outputs()[0].asnumpy()
         chosen = output[numpy.arange(len(labels)), labels.astype(int)]
         loss += float(-numpy.log(numpy.maximum(chosen, numpy.float32(1e-30))).mean())
@@ -126,7 +123,7 @@ def _learn(
 
 
 def _validate(module: Any, batches: Iterable[Batch]) -> Tuple[int, int]:
-    """Return how many images have their label first, and how many among the first five."""
+    """Count the images whose label ranks first, and those whose label is among the first five."""
     top_1 = top_5 = 0
     for pixels, labels in batches:
         module.forward(_batch((pixels, numpy.zeros(len(pixels), numpy.float32))), is_train=False)
@@ -144,8 +141,7 @@ def _batch(arrays: Batch) -> Any:
 
 
 def _arrays(module: Any) -> checkpoint.Arrays:
-    # Moving statistics change in backward passes, unknown to MXNet's engine.
-    mx.nd.waitall()
+    wait_for_moving_statistics()
     parameters, states = module.get_params()
     named = {**parameters, **states}
     arrays = {f"parameter:{name}": value.asnumpy() for name, value in named.items()}

@@ -1,7 +1,6 @@
-"""Sees, from inside a process, which MKL-DNN libraries it runs on, and reads the cache's counters.
+"""Finds the MKL-DNN libraries of this process, and reads the cache's counters.
 
-The libraries that are mapped are the evidence: what was asked for in the environment proves
-nothing.
+The mapped libraries are the evidence: the environment proves nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +11,8 @@ from typing import Any, Dict, List, Optional
 
 from patches.python.mkldnn_opcache.library import NotLoaded, loaded, mapped, read_stats
 
-__all__ = [
-    "mapped_libraries",
-    "open_cache",
-    "read_stats",
-    "still_missing",
-]
+Cache = Optional[ctypes.CDLL]  # None in a process without the cache
+Stats = Dict[str, Any]
 
 
 def mapped_libraries() -> List[Path]:
@@ -25,29 +20,31 @@ def mapped_libraries() -> List[Path]:
     return [path for path in mapped("libmkldnn") if ".so" in path.name]
 
 
-def open_cache() -> Optional[ctypes.CDLL]:
-    """Return the cache library that this process runs on, None when it runs without one."""
+def open_cache() -> Cache:
+    """Return the cache library of this process, None when it runs without one."""
     try:
         return loaded()
     except NotLoaded:
         return None
 
 
-def counters(cache: Optional[ctypes.CDLL]) -> Optional[Dict[str, Any]]:
-    """Return what ``read_stats`` does, None for a process without the cache."""
+def read(cache: Cache) -> Optional[Stats]:
+    """Return the library's report, None for a process without the cache."""
     return None if cache is None else read_stats(cache)
 
 
-def still_missing(before: Dict[str, Any], after: Dict[str, Any]) -> bool:
-    """Tell from the counters around one step whether the cache had to create anything in it.
+def still_missing(before: Optional[Stats], after: Optional[Stats]) -> Optional[bool]:
+    """Tell from the reports around one step whether the cache missed in it, None if not active.
 
-    What is outside the scope is created in every step and avoided in none, so only what the
-    cache ever avoided counts; a step that avoided nothing is not warm.
+    Operators outside the scope are created in every step and avoided in none, so only operators
+    with avoided creations count. A step that avoided nothing is not warm.
     """
+    if before is None or after is None or not after["active"]:
+        return None
     avoided_any = False
     for name, counters in after["operators"].items():
         earlier = before["operators"].get(name, {})
-        # Apart, because a scope may hold an operator's descriptors without its primitives.
+        # Separately: a scope may include an operator's descriptors without its primitives.
         for what in ("primitives", "descriptors"):
             avoided, created = f"{what}_avoided", f"{what}_created"
             if counters[avoided] > 0 and counters[created] > earlier.get(created, 0):

@@ -1,7 +1,7 @@
 """Initial weights and dummy data, from NumPy alone.
 
-Every array depends on the seed and its own name only: not on the MXNet version's random
-numbers, and not on the order in which arrays are asked for.
+Every array depends on the seed and its own name only: neither on the random numbers of an MXNet
+release nor on the order of the calls.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def labels(seed: int, name: str, count: int, classes: int) -> numpy.ndarray:
 def parameter(seed: int, name: str, shape: Shape) -> numpy.ndarray:
     """Return the initial float32 value of the parameter or auxiliary state ``name``.
 
-    Weights are Xavier-uniform; the end of the name tells scales and variances (ones) from
-    shifts and means (zeros).
+    Weights are Xavier-uniform. By the end of the name, scales and variances are ones, shifts and
+    means zeros.
     """
     if name.endswith(("_gamma", "_var")):
         return numpy.ones(shape, dtype=numpy.float32)

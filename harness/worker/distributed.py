@@ -1,19 +1,18 @@
-"""What one worker of a distributed training does, inside a process of harness/worker/__main__.py.
+"""Trains as one worker of a distributed training.
 
 Servers and workers find each other through the DMLC_* variables that the parent sets; servers and
-the scheduler need no file of ours. A worker that fails must end at once: whoever leaves MXNet in
-the ordinary way waits for all the others first.
+the scheduler run MXNet's own code only. A failed worker must end at once by ``os._exit``: MXNet's
+ordinary exit waits for all other workers.
 """
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import hashlib
 import os
 import sys
 import traceback
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping
 
 import mxnet as mx
 import numpy
@@ -21,10 +20,11 @@ import numpy
 from harness.trials.jobs import DistTrainJob
 from harness.trials.networks import find_network
 from harness.worker import counters
-from harness.worker import network as training
+from harness.worker.counters import Cache
+from harness.worker.network import make_batch, make_module, time_step
 
 
-def train(job: DistTrainJob, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
+def run(job: DistTrainJob, cache: Cache) -> Dict[str, Any]:
     """Train with all workers of the job; return times, counters and hashes; see DistTrainJob."""
     try:
         return _train(job, cache)
@@ -34,26 +34,26 @@ def train(job: DistTrainJob, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
         os._exit(1)
 
 
-def _train(job: DistTrainJob, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
+def _train(job: DistTrainJob, cache: Cache) -> Dict[str, Any]:
     network = find_network(job.model)
     kvstore = mx.kvstore.create("dist_sync")
-    module = training.module(network, job, kvstore)
-    # The scheduler gives out the ranks: only now is it known whose batches these are.
+    module = make_module(network, job, kvstore)
+    # Batches differ by rank, which the scheduler has given out only now.
     data = dataclasses.replace(job, seed=job.seed + kvstore.rank)
 
     def timed_step(step: int) -> int:
-        return training.timed_step(module, training.batch(network, data, step))
+        return time_step(module, make_batch(network, data, step))
 
     last_warm_up = job.warm_up_steps - 1
     warm_up_ns = [timed_step(step) for step in range(last_warm_up)]
-    before = counters.counters(cache)
+    before = counters.read(cache)
     warm_up_ns.append(timed_step(last_warm_up))
-    missing = _still_missing(before, counters.counters(cache))
+    missing = counters.still_missing(before, counters.read(cache))
     if cache is not None:
         cache.mkldnn_opcache_reset_stats()
-    stats_before = counters.counters(cache)
+    stats_before = counters.read(cache)
     step_ns = [timed_step(job.warm_up_steps + step) for step in range(job.timed_steps)]
-    stats = counters.counters(cache)
+    stats = counters.read(cache)
     parameters, states = module.get_params()
     output = module.get_outputs()[0]
     return {
@@ -69,16 +69,8 @@ def _train(job: DistTrainJob, cache: Optional[ctypes.CDLL]) -> Dict[str, Any]:
     }
 
 
-def _still_missing(
-    before: Optional[Dict[str, Any]], after: Optional[Dict[str, Any]]
-) -> Optional[bool]:
-    if before is None or after is None or not after["active"]:
-        return None
-    return counters.still_missing(before, after)
-
-
 def _hashes(arrays: Mapping[str, Any]) -> Dict[str, str]:
-    # Sixteen digits are enough where nobody forges, and keep a record of many arrays small.
+    # Sixteen digits: nobody forges them, and the record of many arrays stays small.
     return {
         name: hashlib.sha256(arrays[name].asnumpy().tobytes()).hexdigest()[:16]
         for name in sorted(arrays)

@@ -1,7 +1,4 @@
-"""What a network consists of, read from its symbol: nothing is allocated and nothing runs.
-
-Works on the symbol it is given and does not import mxnet.
-"""
+"""Describes networks by their symbols; allocates and runs nothing."""
 
 from __future__ import annotations
 
@@ -10,14 +7,31 @@ import math
 from collections import Counter
 from typing import Any, Dict, Tuple
 
+import mxnet as mx
+
+from harness.trials.jobs import DescribeJob
+from harness.worker import counters
+from harness.worker.counters import Cache
+from harness.worker.network import PREFIX
+from models.registry import NETWORKS
+
+
+def run(job: DescribeJob, cache: Cache) -> Dict[str, Any]:
+    """Describe every network for one image of its paper's size."""
+    networks = {}
+    for name, network in NETWORKS.items():
+        symbol = network.build(network.classes, PREFIX)(mx.sym.var("data"))
+        networks[name] = describe(symbol, (1, 3, network.image_size, network.image_size))
+    return {"networks": networks, "stats": counters.read(cache)}
+
 
 def describe(symbol: Any, data_shape: Tuple[int, ...]) -> Dict[str, Any]:
-    """Return what a network of the input ``data`` and one output has for data of a shape.
+    """Return the sizes of a network with the input ``data`` and one output.
 
-    ``parameter_shapes`` by name and ``parameters``, the number of numbers in them, leave out
-    running statistics, which are not learned. ``output_shape`` is of the scores. ``operators``
-    counts the layers by MXNet's name of their operator, such as Convolution. ``multiply_adds`` are
-    those of one forward pass in convolutions and fully connected layers, as papers count them.
+    ``parameter_shapes`` by name, and ``parameters``, their total size, leave out running
+    statistics, which are not learned. ``output_shape`` is the shape of the scores. ``operators``
+    counts the layers by MXNet's name of their operator, such as Convolution. ``multiply_adds``
+    counts one forward pass through convolutions and fully connected layers, as papers do.
     """
     argument_shapes, output_shapes, _ = symbol.infer_shape(data=data_shape)
     shapes = dict(zip(symbol.list_arguments(), argument_shapes))

@@ -1,34 +1,32 @@
-"""Training in a process that forks again and again, for the worker process: parent and child go on.
-
-Imports mxnet, so only the worker process may import it.
-"""
+"""Trains in a process that forks again and again; parent and child both go on."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import signal
 import sys
 import traceback
 from collections import Counter
-from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 import numpy
 
+from harness.base import proc
 from harness.trials.jobs import ForkJob
 from harness.worker import counters
-from harness.worker.scenarios.common import SHAPE, Arrays, Steps, initialise, train_gluon
+from harness.worker.counters import Cache
+from harness.worker.hashing import combined
+from harness.worker.scenarios.training import SHAPE, Arrays, Steps, initialise, train_gluon
 from models import small
 
-# A child that trains a step or two takes milliseconds: what still runs then, hangs.
+# A child trains a step or two in milliseconds: one that still runs after this time hangs.
 CHILD_TIMEOUT_S = 60
 _WARM_UP_STEPS = 3
 _SAMPLES = 100
 
 
-def train(job: ForkJob, cache: Any) -> Dict[str, Any]:
+def run(job: ForkJob, cache: Cache) -> Dict[str, Any]:
     """Fork ``job.forks`` times, parent and child both training on; see ForkJob."""
     net = small.two_convolutions("net_")
     initialise(net, job.seed, SHAPE)
@@ -61,23 +59,23 @@ def train(job: ForkJob, cache: Any) -> Dict[str, Any]:
     return {
         **result,
         "hashes": hashes,
-        "digest": hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
+        "digest": combined(hashes),
         "finite": finite,
         "exit_codes": {str(code): count for code, count in codes.items()},
         "children_avoided": avoided,
-        "stats": counters.counters(cache),
+        "stats": counters.read(cache),
     }
 
 
-def _child(training: Steps, job: ForkJob, cache: Any, writing: int) -> None:
-    """Train on, tell the digest and the creations avoided, and end; never returns."""
+def _child(training: Steps, job: ForkJob, cache: Cache, writing: int) -> None:
+    """Train on, write the digest and the creations avoided to ``writing``, and end the process."""
     try:
         signal.alarm(CHILD_TIMEOUT_S)
         digest = hashlib.sha256()
         for _ in range(job.child_steps):
             _add(digest, next(training))
         # A child counts from zero.
-        totals = (counters.counters(cache) or {}).get("totals", {})
+        totals = (counters.read(cache) or {}).get("totals", {})
         said = f"{digest.hexdigest()}{totals.get('primitives_avoided', 0)}"
         os.write(writing, said.encode())
         os._exit(0)
@@ -92,10 +90,9 @@ def _add(digest: Any, arrays: Arrays) -> None:
         digest.update(arrays[name].tobytes())
 
 
-def _sample(result: Dict[str, List[int]], cache: Any) -> None:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    result["resident_bytes"].append(pages * os.sysconf("SC_PAGE_SIZE"))
-    found: Optional[Dict[str, Any]] = counters.counters(cache)
+def _sample(result: Dict[str, List[int]], cache: Cache) -> None:
+    result["resident_bytes"].append(proc.resident_bytes())
+    found = counters.read(cache)
     if found is not None:
         totals = found["totals"]
         result["primitives"].append(totals["live_primitives"] + totals["idle_primitives"])

@@ -1,7 +1,7 @@
-"""A network made ready to train on dummy data, for the files that run in a worker process.
+"""Prepares a network for training on dummy data, and times its training steps.
 
-Owns initial values, batches, the Module around a network and the step that is timed. Knows only
-the fields that the jobs have in common; what is done with a trained network is not decided here.
+Owns initial values, batches and the Module around a network. Reads only those fields of a job that
+all jobs have, and decides nothing about what happens with a trained network.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Dict
 import mxnet as mx
 import numpy
 
-from harness.worker import data as initial
+from harness.worker.data import labels, parameter, uniform
 from models.registry import Network
 
 # The same in every process, so that parameters have the same names everywhere.
@@ -24,11 +24,11 @@ def _data_shape(job: Any) -> tuple:
     return (job.batch_size, 3, job.image_size, job.image_size)
 
 
-def batch(network: Network, job: Any, step: int) -> Any:
+def make_batch(network: Network, job: Any, step: int) -> Any:
     """Return the DataBatch of a step: images (batch, 3, side, side) in [-1, 1), random labels."""
-    data = initial.uniform(job.seed, f"data/{step}", _data_shape(job))
-    labels = initial.labels(job.seed, f"label/{step}", job.batch_size, network.classes)
-    return mx.io.DataBatch([mx.nd.array(data)], [mx.nd.array(labels)])
+    images = uniform(job.seed, f"data/{step}", _data_shape(job))
+    classes = labels(job.seed, f"label/{step}", job.batch_size, network.classes)
+    return mx.io.DataBatch([mx.nd.array(images)], [mx.nd.array(classes)])
 
 
 def initial_parameters(job: Any, symbol: Any) -> Dict[str, numpy.ndarray]:
@@ -36,14 +36,14 @@ def initial_parameters(job: Any, symbol: Any) -> Dict[str, numpy.ndarray]:
     argument_shapes, _, state_shapes = symbol.infer_shape(data=_data_shape(job))
     names = symbol.list_arguments() + symbol.list_auxiliary_states()
     shapes = dict(zip(names, argument_shapes + state_shapes))
-    parameters = (name for name in names if name.startswith(PREFIX))
-    return {name: initial.parameter(job.seed, name, shapes[name]) for name in parameters}
+    own = (name for name in names if name.startswith(PREFIX))
+    return {name: parameter(job.seed, name, shapes[name]) for name in own}
 
 
-def operators(network: Network) -> Dict[str, str]:
-    """Return MXNet's operator, with its layer's name, that uses each parameter and state first.
+def operators_by_array(network: Network) -> Dict[str, str]:
+    """Return by parameter and state the first operator that uses it, with its layer's name.
 
-    In the order of the network.
+    The order is the network's; operators have MXNet's names.
     """
     nodes = json.loads(network.build(network.classes, PREFIX)(mx.sym.var("data")).tojson())["nodes"]
     found: Dict[str, str] = {}
@@ -55,31 +55,31 @@ def operators(network: Network) -> Dict[str, str]:
     return {name: operator for name, operator in found.items() if name in variables}
 
 
-def module(network: Network, job: Any, kvstore: Any = None, weight_decay: float = 0.0) -> Any:
-    """Return a Module that is ready to train by SGD: here, or at the servers of ``kvstore``.
+def make_module(network: Network, job: Any, kvstore: Any = None, weight_decay: float = 0.0) -> Any:
+    """Return a Module ready to train by SGD, in this process or at the servers of ``kvstore``.
 
-    MXNet spares biases and the shifts of batch normalisation from ``weight_decay``.
+    MXNet applies no ``weight_decay`` to biases and to the shifts of batch normalisation.
     """
     scores = network.build(network.classes, PREFIX)(mx.sym.var("data"))
     symbol = mx.sym.SoftmaxOutput(scores, mx.sym.var("softmax_label"), name="softmax")
-    found = mx.mod.Module(symbol, context=mx.cpu())
-    found.bind([("data", _data_shape(job))], [("softmax_label", (job.batch_size,))])
+    module = mx.mod.Module(symbol, context=mx.cpu())
+    module.bind([("data", _data_shape(job))], [("softmax_label", (job.batch_size,))])
     values = initial_parameters(job, symbol)
     states = set(symbol.list_auxiliary_states())
     parameters: Dict[bool, Dict[str, Any]] = {True: {}, False: {}}
     for name, value in values.items():
         parameters[name in states][name] = mx.nd.array(value)
-    found.init_params(arg_params=parameters[False], aux_params=parameters[True])
+    module.init_params(arg_params=parameters[False], aux_params=parameters[True])
     optimizer = {
         "learning_rate": job.learning_rate,
         "momentum": job.momentum,
         "wd": weight_decay,
     }
-    found.init_optimizer(kvstore=kvstore, optimizer="sgd", optimizer_params=optimizer)
-    return found
+    module.init_optimizer(kvstore=kvstore, optimizer="sgd", optimizer_params=optimizer)
+    return module
 
 
-def timed_step(module: Any, batch: Any) -> int:
+def time_step(module: Any, batch: Any) -> int:
     """Train one step, from an idle MXNet to an idle MXNet, and return its nanoseconds."""
     mx.nd.waitall()
     start_ns = time.perf_counter_ns()
@@ -87,3 +87,12 @@ def timed_step(module: Any, batch: Any) -> int:
     module.update()
     mx.nd.waitall()
     return time.perf_counter_ns() - start_ns
+
+
+def wait_for_moving_statistics() -> None:
+    """Wait until backward passes have ended; call it before auxiliary states are read.
+
+    Batch normalisation updates its moving mean and variance in its backward pass, and MXNet's
+    engine knows nothing of it: a read at once may return earlier or torn values.
+    """
+    mx.nd.waitall()

@@ -1,13 +1,12 @@
-"""Runs an operator's cases in MXNet, in a worker, and compares them with the reference.
+"""Runs operators' cases in MXNet, and compares the results with those of harness/operators.
 
-The reference is harness/operators; nothing here judges.
+Judges nothing: harness/operators/judge.py does.
 """
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import mxnet as mx
 import numpy
@@ -15,22 +14,24 @@ import numpy
 from harness.operators import judge
 from harness.operators.cases import Case, find_cases
 from harness.trials.jobs import OperatorsJob
-from harness.worker import counters as library
-from harness.worker import data as initial
+from harness.worker import counters
+from harness.worker.counters import Cache
+from harness.worker.data import uniform
+from harness.worker.hashing import combined
+from harness.worker.network import wait_for_moving_statistics
 
 Arrays = Dict[str, numpy.ndarray]
 # By operator, how many primitives were ``created`` and how many creations were ``avoided``.
 Calls = Dict[str, Dict[str, int]]
-Cache = Optional[ctypes.CDLL]
 
 
-def run_operators(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
+def run(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
     """Run every case on new data in every step; see OperatorsJob for the result.
 
-    New data, because a cached primitive that still pointed at an earlier step's buffers would
-    give the right answer on equal data.
+    On equal data a cached primitive that still pointed at an earlier step's buffers would give the
+    right answer.
     """
-    hashes: Dict[str, Any] = {}
+    running: Dict[str, Any] = {}
     errors: Dict[str, Any] = {}
     calls: Dict[str, Any] = {}
     for operator in job.operator.split("+"):
@@ -42,53 +43,54 @@ def run_operators(job: OperatorsJob, cache: Cache) -> Dict[str, Any]:
                 steps.append(called)
                 for array_name, value in arrays.items():
                     name = f"{case_name}/{array_name}"
-                    hashes.setdefault(name, hashlib.sha256()).update(value.tobytes())
+                    running.setdefault(name, hashlib.sha256()).update(value.tobytes())
                     found = judge.compare(value, *expected[array_name])
                     errors[name] = judge.worse(errors.get(name), found)
             calls[case_name] = {"first": steps[0], "later": _sum(steps[1:])}
+    hashes = {name: digest.hexdigest() for name, digest in sorted(running.items())}
     return {
-        "hashes": {name: digest.hexdigest() for name, digest in sorted(hashes.items())},
+        "hashes": hashes,
+        "digest": combined(hashes),
         "errors": errors,
         "calls": None if cache is None else calls,
+        "stats": counters.read(cache),
     }
 
 
 def _run_step(
     seed: int, what: str, case: Case, cache: Cache
 ) -> Tuple[Arrays, judge.Expected, Calls]:
-    """Return what MXNet computed, what it should have, and which primitives it asked for."""
+    """Return the arrays that MXNet computed, the expected ones, and the primitives requested."""
 
     def fresh(name: str, shape: Tuple[int, ...]) -> numpy.ndarray:
-        return initial.uniform(seed, f"{what}/{name}", shape)
+        return uniform(seed, f"{what}/{name}", shape)
 
     plain = {name: _input(case, name, fresh(name, shape)) for name, shape in case.inputs.items()}
     inputs = {n: _blocked(value) if n in case.blocked else value for n, value in plain.items()}
-    # Kept now: batch normalisation writes to its states, and to a gamma that is fixed.
+    # Copied first: batch normalisation writes to its states, and to a gamma that is fixed.
     given = {name: value.asnumpy() for name, value in inputs.items()}
-    # Not zero, so that a gradient that is not written, or not added to, shows.
+    # Not zero, so that a gradient that is not written, or not added to, is noticed.
     before = {name: fresh(f"before/{name}", case.inputs[name]) for name in case.learned()}
     for name, value in before.items():
         inputs[name].attach_grad(case.grad_req.get(name, "write"))
         inputs[name].grad[:] = value
     mx.nd.waitall()
 
-    # Only the operator's own calls are counted: preparing blocked arrays makes primitives too.
-    counters = _counters(cache)
+    # Count the operator's own calls only: preparing blocked arrays creates primitives too.
+    start = _counters(cache)
     with mx.autograd.record(train_mode=case.train):
         outputs = getattr(mx.nd, case.op)(*inputs.values(), **case.attributes)
     mx.nd.waitall()
-    called = _difference(counters, _counters(cache))
+    called = _difference(start, _counters(cache))
     outputs = outputs if isinstance(outputs, list) else [outputs]
     plain["head"] = mx.nd.array(fresh("head", outputs[0].shape))
     head = _blocked(plain["head"]) if "head" in case.blocked else plain["head"]
     given["head"] = head.asnumpy()
     if case.backward:
-        counters = _counters(cache)
+        start = _counters(cache)
         outputs[0].backward(head, train_mode=case.train)
-        # Batch normalisation updates its moving mean and variance in its backward pass, unknown
-        # to MXNet's engine: who reads them at once gets values from before, or torn ones.
-        mx.nd.waitall()
-        called = _sum([called, _difference(counters, _counters(cache))])
+        wait_for_moving_statistics()
+        called = _sum([called, _difference(start, _counters(cache))])
 
     arrays = {"output": outputs[0].asnumpy()}
     arrays.update((f"output-{i}", output.asnumpy()) for i, output in enumerate(outputs[1:], 1))
@@ -96,7 +98,7 @@ def _run_step(
     states = (name for name in inputs if name.startswith("moving_"))
     arrays.update((f"state-{name}", inputs[name].asnumpy()) for name in states)
     expected = judge.expect(case, given, before)
-    # What MXNet read from its own layout is what the operator is judged by, so it is judged first.
+    # The expected arrays follow from the blocked inputs as MXNet reads them: judge these first.
     for name in case.blocked:
         arrays[f"blocked-{name}"] = given[name]
         channels = plain[name].shape[1]
@@ -123,20 +125,20 @@ def _blocked(data: Any) -> Any:
 
 
 def _mixing_weight(channels: int) -> numpy.ndarray:
-    return initial.uniform(1, "blocked", (channels, channels, 1, 1))
+    return uniform(1, "blocked", (channels, channels, 1, 1))
 
 
 def _counters(cache: Cache) -> Dict[str, Any]:
-    return {} if cache is None else library.read_stats(cache)["operators"]
+    return (counters.read(cache) or {"operators": {}})["operators"]
 
 
 def _difference(before: Dict[str, Any], after: Dict[str, Any]) -> Calls:
     """Return the calls between two readings of the counters, without operators that had none."""
     found: Calls = {}
-    for operator, counters in after.items():
+    for operator, now in after.items():
         earlier = before.get(operator, {})
         calls = {
-            what: counters[f"primitives_{what}"] - earlier.get(f"primitives_{what}", 0)
+            what: now[f"primitives_{what}"] - earlier.get(f"primitives_{what}", 0)
             for what in ("created", "avoided")
         }
         if any(calls.values()):

@@ -1,4 +1,4 @@
-"""Reads what MXNet's profiler prints. Pure: knows its text only, and does not import mxnet."""
+"""Parses the text that MXNet's profiler prints. Pure; does not import mxnet."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def operator_times(text: str, steps: int) -> Dict[str, Dict[str, Any]]:
     """Return each operator's calls and total milliseconds over ``steps`` steps.
 
     MXNet 1.3 to 1.5 enter every call twice, as an operator's duration and as an engine's task, and
-    add up both, calls and times: the calls of the loss tell how often. HarnessError when they do
-    not fit the steps, such as when MXNet ran operators in bulk.
+    add up both, calls and times: the loss, called once in a step, shows how often. HarnessError
+    when its calls do not fit the steps, as when MXNet ran operators in bulk.
     """
     rows: Dict[str, Tuple[int, float]] = {}
     section, previous = "", ""

@@ -524,6 +524,7 @@ _MAY = {
     "base/jsonl.py": "the end of a file that it writes",
     "base/machine.py": "what Linux says of itself",
     "base/files.py": "to write",
+    "base/proc.py": "what Linux says of itself",
     "build/elf.py": "the libraries that this process runs on",
     "build/wheels.py": "a wheel of the pinned hash",
     "build/patching.py": "a tree that came from a wheel of the pinned hash",
@@ -539,9 +540,7 @@ _MAY = {
     "trials/group.py": "what a process of its own said",
     "microbench/command.py": "what a process of its own said",
     "verify/bitwise.py": "what a process of its own left",
-    "worker/__main__.py": "what Linux says of itself",
-    "worker/fork.py": "a pipe of its own, and what Linux says of itself",
-    "worker/soak.py": "what Linux says of itself",
+    "worker/fork.py": "a pipe of its own",
     "worker/network.py": "what MXNet says of a network",
     "worker/facts.py": "what MXNet says of a network",
 }

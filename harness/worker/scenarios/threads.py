@@ -17,15 +17,15 @@ import mxnet as mx
 import numpy
 
 from harness.base.errors import HarnessError
-from harness.worker.scenarios.common import (
+from harness.worker.scenarios.training import (
     SHAPE,
     Arrays,
     Scenario,
     Shape,
     Steps,
+    dummy,
     initialise,
     train_gluon,
-    uniform,
 )
 from models import small
 from patches.python.mkldnn_opcache.library import mapped
@@ -98,12 +98,12 @@ def destroyed_elsewhere(seed: int, steps: int) -> Steps:
         shape = shapes[step % len(shapes)]
         executor = symbol.simple_bind(mx.cpu(), data=shape)
         for name, array in {**executor.arg_dict, **executor.aux_dict}.items():
-            array[:] = uniform(seed, f"{name}/{step}", array.shape)
+            array[:] = dummy(seed, f"{name}/{step}", array.shape)
         output = executor.forward(is_train=True)[0]
-        executor.backward(uniform(seed, f"head/{step}", output.shape))
+        executor.backward(dummy(seed, f"head/{step}", output.shape))
         # Weights of its own: several workers of stock that read one array at once may crash, for
         # reading moves the array into MKL-DNN's layout.
-        data, weight = uniform(seed, f"data/{step}", shape), uniform(seed, "weight", (8, 3, 3, 3))
+        data, weight = dummy(seed, f"data/{step}", shape), dummy(seed, "weight", (8, 3, 3, 3))
         features = mx.nd.Convolution(data, weight, no_bias=True, kernel=(3, 3), num_filter=8)
         return {"executor": executor, "features": features}
 
