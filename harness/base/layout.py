@@ -84,6 +84,11 @@ class Layout:
         """The library for LD_PRELOAD that kills a process at a chosen step of writing a file."""
         return self.build / "kill_at" / "kill_at.so"
 
+    @property
+    def raw(self) -> Path:
+        """The records of measurements and checks."""
+        return self.root / "results" / "raw"
+
     def stock(self, host: str) -> Path:
         """The PYTHONPATH folder of the released MXNet ``host``."""
         return self.build / f"{host}-stock"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Iterable, List, Optional, Tuple
 
 from harness.base.errors import HarnessError
 
@@ -13,6 +13,17 @@ def words(option: str, text: str) -> Tuple[str, ...]:
     if "" in found or len(set(found)) != len(found):
         raise HarnessError(f"{option}: expected different words separated by commas: '{text}'")
     return found
+
+
+def known_words(
+    option: str, text: Optional[str], default: Iterable[str], known: Iterable[str]
+) -> List[str]:
+    """Return an option's words, or ``default`` for None; HarnessError for one not ``known``."""
+    chosen = list(default) if text is None else list(words(option, text))
+    for word in chosen:
+        if word not in known:
+            raise HarnessError(f"{option}: expected some of {', '.join(known)}, found '{word}'")
+    return chosen
 
 
 def numbers(option: str, text: str) -> Tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The bench command: stock against patched, in fresh processes, interleaved.
 
-What runs next is bench_plan's; each finished process is a line of the record on disk before the
-next one starts, so a killed run loses one process at most and goes on when it is asked for again.
+``plan`` decides the next process. Each finished process is a line of the record on disk before the
+next one starts: a killed run loses at most one process, and the same command continues it.
 """
 
 from __future__ import annotations
@@ -19,39 +19,36 @@ from harness.base import jsonl
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.base.options import number, numbers, words
+from harness.base.options import known_words, number, numbers, words
 from harness.base.toml import load
-from harness.bench import plan as bench_plan
-from harness.bench import record as bench_record
-from harness.bench import rows as table
-from harness.bench import tables
+from harness.bench import plan, record, rows, tables
 from harness.bench.config import BenchConfig, resolve, scopes_by_host
 from harness.bench.record import (
     MEMORY,
     PROFILE,
     TRAIN,
     BenchRecord,
+    BenchSettings,
     Failure,
     Finished,
     SampleKey,
     Series,
-    Settings,
 )
-from harness.bench.views import memory as memory_table
-from harness.bench.views import ratios as bench_summary
+from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
-from harness.trials import record, variables
+from harness.trials import variables
 from harness.trials.jobs import ProfileJob, TrainJob
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
+from harness.trials.record import check_compatible, now, opening, utc
 from harness.trials.variants import build_folder, library_versions, parse_variant
 
-# So that MXNet's profiler sees every operator, not groups of them.
+# MXNet's profiler then sees every operator, not groups of operators.
 _PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
 # One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
 # weight depends on its address relative to the gradient's: docs/performance.md.
 _HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
-# The library counts bytes under a bound only; this one is beyond every machine's memory.
+# The library counts bytes under a bound only; this bound exceeds every machine's memory.
 _COUNTING = {variables.MEMORY: "1024G"}
 
 EXAMPLES = """examples:
@@ -73,11 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
     parser.add_argument(
         "--scopes",
-        help="for every host: stock, stock-again (the noise), off, backward, all, operators joined "
-        "by +, or preload: before one of these",
+        help="for every release: stock, stock-again (the noise), off, backward, all, operators "
+        "joined by +, or preload: before one of these",
     )
     parser.add_argument(
-        "--samples", help="processes that time steps per model, host and scope, whatever they take"
+        "--samples", help="timed processes per model, release and scope, whatever time they take"
     )
     parser.add_argument("--series", help="run these series of the configuration only")
     parser.add_argument(
@@ -94,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run what the record lacks, print and write the tables; return 0, or 1 if a result is missing.
 
-    What did not fit into memory is a row of the tables, and no fault.
+    A case that did not fit into memory is a row of the tables and no missing result.
     """
     layout = here()
     config = _configured(args)
@@ -102,64 +99,57 @@ def main(args: argparse.Namespace) -> int:
     settings = resolve(config, load_toolchain(layout.toolchain), image_size)
     run = _new_run(layout, settings, args.config.stem)
     path = args.out or _unfinished(layout, run, args.config.stem)
-    path = path or _raw(layout) / f"{run.run_id}.jsonl"
+    path = path or layout.raw / f"{run.run_id}.jsonl"
     if not path.exists():
-        bench_record.create(run, path)
+        record.create(run, path)
     with jsonl.Appender(path) as file:
-        recorded = bench_record.load(path)
-        record.check_compatible(recorded, run)
+        recorded = record.load(path)
+        check_compatible(recorded, run)
         if recorded.finished:
             say(f"continuing {shown(path, layout.root)}, {len(recorded.finished)} processes in it")
         try:
             run = _take(layout, recorded, file, config.timeout_s)
         except BaseException:
             say(
-                f"what was measured is in {shown(path, layout.root)}: the same command goes on, "
-                f"and `python -m harness tables {shown(path, layout.root)}` shows what is there"
+                f"the results so far are in {shown(path, layout.root)}: the same command "
+                f"continues, and `python -m harness tables {shown(path, layout.root)}` shows them"
             )
             raise
     folder = args.tables or tables.beside(path)
     tables.write(run, folder)
-    if table.cells(run):
-        print(table.render(run))
-        print(bench_summary.render(run))
+    if rows.cells(run):
+        print(rows.render(run))
+        print(ratios.render(run))
     if run.memories:
-        print(memory_table.render(run))
-    for line in table.warnings(run):
+        print(memory.render(run))
+    for line in rows.warnings(run):
         say(f"warning: {line}")
     print(f"record: {shown(path, layout.root)}, tables: {shown(folder, layout.root)}")
-    # Who died, and gave a result when tried again, is in the warnings.
+    # The warnings name processes that died and whose second try succeeded.
     found = {each.key for each in run.finished if not isinstance(each, Failure)}
     lost = [each for each in run.failures if each.reason != "memory" and each.key not in found]
     return 1 if lost else 0
 
 
-def _raw(layout: Layout) -> Path:
-    return layout.root / "results" / "raw"
-
-
 def _unfinished(layout: Layout, run: BenchRecord, stem: str) -> Optional[Path]:
-    """Return the newest record of a run without --out that can go on as ``run``."""
-    for path in sorted(_raw(layout).glob(f"{stem}-*.jsonl"), reverse=True):
+    """Return the newest unfinished record in results/raw that ``run`` can continue."""
+    for path in sorted(layout.raw.glob(f"{stem}-*.jsonl"), reverse=True):
         with contextlib.suppress(HarnessError):
-            recorded = bench_record.load(path)
-            record.check_compatible(recorded, run)
-            if bench_plan.todo(recorded.settings, recorded.finished):
+            recorded = record.load(path)
+            check_compatible(recorded, run)
+            if plan.todo(recorded.settings, recorded.finished):
                 return path
     return None
 
 
 def _configured(args: argparse.Namespace) -> BenchConfig:
-    """Return the file's values with the command line's in their place, in every series."""
+    """Return the file's values, in every series replaced by those of the command line."""
     config = load(args.config, BenchConfig)
     asked: Dict[str, Any] = {}
     series = list(config.series)
     if args.series is not None:
-        names = words("--series", args.series)
-        known = ", ".join(each.name for each in series)
-        for name in names:
-            if name not in [each.name for each in series]:
-                raise HarnessError(f"--series: expected some of {known}, found '{name}'")
+        known = [each.name for each in series]
+        names = known_words("--series", args.series, known, known)
         series = [each for each in series if each.name in names]
     if args.models is not None:
         asked["models"] = words("--models", args.models)
@@ -177,25 +167,25 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
     return config.model_copy(update={"series": tuple(series)})
 
 
-def _new_run(layout: Layout, settings: Settings, stem: str) -> BenchRecord:
+def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
     versions: Dict[str, str] = {}
     for host, word in dict.fromkeys(run for series in settings.series for run in series.runs):
         variant = parse_variant(word)
         folder = build_folder(layout, host, variant)
         _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
-        # The library's own hash: a run must not go on with another build of it.
+        # With the library's hash: another build of it must not continue the run.
         versions.update(library_versions(layout, host, variant))
     return BenchRecord(
-        **record.opening(bench_record.KIND, bench_record.SCHEMA_VERSION, stem, layout, versions),
+        **opening(record.KIND, record.SCHEMA_VERSION, stem, layout, versions),
         settings=settings,
     )
 
 
 def _forget_cached_pages(path: Path) -> None:
-    """Have a library read from disk again, so that all builds are resident alike.
+    """Have Linux read a library from disk again, so that all builds have equal resident sizes.
 
-    Linux maps more at once of a file that it has cached since it was written: of a fresh
-    libmxnet.so, 40 MiB more count as resident than of one that was read from disk.
+    Linux maps larger pieces of a file that is still cached from its writing: a fresh libmxnet.so
+    counts 40 MiB more as resident than one that was read from disk.
     """
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -206,14 +196,14 @@ def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: flo
     finished = list(run.finished)
     with tqdm(initial=len(finished), unit="process", dynamic_ncols=True) as progress:
         while True:
-            # Again each time: what has been measured decides how many rounds there are.
-            left = bench_plan.todo(run.settings, finished)
+            # Planned again each time: the number of rounds depends on the results so far.
+            left = plan.todo(run.settings, finished)
             progress.total = len(finished) + len(left)
             if not left:
                 progress.refresh()
                 return run.model_copy(update={"finished": finished})
             key = left[0]
-            seconds = bench_plan.remaining_s(run.settings, finished)
+            seconds = plan.remaining_s(run.settings, finished)
             progress.set_postfix_str(_left(seconds), refresh=False)
             progress.set_description(
                 f"{key.series}: {key.case.model} batch {key.case.batch_size} {key.host} "
@@ -231,12 +221,12 @@ def _left(seconds: Optional[float]) -> str:
     return f"about {hours} h {minutes} min left" if hours else f"about {minutes} min left"
 
 
-def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: float) -> Finished:
+def _process(layout: Layout, settings: BenchSettings, key: SampleKey, timeout_s: float) -> Finished:
     """Run one process; a failure is a result too."""
-    started = record.now()
+    started = now()
     begin = time.monotonic()
     series = settings.find(key.series)
-    common = {**key._asdict(), "started_utc": record.utc(started)}
+    common = {**key._asdict(), "started_utc": utc(started)}
     failure: Dict[str, Any] = {}
     try:
         result = _run(layout, settings, series, key, timeout_s)
@@ -250,11 +240,11 @@ def _process(layout: Layout, settings: Settings, key: SampleKey, timeout_s: floa
     common["elapsed_s"] = round(time.monotonic() - begin, 3)
     if failure:
         return Failure.model_validate({**common, **failure})
-    return bench_record.TYPES[series.job].model_validate({**common, **result})
+    return record.TYPES[series.job].model_validate({**common, **result})
 
 
 def _run(
-    layout: Layout, settings: Settings, series: Series, key: SampleKey, timeout_s: float
+    layout: Layout, settings: BenchSettings, series: Series, key: SampleKey, timeout_s: float
 ) -> Dict[str, Any]:
     kind = ProfileJob if series.job == PROFILE else TrainJob
     job = kind(
@@ -282,7 +272,7 @@ def _run(
 
 
 def _in_short(error: WorkerFailed, layout: Layout) -> str:
-    """Return how a process ended, in a line without this machine's folders: it is published."""
+    """Return the end of a process in a line to publish, without folders of this machine."""
     how = str(error).splitlines()[0].replace("; its last lines:", "")
     said = [line.strip() for line in error.stderr.splitlines() if line.strip()]
     told = [line for line in said if "rror" in line or "bad_alloc" in line] or said

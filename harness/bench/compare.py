@@ -1,7 +1,7 @@
 """The compare command: two records of the same benchmark, variant by variant.
 
-For what changed between two builds of the library or two states of a machine. Runs of different
-machines or with different settings are refused with both sides shown.
+Shows the effect of another build of the library or of another state of the machine. Refuses runs
+of different machines or settings, and names both sides.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def changes(first: BenchRecord, second: BenchRecord) -> List[Change]:
-    """Return what both runs have sampled; HarnessError when they may not be compared."""
-    # Versions may differ: that is what runs are compared for.
+    """Return the variants that both runs sampled; HarnessError for runs that cannot be compared."""
+    # Versions may differ: the comparison is about them.
     check_compatible(first, second, ("machine", "settings"), ("A", "B"))
     speeds = [_speeds(first), _speeds(second)]
     later = {_key(row): row for row in rows(second)}
@@ -83,7 +83,7 @@ def _speeds(run: BenchRecord) -> Dict[_Key, List[float]]:
 
 
 def render(first: BenchRecord, second: BenchRecord) -> str:
-    """Return what differs between the runs' versions, and the table, as Markdown."""
+    """Return the versions that differ and the table, as Markdown."""
     names = sorted({*first.versions, *second.versions})
     lines = [
         f"{name}: A={first.versions.get(name)}, B={second.versions.get(name)}"

@@ -1,6 +1,6 @@
-"""What a benchmark runs: a TOML file's values, with the command line's in their place.
+"""The configuration of a benchmark: a TOML file's values, replaced by those of the command line.
 
-Every name is checked here, before the first process starts. Knows nothing of how it is run.
+Checks every name before the first process starts. Runs nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing_extensions import Annotated, Literal
 
 from harness.base.errors import HarnessError
 from harness.base.machine import describe, physical_cores
-from harness.bench.record import Series, Settings
+from harness.bench.record import BenchSettings, Series
 from harness.build.toolchain import Toolchain
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
@@ -24,7 +24,7 @@ _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
 
 class SeriesConfig(pydantic.BaseModel):
-    """One ``[[series]]`` table: processes of one kind; what is left out is the file's own value.
+    """One ``[[series]]`` table: processes of one kind; a missing value is the file's own.
 
     ``batch_sizes`` are in the order of work: all networks with the first, then with the next.
     """
@@ -51,9 +51,9 @@ class SeriesConfig(pydantic.BaseModel):
 class BenchConfig(pydantic.BaseModel):
     """A benchmark's configuration file; the series are in the order of work.
 
-    ``scopes`` names the variants by host; an image size left out is that of the network's paper.
-    The rounds of a case and the timed steps of a process are as many as fit into their budgets
-    (bench_record.Series). ``memory_limit_gib`` left out is nine tenths of the machine's memory.
+    ``scopes`` names the variants by MXNet release; a missing image size is that of the network's
+    paper. Budgets limit the rounds of a case and the timed steps of a process (record.Series). A
+    missing ``memory_limit_gib`` is nine tenths of the machine's memory.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -86,9 +86,9 @@ def scopes_by_host(
     hosts: Optional[Tuple[str, ...]],
     scopes: Optional[Tuple[str, ...]],
 ) -> Dict[str, Tuple[str, ...]]:
-    """Return what to run on each host: the options where given, else what is configured.
+    """Return the scopes by MXNet release: the options where given, else the configured ones.
 
-    A host that no configuration mentions gets the first configured host's scopes.
+    A release without a configuration gets the scopes of the first configured release.
     """
     first = next(iter(configured.values()), ())
     return {
@@ -97,8 +97,8 @@ def scopes_by_host(
     }
 
 
-def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]) -> Settings:
-    """Return the settings of a run; HarnessError names a word that is not known and the allowed.
+def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]) -> BenchSettings:
+    """Return the settings of a run; HarnessError names an unknown word and the known ones.
 
     ``image_size`` in pixels, when given, holds for every model.
     """
@@ -107,9 +107,9 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
     names = [series.name for series in config.series]
     if len(set(names)) != len(names):
         raise HarnessError(f"series: expected different names, found {', '.join(names)}")
-    # Nine tenths: other processes and the system live in the rest.
+    # The rest is for the system and other processes.
     memory_limit_gib = config.memory_limit_gib or 0.9 * describe().memory_gib
-    return Settings(
+    return BenchSettings(
         series=[_series(config, series, toolchain, image_size) for series in config.series],
         cpus=sorted(os.sched_getaffinity(0)),
         memory_limit_gib=memory_limit_gib,
@@ -122,7 +122,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
 def _series(
     config: BenchConfig, series: SeriesConfig, toolchain: Toolchain, image_size: Optional[int]
 ) -> Series:
-    # What the series leaves out is the file's.
+    # The file's own values complete the series.
     found: Dict[str, Any] = {
         name: getattr(config, name) if value is None else value
         for name, value in series.model_dump().items()

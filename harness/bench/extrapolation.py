@@ -1,6 +1,6 @@
 """Extrapolates a benchmark's record to more cores: steps for the model, and its tables.
 
-Pure: a record in, numbers and text out. The model itself is harness/bench/step_model.py.
+Pure: a record in, numbers and text out. The model stands in harness/bench/step_model.py.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from harness.base import statistics
 from harness.base.errors import HarnessError
 from harness.base.markdown import interval_text, markdown
 from harness.bench import pr11301, step_model
-from harness.bench import rows as table
 from harness.bench.pr11301 import BeforeAfter
 from harness.bench.record import BenchRecord
-from harness.bench.rows import Row
+from harness.bench.rows import Row, rows
 from harness.bench.step_model import Step
 from harness.trials.record import Case
 from harness.trials.variants import STOCK, STOCK_AGAIN
@@ -23,7 +22,7 @@ from harness.trials.variants import STOCK, STOCK_AGAIN
 CORES = (2, 8, 28, 56)
 # The variant that repeats PR #11301: only its ratios can be compared with the published ones.
 PUBLISHED_HOST, PUBLISHED_VARIANT = "1.3.1", "backward"
-# Half of what one more core could give: an assumption, beside which the fitted one is printed.
+# Half of the ideal: an assumption, printed beside the fitted efficiency.
 EFFICIENCY = 0.5
 OFF = "off"
 
@@ -48,12 +47,12 @@ class Measured:
 
 
 def measured(run: BenchRecord) -> List[Measured]:
-    """Return every cached variant of which stock and the variant ``off`` were measured as well.
+    """Return every cached variant that was measured together with stock and the variant ``off``.
 
-    Stock's creation and destruction are those that ``off`` counted with as many threads.
+    Stock's time in creation and destruction is the time that ``off`` counted on as many threads.
     """
     found: Dict[Tuple[int, Case, str, str], Row] = {}
-    for row in table.rows(run):
+    for row in rows(run):
         threads = row.series.threads.omp_num_threads
         found.setdefault((threads, row.case, row.host, row.variant), row)
     result = []
@@ -77,7 +76,7 @@ def _total_s(*parts_ns: Optional[float]) -> float:
 
 
 def chosen(run: BenchRecord) -> List[Measured]:
-    """Return what to predict from: the published batch size or else the largest, most threads."""
+    """Return the cases to predict from: the published or else the largest batch, most threads."""
     all_measured = measured(run)
     sizes = {each.case.batch_size for each in all_measured}
     size = pr11301.BATCH_SIZE if pr11301.BATCH_SIZE in sizes else max(sizes, default=0)
@@ -87,14 +86,14 @@ def chosen(run: BenchRecord) -> List[Measured]:
 
 
 def comparable(each: Measured, known: Mapping[str, BeforeAfter]) -> Optional[BeforeAfter]:
-    """Return what was published for the same work, None if nothing was."""
+    """Return the published numbers for the same work, None without any."""
     same = (each.host, each.variant) == (PUBLISHED_HOST, PUBLISHED_VARIANT)
     right_size = each.case.batch_size == pr11301.BATCH_SIZE
     return known.get(each.case.model) if same and right_size else None
 
 
 def fitted(all_measured: Sequence[Measured], known: Mapping[str, BeforeAfter]) -> Optional[float]:
-    """Return the efficiency that comes nearest to everything published; None without any."""
+    """Return the efficiency that fits all published ratios best; None without any."""
     pairs = [(each.step, comparable(each, known)) for each in all_measured]
     found = [(step, what.ratio) for step, what in pairs if what is not None]
     if not found:

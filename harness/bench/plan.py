@@ -1,6 +1,6 @@
-"""What a benchmark runs next, and how long the rest takes: pure functions of the record.
+"""The next process of a benchmark, and the time that the rest takes: pure functions of the record.
 
-A killed run goes on exactly where it was, because the plan depends on nothing else.
+The plan depends on nothing else, so a killed run continues exactly where it ended.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import random
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness.base import statistics
-from harness.bench.record import Failure, Finished, SampleKey, Series, Settings
+from harness.bench.record import BenchSettings, Failure, Finished, SampleKey, Series
 from harness.trials.record import Case
 
-# A process that died once may have been unlucky: it is tried again. One that died twice stays away.
+# A process that died once is tried again; after a second death its cell is given up.
 _DEATHS_MOST = 2
 
 
 class Cell(NamedTuple):
-    """One variant of one case in a series: what is sampled once per round."""
+    """One variant of one case in a series, sampled once per round."""
 
     series: str
     case: Case
@@ -25,20 +25,19 @@ class Cell(NamedTuple):
     variant: str
 
 
-def plan(settings: Settings, finished: Sequence[Finished]) -> List[SampleKey]:
+def plan(settings: BenchSettings, finished: Sequence[Finished]) -> List[SampleKey]:
     """Return the processes of a run, finished ones included, in the order of work.
 
-    Series and, within them, batch sizes follow each other as configured: the first of them is
-    complete first. All variants of a case follow each other, so that each is close in time to the
-    stock it is compared with; each round has them in an order of its own, drawn from its name, so
-    that none always comes first or always after the same one.
+    Series and, within them, batch sizes follow each other as configured. All variants of a case
+    follow each other, so that each is close in time to the stock it is compared with. Each round
+    shuffles them, seeded by its name, so that none always comes first or after the same one.
     A case whose first round is not complete yet has the fewest rounds.
     """
     return [key for series in settings.series for key in _series(series, finished)]
 
 
-def todo(settings: Settings, finished: Sequence[Finished]) -> List[SampleKey]:
-    """Return what is left of the plan, without what was given up.
+def todo(settings: BenchSettings, finished: Sequence[Finished]) -> List[SampleKey]:
+    """Return the rest of the plan, without the cells that were given up.
 
     A variant of a case that did not fit into memory, or died twice, is not tried again.
     """
@@ -77,9 +76,9 @@ def _drawn(series: Series, case: Case, round_: int) -> List[Tuple[str, str]]:
 
 
 def case_rounds(series: Series, case: Case, finished: Sequence[Finished]) -> int:
-    """Return how many rounds a case gets: as many as fit into the series' budget.
+    """Return the number of rounds of a case: as many as fit into the series' budget.
 
-    ``finished`` are the series' own processes; the first round tells how long one takes.
+    ``finished`` are the series' own processes; the time of the first round is taken for all.
     """
     first = [each for each in finished if each.case == case and each.round == 0]
     if len({each.key for each in first}) < len(series.runs):
@@ -89,8 +88,8 @@ def case_rounds(series: Series, case: Case, finished: Sequence[Finished]) -> int
     return min(max(fitting, series.rounds_min), series.rounds_max)
 
 
-def remaining_s(settings: Settings, finished: Sequence[Finished]) -> Optional[float]:
-    """Return about how many seconds the rest takes; None before the first process has ended."""
+def remaining_s(settings: BenchSettings, finished: Sequence[Finished]) -> Optional[float]:
+    """Return the estimated seconds of the rest; None before the first process has ended."""
     left = todo(settings, finished)
     by_case = {(key.series, key.case): key for key in left}
     expected = {pair: _expected_s(key, finished) for pair, key in by_case.items()}
@@ -98,12 +97,12 @@ def remaining_s(settings: Settings, finished: Sequence[Finished]) -> Optional[fl
     known = [value for value in seconds if value is not None]
     if left and not known:
         return None
-    # Of rounds that a budget will add nothing is known yet.
+    # Rounds that a budget will add later are not counted.
     return sum(known) + (len(left) - len(known)) * (statistics.median(known) if known else 0.0)
 
 
 def _expected_s(key: SampleKey, finished: Sequence[Finished]) -> Optional[float]:
-    """Return what the nearest relatives took: the case, or the network at another batch size."""
+    """Return the median time of the same case, or else of its network at other batch sizes."""
     same = [each for each in finished if each.case == key.case]
     own = [each.elapsed_s for each in same if each.series == key.series]
     if same:

@@ -1,6 +1,6 @@
 """The published tables of PR #11301 (results/reference), as numbers.
 
-Read only; what is measured here is never written there.
+Read only: measurements of this project are never written there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CORES = 56
 
 
 class BeforeAfter(NamedTuple):
-    """A value before the change and after it, and after / before as it was reported."""
+    """A value before the change and after it, and the reported ratio of after to before."""
 
     before: float
     after: float

@@ -1,8 +1,8 @@
-"""The record of a benchmark run: what was asked for, and every raw measurement, one line each.
+"""The record of a benchmark run: its settings, and every raw measurement in a line.
 
 A record is a file of JSON lines (harness/base/jsonl.py). The header holds the machine, the versions
 and the settings; each further line is one finished process: ``train``, ``profile``, ``memory``
-or ``failure``. A record that is foreign, or not whole except for its end, is refused in one line.
+or ``failure``. A foreign record, or one damaged before its last line, is refused in one line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _Positive = Annotated[int, pydantic.Field(gt=0)]
 
 
 class SampleKey(NamedTuple):
-    """What makes a process one of its kind within a run."""
+    """The identity of a process within a run."""
 
     series: str
     case: Case
@@ -45,14 +45,13 @@ class SampleKey(NamedTuple):
 class Series(RecordModel):
     """Processes of one kind: every variant of every case once per round.
 
-    ``job`` is ``train`` (times whole steps), ``profile`` (times each operator) or ``memory`` (has
-    the cache count its bytes, which costs time: its steps are not compared). The time of a process
-    is bounded: after the warm-up it times as many steps as fit into ``steps_budget_s``, within the
-    two limits. So is the time of a case: after the first round it gets as many rounds as fit into
-    ``case_budget_s``, within the two limits.
+    ``job`` is ``train`` (times whole steps), ``profile`` (times each operator) or ``memory``
+    (counts the cache's bytes, which costs time: its steps are not compared). After the warm-up a
+    process times as many steps as fit into ``steps_budget_s``, within the two limits. After the
+    first round a case gets as many rounds as fit into ``case_budget_s``, within the two limits.
 
-    ``allocator`` is where glibc puts large blocks: ``default`` is mappings of their own, whose
-    addresses differ from process to process, ``heap`` is one block after the other.
+    ``allocator`` is where glibc puts large blocks: ``default``, each in a mapping of its own, whose
+    address differs from process to process, or ``heap``, one after the other.
     """
 
     name: str = pydantic.Field(min_length=1)
@@ -78,11 +77,11 @@ class Series(RecordModel):
         return [(host, word) for host, words in self.variants.items() for word in words]
 
 
-class Settings(RecordModel):
-    """What a run was asked to measure; results of equal settings may be mixed.
+class BenchSettings(RecordModel):
+    """The work of a run; results of equal settings may be mixed.
 
-    ``cpus`` are those that every process may run on. A process that asks for more address space
-    than ``memory_limit_gib`` does not fit.
+    ``cpus`` are the CPUs of every process. A process that needs more address space than
+    ``memory_limit_gib`` does not fit into memory.
     """
 
     series: List[Series] = pydantic.Field(min_length=1)
@@ -93,7 +92,7 @@ class Settings(RecordModel):
     momentum: pydantic.FiniteFloat
 
     def find(self, name: str) -> Series:
-        """Return the series called ``name``, which there must be."""
+        """Return the series called ``name``, which must exist."""
         return next(series for series in self.series if series.name == name)
 
 
@@ -108,14 +107,12 @@ class _Process(RecordModel):
 
     @property
     def key(self) -> SampleKey:
-        """What makes this process one of its kind within a run."""
+        """The identity of this process within a run."""
         return SampleKey(self.series, self.case, self.host, self.variant, self.round)
 
 
 class Failure(_Process):
-    """A process that gave no result: it did not fit into memory, it died, or it ran on
-    something else than it was asked to.
-    """
+    """A process without a result: out of memory, dead, or not proven to run the asked build."""
 
     type: Literal["failure"] = "failure"
     reason: Literal["memory", "died", "not proven"]
@@ -123,11 +120,10 @@ class Failure(_Process):
 
 
 class _Sample(_Process):
-    """What all results hold: the steps' wall times, and the evidence of what they ran on.
+    """The common part of all results: wall times of the steps, and the evidence of the build.
 
     ``stats`` are the cache library's counters over the timed steps, None without the library.
-    ``still_missing`` tells that the cache created something in them; None where no cache was at
-    work.
+    ``still_missing``: the cache created something in these steps; None without an active cache.
     """
 
     warm_up_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
@@ -185,13 +181,13 @@ class ProfileSample(_Sample):
 
 
 class MemorySample(_Sample):
-    """One process whose cache counted its bytes, under a bound that none reaches."""
+    """One process whose cache counted its bytes, under a bound too large to be reached."""
 
     type: Literal["memory"] = "memory"
 
     @property
     def kept_bytes(self) -> Optional[int]:
-        """What the cache kept at the end, descriptors included; None where it counted nothing."""
+        """Cached bytes at the end, descriptors included; None where nothing was counted."""
         counted = (self.stats or {}).get("memory")
         return counted["idle_bytes"] + counted["descriptor_bytes"] if counted else None
 
@@ -207,11 +203,11 @@ TYPES: Dict[str, Type[Any]] = {
 
 
 class BenchRecord(RunRecord):
-    """A run, finished or not; ``finished`` are its processes in the order they were run in."""
+    """A run, finished or not; ``finished`` are its processes in the order of their runs."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: BenchSettings
     finished: List[Finished] = []
 
     @property
@@ -231,7 +227,7 @@ class BenchRecord(RunRecord):
 
     @property
     def failures(self) -> List[Failure]:
-        """The processes that gave no result."""
+        """The processes without a result."""
         return self._of(Failure)
 
     def _of(self, type_: Type[_Sampled]) -> List[_Sampled]:
@@ -239,7 +235,7 @@ class BenchRecord(RunRecord):
 
 
 def create(run: BenchRecord, path: Path) -> None:
-    """Write a new record: the header, and what the run already has."""
+    """Write a new record: the header, and the finished processes of the run."""
     jsonl.create(path, run.model_dump(exclude={"finished"}))
     if run.finished:
         with jsonl.Appender(path) as file:
@@ -248,7 +244,7 @@ def create(run: BenchRecord, path: Path) -> None:
 
 
 def load(path: Path) -> BenchRecord:
-    """Read a record; HarnessError says in one line why a file is refused."""
+    """Read a record; HarnessError names the fault of a file that is refused."""
     header, *lines = jsonl.read(path)
     check_kind(header, KIND, SCHEMA_VERSION, path)
     finished = []

@@ -1,7 +1,7 @@
-"""Turns a benchmark's record into the table and the warnings that people read.
+"""A benchmark's record as a table and its warnings.
 
-Pure: a record in, text out. Every ratio stands beside its interval and its number of pairs, and
-is made of samples of the same round.
+Pure: a record in, text out. Every ratio comes from samples of the same round, and is shown with its
+interval and its number of pairs.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Row:
     """One variant of one case on one host, in one series.
 
     ``images_per_second`` and times are medians over samples, times in nanoseconds per step;
-    ``ratios`` are the pairs of the same round, ``ratio`` their median. None is what cannot be
-    known: without stock in the series, with too few pairs, or without the library's counters.
+    ``ratios`` are those of the pairs of a round, ``ratio`` is their median. None stands for a value
+    that is unknown: without stock in the series, enough pairs, or the library's counters.
     """
 
     series: Series
@@ -49,17 +49,17 @@ class Row:
 
     @property
     def pairs(self) -> int:
-        """How many ratios there are."""
+        """The number of ratios."""
         return len(self.ratios)
 
 
 def rows(record: BenchRecord) -> List[Row]:
-    """Return a row for everything that has been sampled, in the order of the settings."""
+    """Return the rows of all sampled variants, in the order of the settings."""
     return [row for row in cells(record) if isinstance(row, Row)]
 
 
 def cells(record: BenchRecord) -> List[Union[Row, Failure]]:
-    """Return a row for everything that was tried: of what has no sample, its first failure."""
+    """Return a row for every variant that was tried, or its first failure without any sample."""
     samples: Dict[_Cell, List[TrainSample]] = {}
     for sample in record.samples:
         samples.setdefault(sample.key[:4], []).append(sample)
@@ -119,7 +119,7 @@ _COLUMNS: Tuple[Tuple[str, Callable[[Row], str]], ...] = (
 )
 _SUBJECT = ("model", "batch", "image", "threads", "MXNet", "variant")
 _TEXT_COLUMNS = ("model", "MXNet", "variant")
-# What stands in place of a throughput.
+# In place of a throughput.
 NO_RESULT = {"memory": "no memory", "died": "died", "not proven": "not proven"}
 
 
@@ -136,7 +136,7 @@ NOISE_LEGEND = (f"{STOCK_AGAIN}: {STOCK} once more; its ratio is the noise of th
 
 
 def render(record: BenchRecord) -> str:
-    """Return the table of everything that was tried as Markdown, with its legend below."""
+    """Return the table of all variants that were tried, as Markdown with a legend."""
     found = cells(record)
     titles = [*_SUBJECT, *(title for title, _ in _COLUMNS)]
     lines = markdown(titles, _TEXT_COLUMNS, [_line(record, cell) for cell in found])
@@ -155,10 +155,7 @@ def _line(record: BenchRecord, cell: Union[Row, Failure]) -> List[str]:
 
 
 def warnings(record: BenchRecord) -> List[str]:
-    """Return what a reader must know before believing the table.
-
-    One line for each thing to know and variant, with all networks that it holds for.
-    """
+    """Return the table's caveats, a line for each caveat and variant, with its networks."""
     lines: Dict[Tuple[str, str], List[str]] = {}
 
     def warn(case: Case, host: str, variant: str, series: Series, text: str) -> None:
@@ -204,5 +201,5 @@ def _doubts(row: Row) -> Iterator[str]:
         if not low <= 1 <= high:
             yield (
                 f"stock differs from itself ({interval_text(row.interval)}): "
-                "smaller differences than that show nothing here"
+                "smaller differences are noise here"
             )

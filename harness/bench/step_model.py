@@ -1,6 +1,6 @@
-"""What a ratio measured on few cores becomes on many: the model of docs/extrapolation.md.
+"""The model of docs/extrapolation.md: from a step measured on few cores to a ratio on many.
 
-Pure numbers in, numbers out; knows nothing of records. A step is serial work (creating and
+Numbers in, numbers out; knows nothing of records. A step is serial work (creating and
 destroying primitives, and the cache) that takes the same time on any machine, and execution,
 which is divided over the cores.
 """
@@ -14,7 +14,7 @@ from typing import Sequence
 import numpy
 import scipy.optimize
 
-# Where the fit looks: from cores that hardly help to cores four times as fast as those here.
+# The range of the fit: from cores that hardly help to cores four times as fast as those here.
 _EFFICIENCIES = (0.01, 4.0)
 
 
@@ -22,8 +22,8 @@ _EFFICIENCIES = (0.01, 4.0)
 class Step:
     """One training step as measured on ``cores`` cores, in seconds.
 
-    ``serial_s`` is what stock spends in creating and destroying primitives and descriptors,
-    ``serial_left_s`` what the cached variant still does, with the time in the cache itself.
+    ``serial_s`` is stock's time in creating and destroying primitives and descriptors,
+    ``serial_left_s`` that of the cached variant, the cache itself included.
     """
 
     cores: int
@@ -37,20 +37,20 @@ class Step:
 
     @property
     def execution_s(self) -> float:
-        """All that is not serial: what the cores share."""
+        """The time that the cores share: all but the serial part."""
         return self.stock_s - self.serial_s
 
     @property
     def saved_s(self) -> float:
-        """What the cached variant does not spend."""
+        """The time that the cached variant saves."""
         return self.serial_s - self.serial_left_s
 
 
 def speed_up(cores: float, efficiency: float) -> float:
     """Return how much faster ``cores`` execute than one core here.
 
-    ``efficiency`` is what each further core adds, as a part of what one core here does: 1 is ideal
-    scaling on cores like these, 0 none. Faster cores raise it.
+    ``efficiency`` is the gain of each further core, in units of one core here: 1 is ideal scaling
+    on cores like these, 0 none. Faster cores raise it.
     """
     return 1 + efficiency * (cores - 1)
 
@@ -63,14 +63,14 @@ def execution_s(step: Step, cores: float, efficiency: float) -> float:
 def ratio(step: Step, cores: float, efficiency: float) -> float:
     """Return the predicted throughput of the cached variant over stock's on ``cores`` cores.
 
-    On as many cores as were measured it is what the step's own parts give, whatever the efficiency.
+    On the measured number of cores it follows from the step's own parts, whatever the efficiency.
     """
     shared = execution_s(step, cores, efficiency)
     return (shared + step.serial_s) / (shared + step.serial_left_s)
 
 
 def ratio_at(stock_s: float, saved_s: float) -> float:
-    """Return the ratio where stock's step is known and ``saved_s`` of it are taken away."""
+    """Return the ratio for a known step of stock that becomes shorter by ``saved_s``."""
     if not saved_s < stock_s:
         raise ValueError(f"saved {saved_s} s of {stock_s} s")
     return stock_s / (stock_s - saved_s)
@@ -84,9 +84,9 @@ def measured_efficiency(one: Step, more: Step) -> float:
 
 
 def fitted_efficiency(steps: Sequence[Step], ratios: Sequence[float], cores: int) -> float:
-    """Return the one efficiency with which the model comes nearest to ``ratios`` on ``cores``.
+    """Return the efficiency that fits the model best to ``ratios`` on ``cores``.
 
-    Nearest in the sum of squared relative errors; one ratio for each step.
+    Least squares of the relative errors; one ratio for each step.
     """
     if len(steps) != len(ratios) or not steps:
         raise ValueError(f"steps={len(steps)}, ratios={len(ratios)}")

@@ -1,4 +1,4 @@
-"""Writes the tables of one benchmark record, as Markdown and CSV. Measures and types nothing."""
+"""Writes the tables of one benchmark record, as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import io
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-from harness.base import files as atomic
-from harness.bench import extrapolation, pr11301
-from harness.bench import rows as table
+from harness.base import files
+from harness.bench import extrapolation, pr11301, rows
 from harness.bench.record import BenchRecord, Failure
 from harness.bench.rows import Row
-from harness.bench.views import memory as memory_table
-from harness.bench.views import operators as operator_table
-from harness.bench.views import ratios as bench_summary
+from harness.bench.views import memory, operators, ratios
 
 
 def beside(record: Path) -> Path:
@@ -26,31 +23,29 @@ def write(
     run: BenchRecord, folder: Path, efficiency: float = extrapolation.EFFICIENCY
 ) -> List[str]:
     """Write all tables of a record into a folder; return the files' names."""
-    files = {
+    texts = {
         "bench.md": bench_markdown(run),
         "bench.csv": _csv(bench_rows(run)),
         "memory.csv": _csv(memory_rows(run)),
         "bigger-machines.md": extrapolation.render(run, pr11301.throughput(), efficiency),
     }
     if run.profiles:
-        files["operators.md"] = (
-            f"{_heading(run, 'Time per operator')}\n{operator_table.render(run)}"
-        )
-        files["operators.csv"] = _csv(operator_rows(run))
-    for name, text in files.items():
-        atomic.write_text(folder / name, text)
-    return list(files)
+        texts["operators.md"] = f"{_heading(run, 'Time per operator')}\n{operators.render(run)}"
+        texts["operators.csv"] = _csv(operator_rows(run))
+    for name, text in texts.items():
+        files.write_text(folder / name, text)
+    return list(texts)
 
 
 def bench_markdown(run: BenchRecord) -> str:
     """Return the page of throughput and memory."""
-    warnings = [f"- {line}" for line in table.warnings(run)]
-    timed = ["## Ratios", bench_summary.render(run), "## Everything measured", table.render(run)]
+    warnings = [f"- {line}" for line in rows.warnings(run)]
+    timed = ["## Ratios", ratios.render(run), "## Everything measured", rows.render(run)]
     parts = [
-        _heading(run, "Training throughput" if table.cells(run) else "Memory use"),
-        *(timed if table.cells(run) else []),
+        _heading(run, "Training throughput" if rows.cells(run) else "Memory use"),
+        *(timed if rows.cells(run) else []),
         "## Memory",
-        memory_table.render(run),
+        memory.render(run),
         *(["## Warnings", "\n".join(warnings) + "\n"] if warnings else []),
     ]
     return "\n".join(parts)
@@ -70,10 +65,10 @@ def _heading(run: BenchRecord, title: str) -> str:
 
 
 def bench_rows(run: BenchRecord) -> List[Dict[str, Any]]:
-    """Return everything that was tried, and the geometric means, as one flat table."""
+    """Return every variant that was tried, and the geometric means, as one flat table."""
     known = pr11301.throughput()
     found = []
-    for cell in table.cells(run):
+    for cell in rows.cells(run):
         series = cell.series if isinstance(cell, Row) else run.settings.find(cell.series)
         reference = known.get(cell.case.model)
         compared = cell.case.batch_size == pr11301.BATCH_SIZE and cell.variant == "backward"
@@ -91,7 +86,7 @@ def bench_rows(run: BenchRecord) -> List[Dict[str, Any]]:
                 "ratio_of_2018": reference.ratio if reference and compared else None,
             }
         )
-    for group in bench_summary.groups(run):
+    for group in ratios.groups(run):
         for mean in group.means():
             low, high = mean.interval or (None, None)
             found.append(
@@ -130,7 +125,7 @@ def _measured(row: Row) -> Dict[str, Any]:
 def operator_rows(run: BenchRecord) -> List[Dict[str, Any]]:
     """Return the operators of all tables as one flat table, a line per variant."""
     found = []
-    for each in operator_table.tables(run):
+    for each in operators.tables(run):
         for row in [*each.rows, each.total]:
             for variant in each.variants:
                 counted = row.counted.get(variant)
@@ -158,18 +153,18 @@ def memory_rows(run: BenchRecord) -> List[Dict[str, Any]]:
     """Return the memory of every variant as a flat table, in bytes."""
     return [
         {**row.case.model_dump(), **{k: v for k, v in row._asdict().items() if k != "case"}}
-        for row in memory_table.memory(run)
+        for row in memory.memory(run)
     ]
 
 
-def _csv(rows: Sequence[Dict[str, Any]]) -> str:
-    """Return rows as CSV; the columns are those of the fullest rows, numbers have 6 digits."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def _csv(lines: Sequence[Dict[str, Any]]) -> str:
+    """Return lines as CSV with the columns of all of them; numbers have 6 digits."""
+    names = list(dict.fromkeys(name for line in lines for name in line))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _shown(value) for name, value in row.items()})
+    for line in lines:
+        writer.writerow({name: _shown(value) for name, value in line.items()})
     return text.getvalue()
 
 

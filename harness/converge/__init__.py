@@ -1,1 +1,1 @@
-"""`converge`: CIFAR-10 trained on stock and patched MXNet, on one curve."""
+"""The converge command: CIFAR-10 trained on stock and patched MXNet, on one curve."""

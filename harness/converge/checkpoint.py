@@ -1,9 +1,8 @@
 """A training on disk after an epoch: one file, whole or absent.
 
-Holds every parameter, auxiliary state and momentum, the epochs' results so far and what was being
-trained, so that a training of other settings is never gone on with. The random numbers of an
-epoch follow from the seed and its number, and checkpoints are made between epochs: there is no
-further state of a generator or a place in the data to keep.
+Holds every parameter, auxiliary state and momentum, the results of the epochs, and the settings,
+which another training must not continue. Checkpoints are written between epochs, whose random
+numbers follow from the seed and the epoch's number: no state of a generator has to be saved.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from harness.base.errors import HarnessError
 FILE = "checkpoint.npz"
 _STATE = "state.json"
 
-# Momenta go by the number of their parameter.
+# Momenta are named after the number of their parameter.
 _NAME = re.compile(r"parameter:.+|momentum:[0-9]{1,6}", re.ASCII)
 
 Arrays = Dict[str, numpy.ndarray]
@@ -41,7 +40,7 @@ def digest(arrays: Mapping[str, numpy.ndarray]) -> str:
 
 
 def save(folder: Path, arrays: Arrays, trained: Mapping[str, Any], epochs: List[Any]) -> None:
-    """Write the arrays, by name, with what is ``trained`` and its ``epochs``' results."""
+    """Write the arrays by name, with the settings ``trained`` and the results of the ``epochs``."""
     state = json.dumps({"trained": dict(trained), "epochs": epochs}, allow_nan=False)
     buffer = io.BytesIO()
     numpy.savez(buffer, **{_STATE: numpy.frombuffer(state.encode(), numpy.uint8)}, **arrays)
@@ -49,7 +48,7 @@ def save(folder: Path, arrays: Arrays, trained: Mapping[str, Any], epochs: List[
 
 
 def epochs(folder: Path) -> List[Dict[str, Any]]:
-    """Return the results of the epochs that are finished."""
+    """Return the results of the finished epochs."""
     path = folder / FILE
     if not os.path.lexists(path):
         return []
@@ -88,6 +87,6 @@ def _read(path: Path, arrays: bool) -> Tuple[Dict[str, Any], Arrays]:
                 raise ValueError(f"{name!r:.60} is no parameter and no momentum")
     except (KeyError, TypeError, ValueError) as error:
         raise HarnessError(
-            f"{path}: expected a checkpoint, found damage ({error}): delete it to train anew"
+            f"{path}: expected a checkpoint, found damage ({error}): delete it to start again"
         ) from error
     return {"trained": trained, "epochs": list(epochs)}, found

@@ -1,9 +1,9 @@
-"""CIFAR-10 in its official binary version: found, downloaded or made up, and checked in any case.
+"""CIFAR-10 in its official binary version, local or downloaded, and a synthetic stand-in.
 
 A file of the data set holds records of one label byte and 3,072 bytes of a 32x32 image (red, green
 and blue planes, row by row). Source: Krizhevsky 2009, "Learning Multiple Layers of Features from
 Tiny Images", and https://www.cs.toronto.edu/~kriz/cifar.html. Reads archives member by member:
-nothing of a download is unpacked to disk, let alone run.
+nothing of a download is unpacked to disk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RECORD_BYTES = 1 + _IMAGE_BYTES
 _ARCHIVE = "cifar-10-binary.tar.gz"
 _TIMEOUT_S = 20  # between two parts of an answer
 _MOST_DOWNLOAD_S = 3600.0
-# The official archive has 170,052,171 bytes, unpacked 184,380,000: what has far more is not it.
+# The official archive has 170,052,171 bytes, 184,380,000 when unpacked.
 _MOST_BYTES = 200 * 2**20
 
 
@@ -41,8 +41,8 @@ def load(folder: Optional[Path], cache: Path) -> DataSet:
     """Return the data set in ``folder``, else in ``$CIFAR10_DIR``, else downloaded to ``cache``.
 
     ``folder`` holds the six .bin files, each possibly as .bin.xz, or the official archive, or is
-    that archive. Without any data and without network the data set is made up. Raises
-    HarnessError, naming the file, for one that is missing, truncated or not CIFAR-10.
+    that archive. Without data and network the data set is synthetic. Raises HarnessError,
+    which names the file, for a missing or truncated file and for one that is not CIFAR-10.
     """
     chosen = folder or _from_environment()
     if chosen is not None:
@@ -57,7 +57,7 @@ def load(folder: Optional[Path], cache: Path) -> DataSet:
                 "data; name a folder with --data-dir or CIFAR10_DIR to train on the real one"
             )
             return synthetic()
-    # Each time: it may have been changed, or damaged, since it was downloaded.
+    # Checked each time: the file may have changed since the download.
     found = reading.digest(archive, "md5", _MOST_BYTES)
     if found != MD5:
         raise HarnessError(
@@ -87,7 +87,7 @@ def _download(archive: Path) -> None:
                 if time.monotonic() - started_s > _MOST_DOWNLOAD_S:
                     raise HarnessError(f"{URL}: not there after {_MOST_DOWNLOAD_S:g} s: given up")
     if digest.hexdigest() != MD5:
-        raise HarnessError(f"{URL}: expected md5 {MD5}, found {digest.hexdigest()}; not kept")
+        raise HarnessError(f"{URL}: expected md5 {MD5}, found {digest.hexdigest()}; discarded")
     files.write_bytes(archive, b"".join(chunks))
 
 
@@ -110,7 +110,7 @@ def _read(path: Path) -> DataSet:
 def _from_folder(folder: Path, name: str) -> Tuple[Path, bytes]:
     plain, compressed = folder / name, folder / f"{name}.xz"
     path = plain if plain.is_file() or not compressed.is_file() else compressed
-    # One byte more than there may be tells a longer file, without reading all of a hostile one.
+    # One byte more than allowed shows that a file is too long, without reading all of it.
     most = RECORDS * _RECORD_BYTES
     if path is compressed:
         return path, archives.xz(path, most, "an xz file")
@@ -149,9 +149,9 @@ def _images(path: Path, content: bytes) -> Images:
 
 
 def synthetic(training: int = 5000, validation: int = 1000, seed: int = 1) -> DataSet:
-    """Return a data set of the same form that a network can learn.
+    """Return a generated data set of the same shape that a network can learn.
 
-    A class is a smooth pattern of its own, shown shifted, at some contrast, under noise.
+    Each class is a smooth pattern, shifted, with a random contrast and noise.
     """
     random = numpy.random.default_rng(seed)
     coarse = random.normal(size=(CLASSES, 3, 4, 4))

@@ -1,7 +1,7 @@
-"""The command line of convergence runs: trains what the record lacks, shows, and judges.
+"""The converge command: trains the curves that a record lacks, and compares their bits.
 
 A finished epoch is in a checkpoint before the next one starts and in the record within seconds;
-a killed run loses the epochs that were under way. The first differing bit ends the run.
+a killed run loses only unfinished epochs. The first differing bit ends the run.
 """
 
 from __future__ import annotations
@@ -15,30 +15,37 @@ from typing import Any, Dict, List, NamedTuple
 import pydantic
 from tqdm import tqdm
 
+from harness.base import toml
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import number, words
-from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
-from harness.converge import checkpoint, cifar10, follow, prepared, table
+from harness.converge import checkpoint, cifar10, dataset, follow, table
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet
 from harness.converge.record import (
     KIND,
     SCHEMA_VERSION,
     ConvergeRecord,
+    ConvergeSettings,
     Curve,
     Data,
     Evidence,
-    Settings,
     Training,
+    load,
     partings,
 )
-from harness.converge.record import load as record_of
 from harness.trials.jobs import ConvergeJob
 from harness.trials.launch import run_worker
-from harness.trials.record import Threads, first_fault, opening, save, start_or_resume
+from harness.trials.record import (
+    Threads,
+    add_record_options,
+    first_fault,
+    opening,
+    save,
+    start_or_resume,
+)
 from harness.trials.variants import library_versions, parse_variant
 
 EXAMPLES = """examples:
@@ -48,7 +55,7 @@ EXAMPLES = """examples:
   python -m harness converge --config configs/converge-full.toml --resume results/raw/converge.json
   python -m harness converge --show results/raw/converge.json
 
-data: --data-dir, else CIFAR10_DIR, else the official download, else made up and called synthetic.
+data: --data-dir, else CIFAR10_DIR, else the official download, else synthetic images.
 exit code: 0 when every finished training has equal bits, 1 when bits differ.
 """
 _POLL_S = 1.0
@@ -63,10 +70,10 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that is under way: its folders, and the prepared data file of each training."""
+    """A run in progress: its folders, and the data file of each training."""
 
     layout: Layout
-    settings: Settings
+    settings: ConvergeSettings
     checkpoints: Path
     data: List[Path]
     timeout_s: float
@@ -82,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=default, help="TOML file with defaults")
     parser.add_argument("--model", help="cifar-resnet-50 or cifar-vgg-16")
     parser.add_argument("--host", help="an MXNet release, such as 1.4.1")
-    parser.add_argument("--scopes", help="stock, and what is compared with it, such as stock,all")
+    parser.add_argument("--scopes", help="stock, and scopes to compare with it, such as stock,all")
     parser.add_argument("--epochs", help="length of the schedule")
     parser.add_argument("--stock-epochs", help="stop stock after so many epochs of the schedule")
     parser.add_argument("--batch-size", help="images per step")
@@ -90,34 +97,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", help="OpenMP threads of each training")
     parser.add_argument("--side-by-side", help="trainings at a time")
     parser.add_argument("--data-dir", type=Path, help="folder of CIFAR-10's binary version")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
-    target.add_argument("--show", type=Path, help="print the tables of a record, and train nothing")
-    target.add_argument("--resume", type=Path, help="record of an unfinished run to complete")
+    add_record_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train what the record lacks, print the tables, and return 0, or 1 when bits differ."""
+    """Train the curves that the record lacks, print the tables, and return 1 if bits differ."""
     layout = here()
     if args.show:
-        return _report(record_of(args.show))
-    config = load(args.config, ConvergeConfig)
+        return _report(load(args.show))
+    config = toml.load(args.config, ConvergeConfig)
     trainings = _asked(args, config, layout)
     data = cifar10.load(args.data_dir, layout.build / "cifar10")
     record, path = start_or_resume(
         _new_record(layout, args, config, trainings, data),
         args.out,
         args.resume,
-        layout.root / "results" / "raw",
-        record_of,
+        layout.raw,
+        load,
     )
     save(record, path)
     try:
         record = _train(_prepare(layout, record, data, config.timeout_s), record, path)
     except BaseException:
         say(
-            f"what was trained is in {shown(path, layout.root)}: continue it with the same options "
-            "and --resume in place of --out"
+            f"the finished epochs are in {shown(path, layout.root)}: continue with the same "
+            "options and --resume in place of --out"
         )
         raise
     code = _report(record)
@@ -158,11 +162,11 @@ def _new_record(
         side_by_side = number("--side-by-side", args.side_by_side)
     return ConvergeRecord(
         **opening(KIND, SCHEMA_VERSION, "converge", layout, versions),
-        settings=Settings(
+        settings=ConvergeSettings(
             trainings=trainings,
             data=Data(
                 source=data.source,
-                sha256=prepared.digest(data),
+                sha256=dataset.digest(data),
                 training=len(data.training.labels),
                 validation=len(data.validation.labels),
             ),
@@ -182,7 +186,7 @@ def _prepare(layout: Layout, record: ConvergeRecord, data: DataSet, timeout_s: f
             data.validation.first(training.validation),
             data.source,
         )
-        files.append(prepared.save(layout.build / "converge" / "data", part))
+        files.append(dataset.save(layout.build / "converge" / "data", part))
     return Run(layout, record.settings, folder, files, timeout_s)
 
 
@@ -241,7 +245,7 @@ def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
         variant,
         run.settings.threads,
         run.timeout_s,
-        # A training that was at its end when it was resumed has nothing to avoid.
+        # A training that had ended before the resumption avoids nothing.
         expect_hits=len(checkpoint.epochs(run.folder(task))) < job.last_epoch,
     )
 
@@ -249,7 +253,7 @@ def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
 def _take_epochs(
     run: Run, record: ConvergeRecord, task: Task, path: Path, bar: _Progress
 ) -> ConvergeRecord:
-    """Copy epochs that a training has finished since from its checkpoint into the record."""
+    """Copy new epochs of a training from its checkpoint into the record."""
     old = record.curve(*task)
     if follow.progress(run.folder(task)).epochs <= len(old.epochs):
         return record
@@ -297,7 +301,7 @@ class _Progress:
         )
 
     def update(self) -> None:
-        """Move the bar to where the trainings are."""
+        """Move the bar to the trainings' progress."""
         self._bar.update(self._images() - self._bar.n)
 
     def tell(self, line: str) -> None:

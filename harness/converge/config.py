@@ -1,6 +1,6 @@
-"""What a convergence run trains: a TOML file's values, with the command line's in their place.
+"""The configuration of a convergence run: a TOML file's values, replaced by the command line's.
 
-Every name is checked here, before data is loaded or a process started.
+Checks every name before data is loaded or a process started.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Count = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 
 
 class TrainingConfig(pydantic.BaseModel):
-    """One training; what it leaves out is all images, or for stock all epochs."""
+    """One training; a missing value means all images, or all epochs of stock."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -59,10 +59,10 @@ def resolve(
     host: Optional[str],
     changes: Dict[str, Any],
 ) -> List[Training]:
-    """Return what to train; HarnessError names a word that is not known and the allowed ones.
+    """Return what to train; HarnessError names an unknown word and the known ones.
 
-    ``model`` and ``host`` choose among the configured trainings; when none is of them, the first
-    one is trained with them instead. ``changes`` replace fields of every training, None nothing.
+    ``model`` and ``host`` choose among the configured trainings; without a match they replace those
+    of the first training. ``changes`` replace fields of every training, except where None.
     """
     chosen = [
         training
@@ -95,7 +95,7 @@ def _checked(training: Training, toolchain: Toolchain) -> Training:
     for scope in training.scopes:
         parse_variant(scope)
     if len(training.scopes) > 1 and training.scopes[0] != STOCK and STOCK in training.scopes:
-        # Everything is compared with the first.
+        # All scopes are compared with the first.
         others = [scope for scope in training.scopes if scope != STOCK]
         training = training.model_copy(update={"scopes": [STOCK, *others]})
     if training.warm_up_epochs >= training.epochs:

@@ -1,7 +1,7 @@
-"""How a training process and the one that started it tell each other of progress, by files.
+"""Progress and stop requests between a training process and its parent, by files.
 
-The training says how far it is; the other may ask it to stop. A training ends by itself when the
-process that started it is gone, so that none goes on that nobody follows.
+The training writes its progress; the parent may ask it to stop. A training ends by itself when its
+parent has ended, so that no training continues unobserved.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ class Progress(NamedTuple):
 
 
 def progress(folder: Path) -> Progress:
-    """Return how far the training in ``folder`` is."""
+    """Return the progress of the training in ``folder``."""
     try:
         content = reading.json_file(folder / _PROGRESS, reading.MOST_CONFIG_BYTES)
         return Progress(int(content["steps"]), int(content["epochs"]))
     except (HarnessError, ValueError, KeyError, TypeError):
-        # Only ever a hint: the checkpoint decides.
+        # A hint only: the checkpoint decides.
         return Progress(0, 0)
 
 
 def ask_to_stop(folder: Path) -> None:
-    """Have the training in ``folder`` end within seconds."""
+    """Ask the training in ``folder`` to end within seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _STOP).touch()
 
 
 def clear(folder: Path) -> None:
-    """Take back what an earlier run asked for."""
+    """Remove a stop request of an earlier run."""
     (folder / _STOP).unlink(missing_ok=True)
 
 
@@ -57,7 +57,7 @@ class Follower:
         self._told_s = 0.0
 
     def step(self, now: Progress) -> None:
-        """Tell the progress, once a second; HarnessError when training must end."""
+        """Write the progress once a second; HarnessError when training must end."""
         if os.getppid() != self._parent:
             raise HarnessError("the process that started this training is gone")
         if time.monotonic() - self._told_s < _TELL_EVERY_S:
@@ -67,9 +67,9 @@ class Follower:
         self.tell(now)
 
     def tell(self, now: Progress) -> None:
-        """Tell the progress at once."""
+        """Write the progress at once."""
         self._told_s = time.monotonic()
-        # Replaced whole, but not made to last.
+        # Replaced atomically, but not synced to disk.
         partial = self._folder / f".{_PROGRESS}"
         partial.write_text(json.dumps(now._asdict()), encoding="utf-8")
         partial.replace(self._folder / _PROGRESS)

@@ -1,7 +1,7 @@
-"""Batches of images as training takes them: shuffled, cropped, mirrored and normalised.
+"""Batches of images for training: shuffled, cropped, mirrored and normalised.
 
-Pure NumPy. What an epoch shows depends on the seed and the epoch's number alone, so a training
-that goes on after a kill sees what it would have seen.
+Pure NumPy. An epoch's images depend on the seed and the epoch's number alone: a resumed training
+sees the images of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Normalisation:
         total, values = counts.sum(axis=1), numpy.arange(256)
         mean = counts @ values / total
         deviation = numpy.sqrt(counts @ values**2 / total - mean**2)
-        # An image set of one colour stays as it is.
+        # For images of one colour.
         deviation[deviation == 0] = 1
         shape = (3, 1, 1)
         return cls(
@@ -57,7 +57,7 @@ class TrainingImages:
         self._batch_size = batch_size
         shape = (len(images.labels), 3, SIDE + 2 * _PADDING, SIDE + 2 * _PADDING)
         padded = numpy.empty(shape, dtype=numpy.uint8)
-        # The mean, so that the padding is 0 when normalised, as where images are padded after.
+        # The mean: normalised, the padding is 0, as if it were added after normalisation.
         padded[:] = numpy.rint(normalisation.mean).astype(numpy.uint8)
         inside = slice(_PADDING, _PADDING + SIDE)
         padded[:, :, inside, inside] = images.pixels
@@ -66,7 +66,7 @@ class TrainingImages:
 
     @property
     def batches(self) -> int:
-        """How many full batches an epoch has; the images over are left out, others each time."""
+        """The number of full batches; each epoch leaves out other surplus images."""
         return len(self._labels) // self._batch_size
 
     def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
@@ -90,7 +90,7 @@ def validation_batches(
 ) -> Iterator[Batch]:
     """Yield all images in order; the last batch is filled up by repeating its last image.
 
-    Labels (at most batch,) are those of the images that count.
+    Labels, of shape (at most batch,), lack the repeated images.
     """
     for start in range(0, len(images.labels), batch_size):
         pixels = images.pixels[start : start + batch_size]

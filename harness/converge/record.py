@@ -1,4 +1,4 @@
-"""The record of convergence runs: what was trained on what, and every epoch of every curve."""
+"""The record of convergence runs: their settings, and every epoch of every curve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import pydantic
 from typing_extensions import Annotated, Literal
 
-from harness.converge.reference import Accuracy
+from harness.converge.pr11301 import Accuracy
 from harness.trials.record import Library, RecordModel, RunRecord, Threads, load_as
 from harness.trials.variants import STOCK
 
@@ -45,7 +45,7 @@ class Training(RecordModel):
 
 
 class Data(RecordModel):
-    """What all trainings take their images from; ``source`` is ``CIFAR-10`` or ``synthetic``."""
+    """The images of all trainings; ``source`` is ``CIFAR-10`` or ``synthetic``."""
 
     source: Literal["CIFAR-10", "synthetic"]
     sha256: _Sha256
@@ -53,8 +53,8 @@ class Data(RecordModel):
     validation: _Count
 
 
-class Settings(RecordModel):
-    """What a run trains; it is only resumed with equal settings."""
+class ConvergeSettings(RecordModel):
+    """The work of a run; only equal settings can resume it."""
 
     trainings: List[Training] = pydantic.Field(min_length=1)
     data: Data
@@ -67,7 +67,7 @@ class Epoch(RecordModel):
     """One epoch's results.
 
     ``parameters_sha256`` covers all parameters and auxiliary states, ``state_sha256`` the
-    momenta as well. ``input_cpu_s`` is the CPU time that making batches took; ``load_average``
+    momenta as well. ``input_cpu_s`` is the CPU time of preparing batches; ``load_average``
     is the machine's at the epoch's end.
     """
 
@@ -94,12 +94,12 @@ class Epoch(RecordModel):
 
     @property
     def images_per_second(self) -> float:
-        """Training throughput, the making of batches included, validation not."""
+        """Training throughput, preparation of batches included, validation not."""
         return self.trained / self.train_s
 
 
 class Evidence(RecordModel):
-    """What the process that finished a curve ran on."""
+    """The evidence of the build that finished a curve."""
 
     environment: Dict[str, str]
     versions: Dict[str, str]
@@ -122,7 +122,7 @@ class ConvergeRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: ConvergeSettings
     curves: List[Curve]
 
     def curve(self, training: int, scope: str) -> Curve:
@@ -139,7 +139,7 @@ class ConvergeRecord(RunRecord):
 
 
 def load(path: Path) -> ConvergeRecord:
-    """Read a record; HarnessError says in one line why a file is refused."""
+    """Read a record; HarnessError names the fault of a file that is refused."""
     return load_as(ConvergeRecord, KIND, SCHEMA_VERSION, path)
 
 

@@ -1,4 +1,4 @@
-"""Turns a convergence record into the tables that people read. Pure: a record in, text out."""
+"""A convergence record as tables. Pure: a record in, text out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ from typing import List, Optional
 
 from harness.base.markdown import markdown
 from harness.base.statistics import median
-from harness.converge.record import ConvergeRecord, Curve, Epoch, Settings, Training, partings
-from harness.converge.reference import REFERENCE
+from harness.converge.pr11301 import ACCURACY
+from harness.converge.record import (
+    ConvergeRecord,
+    ConvergeSettings,
+    Curve,
+    Epoch,
+    Training,
+    partings,
+)
 
 _SYNTHETIC = "synthetic"
 LEGEND = (
@@ -20,7 +27,7 @@ LEGEND = (
 
 
 def render(record: ConvergeRecord) -> str:
-    """Return a table of the curves, one of all epochs, and a line that tells the data."""
+    """Return a table of the curves, one of all epochs, and the verdict on the bits."""
     return "\n".join(
         [
             f"**{title(record)}**",
@@ -40,7 +47,7 @@ def render(record: ConvergeRecord) -> str:
 
 
 def title(record: ConvergeRecord) -> str:
-    """Return what was trained on what."""
+    """Return the data, the threads and the number of trainings at a time."""
     data, threads = record.settings.data, record.settings.threads.omp_num_threads
     made_up = ", a generated stand-in for CIFAR-10" if data.source == _SYNTHETIC else ""
     return (
@@ -63,9 +70,9 @@ def summary(record: ConvergeRecord) -> List[str]:
     return markdown(titles, ["model", "MXNet", "scope", "equal bits"], rows)
 
 
-def _row(settings: Settings, training: Training, curve: Curve, first: Curve) -> List[str]:
+def _row(settings: ConvergeSettings, training: Training, curve: Curve, first: Curve) -> List[str]:
     last = curve.epochs[-1]
-    reference = REFERENCE.get(training.model)
+    reference = ACCURACY.get(training.model)
     at_reference = minutes_to_reference(training.model, curve)
     trained = sum(e.train_s for e in curve.epochs)
     return [
@@ -104,7 +111,7 @@ def minutes(curve: Curve) -> List[float]:
 
 def minutes_to_reference(model: str, curve: Curve) -> Optional[float]:
     """Return the time at the first epoch that reaches both reference values, None if none does."""
-    reference = REFERENCE.get(model)
+    reference = ACCURACY.get(model)
     for at, epoch in zip(minutes(curve), curve.epochs):
         found = epoch.accuracy
         if reference and found.top_1 >= reference.top_1 and found.top_5 >= reference.top_5:
@@ -139,7 +146,7 @@ def _epochs(record: ConvergeRecord) -> List[str]:
     return markdown(titles, ["model", "MXNet", "scope", "all bits (SHA-256)"], rows)
 
 
-def epoch_line(settings: Settings, training: int, scope: str, epoch: Epoch) -> str:
+def epoch_line(settings: ConvergeSettings, training: int, scope: str, epoch: Epoch) -> str:
     """Return one line about an epoch that has just ended."""
     asked = settings.trainings[training]
     source = f" ({_SYNTHETIC})" if settings.data.source == _SYNTHETIC else ""
@@ -152,7 +159,7 @@ def epoch_line(settings: Settings, training: int, scope: str, epoch: Epoch) -> s
 
 
 def verdict(record: ConvergeRecord) -> str:
-    """Return one line: whether curves are the same bits, and in how many epochs that is known."""
+    """Return one line: whether curves have equal bits, and the number of epochs compared."""
     compared = 0
     for number, training in enumerate(record.settings.trainings):
         first, *others = (record.curve(number, scope) for scope in training.scopes)

@@ -1,18 +1,17 @@
-"""Judges the bits that distributed trainings ended with.
+"""Compares the final bits of distributed trainings.
 
-Pure: a record in, what is wrong with it out. Knows when bits can be expected to repeat, and says
-nothing about the cache where stock itself does not.
+Pure: a record in, faults out. Compares with stock only where stock itself repeats its bits.
 """
 
 from __future__ import annotations
 
 from typing import List, Mapping, NamedTuple, Optional
 
-from harness.distributed.record import DistRecord, Sample, Settings
+from harness.distributed.record import DistRecord, DistSettings, Sample
 from harness.trials.variants import STOCK
 
-# A server adds the workers' gradients in the order in which they arrive. Of two, a + b is b + a to
-# the bit; of three and more the order shows in the last bits, and stock does not repeat itself.
+# A server adds the workers' gradients in the order of their arrival. Two can be added in any order
+# with equal bits; with three and more the order changes the last bits, on stock too.
 MOST_WORKERS_THAT_REPEAT = 2
 
 
@@ -27,16 +26,16 @@ class Wrong(NamedTuple):
         return f"{self.variant} round {self.round}: {self.what}"
 
 
-def comparable(settings: Settings) -> bool:
+def comparable(settings: DistSettings) -> bool:
     """Tell whether two trainings with these settings must end with the same bits."""
     return settings.workers <= MOST_WORKERS_THAT_REPEAT
 
 
 def wrong(run: DistRecord) -> List[Wrong]:
-    """Return what is not as it must be; empty when all is well.
+    """Return the faults of a run.
 
-    Always: the workers of a training end with the same parameters, and with numbers. Where
-    trainings are comparable: each ends, rank by rank, with all bits of the first stock training.
+    The workers of a training must end with equal parameters and finite outputs. Comparable
+    trainings must end, rank by rank, with all bits of the first stock training.
     """
     found = []
     stock = next((sample for sample in run.samples if sample.variant == STOCK), None)

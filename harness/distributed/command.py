@@ -1,7 +1,7 @@
 """The bench-dist command: MXNet's distributed training on this machine, stock against patched.
 
-Every training is a scheduler, servers and workers of its own on 127.0.0.1. Only the workers run
-the variant that is measured; servers and scheduler always run the released MXNet.
+Every training has a scheduler, servers and workers of its own on 127.0.0.1. Only the workers run
+the measured variant; servers and scheduler always run the released MXNet.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from harness.base import files as atomic
-from harness.base import reading
+from harness.base import files, reading
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import number, words
 from harness.build.toolchain import load_toolchain
-from harness.distributed import bits as bench_dist_bits
-from harness.distributed import table as bench_dist_table
-from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, Sample, Settings
+from harness.distributed import bits, table
+from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, DistSettings, Sample
 from harness.trials import group, record
 from harness.trials.environment import settings, whole_environment
 from harness.trials.jobs import DistTrainJob, to_json
@@ -43,7 +41,7 @@ EXAMPLES = """examples:
 
 
 class BitsDiffer(HarnessError):
-    """Trainings that had to have equal bits have not; which, a line each."""
+    """Bits of trainings differ that must be equal; each fault is a line."""
 
     several_lines = True
 
@@ -57,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--batch-size", "4", "images per step and worker"),
         ("--image-size", "64", "side in pixels"),
         ("--host", "1.3.1", "MXNet release"),
-        ("--scopes", "stock,all", "stock and what is compared with it, as for bench"),
+        ("--scopes", "stock,all", "stock and the variants to compare with it, as for bench"),
         ("--steps", "20", "timed steps of every worker"),
         ("--rounds", "6", "trainings of each scope"),
         ("--omp-threads", "1", "OpenMP threads of each worker"),
@@ -71,14 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Measure, print the table, write the record, and return 0.
 
-    Raises HarnessError, the table printed, when the trainings' bits are not what they must be.
+    Raises BitsDiffer, after the table is printed, for unequal bits.
     """
     layout = here()
     asked = _asked(layout, args)
     port = None if args.port is None else number("--port", args.port)
     timeout_s = number("--timeout", args.timeout)
     run = _new_run(layout, asked)
-    path = args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
+    path = args.out or layout.raw / f"{run.run_id}.json"
     if path.exists():
         raise HarnessError(f"{path} exists: choose another --out")
     try:
@@ -88,8 +86,8 @@ def main(args: argparse.Namespace) -> int:
         if path.exists():
             say(f"the finished rounds are in {shown(path, layout.root)}")
         raise
-    print(bench_dist_table.render(run))
-    for line in bench_dist_table.warnings(run):
+    print(table.render(run))
+    for line in table.warnings(run):
         say(f"warning: {line}")
     print(f"record: {shown(path, layout.root)}", flush=True)
     check_bits(run)
@@ -97,22 +95,22 @@ def main(args: argparse.Namespace) -> int:
 
 
 def check_bits(run: DistRecord) -> None:
-    """Raise HarnessError, naming each fault, unless all bits are what they must be."""
-    faults = bench_dist_bits.wrong(run)
+    """Raise BitsDiffer, which names each fault, unless all bits are equal that must be."""
+    faults = bits.wrong(run)
     if not faults:
         return
     lines = [f"  {fault}" for fault in faults]
     if any(fault.variant == STOCK for fault in faults):
-        lines.append("stock itself is not as it must be: this says nothing about the cache")
-    raise BitsDiffer("\n".join(["the trainings' bits are not what they must be:", *lines]))
+        lines.append("stock itself is at fault: this says nothing about the cache")
+    raise BitsDiffer("\n".join(["bits of the trainings differ that must be equal:", *lines]))
 
 
 @contextlib.contextmanager
 def reserved_port(asked: Optional[int]) -> Iterator[int]:
-    """Yield the port asked for, or a free one, which nobody else is given meanwhile.
+    """Yield the port asked for, or a free one, reserved until the block ends.
 
-    Raises HarnessError when something listens on it or it may not be used. The scheduler may: like
-    ours, its socket is bound with SO_REUSEADDR, and only one of the two listens.
+    Raises HarnessError when the port is in use or forbidden. The scheduler can use it: both sockets
+    are bound with SO_REUSEADDR, and only the scheduler's listens.
     """
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -127,8 +125,8 @@ def reserved_port(asked: Optional[int]) -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def plan(asked: Settings) -> List[Tuple[str, int]]:
-    """Return (variant, round) of every training in order; each round begins with another one."""
+def plan(asked: DistSettings) -> List[Tuple[str, int]]:
+    """Return (variant, round) of every training in order; rounds begin with different variants."""
     planned = []
     for round_ in range(asked.rounds):
         first = round_ % len(asked.variants)
@@ -138,7 +136,7 @@ def plan(asked: Settings) -> List[Tuple[str, int]]:
 
 
 def members(
-    layout: Layout, asked: Settings, variant: str, port: int, folder: Path
+    layout: Layout, asked: DistSettings, variant: str, port: int, folder: Path
 ) -> List[group.Member]:
     """Return the processes of one training; workers read and write their files in ``folder``."""
     stock, measured = parse_variant(STOCK), parse_variant(variant)
@@ -150,7 +148,7 @@ def members(
         "DMLC_NUM_WORKER": str(asked.workers),
     }
     others = whole_environment(layout, asked.host, stock, settings(stock, asked.threads, {}))
-    # To import mxnet is to play the role until the workers have ended.
+    # Importing mxnet runs the role until the workers have ended.
     run_role = (sys.executable, "-c", "import mxnet")
     found = [group.Member("scheduler", run_role, {**others, **where, "DMLC_ROLE": "scheduler"})]
     for number_ in range(1, asked.servers + 1):
@@ -159,17 +157,17 @@ def members(
     chosen = settings(measured, asked.threads, {})
     environment = whole_environment(layout, asked.host, measured, chosen)
     for number_ in range(1, asked.workers + 1):
-        files = (str(folder / "job.json"), str(_result(folder, number_)))
-        command = (sys.executable, "-m", "harness.worker", *files)
+        paths = (str(folder / "job.json"), str(_result(folder, number_)))
+        command = (sys.executable, "-m", "harness.worker", *paths)
         variables = {**environment, **where, "DMLC_ROLE": "worker"}
         found.append(group.Member(f"worker {number_}", command, variables))
     return found
 
 
 def sample(
-    layout: Layout, asked: Settings, variant: str, round_: int, port: int, timeout_s: float
+    layout: Layout, asked: DistSettings, variant: str, round_: int, port: int, timeout_s: float
 ) -> Sample:
-    """Run one training and return what its workers measured, each proven to run the variant."""
+    """Run one training and return its workers' measurements, each proven to run the variant."""
     started = record.now()
     what = f"training (host {asked.host}, {variant}, round {round_})"
     job = DistTrainJob(
@@ -182,7 +180,7 @@ def sample(
     )
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         folder = Path(name)
-        atomic.write_text(folder / "job.json", json.dumps(to_json(job)))
+        files.write_text(folder / "job.json", json.dumps(to_json(job)))
         processes = members(layout, asked, variant, port, folder)
         group.run(processes, what, layout.root, timeout_s)
         results: List[Dict[str, Any]] = [
@@ -207,7 +205,7 @@ def _result(folder: Path, number_: int) -> Path:
     return folder / f"result-{number_}.json"
 
 
-def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
+def _asked(layout: Layout, args: argparse.Namespace) -> DistSettings:
     network = find_network(args.model)
     image_size = number("--image-size", args.image_size)
     check_image_size(network, image_size)
@@ -217,7 +215,7 @@ def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
         build_folder(layout, args.host, parse_variant(variant))
     if STOCK not in variants:
         raise HarnessError(f"--scopes: expected {STOCK} among them, found '{args.scopes}'")
-    return Settings(
+    return DistSettings(
         case=record.Case(
             model=network.name,
             batch_size=number("--batch-size", args.batch_size),
@@ -241,7 +239,7 @@ def _asked(layout: Layout, args: argparse.Namespace) -> Settings:
     )
 
 
-def _new_run(layout: Layout, asked: Settings) -> DistRecord:
+def _new_run(layout: Layout, asked: DistSettings) -> DistRecord:
     versions: Dict[str, str] = {}
     for word in asked.variants:
         versions.update(library_versions(layout, asked.host, parse_variant(word)))

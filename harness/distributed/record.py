@@ -1,4 +1,4 @@
-"""The record of a distributed benchmark: what was asked for, and what every worker measured.
+"""The record of a distributed benchmark: its settings, and every worker's measurements.
 
 One sample is one training, from the scheduler's start to the last worker's end.
 """
@@ -19,8 +19,8 @@ SCHEMA_VERSION = 1
 class Worker(RecordModel):
     """One worker of a training, by the rank that the scheduler gave it.
 
-    ``parameters`` are hashes of what all workers pull from the servers, ``own`` of what each has
-    for itself: auxiliary states and the last output. The rest is as in ``record.Sample``.
+    ``parameters`` are hashes of the parameters that all workers pull from the servers, ``own`` of
+    each worker's auxiliary states and last output. The rest is as in a benchmark's sample.
     """
 
     rank: int = pydantic.Field(ge=0)
@@ -58,8 +58,8 @@ class Sample(RecordModel):
         return [batch_size * len(w.step_ns) * 1e9 / sum(w.step_ns) for w in self.workers]
 
 
-class Settings(RecordModel):
-    """What a run was asked to measure: ``rounds`` trainings of each variant."""
+class DistSettings(RecordModel):
+    """The work of a run: ``rounds`` trainings of each variant."""
 
     case: Case
     host: str
@@ -76,14 +76,14 @@ class Settings(RecordModel):
 
 
 class DistRecord(RunRecord):
-    """A run, of which the finished rounds are there."""
+    """A run with its finished rounds."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: DistSettings
     samples: List[Sample]
 
 
 def load(path: Path) -> DistRecord:
-    """Read a record; HarnessError says in one line why a file is refused."""
+    """Read a record; HarnessError names the fault of a file that is refused."""
     return load_as(DistRecord, KIND, SCHEMA_VERSION, path)

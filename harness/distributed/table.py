@@ -1,6 +1,6 @@
-"""Turns a distributed benchmark's record into the table and the warnings that people read.
+"""A distributed benchmark's record as a table and its warnings.
 
-Pure: a record in, text out. Ratios are made of trainings of the same round.
+Pure: a record in, text out. Ratios are those of trainings of the same round.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ LEGEND = (
 class Row:
     """One variant: throughput of all workers together, and of the slowest and fastest worker.
 
-    Medians over trainings; ``ratio`` is the median over pairs of the same round, and with
-    ``interval`` None where it cannot be known.
+    Medians over trainings; ``ratio`` is the median over pairs of the same round. Without pairs,
+    ``ratio`` and ``interval`` are None.
     """
 
     variant: str
@@ -107,7 +107,7 @@ def render(run: DistRecord) -> str:
 
 
 def warnings(run: DistRecord) -> List[str]:
-    """Return what a reader must know before believing the table, one line each."""
+    """Return the table's caveats, a line each."""
     lines = []
     if not comparable(run.settings):
         lines.append(

@@ -1,7 +1,7 @@
-"""The microbench command: what the real library's calls cost, and what the cache's cost instead.
+"""The microbench command: the time of single MKL-DNN calls, real and cached.
 
-Runs the C++ benchmark in fresh processes, all variants of a host in turn, round by round. A
-process counts only if it ran on the libraries that were asked for.
+Runs the C++ benchmark in fresh processes, all variants of an MXNet release in turn, round by round.
+Rejects processes that did not run on the requested libraries.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
 from harness.base.options import number, words
-from harness.build import command as build
 from harness.build import elf
+from harness.build.command import make_microbench
 from harness.build.toolchain import Host, load_toolchain
-from harness.microbench import table as microbench_table
+from harness.microbench import table
 from harness.microbench.record import (
     KIND,
     SCHEMA_VERSION,
     Measured,
     MicrobenchRecord,
+    MicrobenchSettings,
     Sample,
-    Settings,
 )
 from harness.trials import record
 from harness.trials.environment import settings
 from harness.trials.proof import NotProven, check_proof
 from harness.trials.variants import build_folder, parse_variant
 
-_ROUNDS = 6  # of fewer pairs no 95 % interval of a median can be made
+_ROUNDS = 6  # the fewest pairs with a 95 % interval of their median
 _REPETITIONS = 11
 _TIMEOUT_S = 120
 _MKLDNN = "libmkldnn.so.0"
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounds",
         default=str(_ROUNDS),
-        help="processes per host and variant (default: %(default)s)",
+        help="processes per release and variant (default: %(default)s)",
     )
     parser.add_argument(
         "--repetitions",
@@ -77,9 +77,9 @@ def main(args: argparse.Namespace) -> int:
     toolchain = load_toolchain(layout.toolchain)
     names = words("--hosts", args.hosts) if args.hosts else [h.version for h in toolchain.hosts]
     hosts = [toolchain.host(name) for name in names]
-    asked = Settings(
+    asked = MicrobenchSettings(
         hosts=list(names),
-        variants=list(microbench_table.VARIANTS),
+        variants=list(table.VARIANTS),
         rounds=number("--rounds", args.rounds),
         repetitions=number("--repetitions", args.repetitions),
         threads=record.Threads(
@@ -92,16 +92,16 @@ def main(args: argparse.Namespace) -> int:
         for variant in asked.variants:
             build_folder(layout, host.version, parse_variant(variant))
     with files.lock(layout.lock):
-        build.make_microbench(layout, toolchain)
+        make_microbench(layout, toolchain)
     run = _take(layout, hosts, asked)
-    path = args.out or layout.root / "results" / "raw" / f"{run.run_id}.json"
+    path = args.out or layout.raw / f"{run.run_id}.json"
     record.save(run, path)
-    print(microbench_table.render(run))
+    print(table.render(run))
     print(f"record: {shown(path, layout.root)}")
     return 0
 
 
-def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchRecord:
+def _take(layout: Layout, hosts: Sequence[Host], asked: MicrobenchSettings) -> MicrobenchRecord:
     started = record.now()
     digest = reading.sha256_of(layout.library)
     samples: List[Sample] = []
@@ -110,7 +110,7 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchR
             progress.set_description(f"{planned.host.version} {planned.variant}")
             samples.append(_sample(layout, asked, planned))
     if reading.sha256_of(layout.library) != digest:
-        raise HarnessError(f"{layout.library.name} was built anew during the run: run it again")
+        raise HarnessError(f"{layout.library.name} was rebuilt during the run: run it again")
     versions = {
         f"preloaded {CACHE_LIBRARY}": digest,
         **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
@@ -122,8 +122,8 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: Settings) -> MicrobenchR
     )
 
 
-def _plan(hosts: Sequence[Host], asked: Settings) -> List[_Planned]:
-    """Variants of a host follow each other, and each round begins with another one."""
+def _plan(hosts: Sequence[Host], asked: MicrobenchSettings) -> List[_Planned]:
+    """Return all processes in order: each round begins with another variant."""
     planned = []
     for round_ in range(asked.rounds):
         first = round_ % len(asked.variants)
@@ -133,7 +133,7 @@ def _plan(hosts: Sequence[Host], asked: Settings) -> List[_Planned]:
     return planned
 
 
-def _sample(layout: Layout, asked: Settings, planned: _Planned) -> Sample:
+def _sample(layout: Layout, asked: MicrobenchSettings, planned: _Planned) -> Sample:
     started = record.now()
     variant = parse_variant(planned.variant)
     what = f"microbench (host {planned.host.version}, {variant.name})"

@@ -1,6 +1,6 @@
-"""The record of a micro-benchmark run: what was asked for, and every raw measurement.
+"""The record of a micro-benchmark run: its settings, and every raw measurement.
 
-One sample is one process of the C++ benchmark; what it printed is validated here.
+One sample is the validated output of one process of the C++ benchmark.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SCHEMA_VERSION = 1
 
 
 class Summary(RecordModel):
-    """The values of all repetitions in one process, in the order in which they were measured."""
+    """The values of all repetitions in one process, in the order of measurement."""
 
     values: List[pydantic.PositiveFloat] = pydantic.Field(min_length=1)
     median: pydantic.PositiveFloat
@@ -41,7 +41,7 @@ class Timing(RecordModel):
 
 
 class Submit(RecordModel):
-    """Submitting a tiny primitive: with the same buffers, and with others each time."""
+    """Submitting a tiny primitive: with the same buffers, and with other buffers each time."""
 
     plain: Timing
     rebinding: Timing
@@ -56,7 +56,7 @@ class Throughput(RecordModel):
 
 
 class Measured(RecordModel):
-    """What a process measured. ``cycles``: creating and destroying, by operation.
+    """The measurements of a process. ``cycles``: creating and destroying, by operation.
 
     ``threads`` is empty without the cache; ``stats`` are the library's counters, None without it.
     """
@@ -68,7 +68,7 @@ class Measured(RecordModel):
 
 
 class Sample(Measured):
-    """One process, with the evidence of what it ran on."""
+    """One process, with the evidence of its libraries."""
 
     host: str
     variant: str
@@ -78,8 +78,8 @@ class Sample(Measured):
     libraries: List[Library]
 
 
-class Settings(RecordModel):
-    """What a run was asked to measure: ``rounds`` processes for each host and variant."""
+class MicrobenchSettings(RecordModel):
+    """The work of a run: ``rounds`` processes for each MXNet release and variant."""
 
     hosts: List[str] = pydantic.Field(min_length=1)
     variants: List[str] = pydantic.Field(min_length=1)
@@ -93,10 +93,10 @@ class MicrobenchRecord(RunRecord):
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: MicrobenchSettings
     samples: List[Sample]
 
 
 def load(path: Path) -> MicrobenchRecord:
-    """Read a record; HarnessError says in one line why a file is refused."""
+    """Read a record; HarnessError names the fault of a file that is refused."""
     return load_as(MicrobenchRecord, KIND, SCHEMA_VERSION, path)

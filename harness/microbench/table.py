@@ -1,7 +1,7 @@
-"""Turns a micro-benchmark's record into the tables that people read.
+"""A micro-benchmark's record as tables.
 
-Pure: a record in, text out. Ratios and differences are made within a round, from the medians of
-its processes; what is shown of them is their median, with its interval where it is a ratio.
+Pure: a record in, text out. Ratios and differences are those of the medians of a round's processes;
+the tables show their medians over rounds, of ratios with an interval.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from harness.base import statistics
 from harness.base.markdown import interval_text, markdown
 from harness.microbench.record import MicrobenchRecord, Sample, Throughput
 
-# The real library, the same beneath a library that is off, and the cache.
+# The real library, the same under a cache that is off, and the cache.
 STOCK, OFF, ALL = VARIANTS = ("stock", "preload:off", "preload:all")
 REAL_TO_HIT_AT_LEAST = 100.0
 HIT_NS_BELOW = 1000.0
@@ -45,7 +45,7 @@ def cycle_ns(record: MicrobenchRecord, host: str, variant: str, operation: str) 
 
 
 def real_to_hit(record: MicrobenchRecord, host: str, operation: str) -> List[float]:
-    """Return how many hits one real creation and destruction takes, by round."""
+    """Return the time of a real creation and destruction over that of a hit, by round."""
     real, hit = (cycle_ns(record, host, variant, operation) for variant in (STOCK, ALL))
     return statistics.ratios(hit, real)
 
@@ -67,7 +67,7 @@ def kind_of(operation: str) -> str:
 
 
 def targets(record: MicrobenchRecord) -> List[str]:
-    """Return one line per target: what is wanted, what was measured, and whether it is enough."""
+    """Return one line per target: the goal, the measured values, and whether they meet it."""
 
     def over_kinds(host: str, of: Callable[[str, str], float]) -> float:
         by_kind: Dict[str, List[float]] = {}

@@ -23,6 +23,7 @@ from harness.distributed import table as distributed_table
 from harness.microbench import record as microbench_record
 from harness.microbench import table as microbench_table
 from harness.publish import overview
+from harness.reliability import record as reliability_record
 from harness.reliability import table as reliability_table
 from harness.verify import record as verify_record
 from harness.verify import table as verify_table
@@ -78,7 +79,7 @@ def _checks(paths: Sequence[Path]) -> List[str]:
         f"- [verification](docs/verification.md): "
         f"{verify_table.summary(verify_record.load(verified))}",
         f"- [reliability](docs/reliability.md): "
-        f"{reliability_table.summary(reliability_table.load(tried))}",
+        f"{reliability_table.summary(reliability_record.load(tried))}",
         f"- [convergence](docs/convergence.md) on CIFAR-10: "
         f"{converge_table.verdict(converge_record.load(trained))}",
     ]

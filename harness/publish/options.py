@@ -1,4 +1,4 @@
-"""The options of every command that shows a benchmark: which record, and the model's parameter."""
+"""The options of the commands that show a benchmark: the record, and the model's efficiency."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PUBLISHED = ("bench-full.jsonl", "bench-quick.jsonl")
 
 
 def add_record(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Add the record's path; ``more`` is told after what the default is."""
+    """Add the record's path; its help mentions ``more`` after the default."""
     parser.add_argument(
         "record",
         nargs="?",
@@ -35,6 +35,6 @@ def add_efficiency(parser: argparse.ArgumentParser) -> None:
 
 
 def record_path(asked: Optional[Path], results: Path) -> Optional[Path]:
-    """Return the record that was asked for, or else the published one; None if there is none."""
+    """Return the record asked for, or else the published one; None without either."""
     paths = [results / "raw" / name for name in PUBLISHED]
     return asked or next((path for path in paths if path.is_file()), None)

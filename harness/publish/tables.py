@@ -22,6 +22,7 @@ from harness.microbench import record as microbench_record
 from harness.microbench import table as microbench_table
 from harness.publish import documents
 from harness.publish.options import add_efficiency, add_record, record_path
+from harness.reliability import record as reliability_record
 from harness.reliability import table as reliability_table
 from harness.verify import record as verify_record
 from harness.verify import table as verify_table
@@ -62,7 +63,7 @@ def write_pages(layout: Layout, folder: Path) -> List[str]:
     """Write a page for every published record that exists; return the pages' names."""
     names = []
     for name, render in _PAGES.items():
-        record = layout.root / "results" / "raw" / name
+        record = layout.raw / name
         if record.is_file():
             page = record.with_suffix(".md").name
             files.write_text(folder / page, render(record))
@@ -71,7 +72,7 @@ def write_pages(layout: Layout, folder: Path) -> List[str]:
 
 
 def _reliability(path: Path) -> str:
-    record = reliability_table.load(path)
+    record = reliability_record.load(path)
     head = f"# Reliability\n\n{reliability_table.title(record)}:\n\n"
     return head + reliability_table.render(record)
 

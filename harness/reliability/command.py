@@ -1,13 +1,12 @@
-"""The command line of the reliability run: runs the stages that a record lacks, and judges.
+"""The reliability command: runs the stages that a record lacks, and shows the findings.
 
-The record is on disk after every stage; a killed run loses the stage that was under way.
+The record is on disk after every stage; a killed run loses only the unfinished stage.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,14 +17,20 @@ from tqdm import tqdm
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.base.options import words
+from harness.base.options import known_words, words
 from harness.base.reading import sha256_of
 from harness.build.toolchain import Toolchain, load_toolchain
-from harness.reliability import table
+from harness.reliability import record, table
 from harness.reliability.context import Context, finding
-from harness.reliability.record import KIND, SCHEMA_VERSION, Finding, ReliabilityRecord, Settings
+from harness.reliability.record import (
+    KIND,
+    SCHEMA_VERSION,
+    Finding,
+    ReliabilityRecord,
+    ReliabilitySettings,
+)
 from harness.reliability.stages import STAGES, Stage
-from harness.trials.record import opening, save, start_or_resume
+from harness.trials.record import add_record_options, opening, report, save, start_or_resume
 
 EXAMPLES = """examples:
   python -m harness reliability --quick
@@ -44,48 +49,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stages", help=f"of {', '.join(stage.name for stage in STAGES)}")
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
-    target.add_argument("--resume", type=Path, help="record to complete: what it lacks or failed")
-    target.add_argument("--show", type=Path, help="print the tables of a record, and run nothing")
+    add_record_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the stages that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
     if args.show:
-        return _report(table.load(args.show))
+        run = record.load(args.show)
+        return report(table.render(run), table.explanations(run))
     settings = resolve(
         load_toolchain(layout.toolchain), args.stages, args.hosts, args.quick, args.seed
     )
-    raw = layout.root / "results" / "raw"
     new = _new_run(layout, settings)
-    run, path = start_or_resume(new, args.out, args.resume, raw, table.load)
+    run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
     run = run_stages(layout, without_failures(run), path)
-    code = _report(run)
+    code = report(table.render(run), table.explanations(run))
     print(f"\nrecord: {shown(path, layout.root)} (`make tables` writes the published one's tables)")
     return code
 
 
 def resolve(
     toolchain: Toolchain, stages: Optional[str], hosts: Optional[str], quick: bool, seed: int
-) -> Settings:
-    """Return the settings of a run; HarnessError names a word that is not known and the allowed."""
+) -> ReliabilitySettings:
+    """Return the settings of a run; HarnessError names an unknown word and the known ones."""
     known = [stage.name for stage in STAGES]
-    chosen = known if stages is None else list(words("--stages", stages))
-    for word in chosen:
-        if word not in known:
-            raise HarnessError(f"--stages: unknown '{word}': expected {', '.join(known)}")
-    versions = [host.version for host in toolchain.hosts]
-    by_option = versions if hosts is None else list(words("--hosts", hosts))
-    for version in by_option:
+    chosen = known_words("--stages", stages, known, known)
+    all_hosts = [host.version for host in toolchain.hosts]
+    asked_hosts = all_hosts if hosts is None else list(words("--hosts", hosts))
+    for version in asked_hosts:
         toolchain.host(version)
     in_order = [name for name in known if name in chosen]
-    return Settings(stages=in_order, hosts=by_option, quick=quick, seed=seed)
+    return ReliabilitySettings(stages=in_order, hosts=asked_hosts, quick=quick, seed=seed)
 
 
 def without_failures(run: ReliabilityRecord) -> ReliabilityRecord:
-    """Return the run without stages that failed: they may have been mended since."""
+    """Return the run without its failed stages, which run again."""
     failed = {each.stage for each in run.failures}
     return run.model_copy(
         update={
@@ -124,13 +123,13 @@ def run_stages(
 
 
 def _portable(layout: Layout, found: Finding) -> Finding:
-    """Return a finding without this machine's folders: it is published."""
+    """Return a finding to publish, without folders of this machine."""
     details = [line.replace(f"{layout.root}/", "") for line in found.details]
     summary = found.summary.replace(f"{layout.root}/", "")
     return found.model_copy(update={"summary": summary, "details": details})
 
 
-def _run_stage(layout: Layout, settings: Settings, stage: Stage) -> List[Finding]:
+def _run_stage(layout: Layout, settings: ReliabilitySettings, stage: Stage) -> List[Finding]:
     module = importlib.import_module(stage.module)
     with tempfile.TemporaryDirectory(prefix="opcache-reliability-") as folder:
         context = Context(
@@ -140,23 +139,16 @@ def _run_stage(layout: Layout, settings: Settings, stage: Stage) -> List[Finding
             found: List[Finding] = module.run(context)
         except HarnessError as error:
             first, *rest = str(error).splitlines()
-            summary = "did not run to its end"
+            summary = "did not finish"
             return [finding(stage.name, "run", "fail", summary, details=[first, *rest])]
     foreign = sorted({each.stage for each in found} - {stage.name})
     if foreign or not found:
-        summary = f"findings of {', '.join(foreign)}" if foreign else "nothing was found out"
+        summary = f"findings of {', '.join(foreign)}" if foreign else "no findings"
         return [finding(stage.name, "run", "fail", summary)]
     return found
 
 
-def _report(run: ReliabilityRecord) -> int:
-    print(table.render(run), end="")
-    for line in table.explanations(run):
-        print(line, file=sys.stderr)
-    return 1 if run.failures else 0
-
-
-def _new_run(layout: Layout, settings: Settings) -> ReliabilityRecord:
+def _new_run(layout: Layout, settings: ReliabilitySettings) -> ReliabilityRecord:
     versions = {layout.library.name: sha256_of(layout.library)}
     return ReliabilityRecord(
         **opening(KIND, SCHEMA_VERSION, "reliability", layout, versions),

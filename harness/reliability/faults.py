@@ -1,7 +1,7 @@
-"""Failures of MKL-DNN's calls and of the library's own memory, counted by what was made to fail.
+"""Failures of MKL-DNN's calls and of the library's allocations, injected by the C++ tests.
 
-The C++ tests make every call and every allocation of a script fail and compare what the caller
-sees with the same script past the library; here they run, and their counts become figures.
+The tests make every call and every allocation of a script fail, and compare the caller's view with
+the same script without the library. This stage runs them and counts the injected failures.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import Dict, List, NamedTuple, Tuple
 from harness.base.layout import Layout
 from harness.build.command import make_cpp_test
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
-from harness.reliability.programs import Ended
+from harness.reliability.context import Context, Ended, execute, finding
 from harness.reliability.record import Figure, Finding
 
 STAGE = "faults"
@@ -26,7 +24,7 @@ _COUNTED = re.compile(r"^\w+: (\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
 class Part(NamedTuple):
-    """A C++ test program; ``quick`` names those of its tests that a quick run makes."""
+    """A C++ test program; ``quick`` names its tests in a quick run."""
 
     subject: str
     program: str
@@ -47,20 +45,20 @@ def run(context: Context) -> List[Finding]:
         program = make_cpp_test(context.layout, toolchain, part.program)
         command = [str(program), *(part.quick if context.quick else ())]
         started = time.monotonic()
-        code, output = execute(context.layout, command)
+        code, output = _on_fake(context.layout, command)
         found.append(judge(part, code, output, time.monotonic() - started))
     return found
 
 
-def execute(layout: Layout, command: List[str]) -> Ended:
+def _on_fake(layout: Layout, command: List[str]) -> Ended:
     """Run a test program on the fake MKL-DNN."""
     folders = [layout.library.parent, layout.build / "tests-cpp" / "fake"]
     variables = {"LD_LIBRARY_PATH": ":".join(map(str, folders)), "INJECTIONS": "1"}
-    return programs.execute(command, TIMEOUT_S, variables)
+    return execute(command, TIMEOUT_S, variables)
 
 
 def judge(part: Part, code: int, output: str, seconds: float) -> Finding:
-    """Return what a test program says: its counts, or the first lines of what it found."""
+    """Return a test program's counts, or the first lines of its failures."""
     injected: Dict[str, int] = {}
     for count, name in _INJECTED.findall(output):
         injected[name] = injected.get(name, 0) + int(count)

@@ -1,35 +1,37 @@
-"""Forks on real MXNet: parent and child go on with stock's bits, a thousand times, without growth.
+"""Forks on real MXNet: parent and child continue with stock's bits and without growth.
 
-MXNet stops its engine before every fork and starts it anew, in parent and child: the worker threads
-end with their caches each time. On the NaiveEngine the forking thread's own cache goes on in both.
+MXNet stops its engine before every fork and restarts it in parent and child: the worker threads and
+their caches end each time. On the NaiveEngine the forking thread's cache lives on in both.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from harness.reliability import threads
-from harness.reliability.context import Context, finding
+from harness.reliability.context import (
+    PROCESSES,
+    Context,
+    Result,
+    attempt,
+    finding,
+    idle_comparison,
+    verdict,
+)
 from harness.reliability.record import Finding
 from harness.trials.jobs import ForkJob
-from harness.trials.launch import WorkerFailed, run_worker
-from harness.trials.proof import NotProven
-from harness.trials.record import Threads
-from harness.trials.variants import STOCK, parse_variant
+from harness.trials.variants import STOCK
 
 STAGE = "fork"
-# Of the resident set; what stock grows by is allowed besides.
+# Of the resident set; the growth of stock is allowed in addition.
 _GROWTH = 0.05
-_PROCESSES = 2
-
-Result = Union[Mapping[str, Any], str]
 
 
 @dataclass(frozen=True)
 class Forks:
-    """A process that forks, in an environment, so many times in a full and in a quick run."""
+    """A process that forks: its environment, its number of forks in a full and a quick run."""
 
     name: str
     environment: Tuple[Tuple[str, str], ...]
@@ -43,10 +45,10 @@ FORKS = (
     Forks("fork, both train on, naive engine", threads.NAIVE, quick_hosts=("1.3.1",)),
 )
 BESIDE = (
-    threads.Case("data loader's workers", "fork-data-loader", quick_hosts=("1.5.1.post0",)),
-    threads.Case("subprocesses from another thread", "fork-subprocess-beside", steps=30),
+    threads.ThreadUse("data loader's workers", "fork-data-loader", quick_hosts=("1.5.1.post0",)),
+    threads.ThreadUse("subprocesses from another thread", "fork-subprocess-beside", steps=30),
     # On the default engine stock itself may hang: a fork stops the engine under the other thread.
-    threads.Case(
+    threads.ThreadUse(
         "forks from another thread, naive engine",
         "fork-from-a-thread",
         threads.NAIVE,
@@ -58,14 +60,8 @@ BESIDE = (
 
 def run(context: Context) -> List[Finding]:
     """Run every case on its hosts, on stock and with the cache."""
-    asked = [
-        (case, host)
-        for case in FORKS
-        for host in context.hosts
-        if host in case.quick_hosts or not context.quick
-    ]
-    with ThreadPoolExecutor(_PROCESSES) as pool:
-        forked = list(pool.map(lambda pair: run_forks(context, *pair), asked))
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        forked = list(pool.map(lambda pair: run_forks(context, *pair), context.on_hosts(FORKS)))
     beside = threads.run_cases(context, BESIDE)
     return [*forked, *(each.model_copy(update={"stage": STAGE}) for each in beside)]
 
@@ -74,45 +70,32 @@ def run_forks(context: Context, case: Forks, host: str, cached: str = threads.CA
     """Fork on stock and on the variant ``cached``, and judge."""
     count = case.quick if context.quick else case.full
     job = ForkJob(count, seed=context.seed)
-    stock, found = (_result(context, job, case, host, word) for word in (STOCK, cached))
+    timeout_s, environment = threads.TIMEOUT_S + count, dict(case.environment)
+    stock, found = (
+        attempt(context.layout, job, host, word, environment, timeout_s) for word in (STOCK, cached)
+    )
     return judge(case.name, host, count, stock, found)
 
 
-def _result(context: Context, job: ForkJob, case: Forks, host: str, word: str) -> Result:
-    one = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
-    timeout_s = threads.TIMEOUT_S + job.forks
-    variant, environment = parse_variant(word), dict(case.environment)
-    try:
-        return run_worker(
-            job, context.layout, host, variant, one, timeout_s, environment, expect_hits=False
-        )
-    except (WorkerFailed, NotProven) as error:
-        return str(error)
-
-
 def judge(name: str, host: str, count: int, stock: Result, cached: Result) -> Finding:
-    """Return what the two results of ``count`` forks say, each a worker's or why there is none."""
+    """Judge the results of ``count`` forks on stock and with the cache."""
     problems = [cached] if isinstance(cached, str) else _problems(count, stock, cached)
     figures: Dict[str, Any] = {} if isinstance(cached, str) else _figures(count, stock, cached)
     if isinstance(stock, str) or stock["exit_codes"] != {"0": count}:
         ended = stock.splitlines() if isinstance(stock, str) else [str(stock["exit_codes"])]
         if isinstance(stock, str) or problems:
-            summary = "stock does not end well"
+            summary = "stock MXNet fails here too" if problems else "stock MXNet fails"
             return finding(STAGE, name, "skip", summary, host, figures, [*ended, *problems])
-    if problems:
-        lines = [line for problem in problems for line in problem.splitlines()]
-        return finding(STAGE, name, "fail", lines[0], host, figures, lines)
-    return finding(STAGE, name, "pass", "equal bits, no growth", host, figures)
+    lines = [line for problem in problems for line in problem.splitlines()]
+    return verdict(STAGE, name, lines, "equal bits, no growth", host, figures)
 
 
 def _problems(count: int, stock: Result, cached: Mapping[str, Any]) -> List[str]:
     problems = []
     if cached["exit_codes"] != {"0": count}:
         problems.append(f"children's exit codes: {cached['exit_codes']}, expected 0 of {count}")
-    if not cached["finite"]:
-        problems.append("not finite: an oracle of NaNs compares nothing")
-    if cached["children_avoided"] == 0 and cached["stats"]["totals"]["primitives_avoided"] == 0:
-        problems.append("no creation was avoided: nothing was put to the test")
+    avoided = cached["children_avoided"] + cached["stats"]["totals"]["primitives_avoided"]
+    problems += idle_comparison(cached["finite"], avoided)
     for what in ("primitives", "threads"):
         first, last = halves(cached[what])
         if max(last) > max(first):
@@ -148,7 +131,7 @@ def halves(values: Sequence[int]) -> Tuple[Sequence[int], Sequence[int]]:
 
 
 def growth(resident_bytes: Sequence[int]) -> int:
-    """Return by how many bytes the last tenth's largest is above the largest of the first third."""
+    """Return the largest value of the last tenth minus the largest of the first third, in bytes."""
     first = resident_bytes[: max(len(resident_bytes) // 3, 1)]
     last = resident_bytes[-max(len(resident_bytes) // 10, 1) :]
     return max(last) - max(first)

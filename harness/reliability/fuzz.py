@@ -1,7 +1,7 @@
-"""Random calls and random primitives, with and without the cache, by the C++ programs that do it.
+"""Random calls and random primitives, with and without the cache, by C++ programs.
 
-On the counting fake, sequences of calls are compared call by call; on each host's MKL-DNN, random
-primitives with direct creation, bit for bit. A full run lets libFuzzer make up sequences as well.
+On the counting fake, sequences of calls are compared call by call. On the MKL-DNN of each release,
+random primitives are compared with direct creation, bit for bit. A full run adds libFuzzer.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from harness.base.layout import Layout
 from harness.build.command import make_cpp_test
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
-from harness.reliability.programs import Ended
+from harness.reliability.context import Context, Ended, execute, finding
 from harness.reliability.record import Figure, Finding
 
 STAGE = "fuzz"
@@ -37,22 +35,21 @@ _UNITS = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 
 
 def run(context: Context) -> List[Finding]:
-    """Fuzz the fake, then every host; a full run also lets coverage lead."""
+    """Fuzz the fake, then every release; a full run adds fuzzing led by coverage."""
     toolchain = load_toolchain(context.layout.toolchain)
     seed = str(context.seed)
     program = make_cpp_test(context.layout, toolchain, "fuzz")
     command = [str(program), "--operations", str(OPERATIONS), "--seed", seed]
     fake = str(context.layout.build / "tests-cpp" / "fake")
-    found = [judge(CALLS, "", execute(context.layout, command, fake), OPERATIONS)]
-    found.append(
-        judge(AT_ONCE, "", execute(context.layout, [*command, "--at-once", "4"], fake), OPERATIONS)
-    )
+    found = [judge(CALLS, "", on_mkldnn(context.layout, command, fake), OPERATIONS)]
+    ended = on_mkldnn(context.layout, [*command, "--at-once", "4"], fake)
+    found.append(judge(AT_ONCE, "", ended, OPERATIONS))
     program = make_cpp_test(context.layout, toolchain, "test_fuzz_real")
     cases = QUICK_CASES if context.quick else CASES
     for host in context.hosts:
         variables = {"FUZZ_CASES": str(cases), "FUZZ_SEED": seed}
         mkldnn = str(context.layout.stock(host) / "mxnet")
-        ended = execute(context.layout, [str(program)], mkldnn, variables)
+        ended = on_mkldnn(context.layout, [str(program)], mkldnn, variables)
         found.append(judge(PRIMITIVES, host, ended, cases))
     if not context.quick:
         found.append(guided(context))
@@ -60,29 +57,29 @@ def run(context: Context) -> List[Finding]:
 
 
 def guided(context: Context) -> Finding:
-    """Return what libFuzzer found; a skip where there is no clang."""
+    """Return libFuzzer's finding; a skip without clang."""
     if not any(shutil.which(name) for name in _CLANGS):
         return finding(STAGE, GUIDED, "skip", f"no {' or '.join(_CLANGS)} with libFuzzer is here")
     layout = context.layout
     headers = layout.headers(load_toolchain(layout.toolchain).headers)
     command = ["make", "-s", "-C", str(layout.cpp_tests), "fuzz-guided", f"HEADERS={headers}"]
     command += [f"BUILD={layout.build}", f"SEED={context.seed}", f"FUZZ_SECONDS={GUIDED_S}"]
-    return judge_guided(execute(layout, command))
+    return judge_guided(on_mkldnn(layout, command))
 
 
-def execute(
+def on_mkldnn(
     layout: Layout,
     command: List[str],
     mkldnn: str = "",
     variables: Optional[Mapping[str, str]] = None,
 ) -> Ended:
-    """Run a program on the library and the MKL-DNN in the folder ``mkldnn``."""
+    """Run a program with the library and the MKL-DNN in the folder ``mkldnn``."""
     paths = {"LD_LIBRARY_PATH": f"{layout.library.parent}:{mkldnn}"} if mkldnn else {}
-    return programs.execute(command, TIMEOUT_S, {**(variables or {}), **paths})
+    return execute(command, TIMEOUT_S, {**(variables or {}), **paths})
 
 
 def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:
-    """Return what a fuzz says of itself; less than ``wanted`` is a failure too."""
+    """Judge a fuzzer's output; fewer operations than ``wanted`` are a failure."""
     told = _told(ended.output)
     unit = "cases" if subject == PRIMITIVES else "operations"
     figures: Dict[str, Figure] = {
@@ -92,7 +89,7 @@ def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:
     }
     kinds = told.get("steps", told.get("kinds", {}))
     done = int(told.get(unit, 0))
-    # A case that MKL-DNN itself does not survive is left out, and counted.
+    # The program leaves out, and counts, cases that crash MKL-DNN itself.
     if ended.code == 0 and done >= 0.98 * wanted and int(told.get("hits", 0)) > 0:
         summary = f"{done:,} {unit}, {told['hits']:,} hits: the same as without the cache"
         counts = [f"{kind}: {count:,}" for kind, count in kinds.items()]
@@ -105,7 +102,7 @@ def judge(subject: str, host: str, ended: Ended, wanted: int) -> Finding:
 
 
 def judge_guided(ended: Ended) -> Finding:
-    """Return what libFuzzer says; coverage is counted in edges of the library."""
+    """Judge libFuzzer's output; coverage is counted in edges of the library."""
     covered, counters = _COVERED.search(ended.output), _COUNTERS.search(ended.output)
     units = _UNITS.search(ended.output)
     if ended.code != 0 or covered is None or counters is None or units is None:

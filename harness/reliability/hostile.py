@@ -1,7 +1,7 @@
-"""Hostile surroundings: values that mean nothing, no room, other libraries, programs without MXNet.
+"""Hostile surroundings: invalid values, no resources, other libraries, programs without MXNet.
 
-Training must give stock's bits, or end with the very error that stock ends with in the same
-surroundings. What the library has to say is one line per fault, and nothing else changes.
+Training must give stock's bits, or end with stock's own error in the same surroundings. The library
+prints one line per fault, and changes nothing else.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from harness.base import reading
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build import patching
-from harness.reliability.context import Context, finding
+from harness.reliability.context import PROCESSES, Context, finding, verdict
 from harness.reliability.hostile_programs import (
     PREFIX,
     STAGE,
     Outcome,
     ended,
-    judged,
     programs,
     variables,
 )
@@ -36,15 +35,13 @@ from harness.trials.jobs import HashJob, to_json
 from harness.trials.variables import ASSUME, CAPACITY, SCOPE, SHADOW, STATS
 from harness.trials.variants import STOCK, parse_variant
 
-_PROCESSES = 2
-
 
 @dataclass(frozen=True)
-class Case:
+class Surroundings:
     """Surroundings of a training: variables, and a shell's words that lead to ``exec "$@"``.
 
-    ``tree`` changes a copy of the MXNet that is trained on, {0} in ``preload`` is an empty folder.
-    ``lines`` are what the library must say, ``active`` is whether it must have cached.
+    ``tree`` is a change to a copy of MXNet (see changed_tree), ``preload`` a choice of libraries
+    (see preloads). The library must print ``lines``, and must cache if ``active``.
     """
 
     name: str
@@ -60,7 +57,7 @@ class Case:
 
 _UNKNOWN = r"libmkldnn.so.0 with build-id '[0-9a-f]+' is not one this library knows .*"
 CASES = (
-    Case(
+    Surroundings(
         "values that mean nothing",
         ((CAPACITY, "-1"), (SHADOW, "0x1"), (ASSUME, "v1.0"), (STATS, "/nowhere/stats.json")),
         lines=(
@@ -71,45 +68,42 @@ CASES = (
         active=False,
         quick_hosts=("1.4.1",),
     ),
-    Case(
+    Surroundings(
         "statistics to a FIFO",
         ((STATS, "stats"),),
         shell='mkfifo stats; exec "$@"',
         lines=(r"cannot write the statistics to stats: it is a FIFO",),
     ),
-    Case(
+    Surroundings(
         "statistics to a full device",
         ((STATS, "/dev/full"),),
         lines=(r"cannot write the statistics to /dev/full: No space left on device",),
     ),
-    Case("no stdin, stdout, stderr", shell='exec "$@" 0<&- 1>&- 2>&-', quick_hosts=("1.3.1",)),
-    Case("a folder that is gone", shell='mkdir gone; cd gone; rmdir ../gone; exec "$@"'),
-    Case("few open files", shell='ulimit -n 24; exec "$@"', quick_hosts=("1.5.1.post0",)),
-    Case("too little address space", shell='ulimit -v 250000; exec "$@"', active=False),
-    Case("all symbols at once", (("LD_BIND_NOW", "1"),)),
-    Case("two copies preloaded", preload="two"),
-    Case("a copy preloaded under a patched MXNet", preload="own", variant="all"),
-    Case("another libmkldnn", tree="other", lines=(_UNKNOWN,), active=False),
-    Case("a libmkldnn that is cut", tree="cut", active=False),
-    Case("no libmkldnn", tree="absent", active=False),
-    Case("a libmxnet that asks for other symbols", tree="renamed", active=False),
+    Surroundings(
+        "no stdin, stdout, stderr", shell='exec "$@" 0<&- 1>&- 2>&-', quick_hosts=("1.3.1",)
+    ),
+    Surroundings("a folder that is gone", shell='mkdir gone; cd gone; rmdir ../gone; exec "$@"'),
+    Surroundings("few open files", shell='ulimit -n 24; exec "$@"', quick_hosts=("1.5.1.post0",)),
+    Surroundings("too little address space", shell='ulimit -v 250000; exec "$@"', active=False),
+    Surroundings("all symbols at once", (("LD_BIND_NOW", "1"),)),
+    Surroundings("two copies preloaded", preload="two"),
+    Surroundings("a copy preloaded under a patched MXNet", preload="own", variant="all"),
+    Surroundings("another libmkldnn", tree="other", lines=(_UNKNOWN,), active=False),
+    Surroundings("a libmkldnn that is cut", tree="cut", active=False),
+    Surroundings("no libmkldnn", tree="absent", active=False),
+    Surroundings("a libmxnet that asks for other symbols", tree="renamed", active=False),
 )
 
 
 def run(context: Context) -> List[Finding]:
     """Try every variable and program, and train in all surroundings."""
-    pairs = [
-        (case, host)
-        for case in CASES
-        for host in context.hosts
-        if host in case.quick_hosts or not context.quick
-    ]
-    with ThreadPoolExecutor(_PROCESSES) as pool:
+    pairs = context.on_hosts(CASES)
+    with ThreadPoolExecutor(PROCESSES) as pool:
         trained = list(pool.map(lambda pair: _train_case(context, *pair), pairs))
     return [*variables(context), *programs(context), *trained]
 
 
-def _train_case(context: Context, case: Case, host: str) -> Finding:
+def _train_case(context: Context, case: Surroundings, host: str) -> Finding:
     folder = context.scratch / re.sub(r"\W+", "-", f"{case.name} {host}")
     try:
         stock = _train(context, case, host, STOCK, folder / "stock")
@@ -119,11 +113,11 @@ def _train_case(context: Context, case: Case, host: str) -> Finding:
     return judge(case, host, stock, cached)
 
 
-def _train(context: Context, case: Case, host: str, word: str, folder: Path) -> Outcome:
-    """Train in an empty folder; the result is read when there is one."""
+def _train(context: Context, case: Surroundings, host: str, word: str, folder: Path) -> Outcome:
+    """Train in an empty folder, and return the end of the process with its result, if any."""
     folder.mkdir(parents=True)
     variant = parse_variant(word)
-    # Stock gets what surrounds it, and none of the library's variables.
+    # Stock gets the surroundings, without the library's variables.
     chosen = {k: v for k, v in case.environment if word != STOCK or not k.startswith(SCOPE)}
     if variant.scope is not None and SCOPE not in chosen:
         chosen[SCOPE] = variant.scope
@@ -145,16 +139,16 @@ def _train(context: Context, case: Case, host: str, word: str, folder: Path) -> 
     # The shell itself runs without the library.
     command = ["sh", "-c", case.shell or 'exec "$@"', "sh", "env", "-i", *assigned, *worker]
     outcome = ended(command, {"PATH": os.environ.get("PATH", os.defpath)}, work)
-    # What is said of a file in the folder is the same in another.
+    # Messages about files in the folder must not depend on its name.
     said = [line.replace(f"{folder}/", "") for line in outcome.said]
     result = reading.json_file(out) if out.is_file() else None
     return outcome._replace(said=said, result=result)
 
 
 def changed_tree(change: str, source: Path, tree: Path) -> Path:
-    """Make a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``.
+    """Create a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``.
 
-    ``renamed``: whose libmxnet.so needs a function of MKL-DNN that no release has.
+    In ``renamed``, libmxnet.so needs a function of MKL-DNN that no release has.
     """
     tree.mkdir()
     patching.link_tree(source, tree)
@@ -178,12 +172,12 @@ def preloads(what: str, layout: Layout, folder: Path) -> str:
     shutil.copy2(layout.library, first)
     if what != "two":
         return str(first)
-    # By another name: the worker, which reads the counters, would refuse two of one name.
+    # Under another name: the worker, which reads the counters, refuses two of one name.
     return f"{first}:{shutil.copy2(layout.library, folder / 'second.so')}"
 
 
-def judge(case: Case, host: str, stock: Outcome, cached: Outcome) -> Finding:
-    """Return what a training in these surroundings says beside stock's in the same."""
+def judge(case: Surroundings, host: str, stock: Outcome, cached: Outcome) -> Finding:
+    """Compare a training in these surroundings with stock's."""
     problems = []
     if (stock.result is None) != (cached.result is None) or stock.code != cached.code:
         problems.append(f"ended with {cached.error}, stock with {stock.error}")
@@ -198,10 +192,10 @@ def judge(case: Case, host: str, stock: Outcome, cached: Outcome) -> Finding:
     ended = "stock's bits" if cached.result is not None else "stock's own error"
     how = "cached" if case.active else "not cached"
     summary = f"{ended}, {how}, {len(case.lines)} lines" if cached.result else ended
-    return judged(case.name, problems, summary, {"lines": len(cached.ours)}, host)
+    return verdict(STAGE, case.name, problems, summary, host, {"lines": len(cached.ours)})
 
 
-def _compared(case: Case, stock: Mapping[str, Any], cached: Mapping[str, Any]) -> List[str]:
+def _compared(case: Surroundings, stock: Mapping[str, Any], cached: Mapping[str, Any]) -> List[str]:
     problems = []
     if not cached["finite"]:
         problems.append("not finite: an oracle of NaNs compares nothing")
@@ -210,7 +204,7 @@ def _compared(case: Case, stock: Mapping[str, Any], cached: Mapping[str, Any]) -
         problems.append(f"{len(names)} arrays differ from stock, {names[0]} the first")
     stats = cached["stats"]
     if stats is None:
-        problems.append("the library was not there")
+        problems.append("the library was not loaded")
     elif stats["active"] != case.active:
         problems.append(f"active: expected {case.active}, found {stats['active']}")
     elif (stats["totals"]["primitives_avoided"] > 0) != case.active:
@@ -219,7 +213,7 @@ def _compared(case: Case, stock: Mapping[str, Any], cached: Mapping[str, Any]) -
 
 
 def _told(expected: Sequence[str], lines: Sequence[str]) -> bool:
-    """Tell whether each line is one of the expected, and each of these was said once."""
+    """Tell whether the lines match the expected ones, each exactly once."""
     return len(lines) == len(expected) and all(
         sum(re.fullmatch(PREFIX + each, line) is not None for line in lines) == 1
         for each in expected

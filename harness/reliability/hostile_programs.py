@@ -1,6 +1,6 @@
-"""Programs that have no MXNet under the preloaded library, and values that mean nothing.
+"""Programs without MXNet under the preloaded library, and invalid values of its variables.
 
-Nothing may differ from a run without the library but one line per value that it does not take.
+Runs with and without the library may differ only in one line per invalid value.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from harness.reliability.context import Context, finding
+from harness.reliability.context import Context, verdict
 from harness.reliability.record import Finding
 from harness.trials.variables import ALL, ASSUME, CAPACITY, MEMORY, SCOPE, SHADOW, STATS, TRACE
 
 STAGE = "hostile"
 TIMEOUT_S = 120.0
 PREFIX = "opcache: "
-# As long as Linux passes a variable on.
+# Near the longest variable that Linux passes on.
 _LONG = 120_000
 
 
 class Outcome(NamedTuple):
-    """How a process ended: ``result`` is a worker's, None where it left none."""
+    """The end of a process; ``result`` is that of a worker, None without one."""
 
     code: int
     stdout: bytes
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
     @property
     def error(self) -> Tuple[int, str]:
-        """The exit code and the last line that is not the library's."""
+        """The exit code and the last line of others than the library."""
         others = [line for line in self.said if line and not line.startswith(PREFIX)]
         return self.code, others[-1] if others else ""
 
@@ -53,14 +53,14 @@ _ANYWHERE = (b"\xff\xfe", b"a\nb", b"\x1b[2J", b"9" * _LONG, b"%s%n%s%n")
 
 
 def variables(context: Context) -> List[Finding]:
-    """Start a program with every value: empty is the default, any other one line, never two."""
+    """Start a program with every value: an invalid one gives one line, an empty one none."""
     found = []
     for name in ALL:
         values = [*VALUES.get(name, ()), *_ANYWHERE]
         problems = []
         for value in [b"", *values]:
             outcome = _start(context, ["true"], {name: value}, context.layout.library)
-            # What these two hold matters when MKL-DNN is used; any word may be a file's name.
+            # ASSUME and TRACE are read when MKL-DNN is used; any word may be a file's name.
             free = name == STATS and value not in VALUES[STATS]
             heard = value != b"" and name not in (ASSUME, TRACE)
             right = len(outcome.said) <= 1 if free else len(outcome.said) == heard
@@ -68,7 +68,9 @@ def variables(context: Context) -> List[Finding]:
             if outcome.code != 0 or outcome.stdout or not right or not whole:
                 problems.append(f"{value[:40]!r}: code {outcome.code}, said {outcome.said}")
         figures = {"values": len(values) + 1}
-        found.append(judged(name, problems, "one line each, and no other effect", figures))
+        found.append(
+            verdict(STAGE, name, problems, "one line each, and no other effect", figures=figures)
+        )
     return found
 
 
@@ -93,7 +95,7 @@ PROGRAMS: Dict[str, List[str]] = {
 
 
 def programs(context: Context) -> List[Finding]:
-    """Run programs that have no MXNet with the library and without: nothing may differ."""
+    """Run programs without MXNet with the library and without: nothing may differ."""
     found = []
     for name, command in PROGRAMS.items():
         statistics = {STATS: os.fsencode(context.scratch / "%p.json")}
@@ -101,7 +103,7 @@ def programs(context: Context) -> List[Finding]:
         preloaded = _start(context, command, statistics, context.layout.library)
         problems = [] if preloaded == without else [f"without {without}", f"with {preloaded}"]
         problems += [f"left {path.name}" for path in context.scratch.glob("*.json")]
-        found.append(judged(name, problems, "not noticed", {}))
+        found.append(verdict(STAGE, name, problems, "not noticed"))
     return found
 
 
@@ -116,7 +118,7 @@ def _start(
 
 
 def ended(command: List[str], environment: Mapping[Any, Any], folder: Path) -> Outcome:
-    """Run a command with this environment in a folder, and return how it ended."""
+    """Run a command with this environment in a folder, and return its end."""
     try:
         done = subprocess.run(
             command,
@@ -131,16 +133,3 @@ def ended(command: List[str], environment: Mapping[Any, Any], folder: Path) -> O
     # Not splitlines: a line is what a terminal shows as one.
     said = done.stderr.decode("utf-8", errors="replace").split("\n")
     return Outcome(done.returncode, done.stdout, said[:-1] if said[-1] == "" else said)
-
-
-def judged(
-    subject: str,
-    problems: Sequence[str],
-    summary: str,
-    figures: Mapping[str, int],
-    host: str = "",
-) -> Finding:
-    """Return a finding about ``subject``: the problems, or ``summary`` where there are none."""
-    if problems:
-        return finding(STAGE, subject, "fail", problems[0], host, figures, problems)
-    return finding(STAGE, subject, "pass", summary, host, figures)

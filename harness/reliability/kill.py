@@ -1,8 +1,7 @@
-"""SIGKILL at every step of writing files: the old content or the new is there, whole.
+"""SIGKILL at every step of writing files: the old or the new content survives, whole.
 
-What the harness writes is swept by harness/reliability/sweep.py, the library's statistics here: a
-process without MXNet writes them at its exit by the same code. A kill loses what the kernel was
-not given; what a failing machine loses is fsync's business, and is not tested.
+harness/reliability/sweep.py kills the harness's own writers, this module the library's statistics,
+which a process without MXNet writes at its exit by the same code. Failing machines are not tested.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from harness.base import process
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build.command import make_kill_at
-from harness.reliability.context import Context, finding
+from harness.reliability.context import Context, verdict
 from harness.reliability.record import Finding
 from harness.reliability.sweep import MOST_STEPS, WRITERS
 
 STAGE = "kill"
 STATISTICS = "statistics at exit"
 _TIMEOUT_S = 120
-# Opening, writing, giving it its name: who takes fewer steps was not seen at work.
+# Opening, writing, renaming: with fewer steps the writer was not observed.
 _FEWEST_STEPS = 3
 
 
@@ -45,7 +44,7 @@ def run(context: Context) -> List[Finding]:
 
 
 def sweep_by(layout: Layout, kill_at: Path, command: List[str]) -> Mapping[str, Any]:
-    """Run a command that sweeps, under the tool that kills, and return what it found."""
+    """Run a sweeping command under the killing tool, and return its findings."""
     environment = {"LC_ALL": "C.UTF-8", "LD_PRELOAD": str(kill_at)}
     done = process.run(command, environment, _TIMEOUT_S, layout.root, stdout=subprocess.PIPE)
     if done.code != 0:
@@ -55,7 +54,7 @@ def sweep_by(layout: Layout, kill_at: Path, command: List[str]) -> Mapping[str, 
 
 
 def sweep_statistics(library: Path, kill_at: Path, folder: Path, link: bool) -> Dict[str, Any]:
-    """Kill a process at every step of its library's report; as sweep.sweep, with the same result.
+    """Kill a process at every step of writing its statistics; return the fields of sweep.sweep.
 
     With ``link`` the report's name is a link to the file.
     """
@@ -78,7 +77,7 @@ def sweep_statistics(library: Path, kill_at: Path, folder: Path, link: bool) -> 
             break
         for beside in set(folder.iterdir()) - {file, name}:
             found["leftovers"] += 1
-            # Hidden, so that nobody who looks for reports takes it for one.
+            # Hidden, so that it is not taken for a report.
             if not beside.name.startswith("."):
                 problems.append(f"step {step}: left beside it: {beside.name}")
             beside.unlink()
@@ -86,7 +85,7 @@ def sweep_statistics(library: Path, kill_at: Path, folder: Path, link: bool) -> 
         if _end(library, kill_at, name, folder, None) != 0 or _schema(file) == 0:
             problems.append(f"step {step}: the next process left no statistics")
     else:
-        problems.append(f"not at its end after {MOST_STEPS} steps")
+        problems.append(f"not finished after {MOST_STEPS} steps")
     return {**found, "problems": problems}
 
 
@@ -94,7 +93,7 @@ def _look(file: Path, found: Dict[str, Any]) -> List[str]:
     try:
         schema = _schema(file)
     except (OSError, ValueError, KeyError) as error:
-        return [f"what is there cannot be read: {error!r:.200}"]
+        return [f"the content cannot be read: {error!r:.200}"]
     found["old" if schema == 0 else "new"] += 1
     return []
 
@@ -114,7 +113,7 @@ def _end(library: Path, kill_at: Path, stats: Path, folder: Path, step: Any) -> 
 
 
 def judge(name: str, swept: Mapping[str, Any]) -> Finding:
-    """Return what a sweep says of a writer."""
+    """Judge a sweep of a writer."""
     problems = list(swept["problems"])
     if swept["steps"] < _FEWEST_STEPS:
         problems.append(f"only {swept['steps']} steps were seen: nothing was put to the test")
@@ -127,6 +126,4 @@ def judge(name: str, swept: Mapping[str, Any]) -> Finding:
         "absent": swept["absent"],
         "hidden_leftovers": swept["leftovers"],
     }
-    if problems:
-        return finding(STAGE, name, "fail", problems[0], figures=figures, details=problems)
-    return finding(STAGE, name, "pass", "whole after every kill", figures=figures)
+    return verdict(STAGE, name, problems, "whole after every kill", figures=figures)

@@ -1,25 +1,26 @@
-"""The record of a reliability run: what was asked for, and what each stage found."""
+"""The record of a reliability run: its settings, and the findings of each stage."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Dict, List, Union
 
 import pydantic
 from typing_extensions import Annotated, Literal
 
-from harness.trials.record import RecordModel, RunRecord
+from harness.trials.record import RecordModel, RunRecord, load_as
 
 KIND = "opcache-reliability"
 SCHEMA_VERSION = 1
 
-# skip: could not be checked here; the summary says why.
+# skip: could not be checked here, for the reason in the summary.
 Outcome = Literal["pass", "fail", "skip"]
 _Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 Figure = Union[int, _Finite, str, List[_Finite]]
 
 
-class Settings(RecordModel):
-    """What was asked for; a run is only resumed with equal settings."""
+class ReliabilitySettings(RecordModel):
+    """The work of a run; only equal settings can resume it."""
 
     stages: List[str] = pydantic.Field(min_length=1)
     hosts: List[str] = pydantic.Field(min_length=1)
@@ -28,10 +29,10 @@ class Settings(RecordModel):
 
 
 class Finding(RecordModel):
-    """What one stage found about one subject; ``host`` is empty where none took part.
+    """A stage's finding about one subject; ``host`` is empty without an MXNet release.
 
-    ``figures`` are what was counted or measured, with units in their names. ``details`` are lines
-    that explain a failure, or what a reader should know.
+    ``figures`` are counts and measurements, with units in their names. ``details`` are lines that
+    explain a failure, or notes.
     """
 
     stage: str
@@ -44,11 +45,11 @@ class Finding(RecordModel):
 
 
 class ReliabilityRecord(RunRecord):
-    """A run, finished or not; ``seconds`` is what each finished stage took."""
+    """A run, finished or not; ``seconds`` is the time of each finished stage."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: ReliabilitySettings
     findings: List[Finding]
     seconds: Dict[str, float] = {}
 
@@ -56,3 +57,8 @@ class ReliabilityRecord(RunRecord):
     def failures(self) -> List[Finding]:
         """The findings that failed."""
         return [finding for finding in self.findings if finding.outcome == "fail"]
+
+
+def load(path: Path) -> ReliabilityRecord:
+    """Read a record; HarnessError names the fault of a file that is refused."""
+    return load_as(ReliabilityRecord, KIND, SCHEMA_VERSION, path)

@@ -10,8 +10,7 @@ import time
 from typing import Dict, List
 
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
+from harness.reliability.context import HANGS, Context, execute, finding
 from harness.reliability.record import Figure, Finding
 
 STAGE = "sanitizers"
@@ -19,12 +18,12 @@ TIMEOUT_S = 3600.0
 _SUBJECT = "C++ tests under ASan, UBSan, LSan and TSan"
 
 _COUNTED = re.compile(r"^(\w+): (\d+) passed, (\d+) failed$", re.MULTILINE)
-# Besides the tests: that leaks are caught, and that each intended one is still there.
+# Beside the tests: a planted leak is caught, and each intended leak still exists.
 _CHECKS = ("planted leak: caught by LeakSanitizer", "intended leaks: every one still there")
 
 
 def run(context: Context) -> List[Finding]:
-    """Build and run everything again under each sanitizer: minutes."""
+    """Build and run the C++ tests under each sanitizer, which takes minutes."""
     if context.quick:
         summary = "make sanitize runs them; a quick run does not repeat it"
         return [finding(STAGE, _SUBJECT, "skip", summary)]
@@ -33,14 +32,14 @@ def run(context: Context) -> List[Finding]:
     command = ["make", "--silent", "-C", str(layout.cpp_tests), "sanitize"]
     command += [f"HEADERS={headers}", f"BUILD={layout.build}"]
     started = time.monotonic()
-    ended = programs.execute(command, TIMEOUT_S, {})
-    if ended.code == programs.HANGS:
+    ended = execute(command, TIMEOUT_S, {})
+    if ended.code == HANGS:
         return [finding(STAGE, _SUBJECT, "fail", f"still running after {TIMEOUT_S:.0f} s")]
     return [judge(*ended, time.monotonic() - started)]
 
 
 def judge(code: int, output: str, seconds: float) -> Finding:
-    """Return what the output of `make sanitize` says; ``seconds`` include compiling."""
+    """Judge the output of `make sanitize`; ``seconds`` include compiling."""
     programs = _COUNTED.findall(output)
     passed = sum(int(each[1]) for each in programs)
     failed = sum(int(each[2]) for each in programs)

@@ -1,4 +1,4 @@
-"""The shapes of a soak: distinct, small, in an order that a seed decides. Pure.
+"""The shapes of a soak: distinct, small, in an order that the seed determines. Pure.
 
 Batch, channels, height and width all vary, so that nearly every primitive of every shape is new.
 """
@@ -28,7 +28,7 @@ class Shape(NamedTuple):
 
 
 def shapes(seed: int, count: int) -> List[Shape]:
-    """Return ``count`` different shapes; HarnessError when there are not so many."""
+    """Return ``count`` different shapes; HarnessError when fewer exist."""
     every = [Shape(*sizes) for sizes in itertools.product(BATCHES, CHANNELS, SIDES, SIDES)]
     if not 0 < count <= len(every):
         raise HarnessError(f"shapes: expected 1 to {len(every)}, found {count}")

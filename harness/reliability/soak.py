@@ -1,47 +1,46 @@
-"""Ten thousand shapes through all seven operators: memory stays where it was, bits are stock's.
+"""Ten thousand shapes through all seven operators: memory does not grow, bits equal stock's.
 
-MXNet itself keeps primitives for every shape, in maps of its worker threads, and what it holds is
-never evicted. So both variants run with MXNet's own caches bounded: by its variable where a release
-has it, and by worker threads that end, as before every fork. Beside them runs stock as released.
-docs/reliability.md says whose which memory is.
+MXNet itself references primitives of every shape in maps of its worker threads, and the cache never
+evicts referenced primitives. So both variants run with MXNet's own caches bounded: by its variable
+where a release has it, and by restarted worker threads. Stock also runs as released.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from harness.base.layout import Layout
-from harness.reliability.context import Context, finding
+from harness.reliability.context import (
+    PROCESSES,
+    Context,
+    Result,
+    attempt,
+    finding,
+    idle_comparison,
+    verdict,
+)
 from harness.reliability.record import Figure, Finding
 from harness.reliability.shapes import shapes
 from harness.trials.jobs import SoakJob
-from harness.trials.launch import WorkerFailed, run_worker
-from harness.trials.proof import NotProven
-from harness.trials.record import Threads
-from harness.trials.variants import STOCK, parse_variant
+from harness.trials.variants import STOCK
 
 STAGE = "soak"
 CACHED = "all"
-# A curve is called this, the variant and the way of MXNet's own caches.
+# The name of a curve: this, the variant and the state of MXNet's own caches.
 MEMORY = "memory, "
 BOUNDED, RELEASED = "bounded", "as released"
-_PROCESSES = 2
-_THREADS = Threads(omp_num_threads=1, kmp_affinity=None, kmp_blocktime=None)
 _STOP_BELOW_BYTES = 3 * 2**30
-
-# A worker's result, or why there is none.
-Result = Union[Mapping[str, Any], str]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, and what is asked.
+    """The length of a soak, and its limits.
 
     After ``settled`` shapes resident memory may grow by ``growth_most_percent`` until the last.
-    After every ``every`` shapes the process is sampled, then MXNet's workers start anew.
-    ``released`` is how many shapes each variant runs as released.
+    After every ``every`` shapes the process is sampled, then MXNet's workers restart.
+    ``released`` is the number of shapes of each variant as released.
     """
 
     shapes: int
@@ -58,7 +57,7 @@ class Plan:
 
     @property
     def bounds(self) -> Dict[str, str]:
-        """The variables that bound what the library keeps."""
+        """The variables that bound the cache."""
         return {
             "MKLDNN_OPCACHE_CAPACITY": str(self.capacity),
             "MKLDNN_OPCACHE_MEMORY": str(self.memory_bytes),
@@ -76,7 +75,7 @@ FULL = Plan(
     released_hosts=("1.4.1",),
     released=((STOCK, 10_000), (CACHED, 2_000)),
 )
-# Memory is still settling then: the leak of a few KiB per shape is for the full run.
+# Memory is still settling then: only a full run can show a leak of a few KiB per shape.
 QUICK = Plan(
     shapes=300,
     settled=150,
@@ -88,13 +87,13 @@ QUICK = Plan(
     timeout_s=300.0,
 )
 _BYTES = ("idle_bytes", "descriptor_bytes")
-# MXNet 1.4 and 1.5 keep so many primitives of a kind; 1.3 does not know it.
+# The primitives of a kind that MXNet 1.4 and 1.5 hold; 1.3 ignores the variable.
 _MXNET_BOUND = {"MXNET_MKLDNN_CACHE_NUM": "16"}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One process: ``word`` is its variant, ``way`` how MXNet's own caches are."""
+    """One process: ``word`` is its variant, ``way`` the state of MXNet's own caches."""
 
     host: str
     word: str
@@ -108,7 +107,7 @@ class Curve:
 
 
 def run(context: Context) -> List[Finding]:
-    """Run every curve of the plan on the hosts that were asked for."""
+    """Run every curve of the plan on its releases among those asked for."""
     plan = QUICK if context.quick else FULL
     hosts = [host for host in plan.hosts if host in context.hosts]
     if not hosts:
@@ -127,7 +126,7 @@ def run_plan(
         if host in plan.released_hosts
         for word, count in plan.released
     ]
-    with ThreadPoolExecutor(_PROCESSES) as pool:
+    with ThreadPoolExecutor(PROCESSES) as pool:
         results = dict(zip(curves, pool.map(lambda c: _result(layout, plan, c, seed), curves)))
     found: List[Finding] = []
     for host in hosts:
@@ -149,30 +148,17 @@ def _result(layout: Layout, plan: Plan, curve: Curve, seed: int) -> Result:
         stop_below_bytes=0 if bounded else _STOP_BELOW_BYTES,
     )
     environment = {**plan.bounds, **(_MXNET_BOUND if bounded else {})}
-    variant = parse_variant(curve.word)
-    try:
-        return run_worker(
-            job,
-            layout,
-            curve.host,
-            variant,
-            _THREADS,
-            plan.timeout_s,
-            environment,
-            expect_hits=False,
-        )
-    except (WorkerFailed, NotProven) as error:
-        return str(error)
+    return attempt(layout, job, curve.host, curve.word, environment, plan.timeout_s)
 
 
 def growth_percent(samples: Sequence[Mapping[str, int]], settled: int) -> Optional[float]:
-    """Return by how much resident memory ever grew after ``settled`` shapes; None: not so many."""
+    """Return the largest growth of resident memory after ``settled`` shapes; None before."""
     later = [each["resident_bytes"] for each in samples if each["shapes"] >= settled]
     return 100 * (max(later) / later[0] - 1) if len(later) > 1 else None
 
 
 def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
-    """Return what a curve says of memory; what MXNet keeps by itself is recorded, not judged."""
+    """Judge the memory of a curve; that of stock is recorded, not judged."""
     stock = curve.word == STOCK
     if isinstance(result, str):
         lines = result.splitlines()
@@ -198,16 +184,16 @@ def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
     most_idle = max(each["idle_primitives"] for each in samples)
     if most_idle > plan.capacity:
         problems.append(f"{most_idle} idle primitives, expected at most {plan.capacity}")
-    # Not those of the descriptors, of which MXNet holds most.
+    # Without descriptors: MXNet references most of them.
     idle_bytes = max(each["idle_bytes"] for each in samples)
     if idle_bytes > plan.memory_bytes:
         problems.append(f"{idle_bytes:,} bytes idle, expected at most {plan.memory_bytes:,}")
     if curve.way == BOUNDED and (grown is None or grown > plan.growth_most_percent):
         problems.append(f"{change}, expected at most {plan.growth_most_percent:g} %")
-    if problems:
-        return finding(STAGE, curve.name, "fail", problems[0], curve.host, figures, problems)
-    held = "" if curve.way == BOUNDED else f", {samples[-1]['live_primitives']:,} held by MXNet"
-    return finding(STAGE, curve.name, "pass", f"{change}{held}", curve.host, figures)
+    held = (
+        "" if curve.way == BOUNDED else f", {samples[-1]['live_primitives']:,} referenced by MXNet"
+    )
+    return verdict(STAGE, curve.name, problems, f"{change}{held}", curve.host, figures)
 
 
 def _figures(samples: Sequence[Mapping[str, int]]) -> Dict[str, Figure]:
@@ -222,7 +208,7 @@ def _figures(samples: Sequence[Mapping[str, int]]) -> Dict[str, Figure]:
 
 
 def judge_bits(plan: Plan, host: str, seed: int, stock: Result, cached: Result) -> Finding:
-    """Compare what every shape computed: output, gradients, parameters and states, as a digest."""
+    """Compare every shape's digest of output, gradients, parameters and states with stock's."""
     subject = "bits"
     for each in (stock, cached):
         if isinstance(each, str):
@@ -235,18 +221,13 @@ def judge_bits(plan: Plan, host: str, seed: int, stock: Result, cached: Result) 
         "primitives_avoided": totals["primitives_avoided"],
         "primitives_created": totals["primitives_created"],
     }
-    problems = []
-    if not (stock["finite"] and cached["finite"]):
-        problems.append("not finite: an oracle of NaNs compares nothing")
+    finite = stock["finite"] and cached["finite"]
+    problems = idle_comparison(finite, totals["primitives_avoided"])
     if len(set(stock["digests"])) < plan.shapes:
         problems.append("shapes with equal digests: the digest does not tell shapes apart")
-    if totals["primitives_avoided"] == 0:
-        problems.append("no creation was avoided: nothing was put to the test")
     pairs = list(zip(shapes(seed, plan.shapes), stock["digests"], cached["digests"]))
-    parted = [shape for shape, a, b in pairs if a != b]
-    if parted or len(pairs) < plan.shapes:
-        problems.append(f"{len(parted)} of {len(pairs)} shapes differ from stock")
-        problems += [f"differs: {'x'.join(map(str, shape))}" for shape in parted[:10]]
-    if problems:
-        return finding(STAGE, subject, "fail", problems[0], host, figures, problems)
-    return finding(STAGE, subject, "pass", f"equal in {len(pairs):,} shapes", host, figures)
+    differing = [shape for shape, a, b in pairs if a != b]
+    if differing or len(pairs) < plan.shapes:
+        problems.append(f"{len(differing)} of {len(pairs)} shapes differ from stock")
+        problems += [f"differs: {'x'.join(map(str, shape))}" for shape in differing[:10]]
+    return verdict(STAGE, subject, problems, f"equal in {len(pairs):,} shapes", host, figures)

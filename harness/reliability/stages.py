@@ -1,4 +1,4 @@
-"""The stages there are, in the order in which they run."""
+"""The stages of a reliability run, in the order of work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple, Tuple
 class Stage(NamedTuple):
     """One kind of evidence: ``module`` has ``run(context) -> List[Finding]``.
 
-    A failure of what is checked is a finding with the outcome ``fail``, never an exception.
+    A failed check is a finding with the outcome ``fail``, never an exception.
     """
 
     name: str

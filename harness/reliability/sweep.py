@@ -1,9 +1,8 @@
-"""Kills a writer of files at every step of its work, one after the other, and looks at the rest.
+"""Kills a writer of files at every step of its work, and checks what each kill left.
 
 Runs in a process with tools/kill_at preloaded, as ``python -m harness.reliability.sweep WRITER
-FOLDER``, and prints what it found as JSON. Each write is done in a forked child. Content 0 is there
-before, content 1 is written; whatever the moment, one of them must be there whole, and the next
-write must succeed and leave nothing beside it.
+FOLDER``, and prints its findings as JSON. A forked child writes content 1 over content 0. After the
+kill one of them must exist whole, and the next write must succeed and leave nothing beside it.
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ from typing import Any, Callable, Dict, List, Optional
 
 import numpy
 
-from harness.base import files as atomic
-from harness.base import jsonl
+from harness.base import files, jsonl
 from harness.base.errors import HarnessError
 from harness.converge import checkpoint
 from harness.reliability.context import finding
 from harness.reliability.record import Finding
 from harness.trials.record import save
 
-# More than any writer takes; who never ends is found by it.
+# More than any writer takes: a limit for one that never ends.
 MOST_STEPS = 500
 
 
@@ -35,8 +33,8 @@ MOST_STEPS = 500
 class Writer:
     """Writes ``content``, 0 or 1, into a folder, and reads it; both raise on anything else.
 
-    ``files`` are the names that it may leave there. Reading returns None for what is absent, which
-    only a writer that ``may_be_absent`` may leave.
+    ``files`` are the names that it may leave there. Reading returns None for absent content, which
+    is a fault unless it ``may_be_absent``.
     """
 
     write: Callable[[Path, int], None]
@@ -89,7 +87,7 @@ def _read_checkpoint(folder: Path) -> int:
 
 
 def _write_tree(folder: Path, content: int) -> None:
-    with atomic.folder(folder / "tree") as tree:
+    with files.folder(folder / "tree") as tree:
         for name in ("first", "second"):
             (tree / name).write_text(str(content), encoding="utf-8")
 
@@ -107,13 +105,13 @@ WRITERS = {
     "record": Writer(_write_record, _read_record, ["record.json"]),
     "json lines": Writer(_append, _read_last, ["lines.jsonl"]),
     "checkpoint": Writer(_write_checkpoint, _read_checkpoint, [checkpoint.FILE]),
-    # Two renames: between them a kill leaves none, which the next build makes anew.
+    # Two renames: a kill between them leaves no tree, and the next build unpacks it again.
     "unpacked tree": Writer(_write_tree, _read_tree, ["tree"], may_be_absent=True),
 }
 
 
 def sweep(writer: Writer, folder: Path) -> Dict[str, Any]:
-    """Kill at every step; return counts of what was there after, and ``problems`` in lines."""
+    """Kill at every step; return counts of what the kills left, and ``problems`` in lines."""
     found: Dict[str, Any] = {"steps": 0, "old": 0, "new": 0, "absent": 0, "leftovers": 0}
     problems: List[str] = []
     for step in range(1, MOST_STEPS + 1):
@@ -129,19 +127,19 @@ def sweep(writer: Writer, folder: Path) -> Dict[str, Any]:
             break
         problems += [f"step {step}: {line}" for line in _look(writer, folder, found)]
     else:
-        problems.append(f"not at its end after {MOST_STEPS} steps")
+        problems.append(f"not finished after {MOST_STEPS} steps")
     return {**found, "problems": problems}
 
 
 def _look(writer: Writer, folder: Path, found: Dict[str, Any]) -> List[str]:
-    """Count what a kill left, write again, and return what is wrong."""
+    """Count what a kill left, write again, and return the problems."""
     found["leftovers"] += len(_beside(writer, folder))
     try:
         content = writer.read(folder)
-    except Exception as error:  # whatever a reader says of what it finds, it is a problem
-        return [f"what is there cannot be read: {error!r:.200}"]
+    except Exception as error:  # any error of a reader is a problem
+        return [f"the content cannot be read: {error!r:.200}"]
     if content is None and not writer.may_be_absent:
-        return ["nothing is there"]
+        return ["no content is left"]
     found["absent" if content is None else ("old", "new")[content]] += 1
     code = _write_in_child(writer, folder, None)
     if code != 0:

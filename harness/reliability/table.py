@@ -1,4 +1,4 @@
-"""Turns a reliability record into the tables and the lines that people read."""
+"""A reliability record as tables, and its failures as lines."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ from pathlib import Path
 from typing import List
 
 from harness.base.markdown import markdown
-from harness.reliability.record import KIND, SCHEMA_VERSION, Figure, Finding, ReliabilityRecord
+from harness.reliability.record import Figure, Finding, ReliabilityRecord, load
 from harness.reliability.stages import STAGES
-from harness.trials.record import load_as
 
 _OUTCOMES = {"pass": "passed", "fail": "failed", "skip": "skipped"}
-
-
-def load(path: Path) -> ReliabilityRecord:
-    """Read a record; HarnessError says in one line why it is refused."""
-    return load_as(ReliabilityRecord, KIND, SCHEMA_VERSION, path)
 
 
 def render(record: ReliabilityRecord) -> str:
@@ -29,7 +23,7 @@ def render(record: ReliabilityRecord) -> str:
 
 
 def summary(record: ReliabilityRecord) -> str:
-    """Return one line: how many findings there are of each outcome."""
+    """Return the number of findings of each outcome, in one line."""
     count = {outcome: 0 for outcome in _OUTCOMES}
     for each in record.findings:
         count[each.outcome] += 1
@@ -56,7 +50,7 @@ def title(record: ReliabilityRecord) -> str:
 
 
 def explanations(record: ReliabilityRecord) -> List[str]:
-    """Return what is known about each failure, in lines."""
+    """Return each failure with its explanation, in lines."""
     lines = []
     for each in record.failures:
         name = " ".join(filter(None, (each.stage, each.subject, each.host)))

@@ -1,35 +1,36 @@
-"""Threads on real MXNet: the same bits as stock, whichever threads call MKL-DNN, and hits.
+"""Threads on real MXNet: stock's bits, whichever threads call MKL-DNN, and avoided creations.
 
 Stock runs several times: where it does not repeat its bits, the outcome with the cache must be one
-of stock's (docs/determinism.md). What stock cannot do itself is skipped, and said.
+of stock's (docs/determinism.md). Cases in which stock itself fails are skipped.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from harness.reliability.context import Context, finding
+from harness.reliability.context import (
+    PROCESSES,
+    Context,
+    Result,
+    attempt,
+    finding,
+    idle_comparison,
+    verdict,
+)
 from harness.reliability.record import Finding
 from harness.trials.jobs import ScenarioJob
-from harness.trials.launch import WorkerFailed, run_worker
-from harness.trials.proof import NotProven
-from harness.trials.record import Threads
-from harness.trials.variants import STOCK, parse_variant
+from harness.trials.variants import STOCK
 
 STAGE = "threads"
 CACHED = "all"
-# Starting MXNet and a few steps take seconds: what is still running then, hangs.
+# Starting MXNet and a few steps take seconds: a process that still runs then hangs.
 TIMEOUT_S = 90.0
-_PROCESSES = 2
-
-# A worker's result, or why there is none.
-Result = Union[Mapping[str, Any], str]
 
 
 @dataclass(frozen=True)
-class Case:
+class ThreadUse:
     """One way to use threads: a scenario in an environment, on ``hosts``, or on all of them."""
 
     name: str
@@ -51,7 +52,7 @@ def _workers(count: int) -> Tuple[Tuple[str, str], ...]:
 
 CASES = (
     *(
-        Case(
+        ThreadUse(
             f"four networks at once, {count} engine worker{'s' * (count > 1)}",
             "threads-side-by-side",
             _workers(count),
@@ -59,7 +60,7 @@ CASES = (
         )
         for count in (1, 2, 4, 8)
     ),
-    Case(
+    ThreadUse(
         "four networks at once, 2 engine workers of 2 OpenMP threads",
         "threads-side-by-side",
         _workers(2),
@@ -67,21 +68,21 @@ CASES = (
         # The batch normalisation of 1.3.1 does not repeat its bits on two.
         hosts=("1.4.1", "1.5.1.post0"),
     ),
-    Case("naive engine", "imperative", NAIVE),
-    Case("threads come and go, 4 engine workers", "threads-come-and-go", _workers(4)),
-    Case(
+    ThreadUse("naive engine", "imperative", NAIVE),
+    ThreadUse("threads come and go, 4 engine workers", "threads-come-and-go", _workers(4)),
+    ThreadUse(
         "threads come and go, naive engine",
         "threads-come-and-go",
         NAIVE,
         quick_hosts=("1.5.1.post0",),
     ),
-    Case(
+    ThreadUse(
         "destroyed on another thread, naive engine",
         "threads-destroyed-elsewhere",
         NAIVE,
         quick_hosts=("1.4.1",),
     ),
-    Case(
+    ThreadUse(
         "OpenMP threads and shapes change",
         "omp-threads-and-shapes-change",
         NAIVE,
@@ -89,9 +90,9 @@ CASES = (
         steps=9,
         quick_hosts=("1.4.1",),
     ),
-    # On 1.4.1 and 1.5.1 stock crashes or hangs: its own cache does not know the number of threads.
-    Case("OpenMP threads rise", "omp-threads-rise", NAIVE, 4, steps=8, timeout_s=45),
-    Case("OpenMP threads fall", "omp-threads-fall", NAIVE, 4, steps=6, timeout_s=45),
+    # Stock 1.4.1 and 1.5.1 crash or hang: their own cache ignores the number of threads.
+    ThreadUse("OpenMP threads rise", "omp-threads-rise", NAIVE, 4, steps=8, timeout_s=45),
+    ThreadUse("OpenMP threads fall", "omp-threads-fall", NAIVE, 4, steps=6, timeout_s=45),
 )
 
 
@@ -100,83 +101,65 @@ def run(context: Context) -> List[Finding]:
     return run_cases(context, CASES)
 
 
-def run_cases(context: Context, cases: Sequence[Case]) -> List[Finding]:
-    """Run those of the cases that a full or a quick run has, some at the same time."""
+def run_cases(context: Context, cases: Sequence[ThreadUse]) -> List[Finding]:
+    """Run the cases of a full or a quick run, some side by side."""
     pairs = [
         (case, host)
-        for case in cases
-        for host in context.hosts
-        if (case.hosts is None or host in case.hosts)
-        and (host in case.quick_hosts or not context.quick)
+        for case, host in context.on_hosts(cases)
+        if case.hosts is None or host in case.hosts
     ]
-    with ThreadPoolExecutor(_PROCESSES) as pool:
+    with ThreadPoolExecutor(PROCESSES) as pool:
         return list(pool.map(lambda pair: run_case(context, *pair), pairs))
 
 
-def run_case(context: Context, case: Case, host: str, cached: str = CACHED) -> Finding:
+def run_case(context: Context, case: ThreadUse, host: str, cached: str = CACHED) -> Finding:
     """Run a case on stock and on the variant ``cached``, and judge."""
     stock_runs = 1 if context.quick else 3
     stock: List[Result] = []
-    # What hangs takes its time, so it is not asked again.
+    # A hang takes long, so it is not repeated.
     while len(stock) < stock_runs and not any(isinstance(each, str) for each in stock):
         stock.append(_result(context, case, host, STOCK))
     return judge(case, host, stock, _result(context, case, host, cached))
 
 
-def _result(context: Context, case: Case, host: str, word: str) -> Result:
-    threads = Threads(omp_num_threads=case.omp_num_threads, kmp_affinity=None, kmp_blocktime=None)
+def _result(context: Context, case: ThreadUse, host: str, word: str) -> Result:
     job = ScenarioJob(case.scenario, seed=context.seed, steps=case.steps)
-    try:
-        return run_worker(
-            job,
-            context.layout,
-            host,
-            parse_variant(word),
-            threads,
-            case.timeout_s,
-            dict(case.environment),
-            expect_hits=False,
-        )
-    except (WorkerFailed, NotProven) as error:
-        return str(error)
+    environment = dict(case.environment)
+    return attempt(
+        context.layout, job, host, word, environment, case.timeout_s, case.omp_num_threads
+    )
 
 
-def judge(case: Case, host: str, stock: Sequence[Result], cached: Result) -> Finding:
-    """Return what the results of a case say; each is a worker's result, or why there is none."""
+def judge(case: ThreadUse, host: str, stock: Sequence[Result], cached: Result) -> Finding:
+    """Judge the results of a case on stock and with the cache."""
     outcomes = {each["digest"] for each in stock if not isinstance(each, str)}
     figures: Dict[str, Any] = {"stock_runs": len(stock), "stock_outcomes": len(outcomes)}
     hung = [each for each in stock if isinstance(each, str)]
     if isinstance(cached, str):
         if hung:
-            # Stock's own fault, told apart from the cache's.
-            summary = f"stock did not end well in {len(hung)} of {len(stock)} runs, nor does this"
+            # The fault of stock, not of the cache.
+            summary = f"stock MXNet fails here too ({len(hung)} of {len(stock)} runs)"
             return finding(STAGE, case.name, "skip", summary, host, figures, hung[0].splitlines())
-        problems = cached.splitlines()
-        return finding(STAGE, case.name, "fail", problems[0], host, figures, problems)
+        lines = cached.splitlines()
+        return finding(STAGE, case.name, "fail", lines[0], host, figures, lines)
     totals = cached["stats"]["totals"]
     figures["arrays"] = len(cached["hashes"])
     figures["primitives_avoided"] = totals["primitives_avoided"]
     figures["primitives_created"] = totals["primitives_created"]
-    problems = []
-    if not cached["finite"]:
-        problems.append("not finite: an oracle of NaNs compares nothing")
-    if totals["primitives_avoided"] == 0:
-        problems.append("no creation was avoided: nothing was put to the test")
+    problems = idle_comparison(cached["finite"], totals["primitives_avoided"])
     if outcomes and cached["digest"] not in outcomes:
         differing = _differing(stock, cached)
         problems.append(f"{len(differing)} arrays differ from stock")
         problems += [f"differs: {name}" for name in differing]
-    if problems:
-        return finding(STAGE, case.name, "fail", problems[0], host, figures, problems)
-    if not outcomes:
-        summary = "stock did not end well in any run; this does"
+    if not problems and not outcomes:
+        summary = "stock MXNet fails in every run; with the cache it does not"
         return finding(STAGE, case.name, "skip", summary, host, figures, hung[0].splitlines())
-    return finding(STAGE, case.name, "pass", "equal bits", host, figures)
+    return verdict(STAGE, case.name, problems, "equal bits", host, figures)
 
 
 def _differing(stock: Sequence[Result], cached: Mapping[str, Any]) -> List[str]:
-    """Return the names of arrays that have a value that stock never had."""
+    """Return the names of arrays whose bits equal those of no run of stock."""
     names = sorted(cached["hashes"])
     wholes = [each["hashes"] for each in stock if not isinstance(each, str)]
     found = [n for n in names if cached["hashes"][n] not in {whole.get(n) for whole in wholes}]
-    return found or ["the combination: every array is one of stock's, not together"]
+    return found or ["the combination: each array equals one of stock's, but of different runs"]

@@ -1,4 +1,4 @@
-"""Clean ends: libraries opened and closed in every order, with primitives alive, threads in calls.
+"""Clean exits: libraries opened and closed in every order, with live primitives and busy threads.
 
 A program opens MKL-DNN, the library and a client that stands for libmxnet.so, closes them in every
 order and ends in four ways. It must end by itself, with exit code 0 and nothing on stderr.
@@ -14,19 +14,17 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from harness.build.command import make_cpp_test
 from harness.build.toolchain import load_toolchain
-from harness.reliability import programs
-from harness.reliability.context import Context, finding
+from harness.reliability.context import HANGS, PROCESSES, Context, execute, finding
 from harness.reliability.record import Finding
 
 STAGE = "unload"
 TIMEOUT_S = 60.0
-_PROCESSES = 2
 
 LIBRARIES = ("OPCACHE", "MKLDNN", "CLIENT")
-# When the threads end: before closing, with main, one after all was closed, or in exit().
+# The end of the threads: before closing, with main, after all is closed, or in exit().
 MODES = ("quiet", "busy", "late", "exit")
-# Not with a real MKL-DNN: its OpenMP runtime, shut down while the process ends, starts anew for a
-# thread that still calls it, and may crash in doing so, without the library too.
+# A real MKL-DNN may crash in the other modes, without the library too: its OpenMP runtime restarts
+# at exit for a thread that still calls it.
 REAL_MODES = ("quiet", "late")
 FAKE = "fake"
 # Numbers of enumerations that differ between releases: the format nchw, the algorithm relu.
@@ -37,7 +35,7 @@ _NUMBERS: Dict[str, Tuple[str, str]] = {
 }
 
 
-class Case(NamedTuple):
+class Order(NamedTuple):
     """One process; ``opened`` and ``closed`` are orders of LIBRARIES."""
 
     opened: Tuple[str, ...]
@@ -45,19 +43,19 @@ class Case(NamedTuple):
     mode: str
 
     def name(self) -> str:
-        """Return the words that the program is started with."""
+        """Return the arguments of the program."""
         return f"{','.join(self.opened)} {','.join(self.closed)} {self.mode}"
 
 
-def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Case]:
-    """Return every order of closing, and of opening too or only that of a preloaded library."""
+def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Order]:
+    """Return every order of closing, combined with every order of opening or that of a preload."""
     orders = list(itertools.permutations(LIBRARIES))
     openings = orders if every_opening else [LIBRARIES]
-    return [Case(*each) for each in itertools.product(openings, orders, modes)]
+    return [Order(*each) for each in itertools.product(openings, orders, modes)]
 
 
 def run(context: Context) -> List[Finding]:
-    """Run the orders on the fake MKL-DNN and on every host's."""
+    """Run the orders on the fake MKL-DNN and on that of every release."""
     toolchain = load_toolchain(context.layout.toolchain)
     program = make_cpp_test(context.layout, toolchain, "unload_program")
     client = make_cpp_test(context.layout, toolchain, "unload_client.so")
@@ -71,14 +69,14 @@ def run(context: Context) -> List[Finding]:
         chosen = cases(not context.quick, modes)
         environment = environment_of(context.layout.library, host, folder, client)
         end = functools.partial(end_of, program, environment)
-        with ThreadPoolExecutor(_PROCESSES) as pool:
+        with ThreadPoolExecutor(PROCESSES) as pool:
             problems = list(pool.map(end, chosen))
         found.append(judge(host, chosen, problems))
     return found
 
 
 def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict[str, str]:
-    """Return what the program needs to find ``library`` and the MKL-DNN in ``folder``."""
+    """Return the variables that lead the program to ``library`` and the MKL-DNN in ``folder``."""
     environment = {
         "LD_LIBRARY_PATH": str(folder),
         "OMP_NUM_THREADS": "1",
@@ -94,10 +92,10 @@ def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict
     return environment
 
 
-def end_of(program: Path, environment: Dict[str, str], case: Case) -> str:
-    """Return how a process failed to end cleanly; "" when it did."""
-    ended = programs.execute([str(program), *case.name().split()], TIMEOUT_S, environment)
-    if ended.code == programs.HANGS:
+def end_of(program: Path, environment: Dict[str, str], case: Order) -> str:
+    """Return the fault in the end of a process; "" for a clean one."""
+    ended = execute([str(program), *case.name().split()], TIMEOUT_S, environment)
+    if ended.code == HANGS:
         return f"{case.name()}: hangs"
     if ended.code == 0 and not ended.output:
         return ""
@@ -105,8 +103,8 @@ def end_of(program: Path, environment: Dict[str, str], case: Case) -> str:
     return f"{case.name()}: exit code {ended.code}: {said[-1] if said else ''}"
 
 
-def judge(host: str, chosen: Sequence[Case], problems: Sequence[str]) -> Finding:
-    """Return what the processes of one MKL-DNN say; a problem is "" where there is none."""
+def judge(host: str, chosen: Sequence[Order], problems: Sequence[str]) -> Finding:
+    """Judge the processes of one MKL-DNN; "" stands for a clean end."""
     bad = [problem for problem in problems if problem]
     subject = "every order of closing, threads " + ", ".join(MODES if host == FAKE else REAL_MODES)
     figures = {"processes": len(chosen), "failed": len(bad)}

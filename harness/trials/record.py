@@ -6,9 +6,11 @@ other settings, are refused in one line that names both sides.
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import platform
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
@@ -145,6 +147,22 @@ def first_fault(error: pydantic.ValidationError) -> str:
     fault = error.errors()[0]
     place = ".".join(str(part) for part in fault["loc"])
     return f"{place}: {fault['msg']}, found {fault['input']!r:.60}"
+
+
+def add_record_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands whose runs can be resumed, of which one may be given."""
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
+    target.add_argument("--show", type=Path, help="print the tables of a record, and run nothing")
+    target.add_argument("--resume", type=Path, help="record to complete: what it lacks or failed")
+
+
+def report(tables: str, failures: Sequence[str]) -> int:
+    """Print the tables, and on stderr each failure's lines; return the exit code."""
+    print(tables, end="")
+    for line in failures:
+        print(line, file=sys.stderr)
+    return 1 if failures else 0
 
 
 def start_or_resume(

@@ -1,6 +1,6 @@
-"""The verify command: evidence that training with the cache computes what it computes without.
+"""The verify command: evidence that the cache changes no result.
 
-``command`` runs a plan of checks; ``plan`` says which there are; ``operators``, ``debug``,
-``bitwise``, ``shadow``, ``faults`` and ``upstream`` each make one kind of them; ``record`` keeps
-what they found and ``table`` shows it. Nothing here imports mxnet.
+``plan`` lists the checks and ``command`` runs them. ``operators``, ``bitwise``, ``mxnet_debug``,
+``shadow``, ``faults`` and ``mxnet_tests`` each make one kind; ``record`` and ``table`` hold and
+show their findings. Nothing here imports mxnet.
 """

@@ -1,7 +1,7 @@
-"""Bit for bit: training with the cache leaves the same arrays as training without.
+"""Training with the cache ends with the arrays of training without it, bit for bit.
 
-Stock is run against itself first, several times: only where it has one outcome is there one to
-compare with. docs/determinism.md tells where it has several, and why.
+Stock runs several times first: equal bits can be demanded only where stock repeats its own.
+docs/determinism.md explains where it does not.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(context: Context, task: Task) -> List[Check]:
             checks.append(check(task, scope, "pass", equal, **detail))
         else:
             lines = explain(context, job, task.host, scope) or [
-                "a second pair of runs did not differ: not every run shows it"
+                "a second pair of runs did not differ: the fault is not in every run"
             ]
             summary = f"{len(names)} of {detail['arrays']} arrays differ"
             checks.append(check(task, scope, "fail", summary, lines, **detail))
@@ -53,7 +53,7 @@ def run(context: Context, task: Task) -> List[Check]:
 
 
 def explain(context: Context, job: HashJob, host: str, scope: str) -> List[str]:
-    """Find the first step in which a scope differs from stock, and say where and by how much."""
+    """Return the first step in which a scope differs from stock, the array and the difference."""
     for steps in range(1, job.steps + 1):
         with tempfile.TemporaryDirectory(prefix="opcache-") as folder:
             dumps, results = {}, {}
@@ -76,7 +76,7 @@ def explain(context: Context, job: HashJob, host: str, scope: str) -> List[str]:
 
 
 def variable(name: str) -> str:
-    """Return the parameter or state that an array is about."""
+    """Return the parameter or state that an array belongs to."""
     return name[len("gradient-") :] if name.startswith("gradient-") else name
 
 
@@ -92,7 +92,7 @@ def first_computed(names: List[str]) -> str:
 
 
 def describe(name: str, stock: numpy.ndarray, other: numpy.ndarray) -> str:
-    """Say where two arrays differ most, and by how much."""
+    """Return the place of the largest difference between two arrays, and its size."""
     if stock.shape != other.shape:
         return f"{name}: shape {stock.shape} on stock, {other.shape} here"
     with numpy.errstate(invalid="ignore"):

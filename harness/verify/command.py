@@ -1,13 +1,12 @@
-"""The command line of the verification: plans, runs what the record lacks, shows, and judges.
+"""The verify command: runs the checks that a record lacks, and shows the findings.
 
-Every finished task is in the record on disk before the next result is; a killed run loses the
-tasks that were under way.
+Every finished task is in the record on disk before the next result; a killed run loses only
+unfinished tasks.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Callable, Dict, List
@@ -21,11 +20,20 @@ from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
 from harness.trials.launch import WorkerFailed
 from harness.trials.proof import NotProven
-from harness.trials.record import opening, save, start_or_resume
-from harness.verify import bitwise, faults, mxnet_debug, mxnet_tests, operators, plan, shadow, table
+from harness.trials.record import add_record_options, opening, report, save, start_or_resume
+from harness.verify import (
+    bitwise,
+    faults,
+    mxnet_debug,
+    mxnet_tests,
+    operators,
+    plan,
+    record,
+    shadow,
+    table,
+)
 from harness.verify.context import Context, Task, check
-from harness.verify.record import KIND, SCHEMA_VERSION, Check, Settings, VerifyRecord
-from harness.verify.record import load as read_record
+from harness.verify.record import KIND, SCHEMA_VERSION, Check, VerifyRecord, VerifySettings
 
 _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
     "operators": operators.run,
@@ -53,24 +61,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stages", help=f"of {', '.join(plan.STAGES)}")
     parser.add_argument("--models", help="networks, such as alexnet,resnet-50")
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
-    parser.add_argument("--scopes", help="for every host: backward, all, operators joined by +")
+    parser.add_argument("--scopes", help="for every release: backward, all, operators joined by +")
     parser.add_argument("--operators", help="operators, such as convolution,pooling")
     parser.add_argument("--faults", help="planted faults, such as NO_HINT,DROP-lrn.beta")
     parser.add_argument(
-        "--mxnet-tests", type=Path, metavar="DIR", help="a checkout of MXNet at a host's tag"
+        "--mxnet-tests",
+        type=Path,
+        metavar="DIR",
+        help="a checkout of MXNet, at a release's tag",
     )
     parser.add_argument("--test-files", help="of MXNet's tests, such as mkl/test_mkldnn.py")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
-    target.add_argument("--show", type=Path, help="print the tables of a record, and check nothing")
-    target.add_argument("--resume", type=Path, help="record to complete: what it lacks or failed")
+    add_record_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
     layout = here()
     if args.show:
-        return _report(read_record(args.show))
+        run = record.load(args.show)
+        return report(table.render(run), table.explanations(run))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
     settings = plan.resolve(
@@ -85,26 +94,19 @@ def main(args: argparse.Namespace) -> int:
         args.mxnet_tests,
         args.test_files,
     )
-    raw = layout.root / "results" / "raw"
-    run, path = start_or_resume(_new_run(layout, settings), args.out, args.resume, raw, read_record)
-    # A task that failed may have been mended since: it is done again.
+    new = _new_run(layout, settings)
+    run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
+    # Failed tasks run again: their fault may be fixed now.
     failed = {check.key for check in run.failures}
     run = run.model_copy(update={"checks": [c for c in run.checks if c.key not in failed]})
     context = Context(layout, settings, config.timeout_s, args.mxnet_tests)
     run = make_checks(context, run, path, config.workers)
-    code = _report(run)
+    code = report(table.render(run), table.explanations(run))
     print(f"\nrecord: {shown(path, layout.root)}")
     return code
 
 
-def _report(run: VerifyRecord) -> int:
-    print(table.render(run), end="")
-    for line in table.explanations(run):
-        print(line, file=sys.stderr)
-    return 1 if run.failures else 0
-
-
-def _new_run(layout: Layout, settings: Settings) -> VerifyRecord:
+def _new_run(layout: Layout, settings: VerifySettings) -> VerifyRecord:
     versions = {layout.library.name: sha256_of(layout.library)}
     return VerifyRecord(
         **opening(KIND, SCHEMA_VERSION, "verify", layout, versions),
@@ -118,11 +120,11 @@ def _run_task(context: Context, task: Task) -> List[Check]:
         return _RUN[task.stage](context, task)
     except (WorkerFailed, NotProven) as error:
         first, *rest = str(error).splitlines()
-        return [check(task, "run", "fail", "did not run to its end", [first, *rest])]
+        return [check(task, "run", "fail", "did not finish", [first, *rest])]
 
 
 def make_checks(context: Context, run: VerifyRecord, path: Path, workers: int) -> VerifyRecord:
-    """Run the tasks that the record lacks, ``workers`` at a time; findings stand in task order."""
+    """Run the tasks that the record lacks, ``workers`` at a time; findings are in task order."""
     order = {task: i for i, task in enumerate(plan.tasks(context.settings))}
     done = {check.key for check in run.checks}
     todo = [task for task in order if task not in done]

@@ -1,4 +1,4 @@
-"""What every kind of check needs: the settings, the builds, and a way to run a worker on them."""
+"""The settings and builds of a verification, running a worker on them, and stating a finding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.trials.jobs import Job
 from harness.trials.launch import run_worker
 from harness.trials.record import Threads
 from harness.trials.variants import parse_variant
-from harness.verify.record import Check, Settings, Status
+from harness.verify.record import Check, Status, VerifySettings
 
 
 class Task(NamedTuple):
-    """One subject of one stage on one host; its checks are made one after the other."""
+    """One subject of one stage on one MXNet release; its checks run one after the other."""
 
     stage: str
     subject: str
@@ -25,13 +25,13 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """A verification that is under way.
+    """A verification in progress.
 
     ``layout`` has the library under test, ``mxnet_tests`` is a checkout of MXNet.
     """
 
     layout: Layout
-    settings: Settings
+    settings: VerifySettings
     timeout_s: float
     mxnet_tests: Optional[Path] = None
 
@@ -44,9 +44,9 @@ class Context:
         layout: Optional[Layout] = None,
         timeout_s: Optional[float] = None,
     ) -> Dict[str, Any]:
-        """Run a job in a fresh process on a variant; its result has what it said on ``stderr``.
+        """Run a job in a fresh process on a variant; the result contains its ``stderr``.
 
-        Raises what run_worker raises. ``layout`` and ``timeout_s`` replace those of the
+        Raises the errors of run_worker. ``layout`` and ``timeout_s`` replace those of the
         verification.
         """
         return run_worker(
@@ -69,7 +69,7 @@ class Context:
         )
 
     def scopes(self, host: str) -> List[str]:
-        """Return the scopes that are verified on a host."""
+        """Return the scopes that are verified on a release."""
         return self.settings.scopes[host]
 
 
@@ -81,10 +81,10 @@ def check(
     lines: Optional[List[str]] = None,
     **detail: Any,
 ) -> Check:
-    """Return a finding of ``task``; of one that is not a pass, with how to see it again."""
+    """Return a finding of ``task``; a failure ends with the command that repeats it."""
     lines = list(lines or [])
     if status == "fail":
-        lines.append(f"see it again with: {command_for(task)}")
+        lines.append(f"repeat with: {command_for(task)}")
     return Check(
         **task._asdict(),
         variant=variant,
@@ -96,7 +96,7 @@ def check(
 
 
 def command_for(task: Task) -> str:
-    """Return the command that runs one task again."""
+    """Return the command that repeats one task."""
     selection = {
         "debug": "--models",
         "bitwise": "--models",

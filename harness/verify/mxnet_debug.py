@@ -2,8 +2,8 @@
 
 MXNet runs its plain CPU kernel beside each operator that went to MKL-DNN, compares with
 rtol = atol = 1e-2 and logs ``test <operator>`` for each check (OpCheck in
-src/operator/nn/mkldnn/mkldnn_base.cc); a mismatch ends the process. Stock runs first: it is the
-control, for MXNet fails its own check on some networks.
+src/operator/nn/mkldnn/mkldnn_base.cc); a mismatch ends the process. Stock runs first, as the
+control: it fails this check on some networks.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ BACKWARD = ("Activation", "BatchNorm", "Convolution", "Deconvolution", "LRN", "P
 
 @dataclass(frozen=True)
 class Report:
-    """What MXNet's checker said: the number of checks by operator, the operator that failed.
+    """The output of MXNet's checker: the number of checks by operator, the operator that failed.
 
-    ``excluded`` are operators that MXNet itself leaves unchecked, and says so.
+    ``excluded`` are operators that MXNet reports as unchecked.
     """
 
     counts: Dict[str, int]
@@ -46,7 +46,7 @@ class Report:
 
 
 def parse(stderr: str) -> Report:
-    """Read the checker's report from what a process wrote on stderr."""
+    """Read the checker's report from a process's stderr."""
     failed = _FAILS.search(stderr)
     return Report(
         counts=dict(sorted(Counter(_TEST.findall(stderr)).items())),
@@ -58,8 +58,8 @@ def parse(stderr: str) -> Report:
 def unchecked(operators: Mapping[str, int], report: Report) -> List[str]:
     """Return the backward operators of a network that were checked zero times.
 
-    ``operators`` counts the network's operators by MXNet's name. Those whose forward pass was not
-    checked either are MXNet's own business: see ``left_to_mxnet``.
+    ``operators`` counts the network's operators by MXNet's name. Operators without a check of the
+    forward pass do not count: see ``left_to_mxnet``.
     """
     left = left_to_mxnet(operators, report)
     expected = [f"_backward_{name}" for name in _used(operators) if name not in left]
@@ -68,8 +68,10 @@ def unchecked(operators: Mapping[str, int], report: Report) -> List[str]:
 
 
 def left_to_mxnet(operators: Mapping[str, int], report: Report) -> List[str]:
-    """Return the operators that MXNet did not send to MKL-DNN at all, such as pooling without a
-    kernel, over whole images (SupportMKLDNNPooling in mkldnn_pooling-inl.h)."""
+    """Return the operators that MXNet did not send to MKL-DNN at all.
+
+    An example is pooling over whole images (SupportMKLDNNPooling in mkldnn_pooling-inl.h).
+    """
     counts = report.counts
     return [n for n in _used(operators) if n not in counts and f"_backward_{n}" not in counts]
 
@@ -146,7 +148,7 @@ def judge(
 
 
 def outcome(report: Report) -> str:
-    """Say in a few words what the checker found."""
+    """Return the checker's outcome in a few words."""
     if report.crash is not None:
         return "crashed"
     if report.failed is not None:

@@ -1,8 +1,8 @@
-"""MXNet's own Python unit tests, from a user's checkout: the same outcomes on stock and patched.
+"""MXNet's own Python unit tests, from a user's checkout: equal outcomes on stock and patched.
 
-The tests are run from a copy, because they leave files behind and put the checkout's own Python
-package, which has no library beside it, on the module path. A test that ends its process or hangs
-has that as its outcome; the others of its file go on without it.
+The tests run from a copy, because they leave files behind and put the checkout's Python package,
+which lacks the library, on the module path. A crash or a hang is the outcome of its test; the
+other tests of the file run without it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SHOWN = 10
 Outcomes = Dict[str, str]
 
 
-def test_files(checkout: Path) -> List[str]:
+def files_of(checkout: Path) -> List[str]:
     """Return the test files of an MXNet checkout, such as ``mkl/test_mkldnn.py``."""
     root = checkout / "tests" / "python"
     found = [
@@ -56,7 +56,7 @@ def test_files(checkout: Path) -> List[str]:
 
 
 def host_of(checkout: Path, toolchain: Toolchain) -> str:
-    """Return the host that an MXNet checkout is the source of, by the version it states."""
+    """Return the supported MXNet release of a checkout, by its stated version."""
     path = checkout / "python" / "mxnet" / "libinfo.py"
     if not path.is_file():
         raise HarnessError(f"{path}: expected a checkout of MXNet, found none")
@@ -67,14 +67,14 @@ def host_of(checkout: Path, toolchain: Toolchain) -> str:
         if host.version.split(".post")[0] == version:
             return host.version
     known = ", ".join(host.version for host in toolchain.hosts)
-    raise HarnessError(f"{path}: expected the version of a host ({known}), found {version}")
+    raise HarnessError(f"{path}: expected MXNet {known}, found {version}")
 
 
 def run(context: Context, task: Task) -> List[Check]:
     """Run one file on stock, on stock again, and on every scope of the host."""
     with _copy_of(context.mxnet_tests) as root:
         stock = _outcomes(context, root, task, "stock")
-        # What stock does not repeat is no difference to stock.
+        # Outcomes that stock does not repeat are no differences.
         unsteady = _differences(stock, _outcomes(context, root, task, "stock"))
         summary = _summary(stock) + (f", {len(unsteady)} unsteady" if unsteady else "")
         checks = [check(task, "stock", "pass", summary, outcomes=stock, unsteady=sorted(unsteady))]
@@ -94,7 +94,7 @@ def _copy_of(checkout: Optional[Path]) -> Iterator[Path]:
     if checkout is None:
         raise HarnessError("MXNet's own tests need --mxnet-tests")
     with tempfile.TemporaryDirectory(prefix="opcache-") as folder:
-        # As deep as in a checkout: the tests name their neighbours by relative paths.
+        # As deep as in a checkout: the tests use relative paths.
         root = Path(folder, "tests", "python")
         shutil.copytree(checkout / "tests" / "python", root)
         yield root
@@ -119,7 +119,7 @@ def _outcomes(context: Context, root: Path, task: Task, word: str) -> Outcomes:
             outcomes[name] = outcome
         left = [name for name in pending if name not in outcomes]
         if left and how_it_ended:
-            # The test that was running; when none was, the file itself cannot be run.
+            # Without a running test, the file itself cannot run.
             running = next((n for n in _STARTED.findall(text) if n in left), left[0])
             outcomes[running] = how_it_ended
             left.remove(running)
@@ -131,7 +131,7 @@ def _outcomes(context: Context, root: Path, task: Task, word: str) -> Outcomes:
 
 
 def parse(text: str) -> Outcomes:
-    """Return the outcomes in what ``pytest -v`` printed; of several of one test, the worst."""
+    """Return the outcomes that ``pytest -v`` printed; the worst, of several of one test."""
     outcomes: Outcomes = {}
     for name, outcome in _OUTCOME.findall(text):
         worse = max(outcomes.get(name, outcome), outcome, key=_WORST_LAST.index)
@@ -142,14 +142,14 @@ def parse(text: str) -> Outcomes:
 def _collected(file: Path, environment: Dict[str, str]) -> List[str]:
     text, _ = _pytest(file, [file.name], environment, "--collect-only", "-q")
     names = [line for line in text.splitlines() if line.startswith(f"{file.name}::")]
-    # A file that cannot be imported is one test with that outcome.
+    # A file that cannot be imported counts as one test.
     return names or [file.name]
 
 
 def _pytest(
     file: Path, names: List[str], environment: Dict[str, str], *options: str
 ) -> Tuple[str, str]:
-    """Return what pytest printed, and how it ended if not by itself."""
+    """Return pytest's output, and a crash or a hang in words."""
     command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(file.parent)]
     command += ["-p", "no:cacheprovider", "--tb=no", "-rN", *(options or ("-v",)), *names]
     with tempfile.TemporaryFile() as output:
@@ -172,7 +172,7 @@ def _pytest(
         except subprocess.TimeoutExpired:
             how = "hangs"
         finally:
-            # With what a test may have started.
+            # Together with processes that a test started.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,4 +1,4 @@
-"""Single operators: against the NumPy reference, and against stock bit for bit."""
+"""Single operators: close to the NumPy reference, and equal to stock bit for bit."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def _check(task: Task, variant: str, result: Mapping[str, Any], stock: Mapping[s
 
 
 def worst(result: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return the array that comes closest to its tolerance, and what share of that it takes.
+    """Return the array with the largest error in units of its tolerance, and that share.
 
-    Those that stock itself computes wrong are left out.
+    Arrays that stock itself computes wrong are left out.
     """
     left_out = {line.split(": ")[0] for line in known_faults(result)}
     shares = {

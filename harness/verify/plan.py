@@ -1,35 +1,35 @@
-"""What a verification checks: a TOML file's values, with the command line's in their place.
+"""The configuration of a verification: a TOML file's values, replaced by the command line's.
 
-Every name is checked here, before the first process starts.
+Checks every name before the first process starts.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import pydantic
 from typing_extensions import Annotated
 
 from harness.base.errors import HarnessError
-from harness.base.options import words
+from harness.base.options import known_words, words
 from harness.build.toolchain import Toolchain
 from harness.operators.cases import OPERATOR_CASES
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case
 from harness.trials.variants import parse_variant
-from harness.verify import faults as planted_faults
-from harness.verify import mxnet_tests as upstream
 from harness.verify.context import Task
-from harness.verify.record import Settings
+from harness.verify.faults import known
+from harness.verify.mxnet_tests import files_of, host_of
+from harness.verify.record import VerifySettings
 
 _Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
-# In the order in which they run; the last one needs a checkout of MXNet.
+# In the order of work; the last one needs a checkout of MXNet.
 STAGES = ("operators", "bitwise", "debug", "shadow", "faults", "upstream")
 
 
 class TrainedNetwork(pydantic.BaseModel):
-    """How a network is trained; an image size left out is that of its paper."""
+    """The training of a network; a missing image size is that of its paper."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -67,24 +67,24 @@ def resolve(
     faults: Optional[str] = None,
     mxnet_tests: Optional[Path] = None,
     test_files: Optional[str] = None,
-) -> Settings:
-    """Return the settings of a run; HarnessError names a word that is not known and the allowed.
+) -> VerifySettings:
+    """Return the settings of a run; HarnessError names an unknown word and the known ones.
 
     The options are the command line's, lists separated by commas, None where not given.
     """
     chosen_scopes = None if scopes is None else words("--scopes", scopes)
     by_host = {}
-    for host in _chosen("--hosts", hosts, list(config.scopes)):
+    for host in list(config.scopes) if hosts is None else words("--hosts", hosts):
         toolchain.host(host)
         if host not in config.scopes and chosen_scopes is None:
-            raise HarnessError(f"no scopes are configured for host {host}: give --scopes")
+            raise HarnessError(f"no scopes are configured for MXNet {host}: give --scopes")
         by_host[host] = list(chosen_scopes or config.scopes[host])
         for scope in by_host[host]:
             if parse_variant(scope).scope is None:
                 raise HarnessError("--scopes: stock is what the others are compared with")
     networks = {network.model: network for network in config.networks}
     cases = []
-    for model in _chosen("--models", models, list(networks)):
+    for model in list(networks) if models is None else words("--models", models):
         network = find_network(model)
         trained = networks.get(model) or TrainedNetwork(model=model, batch_size=2)
         side = trained.image_size or network.image_size
@@ -94,19 +94,19 @@ def resolve(
         raise HarnessError("MXNet's own tests need --mxnet-tests, a checkout of MXNet")
     files = {}
     if mxnet_tests is not None:
-        there = upstream.test_files(mxnet_tests)
-        host = upstream.host_of(mxnet_tests, toolchain)
+        there = files_of(mxnet_tests)
+        host = host_of(mxnet_tests, toolchain)
         if host not in by_host:
             raise HarnessError(f"{mxnet_tests}: is MXNet {host}: expected {', '.join(by_host)}")
-        files[host] = _listed("--test-files", test_files, there, there)
+        files[host] = known_words("--test-files", test_files, there, there)
     default_stages = [stage for stage in STAGES if stage != "upstream" or files]
-    return Settings(
-        stages=_listed("--stages", stages, default_stages, STAGES),
+    return VerifySettings(
+        stages=known_words("--stages", stages, default_stages, STAGES),
         scopes=by_host,
         networks=cases,
-        operators=_listed("--operators", operators, config.operators, OPERATOR_CASES),
+        operators=known_words("--operators", operators, config.operators, OPERATOR_CASES),
         quick=config.quick_operators,
-        faults=_listed("--faults", faults, config.faults, planted_faults.known()),
+        faults=known_words("--faults", faults, config.faults, known()),
         mxnet_tests=files,
         seed=config.seed,
         steps=config.steps,
@@ -115,31 +115,19 @@ def resolve(
     )
 
 
-def _chosen(option: str, text: Optional[str], configured: Sequence[str]) -> List[str]:
-    return list(configured if text is None else words(option, text))
-
-
-def _listed(option: str, text: Optional[str], configured: Sequence[str], known: Any) -> List[str]:
-    chosen = _chosen(option, text, configured)
-    for word in chosen:
-        if word not in known:
-            raise HarnessError(f"{option}: unknown '{word}': expected {', '.join(known)}")
-    return chosen
-
-
-def tasks(settings: Settings) -> List[Task]:
-    """Return everything there is to do, in order."""
+def tasks(settings: VerifySettings) -> List[Task]:
+    """Return all tasks of the settings, in order."""
     networks = [(case.model, host) for case in settings.networks for host in settings.scopes]
     pairs = {
         "operators": [(name, host) for name in settings.operators for host in settings.scopes],
         "bitwise": networks,
         "debug": networks,
         "shadow": networks,
-        # A fault says on which hosts it can show.
+        # A fault names the releases that can show it.
         "faults": [
             (name, host)
             for name in settings.faults
-            for host in planted_faults.known()[name].hosts
+            for host in known()[name].hosts
             if host in settings.scopes
         ],
         "upstream": [(f, host) for host, files in settings.mxnet_tests.items() for f in files],

@@ -1,6 +1,6 @@
-"""The record of a verification: what was asked for, and what each check found.
+"""The record of a verification: its settings, and the finding of each check.
 
-A check is one kind of evidence for one subject on one host in one variant.
+A check is one kind of evidence for one subject on one MXNet release in one variant.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from harness.trials.record import Case, RecordModel, RunRecord, load_as
 KIND = "opcache-verify"
 SCHEMA_VERSION = 1
 
-# stock: stock MXNet itself fails this check, and the patched one fails it in the same way.
+# stock: stock MXNet fails this check too, in the same way.
 Status = Literal["pass", "fail", "stock"]
 CheckKey = Tuple[str, str, str]
 
 
-class Settings(RecordModel):
-    """What was verified; a run is only resumed with equal settings."""
+class VerifySettings(RecordModel):
+    """The work of a verification; only equal settings can resume it."""
 
     stages: List[str] = pydantic.Field(min_length=1)
     scopes: Dict[str, List[str]] = pydantic.Field(min_length=1, description="by host")
@@ -37,12 +37,12 @@ class Settings(RecordModel):
     omp_num_threads: int = pydantic.Field(gt=0)
 
     def case(self, model: str) -> Case:
-        """Return how the network ``model`` is trained here."""
+        """Return the training of the network ``model``."""
         return next(case for case in self.networks if case.model == model)
 
 
 class Check(RecordModel):
-    """One finding; ``summary`` fits into a table's cell, ``lines`` explain a failure."""
+    """A check's finding; ``summary`` fits into a table's cell, ``lines`` explain a failure."""
 
     stage: str
     subject: str
@@ -60,11 +60,11 @@ class Check(RecordModel):
 
 
 class VerifyRecord(RunRecord):
-    """A verification, finished or not; ``seconds`` is what its tasks took, by task."""
+    """A verification, finished or not."""
 
     kind: str = pydantic.Field(pattern=f"^{KIND}$")
     schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
-    settings: Settings
+    settings: VerifySettings
     checks: List[Check]
 
     @property
@@ -74,5 +74,5 @@ class VerifyRecord(RunRecord):
 
 
 def load(path: Path) -> VerifyRecord:
-    """Read a record; HarnessError says in one line why it is refused."""
+    """Read a record; HarnessError names the fault of a file that is refused."""
     return load_as(VerifyRecord, KIND, SCHEMA_VERSION, path)

@@ -1,4 +1,4 @@
-"""Shadow mode over whole networks: every hit is checked against a primitive made anew."""
+"""Shadow mode over whole networks: every hit is compared with a newly created primitive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(context: Context, task: Task) -> List[Check]:
 
 
 def judge(found: Mapping[str, Any]) -> List[str]:
-    """Return what is wrong with the counters of shadow mode."""
+    """Return the faults that the counters of shadow mode show."""
     problems = []
     if found["mismatches"] > 0:
         problems.append(f"{found['mismatches']} mismatches")

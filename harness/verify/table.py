@@ -1,4 +1,4 @@
-"""Turns a verification's record into the tables and the lines that people read."""
+"""A verification's record as tables, and its failures as lines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def render(record: VerifyRecord) -> str:
 
 
 def overview(record: VerifyRecord) -> List[str]:
-    """Return a table with a row per network: what the patched builds of all hosts passed."""
+    """Return a table with a row per network: the checks passed on all releases together."""
     kinds: Dict[str, Tuple[str, Callable[[Check], int], str]] = {
         "debug": ("MXNET_MKLDNN_DEBUG=1", lambda c: sum(c.detail["checks"].values()), "checks"),
         "bitwise": ("bits against stock", lambda c: int(c.detail["arrays"]), "arrays"),
@@ -78,7 +78,7 @@ def _table(checks: List[Check]) -> List[str]:
 
 
 def explanations(record: VerifyRecord) -> List[str]:
-    """Return what is known about each failure, in lines."""
+    """Return each failure with its explanation, in lines."""
     lines = []
     for check in record.failures:
         lines.append(f"{check.stage} {check.subject} {check.host} {check.variant}: {check.summary}")

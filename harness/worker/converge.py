@@ -13,7 +13,7 @@ import numpy
 
 from harness.base import files
 from harness.base.errors import HarnessError
-from harness.converge import checkpoint, prepared
+from harness.converge import checkpoint, dataset
 from harness.converge.follow import Follower, Progress
 from harness.converge.images import Batch, Normalisation, TrainingImages, validation_batches
 from harness.converge.schedule import learning_rate
@@ -38,7 +38,7 @@ def run(job: ConvergeJob, cache: Cache) -> Dict[str, Any]:
 
 
 def _train(job: ConvergeJob, folder: Path, cache: Cache) -> Dict[str, Any]:
-    data = prepared.load(Path(job.data), job.data_sha256)
+    data = dataset.load(Path(job.data), job.data_sha256)
     normalisation = Normalisation.of(data.training)
     images = TrainingImages(data.training, normalisation, job.batch_size)
     network = find_network(job.model)

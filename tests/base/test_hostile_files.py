@@ -33,7 +33,7 @@ from harness.base.layout import here
 from harness.bench import record as bench_record
 from harness.bench.config import BenchConfig
 from harness.build import toolchain
-from harness.converge import checkpoint, cifar10, prepared
+from harness.converge import checkpoint, cifar10, dataset
 from harness.converge import record as converge_record
 from harness.converge.config import ConvergeConfig
 from harness.microbench import record as microbench_record
@@ -71,7 +71,7 @@ TOML: Dict[str, Reader] = {
 }
 ARRAYS: Dict[str, Reader] = {
     "checkpoint": lambda path: checkpoint.load(path.parent, {}),
-    "prepared": functools.partial(prepared.load, expected="0" * 64),
+    "prepared": functools.partial(dataset.load, expected="0" * 64),
 }
 OTHERS: Dict[str, Reader] = {
     "cifar bin": lambda path: cifar10.load(path.parent, path.parent),

@@ -199,7 +199,7 @@ def test_download_is_checked_and_cached(
     answering(served(content))
     cache = tmp_path / "cache"
     said = refusal(cifar10.load, None, cache)
-    assert re.search(f"expected md5 {cifar10.MD5}, found .*; not kept", said)
+    assert re.search(f"expected md5 {cifar10.MD5}, found .*; discarded", said)
     assert not list(cache.rglob("*.gz"))
 
     monkeypatch.setattr(cifar10, "MD5", hashlib.md5(content).hexdigest())
@@ -268,7 +268,7 @@ def test_broken_downloads_are_not_cached(
 def test_a_stated_length_is_not_believed(answering: Answer, tmp_path: Path) -> None:
     answering(b"HTTP/1.0 200 OK\r\nContent-Length: lots\r\n\r\nabc")
     said = refusal(cifar10.load, None, tmp_path / "cache")
-    assert re.search("expected md5 .*; not kept", said)
+    assert re.search("expected md5 .*; discarded", said)
 
 
 def test_interrupted_download_leaves_nothing(

@@ -16,7 +16,7 @@ from harness.__main__ import main
 from harness.base.layout import Layout
 from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
-from harness.converge import checkpoint, cifar10, command, prepared
+from harness.converge import checkpoint, cifar10, command, dataset
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet, Images
 from harness.converge.images import Normalisation, TrainingImages, validation_batches
@@ -111,13 +111,13 @@ def test_validation_shows_all_images_in_order_and_fills_the_last_batch() -> None
 
 def test_prepared_data_is_checked_by_its_digest(tmp_path: Path) -> None:
     data = DataSet(numbered(5), numbered(3), "CIFAR-10")
-    path = prepared.save(tmp_path, data)
-    again = prepared.load(path, prepared.digest(data))
+    path = dataset.save(tmp_path, data)
+    again = dataset.load(path, dataset.digest(data))
     assert again.training.pixels.tobytes() == data.training.pixels.tobytes()
     assert again.source == "CIFAR-10"
-    assert "expected sha256 00, found " in refusal(prepared.load, path, "00")
+    assert "expected sha256 00, found " in refusal(dataset.load, path, "00")
     path.write_bytes(path.read_bytes()[:-100])
-    said = refusal(prepared.load, path, prepared.digest(data))
+    said = refusal(dataset.load, path, dataset.digest(data))
     assert "expected prepared images, found damage" in said
 
 

@@ -9,15 +9,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.converge import table
+from harness.converge.pr11301 import ACCURACY
 from harness.converge.record import partings
-from harness.converge.reference import REFERENCE
 from harness.publish.plots import curves, style
 from harness.publish.plots.source import Missing, Source
 from harness.trials.record import save
 from tests.support.records import converge
 from tests.support.tables import cells
 
-REFERENCE_RESNET = REFERENCE["cifar-resnet-50"]
+REFERENCE_RESNET = ACCURACY["cifar-resnet-50"]
 
 
 def row_of(lines: List[str], scope: str) -> List[str]:

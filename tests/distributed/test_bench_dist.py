@@ -108,7 +108,7 @@ def test_faulty_library_in_one_worker(
     assert __main__.main(["bench-dist", *options, "--out", str(tmp_path / "run.json")]) == 2
     printed = capsys.readouterr()
     assert " DIFFER " in printed.out
-    assert "opcache: error: the trainings' bits are not what they must be:" in printed.err
+    assert "opcache: error: bits of the trainings differ that must be equal:" in printed.err
     assert "preload:all round 0: rank 0 has other bits than stock round 0: " in printed.err
 
 

@@ -52,8 +52,8 @@ def test_wrong_bits(
     lines = [f"{variant} round {round_}: rank {rank} has {line}" for line in lines]
     assert faults(run) == lines
     first, *found = refusal(check_bits, run).splitlines()
-    assert first == "the trainings' bits are not what they must be:"
-    of_stock = "stock itself is not as it must be: this says nothing about the cache"
+    assert first == "bits of the trainings differ that must be equal:"
+    of_stock = "stock itself is at fault: this says nothing about the cache"
     assert found == [f"  {line}" for line in lines] + ([of_stock] if variant == "stock" else [])
 
 

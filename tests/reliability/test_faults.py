@@ -90,7 +90,7 @@ def test_a_library_that_can_be_unloaded_is_caught(layout: Layout) -> None:
     client = make_cpp_test(layout, toolchain, "unload_client.so")
     folder = make_cpp_test(layout, toolchain, "fake/libmkldnn.so.0").parent
     environment = unload.environment_of(library, unload.FAKE, folder, client)
-    case = unload.Case(unload.LIBRARIES, ("CLIENT", "OPCACHE", "MKLDNN"), "late")
+    case = unload.Order(unload.LIBRARIES, ("CLIENT", "OPCACHE", "MKLDNN"), "late")
     assert "exit code -11" in unload.end_of(program, environment, case)
     sound = unload.environment_of(layout.library, unload.FAKE, folder, client)
     assert unload.end_of(program, sound, case) == ""

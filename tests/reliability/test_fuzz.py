@@ -55,7 +55,7 @@ def test_coverage_is_what_libfuzzer_tells() -> None:
 
 def test_a_library_with_a_fault_fails_with_the_shortest_sequence(built: Layout) -> None:
     program = make_cpp_test(built, load_toolchain(built.toolchain), "fuzz")
-    ended = fuzz.execute(
+    ended = fuzz.on_mkldnn(
         faulty(built, "SKIP_REBIND"),
         [str(program), "--operations", "20000"],
         str(built.build / "tests-cpp" / "fake"),

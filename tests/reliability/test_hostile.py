@@ -18,7 +18,7 @@ from harness.base.layout import Layout
 from harness.build import pip
 from harness.reliability import hostile, hostile_programs
 from harness.reliability.context import Context
-from harness.reliability.hostile import CASES, Case, judge
+from harness.reliability.hostile import CASES, Surroundings, judge
 from harness.reliability.hostile_programs import Outcome
 from tests.support.commands import compile_program, run
 
@@ -95,7 +95,7 @@ INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
         (STOCK, GOOD._replace(result=result(hashes={"a": "2"})), "1 arrays differ"),
         (STOCK, GOOD._replace(result=result(hashes={})), "1 arrays differ"),
         (STOCK, GOOD._replace(result=result(finite=False)), "not finite"),
-        (STOCK, GOOD._replace(result=result(stats=None)), "the library was not there"),
+        (STOCK, GOOD._replace(result=result(stats=None)), "the library was not loaded"),
         (STOCK, GOOD._replace(result=result(stats=INACTIVE)), "active: expected True"),
         (STOCK, GOOD._replace(said=["opcache: a word"]), "said"),
         (STOCK, GOOD._replace(code=-13), "ended with"),
@@ -105,7 +105,7 @@ INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
     ],
 )
 def test_differences_from_stock_fail(stock: Outcome, cached: Outcome, problem: str) -> None:
-    found = judge(Case("x"), "1.3.1", stock, cached)
+    found = judge(Surroundings("x"), "1.3.1", stock, cached)
     assert (found.outcome, problem in found.summary) == ("fail" if problem else "pass", True)
 
 
@@ -123,7 +123,7 @@ def test_differences_from_stock_fail(stock: Outcome, cached: Outcome, problem: s
 )
 def test_every_line_is_expected_once(lines: List[str], outcome: str) -> None:
     cached = GOOD._replace(said=lines)
-    assert judge(Case("x", lines=("a .", "b")), "1.3.1", STOCK, cached).outcome == outcome
+    assert judge(Surroundings("x", lines=("a .", "b")), "1.3.1", STOCK, cached).outcome == outcome
 
 
 def test_a_training_in_hostile_surroundings(built: Layout, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from harness.build.toolchain import load_toolchain
 from harness.publish import documents
 from harness.reliability import command, table, threads
 from harness.reliability.context import Context, finding
-from harness.reliability.record import Finding
+from harness.reliability.record import Finding, load
 from harness.reliability.stages import STAGES, Stage
 from harness.verify.faults import faulty
 from tests.support.records.reliability import record
@@ -57,13 +57,13 @@ def test_every_stage_is_saved(
 
     def sees_the_first(context: Context) -> List[Finding]:
         assert list(context.scratch.iterdir()) == []
-        found = [each.stage for each in table.load(path).findings]
+        found = [each.stage for each in load(path).findings]
         return [finding("second", ",".join(found), "pass", "sound")]
 
     stages = [planted("first", passes("first")), planted("second", sees_the_first)]
     run = command.run_stages(layout, record("first", "second"), path, stages)
     assert [each.subject for each in run.findings] == ["seed 5", "first"]
-    assert table.load(path) == run
+    assert load(path) == run
     assert sorted(run.seconds) == ["first", "second"]
 
 
@@ -105,9 +105,9 @@ def test_findings_name_no_folder(
 @pytest.mark.parametrize(
     ("found", "summary"),
     [
-        ([], "nothing was found out"),
+        ([], "no findings"),
         ([finding("other", "it", "pass", "sound")], "findings of other"),
-        (HarnessError("build first\nthen again"), "did not run to its end"),
+        (HarnessError("build first\nthen again"), "did not finish"),
     ],
 )
 def test_stage_without_findings_fails(
@@ -175,7 +175,10 @@ def test_threads_are_judged_by_bits_and_hits() -> None:
     hung = "worker (scenario, host 1.3.1, all) took longer than 90 s; its last lines:"
     assert judged([result("a")], hung) == ("fail", hung)
     assert judged([hung], hung)[0] == "skip"
-    assert judged([hung], result("a")) == ("skip", "stock did not end well in any run; this does")
+    assert judged([hung], result("a")) == (
+        "skip",
+        "stock MXNet fails in every run; with the cache it does not",
+    )
     # A run of stock that hung excuses a hang, not wrong bits.
     assert judged([hung, result("a")], hung)[0] == "skip"
     assert judged([hung, result("a")], result("c"))[0] == "fail"
@@ -184,7 +187,9 @@ def test_threads_are_judged_by_bits_and_hits() -> None:
 def test_wrong_bits_on_threads_are_found(built: Layout, tmp_path: Path) -> None:
     """A library that leaves a reused primitive bound to an earlier caller's data."""
     context = Context(faulty(built, "SKIP_REBIND"), True, 1, ("1.3.1",), tmp_path)
-    case = threads.Case("two networks", "threads-python", (("MXNET_CPU_WORKER_NTHREADS", "2"),))
+    case = threads.ThreadUse(
+        "two networks", "threads-python", (("MXNET_CPU_WORKER_NTHREADS", "2"),)
+    )
     found = threads.run_case(context, case, "1.3.1", "preload:all")
     assert found.outcome == "fail"
     assert [line for line in found.details if line.startswith("differs: ")]

@@ -141,7 +141,7 @@ def test_another_host_is_skipped_with_a_word(built: Layout, tmp_path: Path) -> N
 
 def test_short_memory_of_the_machine_ends_it(built: Layout) -> None:
     job = SoakJob(shapes=9, sample_every=2, stop_below_bytes=2**60)
-    found = run_job(job, built, HOST, "stock", soak._THREADS.omp_num_threads)
+    found = run_job(job, built, HOST, "stock")
     assert [each["shapes"] for each in found["samples"]] == [2]
     assert len(found["digests"]) == 2
 

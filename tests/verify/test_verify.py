@@ -203,8 +203,8 @@ def test_checkout_tells_its_host(layout: Layout, tmp_path: Path) -> None:
     toolchain = load_toolchain(layout.toolchain)
     assert mxnet_tests.host_of(checkout(tmp_path / "a", "1.4.1"), toolchain) == "1.4.1"
     said = refusal(mxnet_tests.host_of, checkout(tmp_path / "b", "2.0.0"), toolchain)
-    assert re.search(r"expected the version of a host \(1.3.1, .*found 2.0", said)
+    assert re.search(r"expected MXNet 1.3.1, .*found 2.0", said)
     said = refusal(mxnet_tests.host_of, tmp_path, toolchain)
     assert "expected a checkout of MXNet" in said
-    said = refusal(mxnet_tests.test_files, tmp_path)
+    said = refusal(mxnet_tests.files_of, tmp_path)
     assert "expected tests/python/mkl and unittest" in said

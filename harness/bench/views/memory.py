@@ -1,7 +1,7 @@
-"""How much memory each variant takes, and the cache's own share of it.
+"""The memory use of each variant, and the cache's share of it.
 
-Pure: a record in, text out. The peak resident set is the process's own. The share of the cache is
-the difference to stock's, and what the library counts in processes of their own (job ``memory``).
+Pure: a record in, text out. The peak is that of the process's resident set. The cache's share is
+shown twice: as the difference to stock, and as counted in processes of the job ``memory``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEGEND = (
 
 
 class MemoryRow(NamedTuple):
-    """Bytes, medians over processes; None where stock is missing or the library does not count."""
+    """Bytes, medians over processes; None without stock or without the library's count."""
 
     case: Case
     omp_num_threads: int
@@ -35,9 +35,9 @@ class MemoryRow(NamedTuple):
 
 
 def memory(record: BenchRecord) -> List[MemoryRow]:
-    """Return a row for everything that was sampled, in the order of the settings.
+    """Return a row for every sampled variant, in the order of the settings.
 
-    Peaks are those of the processes that timed steps. What only the counting ones ran has theirs.
+    Peaks are those of processes that timed steps, or else of processes that counted bytes.
     """
     kept: Dict[_Cell, List[float]] = {}
     peaks: Dict[str, Dict[_Cell, float]] = {}

@@ -1,7 +1,7 @@
-"""The time of each operator, before and after, from the profiled processes of a record.
+"""The time of each operator on every variant, from the profiled processes of a record.
 
-Pure: a record in, rows and text out. Times are MXNet's profiler's, in milliseconds per training
-step; creations are the library's own count in the same processes.
+Pure: a record in, rows and text out. Times are those of MXNet's profiler, in milliseconds per
+training step; creations are counted by the library in the same processes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SAME = {"_zeros_without_dtype": "_zeros"}
 
 @dataclass(frozen=True)
 class Counted:
-    """What the library counted in a step: creations (primitives, descriptors) and their time."""
+    """The library's counts of a step: creations of primitives and descriptors, and their time."""
 
     avoided: float
     created: float
@@ -37,7 +37,7 @@ class Counted:
 class OperatorRow:
     """An operator in one network, or summed over networks: by variant, per training step.
 
-    ``ms`` and ``calls`` lack what the profiler does not show, such as reorders inside operators;
+    ``ms`` and ``calls`` lack what MXNet's profiler hides, such as reorders inside operators;
     ``counted`` lacks stock, which runs without the library. ``reference`` is after / before as
     published in PR #11301, None for operators that its table lacks.
     """
@@ -49,13 +49,13 @@ class OperatorRow:
     reference: Optional[float]
 
     def ratio(self, variant: str) -> Optional[float]:
-        """Return the variant's time to stock's, None where one of them is not known or zero."""
+        """Return the variant's time over stock's, None where one of them is unknown or zero."""
         if not self.ms.get(STOCK) or variant not in self.ms:
             return None
         return self.ms[variant] / self.ms[STOCK]
 
     def saved_ms(self, variant: str) -> float:
-        """Return by how much the variant's time is below stock's."""
+        """Return stock's time minus the variant's."""
         return self.ms.get(STOCK, 0.0) - self.ms.get(variant, 0.0)
 
 
@@ -78,7 +78,7 @@ _Measured = Dict[str, List[ProfileSample]]
 def tables(record: BenchRecord) -> List[OperatorTable]:
     """Return for each series, batch size and host the sum over networks, then each network.
 
-    A network is shown when each variant has been profiled; else sums would not compare.
+    Networks without a profile of every variant are left out: sums would not compare.
     """
     found = []
     for series in record.settings.series:

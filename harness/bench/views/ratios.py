@@ -1,7 +1,7 @@
-"""The ratios of all networks side by side, with their geometric mean: the table for a glance.
+"""The ratios of all networks side by side, with their geometric mean.
 
-Pure: a record in, rows and text out. Every number is table.py's own or the geometric mean of such;
-the published ratios of PR #11301 stand beside.
+Pure: a record in, rows and text out. Every number is from rows.py or a geometric mean of these; the
+published ratios of PR #11301 stand beside.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Mean(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """What may stand in one table: one batch size and number of threads, with stock.
+    """The content of one table: one batch size and number of threads, with stock.
 
     ``cells`` are by network and by (host, variant), in the order of the settings.
     """
@@ -45,7 +45,7 @@ class Group:
 
     @property
     def title(self) -> str:
-        """What all cells have in common."""
+        """The batch size and the number of threads."""
         threads = f"{self.omp_num_threads} thread{'s' if self.omp_num_threads > 1 else ''}"
         return f"Batch size {self.batch_size}, {threads}"
 

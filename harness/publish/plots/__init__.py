@@ -1,6 +1,6 @@
-"""Figures, made of records: one module per family, each pure data in, figure out.
+"""Figures of the records: one module per family, each pure data in, figure out.
 
 A family is a module with ``draw(source) -> list of Drawn`` that raises Missing, and a line in
-``harness.publish.plots.command.FAMILIES``. Families never read anything but their source, and never
-write files.
+``harness.publish.plots.command.FAMILIES``. Families read nothing but their source, and write no
+files.
 """

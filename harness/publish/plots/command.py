@@ -1,7 +1,7 @@
 """The plot command: draws every family of figures from results/ and writes them as SVG and PNG.
 
-Another family is one more line in ``FAMILIES``. One that finds nothing to draw is skipped with
-a line that says what is missing.
+Another family is one more line in ``FAMILIES``. A family without data is skipped with a line that
+names the missing record.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
-from typing import List, Optional
+from typing import List
 
 from harness.base.console import say, shown
-from harness.base.errors import HarnessError
 from harness.base.layout import here
+from harness.base.options import known_words
 from harness.bench import extrapolation
-from harness.bench import record as bench_record
+from harness.bench.record import load
 from harness.publish.options import add_efficiency, add_record, record_path
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
@@ -49,13 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Draw and write; return 0, or 1 if there was nothing at all to draw."""
+    """Draw and write the figures; return 0, or 1 if none could be drawn."""
     layout = here()
     results = args.results or layout.root / "results"
     folder = args.to or results / "figures"
-    wanted = _wanted(args.only)
+    known = [name for name, _ in FAMILIES]
+    wanted = known_words("--only", args.only, known, known)
     path = record_path(args.record, results)
-    run = None if path is None else bench_record.load(path)
+    run = None if path is None else load(path)
     source = Source(results, run, extrapolation.checked(args.efficiency), args.converge)
     written: List[Path] = []
     for name, module_name in FAMILIES:
@@ -68,14 +69,3 @@ def main(args: argparse.Namespace) -> int:
             say(f"no figure of {name}: {missing}")
     print(f"{shown(folder, layout.root)}: {len(written)} files")
     return 0 if written else 1
-
-
-def _wanted(only: Optional[str]) -> List[str]:
-    known = [name for name, _ in FAMILIES]
-    if only is None:
-        return known
-    wanted = [word.strip() for word in only.split(",")]
-    for word in wanted:
-        if word not in known:
-            raise HarnessError(f"--only: expected some of {', '.join(known)}, found '{word}'")
-    return wanted

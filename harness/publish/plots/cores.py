@@ -19,7 +19,7 @@ _TICKS = (1, 2, 8, 28, 56)
 
 @dataclass(frozen=True)
 class Prediction:
-    """One network: the step measured here, and what was published for it, at ``cores``."""
+    """One network: the step measured here, and the ratio published for ``published_cores``."""
 
     network: str
     step: step_model.Step

@@ -1,7 +1,7 @@
 """Convergence: validation accuracy against epochs and against time, stock and patched.
 
-Curves of one training are the same bits as far as both go, so stock is drawn wide and pale, and
-the patched one on top of it.
+Curves of one training have equal bits in their common epochs, so stock is drawn wide and pale, and
+the patched curve on top of it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Callable, List, NamedTuple, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.converge.pr11301 import ACCURACY
 from harness.converge.record import ConvergeRecord, Curve, Training, load, partings
-from harness.converge.reference import REFERENCE
 from harness.converge.table import minutes
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
@@ -23,7 +23,7 @@ _HEIGHT_INCHES = 5.6
 
 
 class Axis(NamedTuple):
-    """What accuracy is drawn against; ``name`` becomes part of the files' names."""
+    """The horizontal axis; ``name`` becomes part of the files' names."""
 
     name: str
     label: str
@@ -68,7 +68,7 @@ def figure(
     drawn, panels = style.new_figure(
         _HEIGHT_INCHES, _title(record, training), _subtitle(record, training), rows=2, sharex=True
     )
-    reference = REFERENCE.get(training.model)
+    reference = ACCURACY.get(training.model)
     for panel, which in zip(panels, ("top_1", "top_5")):
         for place, curve in enumerate(curves):
             stock = curve.scope == STOCK

@@ -8,13 +8,13 @@ from typing import Dict, List, Sequence, Tuple
 from matplotlib.figure import Figure
 
 from harness.bench.record import BenchRecord
-from harness.bench.views import operators as operator_table
+from harness.bench.views.operators import tables
 from harness.publish.plots import stacked, style
 from harness.publish.plots.source import Missing, Source, machine_line
 from harness.trials.variants import STOCK
 
 OTHER = "other operators"
-# One colour each; more could not be told apart.
+# One colour each; more colours are hard to distinguish.
 _NAMED = 7
 
 
@@ -34,9 +34,9 @@ class Profile:
 
 @style.styled
 def figure(profiles: Sequence[Profile], before: str, title: str, subtitle: str) -> Figure:
-    """Draw every profile, as a part of what the variant ``before`` of its network takes.
+    """Draw every profile, as a share of the time of its network's variant ``before``.
 
-    The operators that take most of the time of ``before`` are named, the others together.
+    The operators with most of the time of ``before`` are named, the others are one part.
     """
     named = _most_time(profiles, before)
     colours = {**dict(zip(named, style.SERIES)), OTHER: style.LIGHT_GREY}
@@ -78,9 +78,9 @@ def _most_time(profiles: Sequence[Profile], before: str) -> List[str]:
 
 
 def profiles(run: BenchRecord) -> Dict[Tuple[str, int], List[Profile]]:
-    """Return what was profiled, by host and batch size; all networks together come first."""
+    """Return the profiles by release and batch size; all networks together come first."""
     found: Dict[Tuple[str, int], List[Profile]] = {}
-    for table in operator_table.tables(run):
+    for table in tables(run):
         for variant in table.variants:
             ms = {row.operator: row.ms[variant] for row in table.rows if variant in row.ms}
             one = Profile(table.model, variant, ms)
@@ -89,7 +89,7 @@ def profiles(run: BenchRecord) -> Dict[Tuple[str, int], List[Profile]]:
 
 
 def draw(source: Source) -> List[style.Drawn]:
-    """Return a figure for each host and batch size that was profiled."""
+    """Return a figure for each profiled release and batch size."""
     found = profiles(source.bench)
     if not found:
         raise Missing("the record has no profile of operators with stock's: make bench")

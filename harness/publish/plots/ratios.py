@@ -1,4 +1,4 @@
-"""Grouped bars: throughput of every variant over stock's on the same host, network by network."""
+"""Grouped bars: every variant's throughput over stock's on the same release, by network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from matplotlib.figure import Figure
 
-from harness.bench.views import ratios as bench_summary
+from harness.bench.views.ratios import Group, groups
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source, machine_line
 from harness.trials.variants import STOCK_AGAIN
@@ -29,13 +29,13 @@ class Bar:
 
     @property
     def series(self) -> Tuple[str, str]:
-        """What has a colour of its own."""
+        """The key of the bar's colour."""
         return (self.host, self.variant)
 
 
 @style.styled
 def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
-    """Draw at least one bar; networks and variants keep the order in which they come first."""
+    """Draw at least one bar; networks and variants keep the order of their first bars."""
     networks = list(dict.fromkeys(bar.network for bar in bars))
     series = list(dict.fromkeys(bar.series for bar in bars))
     rows = len(networks) * (len(series) + 0.9)
@@ -97,15 +97,15 @@ def alt_text(bars: Sequence[Bar]) -> str:
 
 
 def draw(source: Source) -> List[style.Drawn]:
-    """Return a figure for each batch size and number of threads that has stock beside others."""
-    groups = [group for group in bench_summary.groups(source.bench) if group.means()]
-    if not groups:
+    """Return a figure for each batch size and number of threads with stock and other variants."""
+    found = [group for group in groups(source.bench) if group.means()]
+    if not found:
         raise Missing("the record has no variant with stock beside it: make bench")
-    most = max(group.omp_num_threads for group in groups)
-    return [_drawn(source, group, most) for group in groups]
+    most = max(group.omp_num_threads for group in found)
+    return [_drawn(source, group, most) for group in found]
 
 
-def _drawn(source: Source, group: bench_summary.Group, most_threads: int) -> style.Drawn:
+def _drawn(source: Source, group: Group, most_threads: int) -> style.Drawn:
     rows = [row for run in group.runs for row in group.rows(run)]
     rows.sort(key=lambda row: list(group.cells).index(row.case.model))
     bars = [

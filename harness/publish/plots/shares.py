@@ -1,4 +1,4 @@
-"""Stacked bars: what a step's time goes into: execution, creation, the cache, the rest."""
+"""Stacked bars: the parts of a step's time: execution, creation, the cache, the rest."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from matplotlib.figure import Figure
 
 from harness.base import statistics
-from harness.bench import rows as table
 from harness.bench.extrapolation import OFF
 from harness.bench.record import BenchRecord
-from harness.bench.rows import Row
+from harness.bench.rows import Row, rows
 from harness.publish.plots import stacked, style
 from harness.publish.plots.source import Missing, Source, machine_line
 from harness.trials.variants import STOCK, STOCK_AGAIN
@@ -30,7 +29,7 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Shares:
-    """One variant of one network: its step in ms and the parts that make it up, in ms.
+    """One variant of one network: the parts of its step, in ms.
 
     ``parts_ms`` has some of the names above as keys.
     """
@@ -69,12 +68,12 @@ def alt_text(shares: Sequence[Shares]) -> str:
 def draw(source: Source) -> List[style.Drawn]:
     """Return a figure for each host and batch size with counters, on the most threads measured.
 
-    Stock has no counters: its creation and destruction are those that the variant ``off`` counted.
+    Stock has no counters: the variant ``off`` counts its creation and destruction.
     """
-    rows = table.rows(source.bench)
-    most = max((row.series.threads.omp_num_threads for row in rows), default=0)
+    all_rows = rows(source.bench)
+    most = max((row.series.threads.omp_num_threads for row in all_rows), default=0)
     groups: Dict[Tuple[str, int], Dict[Tuple[str, str], Row]] = {}
-    for row in rows:
+    for row in all_rows:
         if row.series.threads.omp_num_threads == most and row.variant != STOCK_AGAIN:
             group = groups.setdefault((row.host, row.case.batch_size), {})
             group.setdefault((row.case.model, row.variant), row)
@@ -120,7 +119,7 @@ def _parts(row: Row, counted: Row, outside_share: Optional[float]) -> Dict[str, 
     step_ms = row.step_ns / 1e6
     creation = ((counted.create_ns or 0.0) + (counted.destroy_ns or 0.0)) / 1e6
     cache = 0.0 if row.variant == STOCK else (counted.cache_ns or 0.0) / 1e6
-    # What was not profiled has no rest of its own: it is part of execution.
+    # Without a profile the rest is part of execution.
     rest = {} if outside_share is None else {REST: step_ms * outside_share}
     execution = max(0.0, step_ms - creation - cache - sum(rest.values()))
     return {EXECUTION: execution, CREATION: creation, CACHE: cache, **rest}

@@ -1,7 +1,7 @@
 """Memory over a soak: resident MiB against the number of shapes, with the cache and on stock.
 
-Drawn from the curves of the reliability record; MXNet's own caches are bounded in some of them and
-as released in others.
+Drawn from the reliability record; MXNet's own caches are bounded in some curves, as released in
+others.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
-from harness.reliability import soak, table
-from harness.reliability.record import Finding, ReliabilityRecord
+from harness.reliability import soak
+from harness.reliability.record import Finding, ReliabilityRecord, load
 
 RECORD = "reliability.json"
 _HEIGHT_INCHES = 3.9
@@ -32,7 +32,7 @@ def draw(source: Source) -> List[style.Drawn]:
     path = source.results / "raw" / RECORD
     if not path.is_file():
         raise Missing(f"no record of a reliability run in results/raw/{RECORD}: make reliability")
-    record = table.load(path)
+    record = load(path)
     drawn = []
     for host in dict.fromkeys(each.host for each in record.findings if each.stage == soak.STAGE):
         found = [line(each) for each in record.findings if each.host == host and is_curve(each)]
@@ -60,7 +60,7 @@ def line(each: Finding) -> Line:
 
 @style.styled
 def figure(lines: Sequence[Line], host: str, title: str, subtitle: str) -> Figure:
-    """Draw all curves of one host; what is as released is dashed."""
+    """Draw all curves of one release; those with MXNet's caches as released are dashed."""
     drawn, (axes,) = style.new_figure(_HEIGHT_INCHES, title, subtitle)
     for each in lines:
         stock = each.name.startswith("stock")

@@ -1,4 +1,4 @@
-"""What figures are drawn of: a folder of results, and in it the record of a benchmark."""
+"""The data of all figures: a folder of results, and the record of a benchmark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.trials.record import Threads
 
 
 class Missing(HarnessError):
-    """There is nothing to draw; says what is not there and which command makes it."""
+    """Nothing to draw; names the missing record and the command that makes it."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Source:
 
     @property
     def bench(self) -> BenchRecord:
-        """The benchmark's record, which Missing says is not there."""
+        """The benchmark's record; raises Missing without one."""
         if self.run is None:
             raise Missing("no record of a benchmark in results/raw: make bench")
         return self.run
 
 
 def machine_line(run: BenchRecord, threads: Threads, hosts: Sequence[str]) -> str:
-    """Return on what was measured, for a figure's second line."""
+    """Return the release, the machine and the threads, for a figure's second line."""
     number = threads.omp_num_threads
     return (
         f"MXNet {' and '.join(dict.fromkeys(hosts))} on {run.machine.cpu_model}, "

@@ -1,7 +1,4 @@
-"""Stacked bars that share one axis: a bar per variant, in groups, each made of the same parts.
-
-What families of figures that show where time goes have in common.
-"""
+"""Stacked bars that share one axis: a bar per variant, in groups, each made of the same parts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How all figures look, and how they are written: colours, fonts, titles, reproducible files.
+"""The look of all figures, and their files: colours, fonts, titles, reproducible bytes.
 
-Nothing here knows what is drawn. Figures are made without pyplot, so that none is kept by it.
+Knows nothing of the data. Figures are created without pyplot, which would hold references to them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from harness.base import files
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart.
+# Okabe and Ito's colours, distinct for people with any colour vision.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
 YELLOW, BLUE, VERMILION, PURPLE = "#f0e442", "#0072b2", "#d55e00", "#cc79a7"
 GREY, LIGHT_GREY = "#8a8a8a", "#c8c8c8"
@@ -39,7 +39,7 @@ SERIES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
 # Narrow, so that the text is still read when a figure fills a phone's width.
 WIDTH_INCHES = 5.2
 DPI = 160
-# What fits into it.
+# The characters that fit into it.
 _TITLE_CHARACTERS = 48
 _SUBTITLE_CHARACTERS = 76
 
@@ -76,7 +76,7 @@ class Drawn:
     alt: str
 
 
-# Decorates every function that draws: labels and ticks take the fonts of the moment they are made.
+# Decorates every drawing function: labels and ticks take the fonts in force at their creation.
 styled = matplotlib.rc_context(_RC)
 
 
@@ -86,7 +86,7 @@ def new_figure(
 ) -> Tuple[Figure, List[Axes]]:
     """Return an empty figure of the common width with its headings, and its axes row by row.
 
-    ``title`` says what is shown, ``subtitle`` on what it was measured, wrapped where they are long.
+    ``title`` names the content, ``subtitle`` the machine; both are wrapped.
     """
     title = _wrapped(title, _TITLE_CHARACTERS)
     subtitle = _wrapped(subtitle, _SUBTITLE_CHARACTERS)
@@ -109,7 +109,7 @@ def _wrapped(text: str, width: int) -> str:
 
 
 def colour(host: str, variant: str, place: int = 0) -> str:
-    """Return a variant's colour; one that has none of its own takes its ``place`` in the series."""
+    """Return a variant's own colour, or else that of its ``place`` in the series."""
     return VARIANT_COLOURS.get((host, variant), SERIES[place % len(SERIES)])
 
 
@@ -117,9 +117,9 @@ def colour(host: str, variant: str, place: int = 0) -> str:
 def encoded(drawn: Drawn) -> Dict[str, bytes]:
     """Return the figure as files by suffix; the same figure gives the same bytes."""
     words: Dict[str, Any] = {"Title": drawn.title, "Description": drawn.alt}
-    # Left to itself an SVG holds the moment it was written.
+    # By default an SVG contains its time of writing.
     metadata: Dict[str, Dict[str, Any]] = {"svg": {**words, "Date": None}, "png": words}
-    # Laid out once: constrained layout moves a little each time it is asked, and takes its time.
+    # Laid out once: constrained layout is slow, and its results move a little.
     drawn.figure.draw_without_rendering()
     drawn.figure.set_layout_engine("none")
     found = {}

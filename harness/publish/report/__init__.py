@@ -1,4 +1,4 @@
 """The report: one self-contained HTML page, made of the records, tables and figures in results/.
 
-Measures nothing, and holds no number of its own.
+Measures nothing, and contains no number of its own.
 """

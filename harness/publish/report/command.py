@@ -1,6 +1,6 @@
-"""The report command: gathers what lies in results/ into one HTML page.
+"""The report command: gathers the files of results/ in one HTML page.
 
-What other commands have not made yet is left out, and named.
+Parts whose files do not exist yet are left out, and named.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.base.toml import project_version
 from harness.bench.record import BenchRecord, load
 from harness.publish.options import add_record, record_path
 from harness.publish.report import measured, page, parts
-from harness.verify import record as verify_record
+from harness.verify.record import load as load_verification
 
 TITLE = "opcache: what was measured"
 LEAD = (
@@ -31,15 +31,13 @@ EXAMPLES = """example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``report``."""
-    parser.epilog = "example:\n  python -m harness report results/raw/bench-quick.jsonl"
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_record(parser)
     parser.add_argument("--results", type=Path, help="folder of everything else (default: results)")
     parser.add_argument("--out", type=Path, help="the page (default: results/report.html)")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Write the page, say what it lacks, and return 0."""
+    """Write the page, name the missing parts, and return 0."""
     layout = here()
     results = args.results or layout.root / "results"
     path = args.out or results / "report.html"
@@ -66,7 +64,7 @@ def bench_command(layout: Layout, record: Optional[Path]) -> str:
 def render(
     results: Path, run: Optional[BenchRecord], version: str, made_by: str
 ) -> Tuple[str, List[str]]:
-    """Return the page, and a line for each thing that it lacks."""
+    """Return the page, and a line for each missing part."""
     sections, missing = parts.sections(results, made_by)
     cards: List[page.Card] = []
     if run is None:
@@ -85,7 +83,7 @@ def render(
 def _verified(path: Path) -> List[page.Card]:
     if not path.is_file():
         return []
-    run = verify_record.load(path)
+    run = load_verification(path)
     count = {status: 0 for status in ("pass", "stock", "fail")}
     for check in run.checks:
         count[check.status] += 1

@@ -28,7 +28,7 @@ def to_html(text: str, titled: bool = True) -> Markup:
     tokens = parser.parse(text)
     if titled and tokens and tokens[0].tag == "h1":
         tokens = tokens[3:]  # opened, the words, closed
-    # No level is left out: who listens to a page goes from heading to heading.
+    # No level is skipped: screen readers go from heading to heading.
     used = sorted({token.tag for token in tokens if token.type == "heading_open"})
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
@@ -38,7 +38,7 @@ def to_html(text: str, titled: bool = True) -> Markup:
 
 
 def _align(tokens: List[Token]) -> None:
-    """Mark the cells of every column that holds numbers alone."""
+    """Mark the cells of every column of numbers."""
     tables: List[List[List[Tuple[Token, str]]]] = []
     for token, content in zip(tokens, tokens[1:]):
         if token.type == "table_open":

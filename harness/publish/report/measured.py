@@ -1,6 +1,6 @@
-"""What the report says of a benchmark's record in words: headlines, slowdowns, machine, limits.
+"""The report's words on a benchmark's record: headlines, slowdowns, machine, limits.
 
-Pure: a record in, text out; every number is the record's or made of such by the tables' modules.
+Pure: a record in, text out; every number comes from the record or from the tables' modules.
 """
 
 from __future__ import annotations
@@ -8,25 +8,24 @@ from __future__ import annotations
 from typing import Dict, List, Sequence, Tuple
 
 from harness.base.markdown import interval_text
-from harness.bench import rows as table
 from harness.bench.record import BenchRecord, Series
-from harness.bench.rows import Row
-from harness.bench.views import ratios as bench_summary
+from harness.bench.rows import Row, rows, warnings
+from harness.bench.views.ratios import Group, groups
 from harness.publish.report.page import Card, Fact, Section
 from harness.trials.record import Threads
 from harness.trials.variants import STOCK_AGAIN
 
-# What the page begins with, where it has been measured: what the project is for.
+# The first numbers of the page, where they have been measured.
 _HEADLINES = (("1.4.1", "all"), ("1.3.1", "all"), ("1.3.1", "backward"))
 
 
 def cards(run: BenchRecord) -> List[Card]:
     """Return the geometric means of the smallest batch size, and of the largest for 1.4.1."""
-    groups = _on_most_threads(run)
+    of_size = _on_most_threads(run)
     found = []
     for host, variant in _HEADLINES:
         for group in (
-            groups[:1] if (host, variant) != _HEADLINES[0] else groups[:1] + groups[1:][-1:]
+            of_size[:1] if (host, variant) != _HEADLINES[0] else of_size[:1] + of_size[1:][-1:]
         ):
             for mean in group.means():
                 if (mean.host, mean.variant) == (host, variant):
@@ -39,23 +38,19 @@ def cards(run: BenchRecord) -> List[Card]:
     return found
 
 
-def _on_most_threads(run: BenchRecord) -> List[bench_summary.Group]:
-    groups = [group for group in bench_summary.groups(run) if group.means()]
-    most = max((group.omp_num_threads for group in groups), default=0)
-    same = [group for group in groups if group.omp_num_threads == most]
+def _on_most_threads(run: BenchRecord) -> List[Group]:
+    found = [group for group in groups(run) if group.means()]
+    most = max((group.omp_num_threads for group in found), default=0)
+    same = [group for group in found if group.omp_num_threads == most]
     return sorted(same, key=lambda group: group.batch_size)
 
 
 def slower(run: BenchRecord) -> Section:
     """Return every ratio below 1 of a cached variant, those beyond noise first."""
-    rows = [
-        row
-        for row in table.rows(run)
-        if row.ratio is not None and row.ratio < 1 and row.variant != STOCK_AGAIN
-    ]
-    beyond = [row for row in rows if row.interval is not None and row.interval[1] < 1]
-    others = [row for row in rows if row not in beyond]
-    tried = [r for r in table.rows(run) if r.ratio is not None and r.variant != STOCK_AGAIN]
+    tried = [(r, r.ratio) for r in rows(run) if r.ratio is not None and r.variant != STOCK_AGAIN]
+    below = [row for row, ratio in tried if ratio < 1]
+    beyond = [row for row in below if row.interval is not None and row.interval[1] < 1]
+    others = [row for row in below if row not in beyond]
     paragraph = (
         f"Of {len(tried)} ratios, {len(beyond)} lie below 1 with their whole interval. "
         f"{len(others)} more lie below 1 with an interval that includes 1 or is not known."
@@ -74,7 +69,7 @@ def _line(row: Row) -> str:
 
 
 def limits(run: BenchRecord) -> Section:
-    """Return what a reader must know before believing the numbers."""
+    """Return the caveats of the numbers."""
     paragraphs = [
         "Ratios are of this machine: on more cores creation weighs more, on fewer less. Dummy "
         "data: reading and decoding images is not part of a step. With few pairs a bootstrap "
@@ -85,12 +80,12 @@ def limits(run: BenchRecord) -> Section:
         f"{each.variant}: {each.detail}"
         for each in run.failures
     ]
-    items = [*failures, *table.warnings(run)]
+    items = [*failures, *warnings(run)]
     return Section("limits", "Limits and warnings", paragraphs=paragraphs, items=items)
 
 
 def machine(run: BenchRecord) -> Section:
-    """Return what the record was made on and with."""
+    """Return the machine and the settings of the record."""
     described = run.machine
     facts = [
         Fact("Run", f"{run.run_id}, started {run.started_utc}"),

@@ -1,12 +1,12 @@
-"""What a report's page is made of, and the page: one HTML text that needs no other file."""
+"""A report's page and its parts: one HTML text that needs no other file."""
 
 from __future__ import annotations
 
 import base64
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Sequence
+from xml.etree import ElementTree
 
 import jinja2
 from markupsafe import Markup
@@ -39,7 +39,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Card:
-    """A number that the page begins with, what it is, and how sure it is."""
+    """A number at the top of the page, its meaning, and its uncertainty."""
 
     value: str
     what: str
@@ -48,7 +48,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it, in this order; ``name`` is its anchor."""
+    """A heading and the content below it, in this order; ``name`` is its anchor."""
 
     name: str
     title: str
@@ -79,7 +79,7 @@ def render(
 
 
 def picture(path: Path) -> Picture:
-    """Read a figure that ``make plot`` wrote, with the title and the words that it carries."""
+    """Read a figure that ``make plot`` wrote, with its title and description."""
     content = reading.content(path, reading.MOST_TEXT_BYTES)
     try:
         root = ElementTree.fromstring(content)

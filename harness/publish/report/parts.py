@@ -1,7 +1,7 @@
-"""The report's sections that are tables and figures: which ones, in which order, made by what.
+"""The report's sections of tables and figures, in their order, with the commands that make them.
 
-A section whose files are all absent is left out. Tables and figures that no section names are
-shown too, at the end: what lies in results/ is never hidden.
+A section without any of its files is left out. Tables and figures of no section stand at the end:
+the report hides nothing of results/.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.publish.report import markdown, page
 
 _NOT_TABLES = ("README.md",)
 FURTHER = "further"
-# Among a section's commands: the one that made the benchmark's record.
+# Stands for the command that made the benchmark's record.
 BENCH = "make bench"
 
 
@@ -111,7 +111,7 @@ PARTS = (
 def sections(
     results: Path, bench_command: str = BENCH, parts: Sequence[Part] = PARTS
 ) -> Tuple[List[page.Section], List[str]]:
-    """Return the sections that have something to show, and a line for each that has not."""
+    """Return the sections with content, and a line for each without."""
     found, missing = [], []
     for part in parts:
         commands = tuple(bench_command if c == BENCH else c for c in part.commands)
@@ -146,7 +146,7 @@ def _section(results: Path, part: Part) -> Optional[page.Section]:
 
 
 def _rest(results: Path, parts: Sequence[Part]) -> Part:
-    """Return what no part names, as a part."""
+    """Return the tables and figures of no section, as a part."""
     tables = {path.name for path in results.glob("*.md")}.difference(_NOT_TABLES)
     tables -= {name for part in parts for name in part.tables}
     prefixes = tuple(prefix for part in parts for prefix in part.figures)

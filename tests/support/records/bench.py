@@ -12,6 +12,7 @@ from harness.bench import record as kind
 from harness.bench.plan import plan
 from harness.bench.record import (
     BenchRecord,
+    BenchSettings,
     Failure,
     Finished,
     MemorySample,
@@ -19,7 +20,6 @@ from harness.bench.record import (
     ProfileSample,
     SampleKey,
     Series,
-    Settings,
     TrainSample,
 )
 from harness.trials.record import Case
@@ -94,8 +94,8 @@ def series(samples: int = 6, **others: Any) -> Series:
     return Series(**{**values, **others})
 
 
-def settings(*asked: Series) -> Settings:
-    return Settings(
+def settings(*asked: Series) -> BenchSettings:
+    return BenchSettings(
         series=list(asked) or [series()],
         cpus=[0, 1],
         memory_limit_gib=7.2,
@@ -158,7 +158,7 @@ def failure(key: SampleKey, reason: str = "died", detail: str = "worker ended") 
 def record(
     samples: int = 6,
     taken: Optional[int] = None,
-    asked: Optional[Settings] = None,
+    asked: Optional[BenchSettings] = None,
     sample: Callable[[SampleKey], Finished] = train_sample,
 ) -> BenchRecord:
     """Return a run of which the first ``taken`` processes, or all, are finished."""

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from harness.converge import record as kind
-from harness.converge.record import ConvergeRecord, Curve, Data, Epoch, Settings, Training
+from harness.converge.record import ConvergeRecord, ConvergeSettings, Curve, Data, Epoch, Training
 from tests.support.records import header, threads
 
 # Correct ones of 10,000 after each epoch; the third reaches the reference's top-1, not its top-5.
@@ -57,7 +57,7 @@ def epoch(number: int) -> Epoch:
 def record(source: Any = "CIFAR-10", **changes: Any) -> ConvergeRecord:
     """A finished run of one training, stock for fewer epochs; ``changes`` are the training's."""
     asked = training(**changes)
-    settings = Settings(
+    settings = ConvergeSettings(
         trainings=[asked],
         data=Data(source=source, sha256="0" * 64, training=50_000, validation=10_000),
         seed=1,

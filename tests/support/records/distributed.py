@@ -15,7 +15,7 @@ STEP_NS = {"stock": 40_000_000, "all": 30_000_000}
 
 def record(workers: int = 2, rounds: int = 6) -> DistRecord:
     """Return a run whose ranks end alike; ``all`` takes three quarters of stock's time."""
-    asked = kind.Settings(
+    asked = kind.DistSettings(
         case=Case(model="resnet-18", batch_size=3, image_size=32),
         host="1.3.1",
         variants=list(STEP_NS),

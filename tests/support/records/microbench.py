@@ -19,7 +19,7 @@ HITS_PER_SECOND = {1: 5e6, 2: 10e6, 4: 10.5e6, 8: 9e6}
 
 def record(rounds: int = 6, many: Optional[List[float]] = None) -> MicrobenchRecord:
     """Return a record of one host; ``many`` are the hits per second of 8 threads by round."""
-    asked = kind.Settings(
+    asked = kind.MicrobenchSettings(
         hosts=["1.3.1"], variants=list(CYCLE_NS), rounds=rounds, repetitions=1, threads=threads(2)
     )
     samples: Any = [

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Sequence
 
 from harness.reliability import record as kind
 from harness.reliability import soak
-from harness.reliability.record import ReliabilityRecord, Settings
+from harness.reliability.record import ReliabilityRecord, ReliabilitySettings
 from tests.support.records import header
 
 PLAN = soak.Plan(
@@ -24,7 +24,7 @@ RISING_MIB = (150.0, 200.0, 260.0, 320.0, 380.0, 440.0)
 
 def record(*stages: str, host: str = "1.3.1") -> ReliabilityRecord:
     """Return the record of a run that has found nothing yet."""
-    asked = Settings(stages=list(stages), hosts=[host], quick=True, seed=5)
+    asked = ReliabilitySettings(stages=list(stages), hosts=[host], quick=True, seed=5)
     return ReliabilityRecord(**header(kind), settings=asked, findings=[])
 
 

@@ -7,11 +7,11 @@ from typing import Any, Dict, List
 from harness.trials.record import Case
 from harness.verify import record as kind
 from harness.verify.context import Check
-from harness.verify.record import Settings, VerifyRecord
+from harness.verify.record import VerifyRecord, VerifySettings
 from tests.support.records import header
 
 
-def settings(**changes: Any) -> Settings:
+def settings(**changes: Any) -> VerifySettings:
     """Return the settings of a small verification on one host."""
     small: Dict[str, Any] = {
         "stages": ["bitwise"],
@@ -26,8 +26,8 @@ def settings(**changes: Any) -> Settings:
         "stock_runs": 2,
         "omp_num_threads": 1,
     }
-    return Settings(**{**small, **changes})
+    return VerifySettings(**{**small, **changes})
 
 
-def record(checks: List[Check], asked: Settings) -> VerifyRecord:
+def record(checks: List[Check], asked: VerifySettings) -> VerifyRecord:
     return VerifyRecord(**header(kind), settings=asked, checks=checks)

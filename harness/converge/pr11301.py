@@ -15,7 +15,7 @@ class Accuracy(NamedTuple):
     top_5: float
 
 
-REFERENCE: Dict[str, Accuracy] = {
+ACCURACY: Dict[str, Accuracy] = {
     "cifar-resnet-50": Accuracy(67.88, 96.26),
     "cifar-vgg-16": Accuracy(82.56, 98.52),
 }
