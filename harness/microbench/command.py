@@ -21,7 +21,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
 from harness.base.options import number, words
 from harness.build import elf
-from harness.build.command import make_microbench
+from harness.build.compiling import make_microbench
 from harness.build.toolchain import Host, load_toolchain
 from harness.microbench import table
 from harness.microbench.record import (

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping
 from harness.base import process
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.build.command import make_kill_at
+from harness.build.compiling import make_kill_at
 from harness.reliability.context import Context, verdict
 from harness.reliability.record import Finding
 from harness.reliability.sweep import MOST_STEPS, WRITERS

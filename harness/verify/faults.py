@@ -16,7 +16,7 @@ import pydantic
 
 from harness.base import toml
 from harness.base.layout import CACHE_LIBRARY, Layout, here
-from harness.build.command import make_cpp_test, make_faulty
+from harness.build.compiling import make_cpp_test, make_faulty
 from harness.build.toolchain import load_toolchain
 from harness.operators.judge import judge
 from harness.trials.jobs import OperatorsJob
