@@ -28,8 +28,7 @@ from harness.base.process import exit_reason
 from harness.build import elf
 from harness.build.toolchain import Toolchain, load_toolchain
 from harness.trials import record, variables
-from harness.user import doctor_rules, run
-from harness.user import probe as step_probe
+from harness.user import doctor_rules, probe, run
 from harness.user.doctor_rules import Finding, warning
 from harness.user.probe import ProbeSample
 
@@ -80,10 +79,10 @@ def main(args: argparse.Namespace) -> int:
     found = judge(look, loaded, layout, toolchain, os.environ)
     samples: List[ProbeSample] = []
     if may_probe(look, loaded, found) and not args.no_probe:
-        say(f"training a small network for about {step_probe.BUDGET_S:.0f} seconds")
+        say(f"training a small network for about {probe.BUDGET_S:.0f} seconds")
         try:
-            samples = step_probe.run(python, _probe_environment(layout, toolchain))
-            found += step_probe.findings(samples)
+            samples = probe.run(python, _probe_environment(layout, toolchain))
+            found += probe.findings(samples)
         except HarnessError as error:
             found.append(warning("probe", str(error)))
     show(found)
