@@ -9,136 +9,113 @@ namespace {
 
 class Parser {
  public:
-  Parser(const std::string &text, Document *document)
-      : text_(text), at_(0), depth_(0), document_(document) {}
-
-  bool whole() {
-    const bool ok = value("");
-    space();
-    return ok && at_ == text_.size();
-  }
+  Parser(const std::string &text, Document *document) : text_(text), document_(document) {}
+  bool whole() { return value("") && at_ == text_.size(); }
   size_t at() const { return at_; }
 
  private:
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-  void space() {
-    while (peek() != '\0' && strchr(" \t\r\n", peek()) != nullptr) ++at_;
+  bool take(const char *one_of) {
+    const bool found = peek() != '\0' && strchr(one_of, peek()) != nullptr;
+    at_ += found;
+    return found;
   }
-  bool take(char c) {
-    if (peek() != c) return false;
-    ++at_;
-    return true;
+  bool take_all(const char *of) {
+    const size_t start = at_;
+    while (take(of)) continue;
+    return at_ > start;
   }
-  bool word(const char *w) {
-    if (text_.compare(at_, strlen(w), w) != 0) return false;
-    at_ += strlen(w);
-    return true;
-  }
-  bool store(const std::string &path, char type, const std::string &text, double number) {
+  bool store(const std::string &path, const std::string &text, double number) {
     // A name that occurs twice in one object is not what anybody meant.
-    return document_->emplace(path, Value{type, text, number}).second;
-  }
-  static std::string join(const std::string &path, const std::string &name) {
-    return path.empty() ? name : path + "/" + name;
+    return document_->emplace(path, Value{text, number}).second;
   }
 
   bool string(std::string *out) {
-    if (!take('"')) return false;
-    while (peek() != '"') {
-      const unsigned char c = static_cast<unsigned char>(peek());
-      if (c < 0x20) return false;
-      ++at_;
-      if (c != '\\') {
-        *out += static_cast<char>(c);
+    if (!take("\"")) return false;
+    while (!take("\"")) {
+      if (static_cast<unsigned char>(peek()) < 0x20) return false;
+      if (!take("\\")) {
+        *out += text_[at_++];
         continue;
       }
-      const char escape = peek();
-      if (escape == '\0' || strchr("\"\\/bfnrtu", escape) == nullptr) return false;
-      ++at_;
-      if (escape == 'u') {
-        char hex[5] = "";
-        strncpy(hex, text_.c_str() + at_, 4);
-        if (strspn(hex, "0123456789abcdefABCDEF") != 4) return false;
+      static const char kFrom[] = "\"\\/bfnrt", kTo[] = "\"\\/\b\f\n\r\t";
+      if (take("u")) {
+        const std::string hex = text_.substr(at_, 4);
+        if (hex.size() < 4 || hex.find_first_not_of("0123456789abcdefABCDEF") != hex.npos) {
+          return false;
+        }
         at_ += 4;
-        *out += static_cast<char>(strtol(hex, nullptr, 16));  // the tests write ASCII only
+        *out += static_cast<char>(strtol(hex.c_str(), nullptr, 16));  // the tests write ASCII only
+      } else if (take(kFrom)) {
+        *out += kTo[strchr(kFrom, text_[at_ - 1]) - kFrom];
       } else {
-        const char *const kFrom = "bfnrt";
-        const char *const found = strchr(kFrom, escape);
-        *out += found != nullptr ? "\b\f\n\r\t"[found - kFrom] : escape;
+        return false;
       }
     }
-    return take('"');
-  }
-
-  bool digits() {
-    const size_t start = at_;
-    while (peek() >= '0' && peek() <= '9') ++at_;
-    return at_ > start;
+    return true;
   }
 
   bool number(const std::string &path) {
+    const char *const kDigits = "0123456789";
     const size_t start = at_;
-    take('-');
-    if (!take('0') && !digits()) return false;
-    if (take('.') && !digits()) return false;
-    if (take('e') || take('E')) {
-      if (!take('+')) take('-');
-      if (!digits()) return false;
+    take("-");
+    if (!take("0") && !take_all(kDigits)) return false;
+    if (take(".") && !take_all(kDigits)) return false;
+    if (take("eE")) {
+      take("+-");
+      if (!take_all(kDigits)) return false;
     }
     const std::string text = text_.substr(start, at_ - start);
-    return store(path, 'd', text, strtod(text.c_str(), nullptr));
+    return store(path, text, strtod(text.c_str(), nullptr));
   }
 
-  bool members(const std::string &path, char close, bool named) {
+  // Of an object, or of an array, after what opens it.
+  bool members(const std::string &path, const char *close, bool named) {
     int count = 0;
-    space();
+    take_all(kSpace);
     if (!take(close)) {
       do {
-        std::string name = std::to_string(count);
-        space();
-        if (named) {
-          name.clear();
-          if (!string(&name)) return false;
-          space();
-          if (!take(':')) return false;
-        }
-        if (!value(join(path, name))) return false;
+        std::string name = named ? "" : std::to_string(count);
+        take_all(kSpace);
+        if (named && (!string(&name) || (take_all(kSpace), !take(":")))) return false;
+        if (!value(path.empty() ? name : path + "/" + name)) return false;
         ++count;
-        space();
-      } while (take(','));
+      } while (take(","));
       if (!take(close)) return false;
     }
-    return path.empty() || store(path, named ? 'o' : 'a', "", count);
+    return path.empty() || store(path, "", count);
   }
 
   bool value(const std::string &path) {
     if (++depth_ > 100) return false;
-    space();
-    bool ok;
+    take_all(kSpace);
+    bool ok = false;
     std::string text;
-    if (take('{')) {
-      ok = members(path, '}', true);
-    } else if (take('[')) {
-      ok = members(path, ']', false);
+    if (take("{")) {
+      ok = members(path, "}", true);
+    } else if (take("[")) {
+      ok = members(path, "]", false);
     } else if (peek() == '"') {
-      ok = string(&text) && store(path, 's', text, 0);
-    } else if (word("true")) {
-      ok = store(path, 'b', "true", 1);
-    } else if (word("false")) {
-      ok = store(path, 'b', "false", 0);
-    } else if (word("null")) {
-      ok = store(path, 'n', "null", 0);
+      ok = string(&text) && store(path, text, 0);
+    } else if (peek() >= 'a') {
+      for (const char *word : {"true", "false", "null"}) {
+        if (text_.compare(at_, strlen(word), word) != 0) continue;
+        at_ += strlen(word);
+        ok = store(path, word, *word == 't');
+      }
     } else {
       ok = number(path);
     }
+    take_all(kSpace);
     --depth_;
     return ok;
   }
 
+  static constexpr const char *kSpace = " \t\r\n";
   const std::string &text_;
-  size_t at_;
-  int depth_;
   Document *document_;
+  size_t at_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace

@@ -9,7 +9,6 @@
 namespace json {
 
 struct Value {
-  char type;  // n(ull) b(ool) d(igits) s(tring) o(bject) a(rray)
   std::string text;
   double number;  // a bool is 0 or 1; objects and arrays: how many members
 };
