@@ -111,6 +111,12 @@ class Twin {
   }
 #define BOTH(function, ...) \
   both(#function, [&](const World &w, int i) { return w.function(__VA_ARGS__); })
+  // One question in each world, of which the answers are the same.
+  template <class Question>
+  void ask(const char *what, const Question &question) {
+    compare(what, question(world(0), 0), question(world(1), 1));
+  }
+#define ASK(what, answer) ask(what, [&](const World &w, int i) { return answer; })
   // The first slot from `from` on, around the end, that is used and wanted; nullptr: none.
   template <class Slots, class Wanted>
   static auto pick(Slots &slots, uint8_t from, const Wanted &wanted) -> decltype(&slots[0]) {
@@ -149,6 +155,7 @@ class Twin {
   void keep(std::vector<ObjectPtr> *slots, uint8_t slot, const ObjectPtr &object);
   void destroy(Descriptor *d);
   void destroy(const ObjectPtr &object);
+  bool destroy_one(std::vector<ObjectPtr> *slots, uint8_t from);
   // A forward descriptor of the same kind, another descriptor, or none.
   Descriptor make_hint(uint8_t kind, Pass pass, Variation variation, uint8_t how,
                        const Engine &engine);

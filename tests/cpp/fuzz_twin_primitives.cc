@@ -111,15 +111,19 @@ bool Twin::move_data(Args a) {
   return true;
 }
 
-bool Twin::destroy_memory(Args a) {
-  const ObjectPtr object = pick_object(memories_, a[0], false);
+bool Twin::destroy_one(std::vector<ObjectPtr> *slots, uint8_t from) {
+  const ObjectPtr object = pick_object(*slots, from, false);
   if (object == nullptr) return false;
   destroy(object);
-  for (ObjectPtr &slot : memories_) {
+  for (ObjectPtr &slot : *slots) {
     if (slot == object) slot.reset();
   }
   return true;
 }
+
+bool Twin::destroy_memory(Args a) { return destroy_one(&memories_, a[0]); }
+
+bool Twin::destroy_primitive(Args a) { return destroy_one(&primitives_, a[0]); }
 
 bool Twin::make_primitive(Args a) {
   const Descriptor *picked =
@@ -187,16 +191,6 @@ bool Twin::ask_primitive(Args a) {
               [&](const World &w, int i, mkldnn_primitive_desc_t *copy) {
                 return w.primitive_desc_clone(copy, pd.at[i]);
               });
-}
-
-bool Twin::destroy_primitive(Args a) {
-  const ObjectPtr object = pick_object(primitives_, a[0], false);
-  if (object == nullptr) return false;
-  destroy(object);
-  for (ObjectPtr &slot : primitives_) {
-    if (slot == object) slot.reset();
-  }
-  return true;
 }
 
 // Streams

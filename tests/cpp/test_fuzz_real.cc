@@ -9,8 +9,8 @@
 #include <chrono>
 #include <map>
 
+#include "fuzz_case.h"
 #include "fuzz_process.h"
-#include "fuzz_real_cases.h"
 #include "opcache.h"
 #include "worker.h"
 
