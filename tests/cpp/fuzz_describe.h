@@ -6,6 +6,8 @@
 #include <mkldnn.h>
 #include <stdint.h>
 
+#include <initializer_list>
+
 #include "operation.h"
 
 namespace fuzz {
@@ -27,9 +29,9 @@ class Fields {
   explicit Fields(Variation v) : variation_(v), next_(0) {}
   // 0 for the plain choice, else 1 .. n - 1.
   int choose(int n) { return next_++ == variation_.field ? 1 + variation_.value % (n - 1) : 0; }
-  template <class T, int n>
-  T of(const T (&choices)[n]) {
-    return choices[choose(n)];
+  template <class T>
+  T of(std::initializer_list<T> choices) {
+    return choices.begin()[choose(static_cast<int>(choices.size()))];
   }
 
  private:
@@ -38,14 +40,13 @@ class Fields {
 };
 
 inline mkldnn_memory_desc_t memory(Fields *f, int ndims = 4) {
-  static const mkldnn_memory_format_t kFormats[] = {mkldnn_nchw, mkldnn_nhwc, mkldnn_nChw8c,
-                                                    mkldnn_any, mkldnn_nChw16c};
-  static const mkldnn_data_type_t kTypes[] = {mkldnn_f32, mkldnn_s32, mkldnn_s8, mkldnn_u8};
   int dims[5] = {1, 3, 4, 4, 4};
   for (int i = 0; i < ndims; ++i) dims[i] += f->choose(3);
-  const mkldnn_memory_format_t format = f->of(kFormats);
+  const mkldnn_memory_format_t format =
+      f->of({mkldnn_nchw, mkldnn_nhwc, mkldnn_nChw8c, mkldnn_any, mkldnn_nChw16c});
   mkldnn_memory_desc_t md;
-  mkldnn_memory_desc_init(&md, ndims, dims, f->of(kTypes), format);
+  mkldnn_memory_desc_init(&md, ndims, dims, f->of({mkldnn_f32, mkldnn_s32, mkldnn_s8, mkldnn_u8}),
+                          format);
   mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
   const int strides = f->choose(3), padding = f->choose(3), blocks = f->choose(3);
   const int data_offset = f->choose(3), offset = f->choose(3);
@@ -70,21 +71,6 @@ inline void window(Fields *f, operation::Operation *op) {
 }
 
 inline operation::Operation operation_of(Fields *f, operation::Kind kind) {
-  static const mkldnn_alg_kind_t kConvolutions[] = {mkldnn_convolution_direct,
-                                                    mkldnn_convolution_winograd},
-                                 kDeconvolutions[] = {mkldnn_deconvolution_direct,
-                                                      mkldnn_deconvolution_winograd},
-                                 kPoolings[] = {mkldnn_pooling_max,
-                                                mkldnn_pooling_avg_include_padding,
-                                                mkldnn_pooling_avg_exclude_padding},
-                                 kEltwises[] = {mkldnn_eltwise_relu, mkldnn_eltwise_tanh,
-                                                mkldnn_eltwise_linear},
-                                 kLrns[] = {mkldnn_lrn_across_channels, mkldnn_lrn_within_channel};
-  static const float kNumbers[] = {0.0f, 0.25f, -0.0f}, kAlphas[] = {1e-4f, 2e-4f},
-                     kBetas[] = {0.75f, 0.5f}, kKs[] = {1.0f, 2.0f}, kEpsilons[] = {1e-3f, 1e-5f};
-  static const int kSizes[] = {5, 3};
-  static const unsigned kFlags[] = {mkldnn_use_scaleshift, 0, mkldnn_use_global_stats,
-                                    mkldnn_use_scaleshift | mkldnn_use_global_stats};
   const bool layers = kind == operation::kConvolution || kind == operation::kDeconvolution ||
                       kind == operation::kInnerProduct;
   operation::Operation op;
@@ -103,28 +89,31 @@ inline operation::Operation operation_of(Fields *f, operation::Kind kind) {
     case operation::kConvolution:
     case operation::kDeconvolution:
       window(f, &op);
-      op.algorithm =
-          kind == operation::kConvolution ? f->of(kConvolutions) : f->of(kDeconvolutions);
+      op.algorithm = kind == operation::kConvolution
+                         ? f->of({mkldnn_convolution_direct, mkldnn_convolution_winograd})
+                         : f->of({mkldnn_deconvolution_direct, mkldnn_deconvolution_winograd});
       break;
     case operation::kPooling:
       window(f, &op);
-      op.algorithm = f->of(kPoolings);
+      op.algorithm = f->of({mkldnn_pooling_max, mkldnn_pooling_avg_include_padding,
+                            mkldnn_pooling_avg_exclude_padding});
       break;
     case operation::kEltwise:
-      op.algorithm = f->of(kEltwises);
-      op.alpha = f->of(kNumbers);
-      op.beta = f->of(kNumbers);
+      op.algorithm = f->of({mkldnn_eltwise_relu, mkldnn_eltwise_tanh, mkldnn_eltwise_linear});
+      op.alpha = f->of({0.0f, 0.25f, -0.0f});
+      op.beta = f->of({0.0f, 0.25f, -0.0f});
       break;
     case operation::kLrn:
-      op.algorithm = f->of(kLrns);
-      op.number = f->of(kSizes);
-      op.alpha = f->of(kAlphas);
-      op.beta = f->of(kBetas);
-      op.k = f->of(kKs);
+      op.algorithm = f->of({mkldnn_lrn_across_channels, mkldnn_lrn_within_channel});
+      op.number = f->of({5, 3});
+      op.alpha = f->of({1e-4f, 2e-4f});
+      op.beta = f->of({0.75f, 0.5f});
+      op.k = f->of({1.0f, 2.0f});
       break;
     case operation::kBatchNorm:
-      op.epsilon = f->of(kEpsilons);
-      op.flags = f->of(kFlags);
+      op.epsilon = f->of({1e-3f, 1e-5f});
+      op.flags = f->of<unsigned>({mkldnn_use_scaleshift, 0, mkldnn_use_global_stats,
+                                  mkldnn_use_scaleshift | mkldnn_use_global_stats});
       break;
     default:
       op.number = 1 + f->choose(3);  // an axis
