@@ -2,8 +2,7 @@
 // pthread_setspecific (which allocates too) fail at the nth call. The library is the one that is
 // handed out: its table of imported functions is rewritten in this process, nothing is compiled
 // differently and no other library is touched.
-#ifndef OPCACHE_TESTS_ALLOCATIONS_H_
-#define OPCACHE_TESTS_ALLOCATIONS_H_
+#pragma once
 
 #include <errno.h>
 #include <pthread.h>
@@ -157,5 +156,3 @@ inline long failed() { return g_failed; }
 inline long alive() { return g_alive; }
 
 }  // namespace allocations
-
-#endif  // OPCACHE_TESTS_ALLOCATIONS_H_

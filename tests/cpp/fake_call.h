@@ -1,6 +1,5 @@
 // What every exported function of the fake opens with.
-#ifndef OPCACHE_TESTS_FAKE_CALL_H_
-#define OPCACHE_TESTS_FAKE_CALL_H_
+#pragma once
 
 #include "fake_state.h"
 
@@ -84,5 +83,3 @@ inline bool is_memory(const Descriptor &d) {
 }
 
 }  // namespace fake
-
-#endif  // OPCACHE_TESTS_FAKE_CALL_H_

@@ -1,8 +1,7 @@
 // Random primitives for a real libmkldnn.so.0: of every kind, small, mostly valid. What a case is
 // follows from its number alone. Numbers of one family, kVariants in a row, differ in one choice:
 // what a key that leaves something out would take for the same.
-#ifndef OPCACHE_TESTS_FUZZ_CASE_H_
-#define OPCACHE_TESTS_FUZZ_CASE_H_
+#pragma once
 
 #include <math.h>
 #include <stdint.h>
@@ -391,5 +390,3 @@ inline std::string run_case(Session *session, uint64_t number, bool aloud) {
 }
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_CASE_H_

@@ -1,7 +1,6 @@
 // Descriptions for the fake that differ in one field or in none: of each kind there is a plain one,
 // and for every field others that differ only there. Shapes need not fit; the fake does not look.
-#ifndef OPCACHE_TESTS_FUZZ_DESCRIBE_H_
-#define OPCACHE_TESTS_FUZZ_DESCRIBE_H_
+#pragma once
 
 #include <mkldnn.h>
 #include <stdint.h>
@@ -146,5 +145,3 @@ inline mkldnn_memory_desc_t describe_memory(Variation variation) {
 }
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_DESCRIBE_H_

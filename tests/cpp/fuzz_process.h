@@ -1,7 +1,6 @@
 // What both fuzzes do with a sequence: run it in a process of its own, so that what it leaves
 // behind or breaks does not touch the next, and find a shortest one of those that fail.
-#ifndef OPCACHE_TESTS_FUZZ_PROCESS_H_
-#define OPCACHE_TESTS_FUZZ_PROCESS_H_
+#pragma once
 
 #include <stddef.h>
 #include <stdio.h>
@@ -94,5 +93,3 @@ std::vector<T> shortest(std::vector<T> items,
 }
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_PROCESS_H_

@@ -1,7 +1,6 @@
 // A sequence of calls as bytes: eight to a step, the first says what is done, the others with what.
 // Objects are named by slots, so that a sequence stays meaningful when steps are taken out of it.
-#ifndef OPCACHE_TESTS_FUZZ_STEPS_H_
-#define OPCACHE_TESTS_FUZZ_STEPS_H_
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -123,5 +122,3 @@ inline std::string to_text(const Step &step) {
 }
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_STEPS_H_

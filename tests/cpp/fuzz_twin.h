@@ -1,8 +1,7 @@
 // Does each step in both worlds and compares everything that a caller can see: statuses, answers,
 // what was executed on which data, handles that should not have been used any more. Legal use only
 // (an object that is still needed is not destroyed), and calls with arguments that are wrong.
-#ifndef OPCACHE_TESTS_FUZZ_TWIN_H_
-#define OPCACHE_TESTS_FUZZ_TWIN_H_
+#pragma once
 
 #include <array>
 #include <memory>
@@ -183,5 +182,3 @@ class Twin {
 };
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_TWIN_H_

@@ -1,7 +1,6 @@
 // The two worlds that a fuzz compares: MKL-DNN through the library, and a second copy of the fake
 // that nothing stands before. Both are reached through the same table of functions.
-#ifndef OPCACHE_TESTS_FUZZ_WORLDS_H_
-#define OPCACHE_TESTS_FUZZ_WORLDS_H_
+#pragma once
 
 #include "api.h"
 #include "fake_mkldnn.h"
@@ -65,5 +64,3 @@ inline const World &world(int which) {
 }
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_WORLDS_H_

@@ -1,7 +1,6 @@
 // A strict JSON reader (RFC 8259, but for the range of numbers), flattened: the members of objects
 // are found by their path, as in "operators/reorder/create_ns".
-#ifndef OPCACHE_TESTS_JSON_H_
-#define OPCACHE_TESTS_JSON_H_
+#pragma once
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,5 +138,3 @@ inline bool parse(const std::string &text, Document *document, size_t *error_at)
 }
 
 }  // namespace json
-
-#endif  // OPCACHE_TESTS_JSON_H_

@@ -1,8 +1,7 @@
 // Shared by the tests of the key: each release's numbers, written from its headers and not from the
 // library; descriptions as bytes that know which of them mean something; stand-ins for the objects
 // that a visitor reads through the library's functions.
-#ifndef OPCACHE_TESTS_KEY_FIXTURE_H_
-#define OPCACHE_TESTS_KEY_FIXTURE_H_
+#pragma once
 
 #include <stddef.h>
 #include <string.h>
@@ -173,5 +172,3 @@ Bytes plain(const Release &r);
 Descriptor memory(const Bytes &bytes, void *engine = nullptr);
 
 }  // namespace key_fixture
-
-#endif  // OPCACHE_TESTS_KEY_FIXTURE_H_

@@ -1,6 +1,5 @@
 // Runs of real primitives, directly or through the library, and their comparison bit by bit.
-#ifndef OPCACHE_TESTS_REAL_SESSION_H_
-#define OPCACHE_TESTS_REAL_SESSION_H_
+#pragma once
 
 #include <mkldnn.h>
 #include <stdlib.h>
@@ -355,5 +354,3 @@ inline void compare(
 }
 
 }  // namespace real_session
-
-#endif  // OPCACHE_TESTS_REAL_SESSION_H_

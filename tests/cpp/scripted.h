@@ -1,8 +1,7 @@
 // One script of calls as a program makes them, step by step: through the library or past it, with
 // one step made to fail or none. What it returns, executes and reads is written down, so that two
 // runs can be compared. A step whose handle an earlier failure left missing is skipped.
-#ifndef OPCACHE_TESTS_SCRIPTED_H_
-#define OPCACHE_TESTS_SCRIPTED_H_
+#pragma once
 
 #include <mkldnn.h>
 #include <string.h>
@@ -448,5 +447,3 @@ inline std::string show(const Run &run, size_t i) {
 }
 
 }  // namespace scripted
-
-#endif  // OPCACHE_TESTS_SCRIPTED_H_

@@ -1,7 +1,6 @@
 // What MXNet does, in small: describe an operation, create a primitive of it over memory objects,
 // submit it. For the tests against the fake, where shapes mean nothing and pointers everything.
-#ifndef OPCACHE_TESTS_WORKLOAD_H_
-#define OPCACHE_TESTS_WORKLOAD_H_
+#pragma once
 
 #include <mkldnn.h>
 
@@ -288,5 +287,3 @@ void with_workers(const std::function<void(mkldnn_engine_t engine, Worker &a, Wo
 void *beneath(const char *function);
 
 }  // namespace workload
-
-#endif  // OPCACHE_TESTS_WORKLOAD_H_

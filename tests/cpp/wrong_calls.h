@@ -1,6 +1,5 @@
 // Calls with wrong arguments, each with the status that MKL-DNN has for it.
-#ifndef OPCACHE_TESTS_WRONG_CALLS_H_
-#define OPCACHE_TESTS_WRONG_CALLS_H_
+#pragma once
 
 #include <functional>
 #include <vector>
@@ -73,5 +72,3 @@ inline std::vector<WrongCall> wrong_calls(const api::Api &c, mkldnn_engine_t eng
 #undef WRONG
 #undef HARMLESS
 }
-
-#endif  // OPCACHE_TESTS_WRONG_CALLS_H_
