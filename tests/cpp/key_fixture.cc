@@ -6,8 +6,6 @@ namespace key_fixture {
 
 namespace {
 
-const Attr *of(const_mkldnn_primitive_attr_t a) { return reinterpret_cast<const Attr *>(a); }
-const Attr *of(const_mkldnn_post_ops_t a) { return reinterpret_cast<const Attr *>(a); }
 const Descriptor *of(const_mkldnn_primitive_desc_t d) {
   return reinterpret_cast<const Descriptor *>(d);
 }
@@ -75,42 +73,14 @@ Real stub_real(const Abi &abi) {
     *attr = handle(of(pd)->attr);
     return mkldnn_success;
   };
-  r.primitive_attr_get_int_output_round_mode = [](const_mkldnn_primitive_attr_t a,
-                                                  mkldnn_round_mode_t *mode) {
-    *mode = static_cast<mkldnn_round_mode_t>(of(a)->round_mode);
-    return mkldnn_success;
-  };
-  r.primitive_attr_get_output_scales = [](const_mkldnn_primitive_attr_t a, int *count, int *mask,
-                                          const float **scales) {
-    *count = static_cast<int>(of(a)->scales.size());
-    *mask = of(a)->mask;
-    *scales = of(a)->scales.data();
-    return mkldnn_success;
-  };
-  r.primitive_attr_get_post_ops = [](const_mkldnn_primitive_attr_t a,
-                                     const_mkldnn_post_ops_t *post_ops) {
-    *post_ops = reinterpret_cast<const_mkldnn_post_ops_t>(a);
-    return mkldnn_success;
-  };
-  r.post_ops_len = [](const_mkldnn_post_ops_t a) {
-    return static_cast<int>(of(a)->post_ops.size());
-  };
-  r.post_ops_get_kind = [](const_mkldnn_post_ops_t a, int i) {
-    return static_cast<mkldnn_primitive_kind_t>(of(a)->post_ops[static_cast<size_t>(i)].kind);
-  };
-  r.post_ops_get_params_sum = [](const_mkldnn_post_ops_t a, int i, float *scale) {
-    *scale = of(a)->post_ops[static_cast<size_t>(i)].scale;
-    return mkldnn_success;
-  };
-  r.post_ops_get_params_eltwise = [](const_mkldnn_post_ops_t a, int i, float *scale,
-                                     mkldnn_alg_kind_t *alg, float *alpha, float *beta) {
-    const PostOp &op = of(a)->post_ops[static_cast<size_t>(i)];
-    *scale = op.scale;
-    *alg = static_cast<mkldnn_alg_kind_t>(op.alg);
-    *alpha = op.alpha;
-    *beta = op.beta;
-    return mkldnn_success;
-  };
+#define FAKED(name) r.name = mkldnn_##name
+  FAKED(primitive_attr_get_int_output_round_mode);
+  FAKED(primitive_attr_get_output_scales);
+  FAKED(primitive_attr_get_post_ops);
+  FAKED(post_ops_len);
+  FAKED(post_ops_get_kind);
+  FAKED(post_ops_get_params_sum);
+  FAKED(post_ops_get_params_eltwise);
   return r;
 }
 
@@ -132,6 +102,51 @@ void check_differs(const Identity &a, const Identity &b, const std::string &what
 Bytes::Bytes(size_t size) : bytes_(size), means_(size) {
   std::mt19937 random(static_cast<unsigned>(size));
   for (unsigned char &b : bytes_) b = static_cast<unsigned char>(random());
+}
+
+void Bytes::put_memory_head(const Place &place, int format) {
+  typedef mkldnn_memory_desc_t D;
+  put_ints(
+      {{AT(ndims).in(place), 4}, {AT(data_type).in(place), 1}, {AT(format).in(place), format}});
+  put_all<int>(AT(dims).in(place), {2, 16, 4, 5});
+}
+
+void Bytes::put_memories(const Release &r, const Places &places) {
+  typedef mkldnn_memory_desc_t D;
+  for (const Place &place : places) {
+    put_memory_head(place, r.nchw);
+    const auto in_blocking = [&](const Place &member) {
+      return member.in(AT(layout_desc).in(place));
+    };
+    typedef mkldnn_blocking_desc_t D;
+    put_all<int>(in_blocking(AT(block_dims)), {1, 8, 1, 1});
+    put_all<ptrdiff_t>(in_blocking(AT(strides)), {640, 320, 40, 8});
+    put_all<ptrdiff_t>(in_blocking(AT(strides[1])), {1, 1, 1, 1});
+    put_all<int>(in_blocking(AT(padding_dims)), {2, 16, 4, 5});
+    put_all<int>(in_blocking(AT(offset_padding_to_data)), {0, 0, 0, 0});
+    put(in_blocking(AT(offset_padding)), ptrdiff_t(0));
+  }
+}
+
+void Bytes::put_absent(const Places &places) {
+  typedef mkldnn_memory_desc_t D;
+  for (const Place &place : places) put(AT(ndims).in(place), 0);
+}
+
+void Bytes::put_wino(const Place &place, const Release &r) {
+  typedef mkldnn_memory_desc_t D;
+  put_memory_head(place, r.wino);
+  for (size_t i = 0; i < r.wino_bytes; i += sizeof(int)) {
+    put({place.at + offsetof(D, layout_desc) + i, place.name + ".wino+" + std::to_string(i)},
+        static_cast<int>(i + 1));
+  }
+}
+
+void Bytes::put_window(const Place &strides, const Place &second, const Place &padding) {
+  put_all<int>(strides, {1, 2});
+  put_all<int>(second, {3, 3});
+  put_all<int>(padding, {1, 1});
+  put_all<int>({padding.at + sizeof(mkldnn_dims_t), padding.name + "_r"}, {0, 1});
 }
 
 void flip_every_byte(Bytes *bytes, const std::string &kind,
@@ -172,129 +187,92 @@ Identity identity_of_operation(const Abi &abi, const void *op_desc) {
   });
 }
 
-#define AT(T, member) offsetof(T, member)
-
 Bytes convolution(const Release &r, int kind, bool backward_data) {
   typedef mkldnn_convolution_desc_t D;
-  CHECK_EQ(sizeof(D), 3480);
+  static_assert(sizeof(D) == 3480, "of every release");
   Bytes b(sizeof(D));
-  b.put(AT(D, primitive_kind), "primitive_kind", kind);
-  b.put(AT(D, prop_kind), "prop_kind", backward_data ? 160 : 64);
-  b.put(AT(D, alg_kind), "alg_kind", 1);
-  if (backward_data) {
-    b.put_absent(AT(D, src_desc), "src");
-    b.put_memory(AT(D, diff_src_desc), "diff_src", r);
-  } else {
-    b.put_memory(AT(D, src_desc), "src", r);
-    b.put_absent(AT(D, diff_src_desc), "diff_src");
-  }
-  b.put_memory(AT(D, weights_desc), "weights", r);
-  b.put_absent(AT(D, diff_weights_desc), "diff_weights");
-  b.put_any(AT(D, bias_desc), "bias");
-  b.put_absent(AT(D, diff_bias_desc), "diff_bias");
-  b.put_memory(AT(D, dst_desc), "dst", r);
-  b.put_memory(AT(D, diff_dst_desc), "diff_dst", r);
-  b.put_all<int>(AT(D, strides), "strides", {1, 2});
-  b.put_all<int>(AT(D, dilates), "dilates", {0, 0});
-  b.put_all<int>(AT(D, padding), "padding_l", {1, 1});
-  b.put_all<int>(AT(D, padding) + sizeof(mkldnn_dims_t), "padding_r", {0, 1});
-  b.put(AT(D, padding_kind), "padding_kind", 0);
-  b.put(AT(D, accum_data_type), "accum_data_type", 1);
+  b.put_ints({{AT(primitive_kind), kind},
+              {AT(prop_kind), backward_data ? 160 : 64},
+              {AT(alg_kind), 1},
+              {AT(padding_kind), 0},
+              {AT(accum_data_type), 1}});
+  b.put_memories(r, {backward_data ? AT(diff_src_desc) : AT(src_desc), AT(weights_desc),
+                     AT(dst_desc), AT(diff_dst_desc)});
+  b.put_absent({backward_data ? AT(src_desc) : AT(diff_src_desc), AT(diff_weights_desc),
+                AT(diff_bias_desc)});
+  b.put_any(AT(bias_desc));
+  b.put_window(AT(strides), AT(dilates), AT(padding));
   return b;
 }
 
 Bytes inner_product(const Release &r) {
   typedef mkldnn_inner_product_desc_t D;
-  CHECK_EQ(sizeof(D), 3280);
+  static_assert(sizeof(D) == 3280, "of every release");
   Bytes b(sizeof(D));
-  b.put(AT(D, primitive_kind), "primitive_kind", r.inner_product);
-  b.put(AT(D, prop_kind), "prop_kind", 192);
-  b.put_memory(AT(D, src_desc), "src", r);
-  b.put_memory(AT(D, diff_src_desc), "diff_src", r);
-  b.put_memory(AT(D, weights_desc), "weights", r);
-  b.put_wino(AT(D, diff_weights_desc), "diff_weights", r);
-  b.put_memory(AT(D, bias_desc), "bias", r);
-  b.put_memory(AT(D, diff_bias_desc), "diff_bias", r);
-  b.put_memory(AT(D, dst_desc), "dst", r);
-  b.put_memory(AT(D, diff_dst_desc), "diff_dst", r);
-  b.put(AT(D, accum_data_type), "accum_data_type", 1);
+  b.put_ints(
+      {{AT(primitive_kind), r.inner_product}, {AT(prop_kind), 192}, {AT(accum_data_type), 1}});
+  b.put_memories(r, {AT(src_desc), AT(diff_src_desc), AT(weights_desc), AT(bias_desc),
+                     AT(diff_bias_desc), AT(dst_desc), AT(diff_dst_desc)});
+  b.put_wino(AT(diff_weights_desc), r);
   return b;
 }
 
 Bytes pooling(const Release &r) {
   typedef mkldnn_pooling_desc_t D;
-  CHECK_EQ(sizeof(D), 1848);
+  static_assert(sizeof(D) == 1848, "of every release");
   Bytes b(sizeof(D));
-  b.put(AT(D, primitive_kind), "primitive_kind", r.pooling);
-  b.put(AT(D, prop_kind), "prop_kind", 160);
-  b.put(AT(D, alg_kind), "alg_kind", 34);
-  b.put_absent(AT(D, src_desc), "src");
-  b.put_memory(AT(D, diff_src_desc), "diff_src", r);
-  b.put_absent(AT(D, dst_desc), "dst");
-  b.put_memory(AT(D, diff_dst_desc), "diff_dst", r);
-  b.put_all<int>(AT(D, strides), "strides", {1, 2});
-  b.put_all<int>(AT(D, kernel), "kernel", {3, 3});
-  b.put_all<int>(AT(D, padding), "padding_l", {1, 1});
-  b.put_all<int>(AT(D, padding) + sizeof(mkldnn_dims_t), "padding_r", {0, 1});
-  b.put(AT(D, padding_kind), "padding_kind", 0);
-  b.put(AT(D, accum_data_type), "accum_data_type", 1);
+  b.put_ints({{AT(primitive_kind), r.pooling},
+              {AT(prop_kind), 160},
+              {AT(alg_kind), 34},
+              {AT(padding_kind), 0},
+              {AT(accum_data_type), 1}});
+  b.put_memories(r, {AT(diff_src_desc), AT(diff_dst_desc)});
+  b.put_absent({AT(src_desc), AT(dst_desc)});
+  b.put_window(AT(strides), AT(kernel), AT(padding));
   return b;
 }
 
 Bytes eltwise(const Release &r) {
   typedef mkldnn_eltwise_desc_t D;
   Bytes b(r.eltwise_bytes);
-  b.put(AT(D, primitive_kind), "primitive_kind", r.eltwise);
-  b.put(AT(D, prop_kind), "prop_kind", 160);
-  b.put(AT(D, alg_kind), "alg_kind", 8);
-  b.put_memory(AT(D, data_desc), "data", r);
-  b.put_memory(AT(D, diff_data_desc), "diff_data", r);
-  b.put(AT(D, alpha), "alpha", 0.25f);
-  b.put(AT(D, beta), "beta", 0.0f);
-  if (r.eltwise_bytes == sizeof(D)) b.put(AT(D, negative_slope), "negative_slope", 0.25f);
+  b.put_ints({{AT(primitive_kind), r.eltwise}, {AT(prop_kind), 160}, {AT(alg_kind), 8}});
+  b.put_memories(r, {AT(data_desc), AT(diff_data_desc)});
+  b.put(AT(alpha), 0.25f);
+  b.put(AT(beta), 0.0f);
+  if (r.eltwise_bytes == sizeof(D)) b.put(AT(negative_slope), 0.25f);
   return b;
 }
 
 Bytes lrn(const Release &r) {
   typedef mkldnn_lrn_desc_t D;
-  CHECK_EQ(sizeof(D), 848);
+  static_assert(sizeof(D) == 848, "of every release");
   Bytes b(sizeof(D));
-  b.put(AT(D, primitive_kind), "primitive_kind", r.lrn);
-  b.put(AT(D, prop_kind), "prop_kind", 160);
-  b.put(AT(D, alg_kind), "alg_kind", 65);
-  b.put_memory(AT(D, data_desc), "data", r);
-  b.put_memory(AT(D, diff_data_desc), "diff_data", r);
-  b.put(AT(D, local_size), "local_size", 5);
-  b.put(AT(D, lrn_alpha), "alpha", 1e-4f);
-  b.put(AT(D, lrn_beta), "beta", 0.75f);
-  b.put(AT(D, lrn_k), "k", 1.0f);
+  b.put_ints(
+      {{AT(primitive_kind), r.lrn}, {AT(prop_kind), 160}, {AT(alg_kind), 65}, {AT(local_size), 5}});
+  b.put_memories(r, {AT(data_desc), AT(diff_data_desc)});
+  b.put(AT(lrn_alpha), 1e-4f);
+  b.put(AT(lrn_beta), 0.75f);
+  b.put(AT(lrn_k), 1.0f);
   return b;
 }
 
 Bytes batch_norm(const Release &r) {
   typedef mkldnn_batch_normalization_desc_t D;
-  CHECK_EQ(sizeof(D), 2464);
+  static_assert(sizeof(D) == 2464, "of every release");
   Bytes b(sizeof(D));
-  b.put(AT(D, primitive_kind), "primitive_kind", r.batch_norm);
-  b.put(AT(D, prop_kind), "prop_kind", 128);
-  b.put_memory(AT(D, data_desc), "data", r);
-  b.put_memory(AT(D, diff_data_desc), "diff_data", r);
-  b.put_memory(AT(D, data_scaleshift_desc), "data_scaleshift", r);
-  b.put_memory(AT(D, diff_data_scaleshift_desc), "diff_data_scaleshift", r);
-  b.put_memory(AT(D, mean_desc), "mean", r);
-  b.put_memory(AT(D, variance_desc), "variance", r);
-  b.put(AT(D, batch_norm_epsilon), "epsilon", 1e-3f);
-  b.put(AT(D, flags), "flags", 2u);
+  b.put_ints({{AT(primitive_kind), r.batch_norm}, {AT(prop_kind), 128}, {AT(flags), 2}});
+  b.put_memories(r, {AT(data_desc), AT(diff_data_desc), AT(data_scaleshift_desc),
+                     AT(diff_data_scaleshift_desc), AT(mean_desc), AT(variance_desc)});
+  b.put(AT(batch_norm_epsilon), 1e-3f);
   return b;
 }
 
 Bytes softmax(const Release &r) {
+  typedef mkldnn_softmax_desc_t D;
   Bytes b(r.softmax_bytes);
-  b.put(0, "primitive_kind", r.softmax);
-  b.put(4, "prop_kind", 64);
-  b.put_memory(8, "data", r);
-  if (r.softmax_diff) b.put_memory(8 + sizeof(mkldnn_memory_desc_t), "diff", r);
-  b.put(r.softmax_axis, "axis", 1);
+  b.put_ints({{AT(primitive_kind), r.softmax}, {AT(prop_kind), 64}, {{r.softmax_axis, "axis"}, 1}});
+  b.put_memories(r, {AT(data_desc)});
+  if (r.softmax_diff) b.put_memories(r, {AT(diff_desc)});
   return b;
 }
 
@@ -309,7 +287,7 @@ Descriptor memory(const Bytes &bytes, void *on) {
 
 Bytes plain(const Release &r) {
   Bytes b(sizeof(mkldnn_memory_desc_t));
-  b.put_memory(0, "memory", r);
+  b.put_memories(r, {{0, "memory"}});
   return b;
 }
 

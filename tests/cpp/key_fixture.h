@@ -1,8 +1,7 @@
 // Shared by the tests of the key: each release's numbers, written from its headers and not from the
 // library; descriptions as bytes that know which of them mean something; stand-ins for the objects
 // that a visitor reads through the library's functions.
-#ifndef OPCACHE_TESTS_KEY_FIXTURE_H_
-#define OPCACHE_TESTS_KEY_FIXTURE_H_
+#pragma once
 
 #include <stddef.h>
 #include <string.h>
@@ -11,11 +10,13 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api0/fields.h"
 #include "cache/key.h"
 #include "check.h"
+#include "fake_state.h"
 
 namespace key_fixture {
 
@@ -40,21 +41,10 @@ struct Release {
 extern const std::vector<Release> kReleases;
 const Abi &abi_of(const Release &release);
 
-// Stand-ins for the objects that a visitor reads through the library's functions.
-struct PostOp {
-  int kind;
-  float scale;
-  int alg;
-  float alpha;
-  float beta;
-};
-
-struct Attr {
-  int round_mode = 1;
-  int mask = 0;
-  std::vector<float> scales = {1.0f};
-  std::vector<PostOp> post_ops;
-};
+// Stand-ins for the objects that a visitor reads through the library's functions: attributes are
+// the fake's, with kinds of the release's numbers.
+using fake::Attr;
+using fake::PostOp;
 
 struct Descriptor {
   int kind = 0;
@@ -106,6 +96,16 @@ Identity identity(const Visit &visit) {
 void check_same(const Identity &a, const Identity &b, const std::string &what);
 void check_differs(const Identity &a, const Identity &b, const std::string &what);
 
+// Where a field is in a description, and its name.
+struct Place {
+  Place in(const Place &outer) const { return {outer.at + at, outer.name + "." + name}; }
+  size_t at;
+  std::string name;
+};
+#define AT(member) \
+  key_fixture::Place { offsetof(D, member), #member }
+typedef std::vector<Place> Places;
+
 // A description under test: its bytes, and which of them mean something.
 class Bytes {
  public:
@@ -117,57 +117,31 @@ class Bytes {
   const std::string &name(size_t i) const { return means_[i]; }
 
   template <class T>
-  void put(size_t at, const char *name, const T &value) {
-    memcpy(&bytes_[at], &value, sizeof(value));
-    for (size_t i = 0; i < sizeof(value); ++i) means_[at + i] = name;
+  void put(const Place &place, const T &value) {
+    memcpy(&bytes_[place.at], &value, sizeof(value));
+    for (size_t i = 0; i < sizeof(value); ++i) means_[place.at + i] = place.name;
   }
   template <class T>
-  void put_all(size_t at, const std::string &name, std::initializer_list<T> values) {
-    int i = 0;
+  void put_all(const Place &place, std::initializer_list<T> values) {
+    size_t i = 0;
     for (const T &value : values) {
-      const std::string element = name + "[" + std::to_string(i) + "]";
-      put(at + static_cast<size_t>(i) * sizeof(T), element.c_str(), value);
+      put({place.at + i * sizeof(T), place.name + "[" + std::to_string(i) + "]"}, value);
       ++i;
     }
   }
-
-  // A memory descriptor of four dimensions, or absent, or of format any.
-  void put_memory(size_t at, const std::string &name, const Release &r) {
-    put_memory_head(at, name, r.nchw);
-    const size_t blocking = at + offsetof(mkldnn_memory_desc_t, layout_desc);
-    put_all<int>(blocking + offsetof(mkldnn_blocking_desc_t, block_dims), name + ".block_dims",
-                 {1, 8, 1, 1});
-    put_all<ptrdiff_t>(blocking + offsetof(mkldnn_blocking_desc_t, strides), name + ".strides",
-                       {640, 320, 40, 8});
-    put_all<ptrdiff_t>(
-        blocking + offsetof(mkldnn_blocking_desc_t, strides) + sizeof(mkldnn_strides_t),
-        name + ".block_strides", {1, 1, 1, 1});
-    put_all<int>(blocking + offsetof(mkldnn_blocking_desc_t, padding_dims), name + ".padding_dims",
-                 {2, 16, 4, 5});
-    put_all<int>(blocking + offsetof(mkldnn_blocking_desc_t, offset_padding_to_data),
-                 name + ".offset_padding_to_data", {0, 0, 0, 0});
-    put(blocking + offsetof(mkldnn_blocking_desc_t, offset_padding),
-        (name + ".offset_padding").c_str(), ptrdiff_t(0));
+  void put_ints(std::initializer_list<std::pair<Place, int>> values) {
+    for (const auto &value : values) put(value.first, value.second);
   }
-  void put_absent(size_t at, const std::string &name) {
-    put(at + offsetof(mkldnn_memory_desc_t, ndims), (name + ".ndims").c_str(), 0);
-  }
-  void put_any(size_t at, const std::string &name) { put_memory_head(at, name, 1); }
-  void put_wino(size_t at, const std::string &name, const Release &r) {
-    put_memory_head(at, name, r.wino);
-    const size_t layout = at + offsetof(mkldnn_memory_desc_t, layout_desc);
-    for (size_t i = 0; i < r.wino_bytes; i += sizeof(int)) {
-      put(layout + i, (name + ".wino+" + std::to_string(i)).c_str(), static_cast<int>(i + 1));
-    }
-  }
-  void put_memory_head(size_t at, const std::string &name, int format) {
-    put(at + offsetof(mkldnn_memory_desc_t, ndims), (name + ".ndims").c_str(), 4);
-    put_all<int>(at + offsetof(mkldnn_memory_desc_t, dims), name + ".dims", {2, 16, 4, 5});
-    put(at + offsetof(mkldnn_memory_desc_t, data_type), (name + ".data_type").c_str(), 1);
-    put(at + offsetof(mkldnn_memory_desc_t, format), (name + ".format").c_str(), format);
-  }
+  // Memory descriptors of four dimensions, or absent, or of format any, or a convolution's own.
+  void put_memories(const Release &r, const Places &places);
+  void put_absent(const Places &places);
+  void put_any(const Place &place) { put_memory_head(place, 1); }
+  void put_wino(const Place &place, const Release &r);
+  // Strides and dilates or kernel in two dimensions, and the padding on both sides.
+  void put_window(const Place &strides, const Place &second, const Place &padding);
 
  private:
+  void put_memory_head(const Place &place, int format);
   std::vector<unsigned char> bytes_;
   std::vector<std::string> means_;
 };
@@ -198,5 +172,3 @@ Bytes plain(const Release &r);
 Descriptor memory(const Bytes &bytes, void *engine = nullptr);
 
 }  // namespace key_fixture
-
-#endif  // OPCACHE_TESTS_KEY_FIXTURE_H_

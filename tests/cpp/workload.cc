@@ -99,19 +99,6 @@ void *beneath(const char *function) {
   return dlsym(handle, function);
 }
 
-mkldnn_memory_desc_t line(int n) {
-  mkldnn_memory_desc_t md;
-  CHECK_OK(mkldnn_memory_desc_init(&md, 1, &n, mkldnn_f32, mkldnn_x));
-  return md;
-}
-
-mkldnn_memory_desc_t image(int n, mkldnn_memory_format_t format) {
-  const int dims[] = {1, 3, n, n};
-  mkldnn_memory_desc_t md;
-  CHECK_OK(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32, format));
-  return md;
-}
-
 operation::OpDesc op_desc(What what, int n) {
   operation::OpDesc d;
   CHECK_OK(operation_of(what, n).describe(kRows[what].pass, &d));
@@ -148,34 +135,6 @@ mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n, mkldnn_primit
   return status;
 }
 
-Described::Described(mkldnn_engine_t engine, What what, int n) {
-  CHECK_OK(describe(engine, what, n, &handle));
-  REQUIRE(handle != nullptr);
-}
-
-Described::Described(mkldnn_engine_t engine, const operation::OpDesc &d,
-                     const_mkldnn_primitive_desc_t hint, const_mkldnn_primitive_attr_t attr) {
-  CHECK_OK(attr == nullptr ? mkldnn_primitive_desc_create(&handle, &d, engine, hint)
-                           : mkldnn_primitive_desc_create_v2(&handle, &d, attr, engine, hint));
-  REQUIRE(handle != nullptr);
-}
-
-Described::Described(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
-  CHECK_OK(mkldnn_memory_primitive_desc_create(&handle, &md, engine));
-}
-
-Described Described::clone_of(const_mkldnn_primitive_desc_t pd) {
-  Described clone;
-  CHECK_OK(mkldnn_primitive_desc_clone(&clone.handle, pd));
-  return clone;
-}
-
-uint64_t content_behind(const_mkldnn_primitive_t primitive) {
-  const_mkldnn_primitive_desc_t pd = nullptr;
-  CHECK_OK(mkldnn_primitive_get_primitive_desc(primitive, &pd));
-  return fake_content(pd);
-}
-
 uint64_t content(mkldnn_engine_t engine, What what, int n) {
   mkldnn_primitive_desc_t pd = nullptr;
   CHECK_OK(describe(engine, what, n, &pd, true));
@@ -183,129 +142,6 @@ uint64_t content(mkldnn_engine_t engine, What what, int n) {
   api::direct().primitive_desc_destroy(pd);
   return digest;
 }
-
-Primitive::Primitive(const_mkldnn_primitive_desc_t pd,
-                     const std::vector<mkldnn_primitive_at_t> &inputs,
-                     std::vector<const_mkldnn_primitive_t> outputs) {
-  CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
-  REQUIRE(handle != nullptr);
-}
-
-Memory::Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
-  const Described pd(engine, md);
-  CHECK_OK(mkldnn_primitive_create(&handle, pd, nullptr, nullptr));
-}
-
-Memory::Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md, void *data)
-    : Memory(engine, md) {
-  point_to(data);
-}
-
-void *Memory::data() const {
-  void *data = nullptr;
-  CHECK_OK(mkldnn_memory_get_data_handle(handle, &data));
-  return data;
-}
-
-void execute(mkldnn_primitive_t primitive) {
-  Stream stream(mkldnn_eager);
-  stream.submit(primitive);
-  stream.wait();
-}
-
-FakeExecution last_execution() { return fake_execution(fake_executions() - 1); }
-
-char *buffer(int i) {
-  static char bytes[1 << 20];
-  return bytes + 16 * i;
-}
-
-Bound::Bound(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first_buffer)
-    : first(first_buffer) {
-  const int n_inputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_inputs_s32, 0);
-  const int n_outputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_outputs_s32, 0);
-  for (int i = 0; i < n_inputs + n_outputs; ++i) {
-    memories.emplace_back(engine, buffer(first + i));
-    if (i < n_inputs) {
-      inputs.push_back({memories.back(), 0});
-    } else {
-      outputs.push_back(memories.back());
-    }
-  }
-  CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
-  REQUIRE(handle != nullptr);
-}
-
-void Bound::move_to(int to) {
-  for (Memory &memory : memories) memory.point_to(buffer(to++));
-}
-
-void Bound::run(uint64_t expected) {
-  const long before = fake_executions();
-  execute();
-  CHECK_EQ(fake_executions(), before + 1);
-  check_log(first, expected);
-}
-
-void Bound::check_log(int first_buffer, uint64_t expected) const {
-  const FakeExecution e = last_execution();
-  CHECK_EQ(e.inputs, inputs.size());
-  CHECK_EQ(e.outputs, outputs.size());
-  for (int i = 0; i < e.inputs + e.outputs; ++i) CHECK_EQ(e.data[i], buffer(first_buffer + i));
-  if (expected != 0) CHECK_EQ(e.content, expected);
-}
-
-void call(mkldnn_engine_t engine, What what, int n, int first) {
-  const Described described(engine, what, n);
-  Bound bound(engine, described, first);
-  bound.run();
-}
-
-void call_right(mkldnn_engine_t engine, What what, int n, int first) {
-  call(engine, what, n, first);
-  CHECK_TEXT(last_execution().content == content(engine, what, n), name_of(what) << " " << n);
-}
-
-void call_three_times() {
-  const Engine engine;
-  for (int round = 0; round < 3; ++round) call(engine, kReluBackward, 4);
-}
-
-long primitives_made_by(const std::function<void()> &f) {
-  const long before = fake_created(kFakePrimitive);
-  f();
-  return fake_created(kFakePrimitive) - before;
-}
-
-long made_by_call(mkldnn_engine_t engine, What what, int n, int first) {
-  return primitives_made_by([&] { call(engine, what, n, first); });
-}
-
-long made_by_describing(mkldnn_engine_t engine, What what, int n) {
-  return descriptors_made_by([&] { Described(engine, what, n); });
-}
-
-long made_by_running(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first) {
-  return primitives_made_by([&] { Bound(engine, pd, first).run(); });
-}
-
-void call_all(mkldnn_engine_t engine, What what, int n, int end) {
-  for (; n < end; ++n) call(engine, what, n);
-}
-
-std::vector<Described> described(mkldnn_engine_t engine, What what, int n, int end) {
-  std::vector<Described> all;
-  for (; n < end; ++n) all.emplace_back(engine, what, n);
-  return all;
-}
-
-long descriptors_made_by(const std::function<void()> &f) {
-  const long before = fake_created(kFakeDescriptor);
-  f();
-  return fake_created(kFakeDescriptor) - before;
-}
-
-void on_thread(const std::function<void()> &f) { std::thread(f).join(); }
 
 namespace {
 
@@ -341,13 +177,5 @@ void with_workers(const std::function<void(mkldnn_engine_t, Worker &, Worker &)>
   engine.reset();
   check_end();
 }
-
-void check_all_gone() {
-  check_no_misuse();
-  CHECK_EQ(std::string(fake_left()), "");
-  CHECK_EQ(fake_live(kFakeEngine), 0);
-}
-
-void check_no_misuse() { CHECK_TEXT(fake_misuses() == 0, fake_misuse()); }
 
 }  // namespace workload
