@@ -40,7 +40,7 @@ from harness.trials import variables
 from harness.trials.jobs import ProfileJob, TrainJob
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
-from harness.trials.record import check_compatible, now, opening, utc
+from harness.trials.record import check_compatible, now, utc
 from harness.trials.variants import build_folder, library_versions, parse_variant
 
 # MXNet's profiler then sees every operator, not groups of operators.
@@ -176,7 +176,7 @@ def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
         # With the library's hash: another build of it must not continue the run.
         versions.update(library_versions(layout, host, variant))
     return BenchRecord(
-        **opening(record.KIND, record.SCHEMA_VERSION, stem, layout, versions),
+        **BenchRecord.opening(stem, layout, versions),
         settings=settings,
     )
 

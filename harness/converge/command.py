@@ -25,8 +25,6 @@ from harness.converge import checkpoint, cifar10, dataset, follow, table
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet
 from harness.converge.record import (
-    KIND,
-    SCHEMA_VERSION,
     ConvergeRecord,
     ConvergeSettings,
     Curve,
@@ -42,7 +40,6 @@ from harness.trials.record import (
     Threads,
     add_record_options,
     first_fault,
-    opening,
     save,
     start_or_resume,
 )
@@ -161,7 +158,7 @@ def _new_record(
     if args.side_by_side is not None:
         side_by_side = number("--side-by-side", args.side_by_side)
     return ConvergeRecord(
-        **opening(KIND, SCHEMA_VERSION, "converge", layout, versions),
+        **ConvergeRecord.opening("converge", layout, versions),
         settings=ConvergeSettings(
             trainings=trainings,
             data=Data(

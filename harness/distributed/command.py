@@ -24,7 +24,7 @@ from harness.base.layout import Layout, here
 from harness.base.options import number, words
 from harness.build.toolchain import load_toolchain
 from harness.distributed import bits, table
-from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, DistSettings, Sample
+from harness.distributed.record import DistRecord, DistSettings, Sample
 from harness.trials import group, record
 from harness.trials.environment import settings, whole_environment
 from harness.trials.jobs import DistTrainJob, to_json
@@ -244,7 +244,7 @@ def _new_run(layout: Layout, asked: DistSettings) -> DistRecord:
     for word in asked.variants:
         versions.update(library_versions(layout, asked.host, parse_variant(word)))
     return DistRecord(
-        **record.opening(KIND, SCHEMA_VERSION, "bench-dist", layout, versions),
+        **DistRecord.opening("bench-dist", layout, versions),
         settings=asked,
         samples=[],
     )

@@ -25,8 +25,6 @@ from harness.build.command import make_microbench
 from harness.build.toolchain import Host, load_toolchain
 from harness.microbench import table
 from harness.microbench.record import (
-    KIND,
-    SCHEMA_VERSION,
     Measured,
     MicrobenchRecord,
     MicrobenchSettings,
@@ -116,7 +114,7 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: MicrobenchSettings) -> M
         **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
     }
     return MicrobenchRecord(
-        **record.opening(KIND, SCHEMA_VERSION, "microbench", layout, versions, started),
+        **MicrobenchRecord.opening("microbench", layout, versions, started),
         settings=asked,
         samples=samples,
     )

@@ -5,16 +5,12 @@ One sample is the validated output of one process of the C++ benchmark.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pydantic
 from typing_extensions import Literal
 
-from harness.trials.record import Library, RecordModel, RunRecord, Threads, load_as
-
-KIND = "opcache-microbench"
-SCHEMA_VERSION = 1
+from harness.trials.record import Library, RecordModel, RunRecord, Threads
 
 
 class Summary(RecordModel):
@@ -91,12 +87,10 @@ class MicrobenchSettings(RecordModel):
 class MicrobenchRecord(RunRecord):
     """A finished run."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-microbench"
+
     settings: MicrobenchSettings
     samples: List[Sample]
 
 
-def load(path: Path) -> MicrobenchRecord:
-    """Read a record; HarnessError names the fault of a file that is refused."""
-    return load_as(MicrobenchRecord, KIND, SCHEMA_VERSION, path)
+load = MicrobenchRecord.load

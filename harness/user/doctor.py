@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-import pydantic
 import rich.console
 import rich.table
 import rich.text
@@ -33,9 +32,6 @@ from harness.user import probe as step_probe
 from harness.user.doctor_rules import Finding, warning
 from harness.user.probe import ProbeSample
 
-KIND = "opcache-doctor"
-SCHEMA_VERSION = 1
-
 EXAMPLES = """\
 examples:
   python -m harness doctor
@@ -51,8 +47,8 @@ _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 class DoctorRecord(record.RunRecord):
     """The file of --json: the findings, and the facts and samples behind them."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-doctor"
+
     findings: List[Finding]
     interpreter: Dict[str, Any]
     imported: Dict[str, Any]
@@ -89,7 +85,7 @@ def main(args: argparse.Namespace) -> int:
     show(found)
     if args.json is not None:
         kept = DoctorRecord(
-            **record.opening(KIND, SCHEMA_VERSION, "doctor", layout, {}, started),
+            **DoctorRecord.opening("doctor", layout, {}, started),
             findings=found,
             interpreter=look,
             imported=loaded,

@@ -23,7 +23,7 @@ from harness.base.layout import Layout, here
 from harness.build.toolchain import Toolchain, load_toolchain
 from harness.trials import variables
 from harness.trials.record import save
-from harness.user.run_report import KIND, SCHEMA_VERSION, Process, RunStatistics, lines
+from harness.user.run_report import Process, RunStatistics, lines
 
 EXAMPLES = """\
 examples:
@@ -206,8 +206,6 @@ def collect(folder: Path) -> List[Process]:
 
 def _keep(stats: Path, command: Sequence[str], status: int, processes: List[Process]) -> None:
     run = RunStatistics(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
         command=list(command),
         exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
         signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,

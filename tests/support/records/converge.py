@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from harness.converge import record as kind
 from harness.converge.record import ConvergeRecord, ConvergeSettings, Curve, Data, Epoch, Training
 from tests.support.records import header, threads
 
@@ -68,7 +67,7 @@ def record(source: Any = "CIFAR-10", **changes: Any) -> ConvergeRecord:
     for scope in asked.scopes:
         epochs = [epoch(n + 1) for n in range(asked.last_epoch(scope))]
         curves.append(Curve(training=0, scope=scope, epochs=epochs))
-    return ConvergeRecord(**header(kind), settings=settings, curves=curves)
+    return ConvergeRecord(**header(ConvergeRecord), settings=settings, curves=curves)
 
 
 def parted(at: int) -> ConvergeRecord:
