@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from harness.distributed.command import plan
-from harness.distributed.record import DistRecord
+from harness.distributed.record import DistRecord, DistSettings
 from harness.trials.record import Case
 from tests.support.records import STARTED, header, threads
 
