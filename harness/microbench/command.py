@@ -25,7 +25,6 @@ from harness.build.command import make_microbench
 from harness.build.toolchain import Host, load_toolchain
 from harness.microbench import table
 from harness.microbench.record import (
-    Measured,
     MicrobenchRecord,
     MicrobenchSettings,
     Sample,
@@ -146,23 +145,19 @@ def _sample(layout: Layout, asked: MicrobenchSettings, planned: _Planned) -> Sam
     libraries = [{"file": path.name, "build_id": elf.build_id(path)} for path in paths]
     check_proof(variant, {"libraries": libraries, "stats": result["stats"]}, True, what)
     check_mkldnn(planned.host, libraries, what)
+    taken = {
+        **result,
+        "host": planned.host.version,
+        "variant": variant.name,
+        "round": planned.round,
+        "started_utc": record.utc(started),
+        "environment": environment,
+        "libraries": libraries,
+    }
     try:
-        measured = Measured.model_validate(result)
+        return Sample.model_validate(taken)
     except pydantic.ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise HarnessError(f"{what}: {place}: {fault['msg']}") from error
-    return Sample.model_validate(
-        {
-            **measured.model_dump(),
-            "host": planned.host.version,
-            "variant": variant.name,
-            "round": planned.round,
-            "started_utc": record.utc(started),
-            "environment": environment,
-            "libraries": libraries,
-        }
-    )
+        raise HarnessError(f"{what}: {record.first_fault(error)}") from error
 
 
 def check_mkldnn(host: Host, libraries: Sequence[Dict[str, Any]], what: str) -> None:

@@ -51,21 +51,17 @@ class Throughput(RecordModel):
     hits_per_second: Summary
 
 
-class Measured(RecordModel):
+class Sample(RecordModel):
     """The measurements of a process. ``cycles``: creating and destroying, by operation.
 
     ``threads`` is empty without the cache; ``stats`` are the library's counters, None without it.
+    ``libraries`` are the evidence that it ran on the requested ones.
     """
 
     cycles: Dict[str, Timing] = pydantic.Field(min_length=1)
     submit: Submit
     threads: List[Throughput]
     stats: Optional[Dict[str, Any]]
-
-
-class Sample(Measured):
-    """One process, with the evidence of its libraries."""
-
     host: str
     variant: str
     round: int = pydantic.Field(ge=0)

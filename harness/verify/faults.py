@@ -116,7 +116,7 @@ def _by_mxnet(context: Context, task: Task, layout: Layout) -> Dict[str, List[st
             return [str(error).splitlines()[0]]
 
     checker = mxnet_debug.report(
-        context, job, task.host, VARIANT, fault.environment, layout, timeout_s=_TIMEOUT_S
+        context, job, task.host, VARIANT, fault.environment, layout=layout, timeout_s=_TIMEOUT_S
     )
     return {
         "operators": outcome(_wrong_values),

@@ -15,8 +15,7 @@ from harness.bench import record as bench_record
 from harness.bench import tables as bench_tables
 from harness.bench.views import ratios
 from harness.converge import record as converge
-from harness.converge.pr11301 import ACCURACY
-from harness.converge.record import partings
+from harness.converge.record import ACCURACY, partings
 from harness.converge.table import minutes_to_reference
 from harness.publish import documents, overview, tables
 from harness.publish.options import record_path

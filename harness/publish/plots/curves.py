@@ -10,8 +10,7 @@ from typing import Callable, List, NamedTuple, Sequence
 
 from matplotlib.figure import Figure
 
-from harness.converge.pr11301 import ACCURACY
-from harness.converge.record import ConvergeRecord, Curve, Training, load, partings
+from harness.converge.record import ACCURACY, ConvergeRecord, Curve, Training, load, partings
 from harness.converge.table import minutes
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source

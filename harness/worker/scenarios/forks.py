@@ -11,6 +11,7 @@ import mxnet as mx
 import numpy
 
 from harness.worker.data import uniform
+from harness.worker.network import initialise
 from harness.worker.scenarios.training import (
     LEARNING_RATE,
     SHAPE,
@@ -18,7 +19,6 @@ from harness.worker.scenarios.training import (
     Steps,
     arrays_of,
     dummy,
-    initialise,
     train_gluon,
 )
 from models import small
