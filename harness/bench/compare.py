@@ -13,9 +13,9 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from harness.base import statistics
 from harness.base.errors import HarnessError
 from harness.base.markdown import Column, columns, interval_text
-from harness.bench.record import BenchRecord, load
+from harness.bench.record import BenchRecord, Cell, load
 from harness.bench.rows import Row, rows
-from harness.trials.record import Case, check_compatible
+from harness.trials.record import check_compatible
 
 EXAMPLES = """examples:
   python -m harness compare results/raw/before.jsonl results/raw/after.jsonl
@@ -68,15 +68,12 @@ def changes(first: BenchRecord, second: BenchRecord) -> List[Change]:
     return found
 
 
-_Key = Tuple[str, Case, str, str]
-
-
-def _key(row: Row) -> _Key:
+def _key(row: Row) -> Cell:
     return row.series.name, row.case, row.host, row.variant
 
 
-def _speeds(run: BenchRecord) -> Dict[_Key, List[float]]:
-    found: Dict[_Key, List[float]] = {}
+def _speeds(run: BenchRecord) -> Dict[Cell, List[float]]:
+    found: Dict[Cell, List[float]] = {}
     for sample in run.samples:
         found.setdefault(sample.key[:4], []).append(sample.images_per_second)
     return found

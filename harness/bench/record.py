@@ -27,6 +27,10 @@ from harness.trials.record import (
 TRAIN, PROFILE, MEMORY = "train", "profile", "memory"
 
 
+# A variant of a case in a series, sampled once per round: series, case, host, variant.
+Cell = Tuple[str, Case, str, str]
+
+
 class SampleKey(NamedTuple):
     """The identity of a process within a run."""
 

@@ -37,11 +37,11 @@ from harness.converge.record import (
 from harness.trials.jobs import ConvergeJob
 from harness.trials.launch import run_worker
 from harness.trials.record import (
-    Threads,
     add_record_options,
     first_fault,
     save,
     start_or_resume,
+    threads,
 )
 from harness.trials.variants import library_versions, parse_variant
 
@@ -151,9 +151,9 @@ def _new_record(
     for training in trainings:
         for scope in training.scopes:
             versions.update(library_versions(layout, training.host, parse_variant(scope)))
-    threads = config.omp_num_threads
+    omp_num_threads = config.omp_num_threads
     if args.threads is not None:
-        threads = number("--threads", args.threads)
+        omp_num_threads = number("--threads", args.threads)
     side_by_side = config.side_by_side
     if args.side_by_side is not None:
         side_by_side = number("--side-by-side", args.side_by_side)
@@ -168,7 +168,7 @@ def _new_record(
                 validation=len(data.validation.labels),
             ),
             seed=config.seed,
-            threads=Threads(omp_num_threads=threads, kmp_affinity=None, kmp_blocktime=None),
+            threads=threads(omp_num_threads),
             side_by_side=side_by_side,
         ),
         curves=[],
@@ -204,7 +204,7 @@ def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
             while waiting:
                 done, _ = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
                 for task in todo:
-                    record = _take_epochs(run, record, task, path, bar)
+                    record = _take_epochs(run, record, task, path)
                 for future in done:
                     record = _finish(record, waiting.pop(future), future, path)
                 bar.update()
@@ -247,9 +247,7 @@ def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
     )
 
 
-def _take_epochs(
-    run: Run, record: ConvergeRecord, task: Task, path: Path, bar: _Progress
-) -> ConvergeRecord:
+def _take_epochs(run: Run, record: ConvergeRecord, task: Task, path: Path) -> ConvergeRecord:
     """Copy new epochs of a training from its checkpoint into the record."""
     old = record.curve(*task)
     if follow.progress(run.folder(task)).epochs <= len(old.epochs):
@@ -263,7 +261,7 @@ def _take_epochs(
     record = record.with_curve(curve)
     save(record, path)
     for epoch in curve.epochs[len(old.epochs) :]:
-        bar.tell(table.epoch_line(run.settings, task.training, task.scope, epoch))
+        tqdm.write(table.epoch_line(run.settings, task.training, task.scope, epoch))
     return record
 
 
@@ -300,10 +298,6 @@ class _Progress:
     def update(self) -> None:
         """Move the bar to the trainings' progress."""
         self._bar.update(self._images() - self._bar.n)
-
-    def tell(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._bar.write(line)
 
     def close(self) -> None:
         """End the bar."""

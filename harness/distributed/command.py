@@ -227,11 +227,7 @@ def _asked(layout: Layout, args: argparse.Namespace) -> DistSettings:
         servers=number("--servers", args.servers),
         rounds=number("--rounds", args.rounds),
         seed=1,
-        threads=record.Threads(
-            omp_num_threads=number("--omp-threads", args.omp_threads),
-            kmp_affinity=None,
-            kmp_blocktime=None,
-        ),
+        threads=record.threads(number("--omp-threads", args.omp_threads)),
         warm_up_steps=3,
         timed_steps=number("--steps", args.steps),
         learning_rate=0.01,

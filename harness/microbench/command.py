@@ -79,9 +79,7 @@ def main(args: argparse.Namespace) -> int:
         variants=list(table.VARIANTS),
         rounds=number("--rounds", args.rounds),
         repetitions=number("--repetitions", args.repetitions),
-        threads=record.Threads(
-            omp_num_threads=machine.physical_cores(), kmp_affinity=None, kmp_blocktime=None
-        ),
+        threads=record.threads(machine.physical_cores()),
     )
     if args.out is not None and args.out.exists():
         raise HarnessError(f"{args.out} exists: choose another --out")

@@ -139,21 +139,6 @@ def known_faults(result: Mapping[str, Any]) -> List[str]:
     return lines
 
 
-def served(result: Mapping[str, Any]) -> Dict[str, int]:
-    """Return by operator the avoided creations of the primitives that its cases reach.
-
-    MXNet operators that cache their primitives themselves request none, and avoid none.
-    """
-    found: Dict[str, int] = {}
-    for name, parts in (result["calls"] or {}).items():
-        case = _case(*name.split("/"))
-        own = set(case.reaches or ()) | _parts(case)
-        avoided = [c["avoided"] for part in parts.values() for op, c in part.items() if op in own]
-        operator = name.split("/")[0]
-        found[operator] = found.get(operator, 0) + sum(avoided)
-    return found
-
-
 def _case(operator: str, name: str) -> Case:
     return next(case for case in find_cases(operator) if case.name == name)
 

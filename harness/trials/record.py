@@ -63,6 +63,11 @@ class Threads(RecordModel):
     kmp_blocktime: Optional[str]
 
 
+def threads(omp_num_threads: int) -> Threads:
+    """Return the setting of this many OpenMP threads, without affinity."""
+    return Threads(omp_num_threads=omp_num_threads, kmp_affinity=None, kmp_blocktime=None)
+
+
 class Library(RecordModel):
     """A mapped library of a worker: file name and GNU build-id."""
 

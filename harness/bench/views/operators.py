@@ -7,7 +7,7 @@ training step; creations are counted by the library in the same processes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness.base import statistics
 from harness.base.markdown import markdown
@@ -23,8 +23,7 @@ _REFERENCE_HOST = "1.3.1"
 _SAME = {"_zeros_without_dtype": "_zeros"}
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(NamedTuple):
     """The library's counts of a step: creations of primitives and descriptors, and their time."""
 
     avoided: float
@@ -186,12 +185,7 @@ def _added(name: str, rows: Sequence[OperatorRow], reference: Optional[float]) -
             calls[variant] = calls.get(variant, 0.0) + value
         for variant, each in row.counted.items():
             old = counted.get(variant, Counted(0, 0, 0, 0))
-            counted[variant] = Counted(
-                old.avoided + each.avoided,
-                old.created + each.created,
-                old.avoided_ms + each.avoided_ms,
-                old.create_ms + each.create_ms,
-            )
+            counted[variant] = Counted(*map(sum, zip(old, each)))
     return OperatorRow(name, ms, calls, counted, reference)
 
 

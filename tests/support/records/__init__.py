@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Type
 
 from harness.base.machine import Machine
-from harness.trials.record import RunRecord, Threads
+from harness.trials.record import RunRecord
 
 STARTED = {"started_utc": "2000-01-01T00:00:00+00:00"}
 MACHINE = Machine(
@@ -17,11 +17,6 @@ MACHINE = Machine(
     glibc="glibc 0.0",
     compiler="none",
 )
-
-
-def threads(omp_num_threads: int) -> Threads:
-    """Return the setting of this many OpenMP threads, without affinity."""
-    return Threads(omp_num_threads=omp_num_threads, kmp_affinity=None, kmp_blocktime=None)
 
 
 def header(kind: Type[RunRecord]) -> Dict[str, Any]:

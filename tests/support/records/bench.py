@@ -21,8 +21,8 @@ from harness.bench.record import (
     Series,
     TrainSample,
 )
-from harness.trials.record import Case
-from tests.support.records import STARTED, header, threads
+from harness.trials.record import Case, threads
+from tests.support.records import STARTED, header
 
 CASE = Case(model="resnet-18", batch_size=2, image_size=32)
 # Milliseconds per step in each of the six rounds; backward is always twice as fast as stock.

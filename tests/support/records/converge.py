@@ -6,7 +6,8 @@ import hashlib
 from typing import Any
 
 from harness.converge.record import ConvergeRecord, ConvergeSettings, Curve, Data, Epoch, Training
-from tests.support.records import header, threads
+from harness.trials.record import threads
+from tests.support.records import header
 
 # Correct ones of 10,000 after each epoch; the third reaches the reference's top-1, not its top-5.
 TOP_1 = (4000, 6000, 7000, 7500)

@@ -6,8 +6,8 @@ from typing import Any, Dict
 
 from harness.distributed.command import plan
 from harness.distributed.record import DistRecord, DistSettings
-from harness.trials.record import Case
-from tests.support.records import STARTED, header, threads
+from harness.trials.record import Case, threads
+from tests.support.records import STARTED, header
 
 STEP_NS = {"stock": 40_000_000, "all": 30_000_000}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from harness.microbench.record import MicrobenchRecord, MicrobenchSettings
-from tests.support.records import STARTED, header, threads
+from harness.trials.record import threads
+from tests.support.records import STARTED, header
 
 # Nanoseconds of a cycle by variant and operation, the same in every round.
 CYCLE_NS = {
