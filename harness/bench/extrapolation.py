@@ -20,8 +20,6 @@ from harness.trials.record import Case
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
 CORES = (2, 8, 28, 56)
-# The variant that repeats PR #11301: only its ratios can be compared with the published ones.
-PUBLISHED_HOST, PUBLISHED_VARIANT = "1.3.1", "backward"
 # Half of the ideal: an assumption, printed beside the fitted efficiency.
 EFFICIENCY = 0.5
 OFF = "off"
@@ -87,7 +85,7 @@ def chosen(run: BenchRecord) -> List[Measured]:
 
 def comparable(each: Measured, known: Mapping[str, BeforeAfter]) -> Optional[BeforeAfter]:
     """Return the published numbers for the same work, None without any."""
-    same = (each.host, each.variant) == (PUBLISHED_HOST, PUBLISHED_VARIANT)
+    same = (each.host, each.variant) == pr11301.RUN
     right_size = each.case.batch_size == pr11301.BATCH_SIZE
     return known.get(each.case.model) if same and right_size else None
 
@@ -209,8 +207,8 @@ def _against_published(
     cells.append(["mean error", "", "", f"{means[0]:.1%}", "", f"{means[1]:.1%}", "", "", ""])
     cells[-1].append(f"{means[2]:.1%}")
     return [
-        f"**Compared with PR #11301 on {pr11301.CORES} cores: "
-        f"{PUBLISHED_HOST} {PUBLISHED_VARIANT}, batch size {pr11301.BATCH_SIZE}**",
+        f"**Compared with {pr11301.TITLE} on {pr11301.CORES} cores: "
+        f"{' '.join(pr11301.RUN)}, batch size {pr11301.BATCH_SIZE}**",
         "",
         *markdown(titles, titles[:1], cells),
         "",

@@ -34,7 +34,7 @@ from harness.converge.record import (
     load,
     partings,
 )
-from harness.trials.jobs import ConvergeJob
+from harness.trials.jobs import ConvergeJob, fields_for
 from harness.trials.launch import run_worker
 from harness.trials.record import (
     add_record_options,
@@ -127,16 +127,12 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _asked(args: argparse.Namespace, config: ConvergeConfig, layout: Layout) -> List[Training]:
-    def count(option: str, text: Any) -> Any:
-        return None if text is None else number(option, text)
-
-    changes = {
-        "scopes": None if args.scopes is None else words("--scopes", args.scopes),
-        "epochs": count("--epochs", args.epochs),
-        "stock_epochs": count("--stock-epochs", args.stock_epochs),
-        "batch_size": count("--batch-size", args.batch_size),
-        "subset": count("--subset", args.subset),
-    }
+    changes: Dict[str, Any] = {}
+    if args.scopes is not None:
+        changes["scopes"] = words("--scopes", args.scopes)
+    for name in ("epochs", "stock_epochs", "batch_size", "subset"):
+        if getattr(args, name) is not None:
+            changes[name] = number(f"--{name.replace('_', '-')}", getattr(args, name))
     return resolve(config, load_toolchain(layout.toolchain), args.model, args.host, changes)
 
 
@@ -221,17 +217,11 @@ def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
 def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
     training = run.settings.trainings[task.training]
     job = ConvergeJob(
-        model=training.model,
-        batch_size=training.batch_size,
+        **fields_for(ConvergeJob, training),
         data=str(run.data[task.training]),
         data_sha256=run.data[task.training].stem,
         folder=str(run.folder(task)),
-        epochs=training.epochs,
         last_epoch=training.last_epoch(task.scope),
-        learning_rate=training.learning_rate,
-        momentum=training.momentum,
-        weight_decay=training.weight_decay,
-        warm_up_epochs=training.warm_up_epochs,
         seed=run.settings.seed,
     )
     variant = parse_variant(task.scope)

@@ -47,7 +47,7 @@ def resolve(
     """Return what to train; HarnessError names an unknown word and the known ones.
 
     ``model`` and ``host`` choose among the configured trainings; without a match they replace those
-    of the first training. ``changes`` replace fields of every training, except where None.
+    of the first training. ``changes`` replace fields of every training.
     """
     chosen = [
         training
@@ -56,10 +56,9 @@ def resolve(
     ]
     named = {k: v for k, v in (("model", model), ("host", host)) if v is not None}
     chosen = chosen or [config.trainings[0].model_copy(update=named)]
-    asked = {name: value for name, value in changes.items() if value is not None}
     trainings = []
     for training in chosen:
-        fields = {**training.model_dump(), **asked}
+        fields = {**training.model_dump(), **changes}
         fields["stock_epochs"] = fields["stock_epochs"] or fields["epochs"]
         trainings.append(_checked(Training.model_validate(fields), toolchain))
     return trainings

@@ -27,7 +27,7 @@ from harness.distributed import bits, table
 from harness.distributed.record import DistRecord, DistSettings, Sample
 from harness.trials import group, record
 from harness.trials.environment import settings, whole_environment
-from harness.trials.jobs import DistTrainJob, to_json
+from harness.trials.jobs import DistTrainJob, fields_for, to_json
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.proof import check_proof
 from harness.trials.variants import STOCK, build_folder, library_versions, parse_variant
@@ -170,14 +170,7 @@ def sample(
     """Run one training and return its workers' measurements, each proven to run the variant."""
     started = record.now()
     what = f"training (host {asked.host}, {variant}, round {round_})"
-    job = DistTrainJob(
-        **asked.case.model_dump(),
-        seed=asked.seed,
-        warm_up_steps=asked.warm_up_steps,
-        timed_steps=asked.timed_steps,
-        learning_rate=asked.learning_rate,
-        momentum=asked.momentum,
-    )
+    job = DistTrainJob(**fields_for(DistTrainJob, asked.case, asked))
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         folder = Path(name)
         files.write_text(folder / "job.json", json.dumps(to_json(job)))

@@ -10,9 +10,9 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 import numpy
 
 from harness.operators.cases import Case, find_cases
+from harness.operators.cases.case import Arrays
 from harness.operators.reference import REFERENCES
 
-Arrays = Dict[str, numpy.ndarray]
 # By array: the expected values, and the largest error that rounding explains.
 Expected = Dict[str, Tuple[numpy.ndarray, float]]
 

@@ -1,7 +1,7 @@
 """The tables command: writes Markdown and CSV from the records, and fills the documents' blocks.
 
-A block is ``<!-- table: KIND RECORD… -->``, then its text, then ``<!-- end of table -->``: a table or a
-measured number in prose. Measures and types nothing.
+A block is ``<!-- table: KIND RECORD… -->``, then its text, then ``<!-- end of table -->``; the text
+is a table or a measured number in prose. Measures and types nothing.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Iterable, Optional, Tuple, Union
 
 from harness.base.errors import HarnessError
 
@@ -208,6 +208,12 @@ _KINDS = {
     "soak": SoakJob,
     "describe": DescribeJob,
 }
+
+
+def fields_for(kind: type, *sources: Iterable[Tuple[str, Any]]) -> Dict[str, Any]:
+    """Return the values that models (parts of a record) have for the fields of a kind of job."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for each in sources for name, value in each if name in names}
 
 
 def to_json(job: Job) -> Dict[str, Any]:

@@ -167,7 +167,7 @@ def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(variables.SCOPE) or name == variables.ASSUME
     }
-    return run.preloaded(layout, toolchain, outer, None, None, None)
+    return run.preloaded(layout, toolchain, outer, {})
 
 
 def show(found: Sequence[Finding], console: Optional[rich.console.Console] = None) -> None:

@@ -82,18 +82,9 @@ def main(args: argparse.Namespace) -> int:
         return report(table.render(run), table.explanations(run))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
-    settings = plan.resolve(
-        config,
-        load_toolchain(layout.toolchain),
-        args.stages,
-        args.models,
-        args.hosts,
-        args.scopes,
-        args.operators,
-        args.faults,
-        args.mxnet_tests,
-        args.test_files,
-    )
+    options = ("stages", "models", "hosts", "scopes", "operators", "faults")
+    asked = {name: getattr(args, name) for name in (*options, "mxnet_tests", "test_files")}
+    settings = plan.resolve(config, load_toolchain(layout.toolchain), **asked)
     versions = {layout.library.name: sha256_of(layout.library)}
     opening = VerifyRecord.opening("verify", layout, versions)
     new = VerifyRecord(**opening, settings=settings, checks=[])

@@ -75,7 +75,7 @@ def test_patched_or_preloaded_mxnet(built: Layout, first_host: str) -> None:
 def probed(layout: Layout, host: str) -> Dict[str, str]:
     """Return the environment of a probe: the library preloaded under a stock MXNet."""
     outer = clean_environment(PYTHONPATH=layout.stock(host), OMP_NUM_THREADS=1)
-    return run.preloaded(layout, TOOLCHAIN, outer, None, None, None)
+    return run.preloaded(layout, TOOLCHAIN, outer, {})
 
 
 def test_probe(built: Layout, first_host: str) -> None:

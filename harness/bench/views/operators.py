@@ -17,8 +17,6 @@ from harness.trials.variants import STOCK
 
 ALL_NETWORKS = "all networks"
 TOTAL = "total"
-_REFERENCE = "PR #11301"
-_REFERENCE_HOST = "1.3.1"
 # Names that changed between the releases, by those of PR #11301's tables.
 _SAME = {"_zeros_without_dtype": "_zeros"}
 
@@ -228,12 +226,12 @@ def render(record: BenchRecord) -> str:
 
 
 def _markdown(table: OperatorTable) -> List[str]:
-    with_reference = table.host == _REFERENCE_HOST
+    with_reference = table.host == pr11301.HOST
     cached = [variant for variant in table.variants if variant != STOCK]
     titles = ["operator"]
     for variant in table.variants:
         titles += [f"{variant} ms"] if variant == STOCK else [f"{variant} ms", "to stock"]
-        titles += [_REFERENCE] if with_reference and variant == "backward" else []
+        titles += [pr11301.TITLE] if with_reference and variant == pr11301.VARIANT else []
     titles.append(f"{table.variants[-1]} saves ms")
     for variant in cached:
         titles += [f"{variant} avoided", "ms"]
@@ -250,7 +248,7 @@ def _cells(
         if variant != STOCK:
             ratio = row.ratio(variant)
             found.append("-" if ratio is None else f"{ratio:.1%}")
-        if with_reference and variant == "backward":
+        if with_reference and variant == pr11301.VARIANT:
             found.append("-" if row.reference is None else f"{row.reference:.1%}")
     found.append(f"{row.saved_ms(table.variants[-1]):.2f}" if row.ms else "-")
     for variant in cached:
