@@ -38,8 +38,6 @@ from harness.converge.config import ConvergeConfig
 from harness.microbench import record as microbench_record
 from harness.publish.report import page
 from harness.reliability import record as reliability_record
-from harness.reliability.record import ReliabilityRecord
-from harness.trials import record
 from harness.verify import record as verify_record
 from tests.support import commands
 
@@ -49,17 +47,13 @@ _MOST_S = 20
 Reader = Callable[[Path], object]
 
 
-def _record(model: Any, kind: str, version: int) -> Reader:
-    return functools.partial(record.load_as, model, kind, version)
-
-
 JSON: Dict[str, Reader] = {
     "bench": bench_record.load,
     "jsonl": jsonl.read,
     "converge": converge_record.load,
     "microbench": microbench_record.load,
-    "reliability": _record(ReliabilityRecord, reliability_record.KIND, 1),
-    "verify": _record(verify_record.VerifyRecord, verify_record.KIND, 1),
+    "reliability": reliability_record.load,
+    "verify": verify_record.load,
     "result of a worker": reading.json_file,
 }
 TOML: Dict[str, Reader] = {
@@ -192,7 +186,7 @@ HOSTILE_JSON: Dict[str, bytes] = {
     "a name of lines": b'{"kind": KIND, "schema_version": 1, "a\\nb\\u001b[2J": 1}',
 }
 # Lines of JSON and a file of JSON: all other records go through the second of these readers.
-KINDS = {"bench": bench_record.KIND, "converge": converge_record.KIND}
+KINDS = {"bench": bench_record.BenchRecord.KIND, "converge": converge_record.ConvergeRecord.KIND}
 
 
 @pytest.mark.parametrize("what", HOSTILE_JSON)
