@@ -183,6 +183,7 @@ HOSTILE_JSON: Dict[str, bytes] = {
     "a name twice": b'{"kind": KIND, "kind": KIND, "schema_version": 1}',
     "a lone surrogate": b'{"kind": KIND, "a": "\\ud800"}',
     "truncated": b'{"kind": KIND, "schema_vers',
+    "another kind": b'{"kind": "other", "schema_version": 1}',
     "a name of lines": b'{"kind": KIND, "schema_version": 1, "a\\nb\\u001b[2J": 1}',
 }
 # Lines of JSON and a file of JSON: all other records go through the second of these readers.
@@ -263,7 +264,8 @@ def test_damaged_arrays_are_refused(
 ) -> None:
     path = tmp_path / NAMES.get(name, "file.npz")
     damage(path)
-    assert str(path) in refusal(READERS[name], path)
+    said = refusal(READERS[name], path)
+    assert str(path) in said and "found damage" in said
 
 
 @pytest.mark.parametrize(
