@@ -14,6 +14,7 @@ import io
 import json
 import lzma
 import os
+import re
 import resource
 import signal
 import socket
@@ -340,7 +341,9 @@ XZ: Dict[str, Callable[[], bytes]] = {
 def test_hostile_xz_files_are_refused(what: str, tmp_path: Path) -> None:
     path = tmp_path / NAMES["cifar xz"]
     path.write_bytes(XZ[what]())
-    assert str(path) in refusal(READERS["cifar xz"], path)
+    said = refusal(READERS["cifar xz"], path)
+    assert said.startswith(f"{path}: expected ")
+    assert "an xz file, found damage" in said or said.endswith("found more")
 
 
 def tar_of(*members: Any, **options: Any) -> bytes:
@@ -394,7 +397,12 @@ def test_hostile_tar_archives_are_refused(what: str, tmp_path: Path) -> None:
     path = tmp_path / "cifar-10-binary.tar.gz"
     path.write_bytes(TARS[what]())
     before = sorted(tmp_path.rglob("*"))
-    assert str(path) in refusal(READERS["cifar archive"], path)
+    said = refusal(READERS["cifar archive"], path)
+    assert re.match(
+        re.escape(str(path)) + ": expected (the archive of CIFAR-10, found damage|"
+        "data_batch_1.bin in it, found none)|.*/data_batch_1.bin: .* found more$",
+        said,
+    )
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 import pytest
 
@@ -18,7 +18,6 @@ from harness import bootstrap, prerequisites
 from harness.base import layout
 from harness.base.errors import HarnessError
 from tests.support.commands import run, zip_members
-from tests.support.old_python import modern_nodes
 
 ROOT = layout.here().root
 
@@ -74,12 +73,31 @@ def test_a_missing_standard_module_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert problem.startswith("Python module ensurepip is needed, not found in ")
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "prerequisites.py"])
-def test_old_interpreters_can_parse_what_judges_them(name: str) -> None:
-    path = ROOT / "harness" / name
-    assert modern_nodes(path) == []
-    imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Import)]
-    assert {alias.name for node in imports for alias in node.names} <= {"os", "platform", "sys"}
+_MODERN = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef, ast.Nonlocal)
+
+
+def modern_nodes(path: Path) -> List[ast.AST]:
+    """Return the syntax of a file that Python 2.7 does not have."""
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 4)))
+        if isinstance(node, _MODERN)
+        or (isinstance(node, ast.FunctionDef) and node.returns)
+        or (isinstance(node, ast.arg) and node.annotation)
+    ]
+
+
+JUDGES = [ROOT / "harness" / name for name in ("__init__.py", "prerequisites.py")]
+PROBES = sorted((ROOT / "harness" / "user" / "scripts").glob("probe_*.py"))
+
+
+@pytest.mark.parametrize("path", [*JUDGES, *PROBES], ids=lambda path: path.name)
+def test_old_interpreters_can_parse_what_judges_them(path: Path) -> None:
+    assert PROBES and modern_nodes(path) == []
+    if path in JUDGES:
+        imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Import)]
+        modules = {alias.name for node in imports for alias in node.names}
+        assert modules <= {"os", "platform", "sys"}
 
 
 @pytest.fixture
