@@ -15,17 +15,7 @@ from harness.trials.jobs import DescribeJob, HashJob
 from models.registry import NETWORKS, find_network
 from tests.support.bits import differences, result_of
 
-OWN = (
-    "alexnet",
-    "googlenet",
-    "inception-bn",
-    "inception-v4",
-    "cifar-resnet-50",
-    "cifar-vgg-16",
-    "dcgan",
-    "fcn",
-)
-# Operators by which a network has its place, and how many its paper has.
+# Networks of models/: operators by which each has its place, and how many its paper has.
 OPERATORS = {
     "alexnet": {"Convolution": 5, "LRN": 2, "Pooling": 3, "FullyConnected": 3, "Dropout": 2},
     "googlenet": {"Convolution": 57, "Concat": 9, "Pooling": 14, "FullyConnected": 1},
@@ -88,7 +78,7 @@ def test_hosts_name_parameters_alike(layout: Layout, host: str, first_host: str,
     assert {key.rsplit("_", 1)[1] for key in shapes} <= {"weight", "bias", "gamma", "beta"}
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", OPERATORS)
 def test_own_network_trains_at_its_smallest_size(layout: Layout, host: str, name: str) -> None:
     job = HashJob(name, 2, find_network(name).smallest_image_size, steps=2)
     assert result_of(job, layout, host, "stock", 2)["finite"]

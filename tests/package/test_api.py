@@ -19,6 +19,7 @@ import mkldnn_opcache
 import pytest
 from mkldnn_opcache.library import mapped
 
+from harness.base import toml
 from harness.base.layout import Layout, here
 from harness.trials.jobs import HashJob
 from tests.support import api_session
@@ -60,6 +61,7 @@ def created(seen: Dict[str, int]) -> Tuple[int, int]:
 def test_counters_follow_the_controls(built: Layout, host: str, way: str) -> None:
     seen = session(built, host, way, "controls")
     assert seen["active"] and seen["reset"] == 0
+    assert seen["version"] == toml.project_version(built.pyproject)
     for on in ("on", "enabled", "filled", "capacity_100", "all"):
         assert seen[on]["primitives_avoided"] > 0, on
         # A step may meet a primitive that is not idle yet.

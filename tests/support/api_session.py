@@ -7,6 +7,7 @@ as JSON. With LIBRARY that file is loaded first, by mkldnn_opcache.load.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import sys
@@ -58,6 +59,7 @@ def controls() -> Dict[str, Any]:
         mx.nd.waitall()
 
     seen: Dict[str, Any] = {"active": mkldnn_opcache.active()}
+    seen["version"] = mkldnn_opcache.stats()["version"]
     train()
     seen["on"] = counted(train)
     mkldnn_opcache.reset_stats()
@@ -189,36 +191,24 @@ def epochs() -> Dict[str, List[str]]:
     return {"module": _fit(mx, batches), "gluon": _loop(mx, batches)}
 
 
-class _Lines(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: List[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{record.levelname} {record.getMessage()}")
-
-
-def _logger(name: str) -> logging.Logger:
-    logger = logging.getLogger(name)
-    logger.setLevel(logging.INFO)
-    logger.addHandler(_Lines())
-    return logger
-
-
-def _lines(logger: logging.Logger) -> List[str]:
-    (handler,) = logger.handlers
-    assert isinstance(handler, _Lines)
-    return handler.lines
+def _logged(name: str) -> io.StringIO:
+    """Return the stream that gets what is logged by that name."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logging.getLogger(name).addHandler(handler)
+    logging.getLogger(name).setLevel(logging.INFO)
+    return stream
 
 
 def _fit(mx: Any, batches: Any) -> List[str]:
     convolution = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=8)
     scores = mx.sym.FullyConnected(mx.sym.Activation(convolution, act_type="relu"), num_hidden=2)
     module = mx.mod.Module(mx.sym.SoftmaxOutput(scores, name="softmax"), context=mx.cpu())
-    logger = _logger("module")
-    callback = mkldnn_opcache.callback.EpochLogger(logger=logger)
+    logged = _logged("module")
+    callback = mkldnn_opcache.callback.EpochLogger(logger=logging.getLogger("module"))
     module.fit(batches, num_epoch=2, epoch_end_callback=callback)
-    return _lines(logger)
+    return logged.getvalue().splitlines()
 
 
 def _loop(mx: Any, batches: Any) -> List[str]:
@@ -227,7 +217,7 @@ def _loop(mx: Any, batches: Any) -> List[str]:
     net.initialize()
     trainer = mx.gluon.Trainer(net.collect_params(), "sgd")
     loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
-    logger = _logger("mkldnn_opcache")  # the default
+    logged = _logged("mkldnn_opcache")  # the default
     log_epoch = mkldnn_opcache.callback.EpochLogger()
     for epoch in range(2):
         batches.reset()
@@ -239,7 +229,7 @@ def _loop(mx: Any, batches: Any) -> List[str]:
         mx.nd.waitall()
         log_epoch(epoch)
         mkldnn_opcache.reset_stats()  # must not show as a negative rise
-    return _lines(logger)
+    return logged.getvalue().splitlines()
 
 
 SESSIONS = {"controls": controls, "changes": changes, "epochs": epochs}
