@@ -56,12 +56,8 @@ def test_a_changed_digest_is_a_difference_in_shared_epochs(at: int, lines: int) 
         assert table.verdict(parted).startswith("1 curve differs from the first")
 
 
-def test_generated_data_is_called_so_everywhere(tmp_path: Path) -> None:
+def test_curves_of_generated_data_say_so(tmp_path: Path) -> None:
     record = converge.record(source="synthetic")
-    assert table.title(record).startswith("Convergence on synthetic, a generated stand-in")
-    assert "**Epochs (synthetic)**" in table.render(record)
-    line = table.epoch_line(record.settings, 0, "all", record.curves[0].epochs[0])
-    assert "% (synthetic)," in line
     for drawn in drawn_of(record, tmp_path):
         assert drawn.title.startswith("synthetic (generated data): ")
     assert "synthetic" not in table.render(converge.record())
