@@ -13,10 +13,10 @@ import re
 from pathlib import Path
 from typing import Container, Dict
 
-from harness.base import files as atomic
 from harness.base import layout, toml
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
+from harness.base.files import write_text
 from harness.base.layout import Layout
 
 # MXNet's Makefile compiles src/*/*/*/*.cc and its CMakeLists.txt src/**/*.cc.
@@ -65,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
     paths = layout.here()
     version = toml.project_version(paths.pyproject)
     patch = patch_path(paths, version)
-    atomic.write_text(patch, render(added_files(paths.sources, version), version))
+    write_text(patch, render(added_files(paths.sources, version), version))
     say(f"wrote {shown(patch, paths.root)}")
     return 0
 

@@ -12,7 +12,7 @@ import shutil
 from typing import Any, Dict, List, Mapping, Optional
 
 from harness.base.layout import Layout
-from harness.build.command import make_cpp_test
+from harness.build.compiling import make_cpp_test
 from harness.build.toolchain import load_toolchain
 from harness.reliability.context import Context, Ended, execute, finding
 from harness.reliability.record import Figure, Finding

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from harness.build.command import make_cpp_test
+from harness.build.compiling import make_cpp_test
 from harness.build.toolchain import load_toolchain
 from harness.reliability.context import HANGS, PROCESSES, Context, execute, finding
 from harness.reliability.record import Finding

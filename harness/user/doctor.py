@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-import pydantic
 import rich.console
 import rich.table
 import rich.text
@@ -28,13 +27,9 @@ from harness.base.process import exit_reason
 from harness.build import elf
 from harness.build.toolchain import Toolchain, load_toolchain
 from harness.trials import record, variables
-from harness.user import doctor_rules, run
-from harness.user import probe as step_probe
+from harness.user import doctor_rules, probe, run
 from harness.user.doctor_rules import Finding, warning
 from harness.user.probe import ProbeSample
-
-KIND = "opcache-doctor"
-SCHEMA_VERSION = 1
 
 EXAMPLES = """\
 examples:
@@ -51,8 +46,8 @@ _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 class DoctorRecord(record.RunRecord):
     """The file of --json: the findings, and the facts and samples behind them."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-doctor"
+
     findings: List[Finding]
     interpreter: Dict[str, Any]
     imported: Dict[str, Any]
@@ -80,16 +75,16 @@ def main(args: argparse.Namespace) -> int:
     found = judge(look, loaded, layout, toolchain, os.environ)
     samples: List[ProbeSample] = []
     if may_probe(look, loaded, found) and not args.no_probe:
-        say(f"training a small network for about {step_probe.BUDGET_S:.0f} seconds")
+        say(f"training a small network for about {probe.BUDGET_S:.0f} seconds")
         try:
-            samples = step_probe.run(python, _probe_environment(layout, toolchain))
-            found += step_probe.findings(samples)
+            samples = probe.run(python, _probe_environment(layout, toolchain))
+            found += probe.findings(samples)
         except HarnessError as error:
             found.append(warning("probe", str(error)))
     show(found)
     if args.json is not None:
         kept = DoctorRecord(
-            **record.opening(KIND, SCHEMA_VERSION, "doctor", layout, {}, started),
+            **DoctorRecord.opening("doctor", layout, {}, started),
             findings=found,
             interpreter=look,
             imported=loaded,
@@ -171,7 +166,7 @@ def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(variables.SCOPE) or name == variables.ASSUME
     }
-    return run.preloaded(layout, toolchain, outer, None, None, None)
+    return run.preloaded(layout, toolchain, outer, {})
 
 
 def show(found: Sequence[Finding], console: Optional[rich.console.Console] = None) -> None:

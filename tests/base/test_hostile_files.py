@@ -20,7 +20,6 @@ import socket
 import struct
 import sys
 import tarfile
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
@@ -39,8 +38,6 @@ from harness.converge.config import ConvergeConfig
 from harness.microbench import record as microbench_record
 from harness.publish.report import page
 from harness.reliability import record as reliability_record
-from harness.reliability.record import ReliabilityRecord
-from harness.trials import record
 from harness.verify import record as verify_record
 from tests.support import commands
 
@@ -50,17 +47,13 @@ _MOST_S = 20
 Reader = Callable[[Path], object]
 
 
-def _record(model: Any, kind: str, version: int) -> Reader:
-    return functools.partial(record.load_as, model, kind, version)
-
-
 JSON: Dict[str, Reader] = {
     "bench": bench_record.load,
     "jsonl": jsonl.read,
     "converge": converge_record.load,
     "microbench": microbench_record.load,
-    "reliability": _record(ReliabilityRecord, reliability_record.KIND, 1),
-    "verify": _record(verify_record.VerifyRecord, verify_record.KIND, 1),
+    "reliability": reliability_record.load,
+    "verify": verify_record.load,
     "result of a worker": reading.json_file,
 }
 TOML: Dict[str, Reader] = {
@@ -193,7 +186,7 @@ HOSTILE_JSON: Dict[str, bytes] = {
     "a name of lines": b'{"kind": KIND, "schema_version": 1, "a\\nb\\u001b[2J": 1}',
 }
 # Lines of JSON and a file of JSON: all other records go through the second of these readers.
-KINDS = {"bench": bench_record.KIND, "converge": converge_record.KIND}
+KINDS = {"bench": bench_record.BenchRecord.KIND, "converge": converge_record.ConvergeRecord.KIND}
 
 
 @pytest.mark.parametrize("what", HOSTILE_JSON)
@@ -247,128 +240,29 @@ def test_hostile_toml_is_refused(name: str, what: str, tmp_path: Path) -> None:
     assert str(path) in refusal(TOML[name], path)
 
 
-def members(path: Path, *named: Any, **options: Any) -> Path:
-    """Write a zip archive of (name or ZipInfo, content)s."""
-    with zipfile.ZipFile(path, "w", **options) as archive:
-        for name, content in named:
-            archive.writestr(name, content)
-    return path
-
-
-def patched(path: Path, old: bytes, new: bytes) -> None:
+def wrong_checksum(path: Path) -> None:
+    numpy.savez(path, a=numpy.frombuffer(b"xyz", numpy.uint8))
     data = path.read_bytes()
-    assert old in data
-    path.write_bytes(data.replace(old, new))
+    path.write_bytes(data.replace(b"xyz", b"xYz"))
 
 
-@functools.lru_cache(maxsize=None)
-def zip_bomb() -> bytes:
-    """A GiB and a byte, in 5 MB."""
-    buffer = io.BytesIO()
-    archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
-    with archive, archive.open("a.npy", "w") as file:
-        for _ in range(64):
-            file.write(bytes(2**24))
-        file.write(b"0")
-    return buffer.getvalue()
+def truncated(path: Path) -> None:
+    numpy.savez(path, a=numpy.arange(1000))
+    path.write_bytes(path.read_bytes()[:-500])
 
 
-def stored_bomb(path: Path) -> None:
-    """Overlapping members: each claims all of the data."""
-    content = b"0" * 100_000
-    members(path, *((f"{i}.npy", content if i == 0 else b"") for i in range(1000)))
-    data = bytearray(path.read_bytes())
-    at = 0
-    while (at := data.find(b"PK\1\2", at)) >= 0:
-        data[at + 20 : at + 28] = struct.pack("<II", len(content), len(content))
-        data[at + 42 : at + 46] = bytes(4)
-        at += 4
-    path.write_bytes(data)
+def one_array(path: Path) -> None:
+    with path.open("wb") as file:
+        numpy.save(file, numpy.ones(3))
 
 
-def directory_bomb(path: Path) -> None:
-    members(path, *((f"{i:02000d}", b"") for i in range(2_500)))
-
-
-def zip64_bomb(path: Path) -> None:
-    """Two directories: one claims few members, the other many."""
-    members(path, *((f"{i}", b"") for i in range(1000)))
-    data = path.read_bytes()
-    at = data.rfind(b"PK\5\6")
-    end64 = struct.pack("<4sQHHLLQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 10**9, 10**9, 10**12, 0)
-    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
-    path.write_bytes(data[:at] + end64 + locator + data[at:])
-
-
-def encrypted(path: Path) -> None:
-    members(path, ("a.npy", b"x"))
-    data = bytearray(path.read_bytes())
-    for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
-        data[data.find(mark) + offset] |= 1
-    path.write_bytes(data)
-
-
-def unknown_method(path: Path) -> None:
-    members(path, ("a.npy", b"x"))
-    data = bytearray(path.read_bytes())
-    for mark, offset in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
-        data[data.find(mark) + offset] = 99
-    path.write_bytes(data)
-
-
-def twice(path: Path) -> None:
-    with pytest.warns(UserWarning, match="Duplicate name"):
-        members(path, ("a.npy", b"x"), ("a.npy", b"y"))
-
-
-ZIPS: Dict[str, Callable[[Path], object]] = {
-    "bomb": lambda path: path.write_bytes(zip_bomb()),
-    "members over each other": stored_bomb,
-    "long directory": directory_bomb,
-    "two directories": zip64_bomb,
-    "encrypted": encrypted,
-    "unknown method": unknown_method,
-    "a name twice": twice,
-    "a wrong checksum": lambda path: patched(members(path, ("a.npy", b"xyz")), b"xyz", b"xYz"),
-}
-
-
-@pytest.mark.parametrize("what", ZIPS)
+@pytest.mark.parametrize("damage", [wrong_checksum, truncated, one_array])
 @pytest.mark.parametrize("name", ARRAYS)
-def test_hostile_zip_archives_are_refused(name: str, what: str, tmp_path: Path) -> None:
-    path = tmp_path / NAMES.get(name, "file")
-    ZIPS[what](path)
-    assert str(path) in refusal(READERS[name], path)
-
-
-def array_file(header: str, data: bytes = b"", version: int = 1) -> bytes:
-    text = header.encode("latin-1")
-    return b"\x93NUMPY" + struct.pack("<BBH", version, 0, len(text) % 65536) + text + data
-
-
-ARRAY = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }\n"
-ARRAY_FILES: Dict[str, bytes] = {
-    "more than there is": array_file(ARRAY % "1000000000000,", bytes(4)),
-    "less than there is": array_file(ARRAY % "1,", bytes(8)),
-    "a negative size": array_file(ARRAY % "-1,", bytes(4)),
-    "two negative sizes": array_file(ARRAY % "-1, -1", bytes(4)),
-    "a size of many digits": array_file(ARRAY % ("9" * 4000 + ",")),
-    "objects": array_file(ARRAY.replace("<f4", "|O") % "1,", b"cos\nsystem\n(S'false'\ntR."),
-    "a structure": array_file(ARRAY.replace("'<f4'", "[('a', '<f4')]") % "1,", bytes(4)),
-    "nothing in many places": array_file(ARRAY.replace("<f4", "|V0") % "1000000000000,"),
-    "a program": array_file("__import__('os').abort()\n"),
-    "a deep header": array_file("(" * 30_000),
-    "not a header": array_file("{}\n"),
-    "not a magic": b"NUMPY",
-    "an unknown version": array_file(ARRAY % "1,", bytes(4), version=9),
-}
-
-
-@pytest.mark.parametrize("what", ARRAY_FILES)
-@pytest.mark.parametrize("name", ARRAYS)
-def test_hostile_arrays_are_refused(name: str, what: str, tmp_path: Path) -> None:
-    path = tmp_path / NAMES.get(name, "file")
-    members(path, ("state.json.npy", ARRAY_FILES[what]))
+def test_damaged_arrays_are_refused(
+    name: str, damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / NAMES.get(name, "file.npz")
+    damage(path)
     assert str(path) in refusal(READERS[name], path)
 
 
@@ -413,8 +307,6 @@ def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert list(found) == list(arrays)
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype and numpy.array_equal(found[name], array)
-    numpy.savez_compressed(tmp_path / "b.npz", **arrays)
-    assert "'a.npy' is compressed" in refusal(lambda p: archives.npz(p, "x"), tmp_path / "b.npz")
 
 
 def endless_xz() -> bytes:

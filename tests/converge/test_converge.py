@@ -20,7 +20,7 @@ from harness.converge import checkpoint, cifar10, command, dataset
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet, Images
 from harness.converge.images import Normalisation, TrainingImages, validation_batches
-from harness.converge.record import KIND, SCHEMA_VERSION, ConvergeRecord
+from harness.converge.record import ConvergeRecord
 from harness.converge.record import load as record_of
 from harness.converge.schedule import learning_rate
 from harness.verify.faults import faulty
@@ -281,7 +281,7 @@ def test_without_data_everything_says_synthetic(
     [
         '{"kind": ',
         '{"kind": "opcache-bench", "schema_version": 1}',
-        json.dumps({"kind": KIND, "schema_version": SCHEMA_VERSION, "curves": 1}),
+        json.dumps({"kind": ConvergeRecord.KIND, "schema_version": 1, "curves": 1}),
     ],
 )
 def test_foreign_record_is_refused(tmp_path: Path, content: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional
 import pytest
 
 from harness.base.layout import CACHE_LIBRARY, Layout
-from harness.build import command as build
+from harness.build import compiling
 from harness.build.toolchain import Host, load_toolchain
 from harness.microbench import command as microbench
 from harness.microbench import table as microbench_table
@@ -109,7 +109,7 @@ def test_real_run(built: Layout, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def program(built: Layout) -> Path:
     """The C++ benchmark, built."""
-    build.make_microbench(built, load_toolchain(built.toolchain))
+    compiling.make_microbench(built, load_toolchain(built.toolchain))
     return built.microbench
 
 

@@ -79,7 +79,7 @@ def test_shares_are_parts_of_a_hundred() -> None:
     for one in SHARES:
         for part, ms in one.parts_ms.items():
             patch = bars[f"{one.network} {one.variant} {part}"]
-            assert patch.get_width() == pytest.approx(100 * ms / one.step_ms)
+            assert patch.get_width() == pytest.approx(100 * ms / one.total_ms)
 
 
 def test_curves_are_the_models_and_points_the_published() -> None:

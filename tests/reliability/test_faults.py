@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.layout import Layout
-from harness.build.command import make_cpp_test, make_faulty
+from harness.build.compiling import make_cpp_test, make_faulty
 from harness.build.toolchain import load_toolchain
 from harness.reliability import faults, sanitizers, unload
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.base.layout import Layout
-from harness.build.command import make_cpp_test
+from harness.build.compiling import make_cpp_test
 from harness.build.toolchain import load_toolchain
 from harness.reliability import fuzz
 from harness.verify.faults import faulty

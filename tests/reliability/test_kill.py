@@ -11,7 +11,7 @@ import pytest
 
 from harness.base import files
 from harness.base.layout import Layout
-from harness.build.command import make_kill_at
+from harness.build.compiling import make_kill_at
 from harness.reliability import kill
 from harness.reliability.sweep import WRITERS
 from harness.verify.faults import faulty

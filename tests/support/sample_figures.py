@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from harness.bench import step_model
-from harness.publish.plots import cores, operators, ratios, shares
+from harness.publish.plots import cores, operators, ratios, shares, stacked
 from harness.publish.plots.style import Drawn
 
 SUBTITLE = "MXNet 1.3.1, batch size 1, a made-up processor, 2 OpenMP threads"
@@ -29,17 +29,17 @@ BARS = (
 # Ten operators, so that not all of them have a colour.
 _STOCK_MS = {f"operator_{number}": 10.0 - number for number in range(9)}
 PROFILES = (
-    operators.Profile("googlenet", "stock", {"_backward_Convolution": 46.0, **_STOCK_MS}),
-    operators.Profile("googlenet", "all", {"_backward_Convolution": 20.0, **_STOCK_MS, "x": 6.0}),
-    operators.Profile("vgg-16", "stock", {"_backward_Convolution": 400.0, "Pooling": 0.5}),
-    operators.Profile("vgg-16", "all", {"_backward_Convolution": 380.0, "Pooling": 0.4}),
+    stacked.Step("googlenet", "stock", {"_backward_Convolution": 46.0, **_STOCK_MS}),
+    stacked.Step("googlenet", "all", {"_backward_Convolution": 20.0, **_STOCK_MS, "x": 6.0}),
+    stacked.Step("vgg-16", "stock", {"_backward_Convolution": 400.0, "Pooling": 0.5}),
+    stacked.Step("vgg-16", "all", {"_backward_Convolution": 380.0, "Pooling": 0.4}),
 )
 
 SHARES = (
-    shares.Shares(
+    stacked.Step(
         "googlenet", "stock", {shares.EXECUTION: 70.0, shares.CREATION: 20.0, shares.REST: 10.0}
     ),
-    shares.Shares(
+    stacked.Step(
         "googlenet",
         "all",
         {shares.EXECUTION: 70.0, shares.CREATION: 1.0, shares.CACHE: 2.0, shares.REST: 10.0},

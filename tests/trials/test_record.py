@@ -12,8 +12,9 @@ import pytest
 from harness.base import jsonl
 from harness.bench import record as bench_record
 from harness.trials import record
+from harness.trials.record import threads
 from tests.support import commands
-from tests.support.records import MACHINE, bench, threads
+from tests.support.records import MACHINE, bench
 
 
 @pytest.fixture
