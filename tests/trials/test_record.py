@@ -126,11 +126,6 @@ def test_foreign_schema(saved: Path) -> None:
     assert message == "expected opcache-bench schema 2, found opcache-bench schema 7"
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "absent.jsonl") == "No such file or directory"
-    assert refusal(tmp_path) == "Is a directory"
-
-
 def test_process_of_a_series_that_was_not_asked_for(saved: Path) -> None:
     changed(saved, 2, lambda sample: sample.update(series="another"))
     assert re.fullmatch(r"line 2: series: expected one of .*, found 'another'", refusal(saved))

@@ -19,12 +19,9 @@ from harness.user import doctor, doctor_rules, probe, run
 from harness.user.doctor_rules import Finding
 from harness.user.probe import ProbeSample
 from tests.support.commands import clean_environment, harness, refusal
-from tests.support.old_python import modern_nodes
 from tests.support.records import bench
 
 TOOLCHAIN = load_toolchain(here().toolchain)
-PROBES = sorted((here().root / "harness" / "user" / "scripts").glob("probe_*.py"))
-assert PROBES
 
 
 def examine(path: Path, *options: object, **variables: object) -> subprocess.CompletedProcess:
@@ -166,11 +163,6 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
     done = examine(package(tmp_path, "", "1.6.0"), "--json", "/dev/null/x")
     assert done.returncode == 2
     assert done.stderr == "opcache: error: --json /dev/null/x: File exists\n"
-
-
-@pytest.mark.parametrize("path", PROBES, ids=lambda path: path.name)
-def test_old_interpreters_can_parse_what_they_run(path: Path) -> None:
-    assert modern_nodes(path) == []
 
 
 # Facts that this machine does not have.
