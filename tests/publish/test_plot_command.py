@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import List
 
@@ -21,10 +20,6 @@ from harness.publish.report import measured
 from tests.support.records import MACHINE
 
 
-def arguments(*words: str) -> argparse.Namespace:
-    return parse(["plot", *words])
-
-
 def test_command_draws_what_it_can(
     run: BenchRecord,
     tmp_path: Path,
@@ -36,7 +31,7 @@ def test_command_draws_what_it_can(
         run.model_copy(update={"finished": trained}), tmp_path / "raw" / "bench-quick.jsonl"
     )
     monkeypatch.setattr(style, "encoded", lambda drawn: {"svg": drawn.alt.encode()})
-    assert command.main(arguments("--results", str(tmp_path))) == 0
+    assert command.main(parse(["plot", "--results", str(tmp_path)])) == 0
     names = sorted(path.name for path in (tmp_path / "figures").iterdir())
     expected: List[str] = ["ratios-batch-1.svg", "ratios-batch-32.svg"]
     expected += [f"shares-{host}-batch-{n}.svg" for host in ("1.3.1", "1.4.1") for n in (1, 32)]
@@ -47,7 +42,7 @@ def test_command_draws_what_it_can(
 
 
 def test_command_without_any_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(arguments("--results", str(tmp_path))) == 1
+    assert command.main(parse(["plot", "--results", str(tmp_path)])) == 1
     assert "no record of a benchmark" in capsys.readouterr().err
 
 
