@@ -13,8 +13,7 @@ from harness.base.errors import HarnessError
 from harness.publish.plots import shares, style
 from harness.publish.plots.source import Source
 from harness.publish.report import markdown, page, parts
-from tests.support import browser
-from tests.support.browser import WIDTHS, colours, external
+from tests.support.browser import WIDTHS, Browser, colours, external
 
 
 def test_the_page_needs_nothing_else(html: str) -> None:
@@ -105,22 +104,14 @@ def test_a_picture_without_words_is_refused(tmp_path: Path) -> None:
         page.picture(path)
 
 
-def look(
-    window: browser.Browser, folder: Path, html: str, width: int, dark: bool = False
-) -> browser.Sight:
-    path = folder / "report.html"
-    path.write_text(html, encoding="utf-8")
-    return window.look(path, width, dark=dark)
-
-
 def with_block(html: str, block: str) -> str:
     return html.replace("</main>", f"{block}</main>")
 
 
 @pytest.mark.parametrize("dark", (False, True), ids=("light", "dark"))
 @pytest.mark.parametrize("width", WIDTHS)
-def test_page(window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool) -> None:
-    seen = look(window, tmp_path, html, width, dark)
+def test_page(window: Browser, html: str, width: int, dark: bool) -> None:
+    seen = window.look(html, width, dark)
     assert seen.faults == []
     assert seen.requests == []
     assert colours(seen.png) > 100
@@ -139,22 +130,20 @@ def test_page(window: browser.Browser, tmp_path: Path, html: str, width: int, da
     ),
     ids=("over-wide table", "missing image", "image without words"),
 )
-def test_planted_faults(
-    window: browser.Browser, tmp_path: Path, html: str, width: int, planted: str, fault: str
-) -> None:
-    seen = look(window, tmp_path, with_block(html, planted), width)
+def test_planted_faults(window: Browser, html: str, width: int, planted: str, fault: str) -> None:
+    seen = window.look(with_block(html, planted), width)
     assert any(fault in found for found in seen.faults), seen.faults
 
 
-def test_a_request_is_seen(window: browser.Browser, tmp_path: Path, html: str) -> None:
+def test_a_request_is_seen(window: Browser, html: str) -> None:
     address = "http://127.0.0.1:9/pixel.png"
     page_with_request = with_block(html, f'<img alt="a" src="{address}">')
     # The page's own policy keeps a browser from asking.
-    assert look(window, tmp_path, page_with_request, 390).faults
+    assert window.look(page_with_request, 390).faults
     allowed = re.sub(r"<meta http-equiv=[^>]+>", "", page_with_request)
-    assert look(window, tmp_path, allowed, 390).requests == [address]
+    assert window.look(allowed, 390).requests == [address]
 
 
-def test_a_blank_page_is_seen(window: browser.Browser, tmp_path: Path) -> None:
-    seen = look(window, tmp_path, "<!doctype html><title>blank</title>", 390)
+def test_a_blank_page_is_seen(window: Browser) -> None:
+    seen = window.look("<!doctype html><title>blank</title>", 390)
     assert colours(seen.png) == 1
