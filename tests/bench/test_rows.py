@@ -49,15 +49,6 @@ def test_pairs_are_of_the_same_round() -> None:
     assert [row.ratio for row in rows] == [None, None]
 
 
-def test_times_are_per_step() -> None:
-    off = table.rows(bench.record())[1]
-    assert off.step_ns == pytest.approx(100.5e6)
-    # The counters are over two steps.
-    assert off.create_ns == pytest.approx(100.5e6 / 4)
-    assert off.destroy_ns == pytest.approx(100.5e6 / 8)
-    assert off.create_share == pytest.approx(0.25)
-
-
 def test_few_pairs_are_warned_of() -> None:
     assert table.warnings(bench.record(samples=2)) == [
         f"{NAME} off: too few pairs for an interval (2)",

@@ -9,7 +9,6 @@ import pytest
 from harness.base.errors import HarnessError
 from harness.bench import pr11301
 from harness.bench import rows as table
-from harness.bench.plan import plan
 from harness.bench.record import BenchRecord, Finished, SampleKey
 from harness.bench.views import memory as memory_table
 from harness.bench.views import operators as operator_table
@@ -140,15 +139,12 @@ def profiled() -> BenchRecord:
     stats = bench.cache_stats("backward", 8)
     # Over two steps: half a millisecond avoided in each.
     stats["operators"]["_backward_Convolution"]["avoided_ns"] = 1_000_000
-    run = bench.record(taken=0, asked=bench.settings(series))
-    finished: List[Finished] = []
-    for case in CASES:
-        for variant in variants["1.3.1"]:
-            key = SampleKey("operators", case, "1.3.1", variant, 0)
-            counted = {"stats": stats if variant == "backward" else None}
-            ms = PROFILES[case.model][variant]
-            finished.append(bench.profile_sample(key, ms, **counted))
-    return run.model_copy(update={"finished": finished})
+
+    def sample(key: SampleKey) -> Finished:
+        counted = stats if key.variant == "backward" else None
+        return bench.profile_sample(key, PROFILES[key.case.model][key.variant], stats=counted)
+
+    return bench.record(asked=bench.settings(series), sample=sample)
 
 
 def test_golden_operators() -> None:
@@ -180,15 +176,14 @@ def test_memory_is_compared_with_stock_and_the_caches_share_counted() -> None:
     timed = bench.series(1)
     apart = {"name": "memory", "job": "memory", "variants": {"1.3.1": ["backward", "all"]}}
     asked = bench.settings(timed, bench.series(1, **apart))
-    finished = [
-        bench.memory_sample(key, 3 * mib, peak_resident_bytes=120 * mib)
-        if key.series == "memory"
-        else bench.train_sample(
-            key, peak_resident_bytes=(110 if key.variant == "backward" else 100) * mib
-        )
-        for key in plan(asked, [])
-    ]
-    run = bench.record(taken=0, asked=asked).model_copy(update={"finished": finished})
+
+    def sample(key: SampleKey) -> Finished:
+        if key.series == "memory":
+            return bench.memory_sample(key, 3 * mib, peak_resident_bytes=120 * mib)
+        peak_mib = 110 if key.variant == "backward" else 100
+        return bench.train_sample(key, peak_resident_bytes=peak_mib * mib)
+
+    run = bench.record(asked=asked, sample=sample)
     rows = memory_table.memory(run)
     assert {r.variant: (r.peak_bytes, r.above_stock_bytes, r.kept_bytes) for r in rows} == {
         "stock": (100 * mib, None, None),

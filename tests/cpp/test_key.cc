@@ -1,6 +1,6 @@
 // The identity of an operation. Every byte of every kind of description is flipped in turn, under
 // each release's layout: the bytes that mean something must change the key and its printed form,
-// all others must change nothing. A release without a table in key_fixture.cc is a failure.
+// all others must change nothing. A release without a table in releases.h is a failure.
 #include <string.h>
 
 #include "key_fixture.h"

@@ -7,67 +7,21 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "check.h"
 #include "fake_mkldnn.h"
-#include "operation.h"
 #include "owned.h"
 #include "stats.h"
+#include "what.h"
 #include "worker.h"
 
 namespace workload {
 
-enum What {
-  kReluForward,
-  kReluBackward,
-  kBatchNormForward,
-  kBatchNormBackward,
-  kConvolutionForward,
-  kConvolutionBackwardData,
-  kConvolutionBackwardWeights,
-  kDeconvolutionForward,  // MKL-DNN's own kind, which MXNet does not use
-  kInnerProductBackwardData,
-  kInnerProductBackwardWeights,
-  kLrnBackward,
-  kPoolingBackward,
-  kSoftmax,
-  kReorder,
-  kSum,
-  kConcat,
-  kShuffle,  // a kind that the library does not know
-  kWhats,
-};
-// The name under which the library counts it.
-const char *name_of(What what);
-// All but the shuffle.
-const std::vector<What> &known_kinds();
-
 struct Engine : Owned<mkldnn_engine_t, mkldnn_engine_destroy> {
   Engine() { CHECK_OK(mkldnn_engine_create(&handle, mkldnn_cpu, 0)); }
 };
-
-// A one-dimensional layout, and one of four dimensions.
-inline mkldnn_memory_desc_t line(int n) {
-  mkldnn_memory_desc_t md;
-  CHECK_OK(mkldnn_memory_desc_init(&md, 1, &n, mkldnn_f32, mkldnn_x));
-  return md;
-}
-inline mkldnn_memory_desc_t image(int n, mkldnn_memory_format_t format = mkldnn_nchw) {
-  const int dims[] = {1, 3, n, n};
-  mkldnn_memory_desc_t md;
-  CHECK_OK(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32, format));
-  return md;
-}
-
-// What describes it, and its forward pass, in size `n`.
-operation::Operation operation_of(What what, int n);
-operation::OpDesc op_desc(What what, int n);
-
-// A descriptor of operation `what` of size `n`: different sizes, different descriptions. A backward
-// one makes its forward hint first and destroys it afterwards. `direct`: past the library.
-mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n, mkldnn_primitive_desc_t *result,
-                         bool direct = false);
 
 struct Described : Owned<mkldnn_primitive_desc_t, mkldnn_primitive_desc_destroy> {
   using Owned::Owned;
@@ -100,7 +54,13 @@ inline uint64_t content_behind(const_mkldnn_primitive_t primitive) {
   return fake_content(pd);
 }
 // The digest that an execution of such an operation leaves in the fake's log.
-uint64_t content(mkldnn_engine_t engine, What what, int n);
+inline uint64_t content(mkldnn_engine_t engine, What what, int n) {
+  mkldnn_primitive_desc_t pd = nullptr;
+  CHECK_OK(describe(engine, what, n, &pd, true));
+  const uint64_t digest = fake_content(pd);
+  api::direct().primitive_desc_destroy(pd);
+  return digest;
+}
 
 struct Primitive : Owned<mkldnn_primitive_t, mkldnn_primitive_destroy> {
   Primitive() {}
@@ -260,8 +220,26 @@ inline void check_all_gone() {
   CHECK_EQ(fake_live(kFakeEngine), 0);
 }
 
+// What holds when all threads that used the library have ended, or nothing is idle on any.
+inline void check_end() {
+  check_all_gone();
+  CHECK_EQ(fake_foreign_destroys(), 0);
+  const Stats stats;
+  for (const char *field :
+       {"totals/live_primitives", "totals/idle_primitives", "totals/descriptors",
+        "memory/live_bytes", "memory/idle_bytes", "memory/descriptor_bytes"}) {
+    CHECK_TEXT(stats[field] == 0, field << " " << stats[field]);
+  }
+}
+
 // Runs f on a thread with an engine that outlives it. Then nothing is left, and nothing was wrong.
-void with_engine(const std::function<void(mkldnn_engine_t engine)> &f);
+inline void with_engine(const std::function<void(mkldnn_engine_t)> &f) {
+  mkldnn_engine_t engine = nullptr;
+  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  on_thread([&] { f(engine); });
+  CHECK_OK(mkldnn_engine_destroy(engine));
+  check_end();
+}
 
 // A test of the library before the fake, with_engine.
 #define CACHED_TEST(name, ...)                                                \
@@ -273,6 +251,17 @@ void with_engine(const std::function<void(mkldnn_engine_t engine)> &f);
   SCENE(name) { workload::with_engine(cached_##name); } \
   static void cached_##name([[maybe_unused]] mkldnn_engine_t engine)
 
+inline void with_workers(const std::function<void(mkldnn_engine_t, Worker &, Worker &)> &f) {
+  Engine engine;
+  {
+    Worker a, b;
+    f(engine, a, b);
+  }
+  mkldnn_opcache_clear();  // what is left is this thread's
+  engine.reset();
+  check_end();
+}
+
 // A test with an engine and two threads, which end before it; what is one thread's is destroyed by
 // no other.
 #define WORKER_TEST(name, ...)                                                                  \
@@ -281,9 +270,12 @@ void with_engine(const std::function<void(mkldnn_engine_t engine)> &f);
   static void workers_##name([[maybe_unused]] mkldnn_engine_t engine,                           \
                              [[maybe_unused]] workload::Worker &a,                              \
                              [[maybe_unused]] workload::Worker &b)
-void with_workers(const std::function<void(mkldnn_engine_t engine, Worker &a, Worker &b)> &f);
 
 // The same function of the library beneath; nullptr when it has none.
-void *beneath(const char *function);
+inline void *beneath(const char *function) {
+  static void *const handle = dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY);
+  REQUIRE(handle != nullptr);
+  return dlsym(handle, function);
+}
 
 }  // namespace workload

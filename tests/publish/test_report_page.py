@@ -4,57 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 from pathlib import Path
 
 import pytest
-from markupsafe import Markup
 from PIL import Image
 
 from harness.base.errors import HarnessError
-from harness.base.layout import Layout
-from harness.publish.plots import style
+from harness.publish.plots import shares, style
+from harness.publish.plots.source import Source
 from harness.publish.report import markdown, page, parts
-from tests.support import browser
-from tests.support.browser import WIDTHS, colours, external
-from tests.support.sample_figures import draw, drawn
-
-WIDE_TABLE = "\n".join(
-    [
-        "# Throughput",
-        "",
-        "**Batch size 1**",
-        "",
-        "| model | " + " | ".join(f"column number {number}" for number in range(20)) + " |",
-        "|---" * 21 + "|",
-        *("| resnet-50 " + "| 0.95 to 1.10 ~ " * 20 + "|" for _ in range(40)),
-    ]
-)
-
-
-@pytest.fixture(scope="module")
-def results(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like results/, with a figure of each family and two tables."""
-    folder = tmp_path_factory.mktemp("results")
-    for family in ("ratios", "operators", "cores"):
-        style.write(draw(family), folder / "figures")
-    (folder / "bench.md").write_text(WIDE_TABLE, encoding="utf-8")
-    shutil.copy(layout.root / "results" / "verify.md", folder / "verify.md")
-    (folder / "README.md").write_text("not a result", encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def html(results: Path) -> str:
-    return made(results)
-
-
-def made(results: Path, more: str = "") -> str:
-    sections, _ = parts.sections(results)
-    facts = [page.Fact("Processor", "a made-up one with a long name " * 4)]
-    machine = page.Section("machine", "Machine", facts=facts, blocks=[Markup(more)])
-    cards = [page.Card("1.22x", "MXNet 1.4.1, batch size 1", "1.10 to 1.30") for _ in range(3)]
-    return page.render("opcache: results", "A sample.", cards, [*sections, machine], "The end.")
+from tests.support.browser import WIDTHS, Browser, colours, external
 
 
 def test_the_page_needs_nothing_else(html: str) -> None:
@@ -75,24 +34,27 @@ def test_a_page_that_needs_more_is_caught(fault: str) -> None:
     assert len(external(f"<p>good</p>{fault}")) == 1
 
 
-def test_everything_in_the_folder_is_shown(results: Path, html: str, tmp_path: Path) -> None:
+def test_everything_in_the_folder_is_shown(
+    source: Source, results: Path, html: str, tmp_path: Path
+) -> None:
     assert html.count("<img ") == 3
-    assert html.count('class="table') == html.count("<table>") == 1 + verify_tables(results)
+    shown = sum(map(tables, results.glob("*.md")))
+    assert html.count('class="table') == html.count("<table>") == shown > 10
     assert "not a result" not in html
     _, missing = parts.sections(results)
     assert any("no section 'Convergence': results/ has no converge.md" in line for line in missing)
     # Results that no section names are shown at the end.
     (tmp_path / "new.md").write_text("# A new kind of result\n", encoding="utf-8")
-    style.write(style.Drawn("zoo", drawn("shares").figure, "Zoo", "In words"), tmp_path / "figures")
+    figure = shares.draw(source)[0].figure
+    style.write(style.Drawn("zoo", figure, "Zoo", "In words"), tmp_path / "figures")
     (section,), missing = parts.sections(tmp_path)
     assert section.name == "further" and section.pictures[0].alt == "In words"
     assert "A new kind of result" in section.blocks[0]
     assert len(missing) == len(parts.PARTS)
 
 
-def verify_tables(results: Path) -> int:
-    text = (results / "verify.md").read_text(encoding="utf-8")
-    return len(re.findall(r"^\|[-|: ]+\|$", text, re.MULTILINE))
+def tables(path: Path) -> int:
+    return len(re.findall(r"^\|[-|: ]+\|$", path.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def test_headings_are_in_order(html: str) -> None:
@@ -142,18 +104,14 @@ def test_a_picture_without_words_is_refused(tmp_path: Path) -> None:
         page.picture(path)
 
 
-def look(
-    window: browser.Browser, folder: Path, html: str, width: int, dark: bool = False
-) -> browser.Sight:
-    path = folder / "report.html"
-    path.write_text(html, encoding="utf-8")
-    return window.look(path, width, dark=dark)
+def with_block(html: str, block: str) -> str:
+    return html.replace("</main>", f"{block}</main>")
 
 
 @pytest.mark.parametrize("dark", (False, True), ids=("light", "dark"))
 @pytest.mark.parametrize("width", WIDTHS)
-def test_page(window: browser.Browser, tmp_path: Path, html: str, width: int, dark: bool) -> None:
-    seen = look(window, tmp_path, html, width, dark)
+def test_page(window: Browser, html: str, width: int, dark: bool) -> None:
+    seen = window.look(html, width, dark)
     assert seen.faults == []
     assert seen.requests == []
     assert colours(seen.png) > 100
@@ -172,22 +130,20 @@ def test_page(window: browser.Browser, tmp_path: Path, html: str, width: int, da
     ),
     ids=("over-wide table", "missing image", "image without words"),
 )
-def test_planted_faults(
-    window: browser.Browser, tmp_path: Path, results: Path, width: int, planted: str, fault: str
-) -> None:
-    seen = look(window, tmp_path, made(results, planted), width)
+def test_planted_faults(window: Browser, html: str, width: int, planted: str, fault: str) -> None:
+    seen = window.look(with_block(html, planted), width)
     assert any(fault in found for found in seen.faults), seen.faults
 
 
-def test_a_request_is_seen(window: browser.Browser, tmp_path: Path, results: Path) -> None:
+def test_a_request_is_seen(window: Browser, html: str) -> None:
     address = "http://127.0.0.1:9/pixel.png"
-    page_with_request = made(results, f'<img alt="a" src="{address}">')
+    page_with_request = with_block(html, f'<img alt="a" src="{address}">')
     # The page's own policy keeps a browser from asking.
-    assert look(window, tmp_path, page_with_request, 390).faults
+    assert window.look(page_with_request, 390).faults
     allowed = re.sub(r"<meta http-equiv=[^>]+>", "", page_with_request)
-    assert look(window, tmp_path, allowed, 390).requests == [address]
+    assert window.look(allowed, 390).requests == [address]
 
 
-def test_a_blank_page_is_seen(window: browser.Browser, tmp_path: Path) -> None:
-    seen = look(window, tmp_path, "<!doctype html><title>blank</title>", 390)
+def test_a_blank_page_is_seen(window: Browser) -> None:
+    seen = window.look("<!doctype html><title>blank</title>", 390)
     assert colours(seen.png) == 1

@@ -42,16 +42,6 @@ def test_variables_and_programs(built: Layout, tmp_path: Path) -> None:
     assert [each for each in found if each.outcome != "pass"] == []
 
 
-class Stranger(Layout):
-    """A work tree whose library is another one."""
-
-    at = Path()
-
-    @property
-    def library(self) -> Path:
-        return self.at
-
-
 # Each does one thing that a library must not do.
 STRANGERS = {
     "two lines": 'write(2, "opcache: a\\nopcache: b\\n", 22);',
@@ -66,7 +56,7 @@ STRANGERS = {
 def test_noticeable_libraries_fail(built: Layout, what: str, tmp_path: Path) -> None:
     start = f"__attribute__((constructor)) static void start() {{ {STRANGERS[what]} }}\n"
     compile_program(f"#include <unistd.h>\n{start}", tmp_path / "a.so")
-    stranger = type("Stranger", (Stranger,), {"at": tmp_path / "a.so"})(built.root)
+    stranger = type("Stranger", (Layout,), {"library": tmp_path / "a.so"})(built.root)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     values = hostile_programs.variables(context(stranger, scratch))

@@ -96,10 +96,8 @@ def test_sweeps_are_judged(changes: Dict[str, Any], outcome: str) -> None:
 
 def test_leftovers_of_killed_runs_are_removed_and_others_work_is_not(tmp_path: Path) -> None:
     path = tmp_path / "a [b]*.json"
-    dead, alive, other = (
-        tmp_path / f".{name}.partial-x" for name in (path.name, f"{path.name}", "else")
-    )
-    alive = alive.with_name(f"{alive.name}y")
+    dead, alive = (tmp_path / f".{path.name}.partial-{end}" for end in ("x", "xy"))
+    other = tmp_path / ".else.partial-x"
     for file in (dead, alive, other):
         file.touch()
     with alive.open() as held:

@@ -10,7 +10,7 @@ from typing import Iterator
 
 import pytest
 
-from harness.base import files, jsonl
+from harness.base import jsonl
 from harness.base.layout import Layout
 from tests.support.commands import clean_environment, harness, python, run
 
@@ -41,16 +41,6 @@ def fill(folder: Path) -> None:
 
 def names(folder: Path) -> set:
     return {path.name for path in folder.iterdir()}
-
-
-def test_file_without_room_leaves_the_old_one(small: Path) -> None:
-    path = small / "result.json"
-    files.write_text(path, "old")
-    fill(small)
-    with pytest.raises(OSError, match=f"{NO_ROOM}: '{path}'"):
-        files.write_text(path, "new" * 5000)
-    assert path.read_text() == "old"
-    assert names(small) == {"result.json", "fill"}
 
 
 def test_lines_without_room_follow_later(small: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import sys
 import types
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Optional
 
 import pydantic
 import pytest
@@ -19,27 +19,31 @@ from harness.build.toolchain import load_toolchain
 from harness.publish import tables
 from harness.reliability import command, table, threads
 from harness.reliability.context import Context, finding
-from harness.reliability.record import Finding, load
+from harness.reliability.record import Finding, ReliabilityRecord, load
 from harness.reliability.stages import STAGES, Stage
 from harness.verify.faults import faulty
 from tests.support.records.reliability import record
 
 
 @pytest.fixture
-def planted(monkeypatch: MonkeyPatch) -> Callable[..., Stage]:
-    """Make a stage of a function."""
+def run_planted(
+    layout: Layout, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> Callable[..., ReliabilityRecord]:
+    """Run functions as the stages of their names, and save the record in reliability.json."""
 
-    def plant(name: str, run: Callable[[Context], List[Finding]]) -> Stage:
-        module: Any = types.ModuleType(f"planted_{name}")
-        module.run = run
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        return Stage(name, module.__name__, name.title())
+    def run_planted(
+        earlier: Optional[ReliabilityRecord] = None, **functions: Callable[[Context], Any]
+    ) -> ReliabilityRecord:
+        stages = []
+        for name, run in functions.items():
+            module: Any = types.ModuleType(f"planted_{name}")
+            module.run = run
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            stages.append(Stage(name, module.__name__, name.title()))
+        path = tmp_path / "reliability.json"
+        return command.run_stages(layout, earlier or record(*functions), path, stages)
 
-    return plant
-
-
-def passes(name: str) -> Callable[[Context], List[Finding]]:
-    return lambda context: [finding(name, f"seed {context.seed}", "pass", "sound")]
+    return run_planted
 
 
 def test_every_stage_has_its_module() -> None:
@@ -51,7 +55,7 @@ def test_every_stage_has_its_module() -> None:
 
 
 def test_every_stage_is_saved(
-    layout: Layout, tmp_path: Path, planted: Callable[..., Stage]
+    tmp_path: Path, run_planted: Callable[..., ReliabilityRecord]
 ) -> None:
     path = tmp_path / "reliability.json"
 
@@ -60,66 +64,54 @@ def test_every_stage_is_saved(
         found = [each.stage for each in load(path).findings]
         return [finding("second", ",".join(found), "pass", "sound")]
 
-    stages = [planted("first", passes("first")), planted("second", sees_the_first)]
-    run = command.run_stages(layout, record("first", "second"), path, stages)
+    run = run_planted(
+        first=lambda context: [finding("first", f"seed {context.seed}", "pass", "sound")],
+        second=sees_the_first,
+    )
     assert [each.subject for each in run.findings] == ["seed 5", "first"]
     assert load(path) == run
     assert sorted(run.seconds) == ["first", "second"]
 
 
-def test_finished_stages_are_not_repeated(
-    layout: Layout, tmp_path: Path, planted: Callable[..., Stage]
-) -> None:
-    path = tmp_path / "reliability.json"
-    outcomes = iter(["fail", "pass"])
-
-    def once(context: Context) -> List[Finding]:
-        return [finding("mended", "it", next(outcomes), "as planted")]  # type: ignore[arg-type]
-
-    first = iter([passes("kept")])
-    stages = [
-        planted("kept", lambda context: next(first)(context)),
-        planted("mended", once),
-    ]
-    run = command.run_stages(layout, record("kept", "mended"), path, stages)
+def test_finished_stages_are_not_repeated(run_planted: Callable[..., ReliabilityRecord]) -> None:
+    mended = finding("mended", "it", "pass", "sound")
+    passes = [finding("kept", "it", "pass", "sound")]
+    outcomes = {
+        "kept": iter([passes]),
+        "mended": iter([[finding("mended", "it", "fail", "as planted")], [mended]]),
+    }
+    stages = {name: lambda _, each=each: next(each) for name, each in outcomes.items()}
+    run = run_planted(**stages)
     assert [each.summary for each in run.failures] == ["as planted"]
-    run = command.run_stages(layout, command.without_failures(run), path, stages)
-    assert [(each.stage, each.outcome) for each in run.findings] == [
-        ("kept", "pass"),
-        ("mended", "pass"),
-    ]
+    run = run_planted(command.without_failures(run), **stages)
+    assert run.findings == [*passes, mended]
 
 
 def test_findings_name_no_folder(
-    layout: Layout, tmp_path: Path, planted: Callable[..., Stage]
+    layout: Layout, run_planted: Callable[..., ReliabilityRecord]
 ) -> None:
-    said = f"{layout.root}/build/x failed"
-    run = [finding("it", "it", "skip", said, details=["", f"again: env A={layout.root}/build b"])]
-    found = command.run_stages(
-        layout, record("it"), tmp_path / "r.json", [planted("it", lambda context: run)]
-    )
-    assert found.findings[0].summary == "build/x failed"
-    assert found.findings[0].details == ["", "again: env A=build b"]
+    details = ["", f"again: env A={layout.root}/build b"]
+    said = finding("it", "it", "skip", f"{layout.root}/build/x failed", details=details)
+    (found,) = run_planted(it=lambda _: [said]).findings
+    assert (found.summary, found.details) == ("build/x failed", ["", "again: env A=build b"])
+
+
+def refuses(_: Context) -> List[Finding]:
+    raise HarnessError("build first\nthen again")
 
 
 @pytest.mark.parametrize(
-    ("found", "summary"),
+    ("run", "summary"),
     [
-        ([], "no findings"),
-        ([finding("other", "it", "pass", "sound")], "findings of other"),
-        (HarnessError("build first\nthen again"), "did not finish"),
+        (lambda _: [], "no findings"),
+        (lambda _: [finding("other", "it", "pass", "sound")], "findings of other"),
+        (refuses, "did not finish"),
     ],
 )
 def test_stage_without_findings_fails(
-    layout: Layout, tmp_path: Path, planted: Callable[..., Stage], found: Any, summary: str
+    run_planted: Callable[..., ReliabilityRecord], run: Any, summary: str
 ) -> None:
-    def run(context: Context) -> List[Finding]:
-        if isinstance(found, HarnessError):
-            raise found
-        return list(found)
-
-    run_ = command.run_stages(layout, record("it"), tmp_path / "r.json", [planted("it", run)])
-    assert [each.summary for each in run_.failures] == [summary]
+    assert [each.summary for each in run_planted(it=run).failures] == [summary]
 
 
 def test_a_full_run_has_every_stage_and_host(layout: Layout) -> None:

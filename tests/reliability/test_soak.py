@@ -19,6 +19,7 @@ from harness.trials.jobs import SoakJob
 from harness.trials.record import save
 from harness.verify.faults import VARIANT, faulty
 from tests.support.bits import run_job
+from tests.support.figures import outside
 from tests.support.records.reliability import (
     LEVEL_MIB,
     PLAN,
@@ -27,7 +28,6 @@ from tests.support.records.reliability import (
     soak_record,
     soaked,
 )
-from tests.support.sample_figures import outside
 
 HOST = "1.4.1"
 # MXNet's five worker threads take turns in glibc's arenas, which are full after as many restarts.

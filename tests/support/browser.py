@@ -69,16 +69,18 @@ def find() -> Optional[str]:
 class Browser:
     """One running browser; ``look`` opens a page in it."""
 
-    def __init__(self, process: subprocess.Popen, read: int, write: int) -> None:
+    def __init__(self, process: subprocess.Popen, read: int, write: int, folder: Path) -> None:
         self._process = process
+        self._page = folder / "page.html"
         self._read = read
         self._write = os.fdopen(write, "wb", buffering=0)
         self._rest = b""
         self._last_id = 0
         self._events: List[Dict[str, Any]] = []
 
-    def look(self, page: Path, width: int, height: int = 900, dark: bool = False) -> Sight:
-        """Open ``page`` in a window ``width`` CSS pixels wide and wait until it is shown."""
+    def look(self, html: str, width: int, dark: bool = False) -> Sight:
+        """Open a page in a window ``width`` CSS pixels wide and wait until it is shown."""
+        self._page.write_text(html, encoding="utf-8")
         target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
         attached = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})
         session = attached["sessionId"]
@@ -86,11 +88,11 @@ class Browser:
         for domain in ("Page", "Network", "Runtime"):
             self._call(f"{domain}.enable", {}, session)
         phone = width < 600
-        size = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1}
+        size = {"width": width, "height": 900, "deviceScaleFactor": 2 if phone else 1}
         self._call("Emulation.setDeviceMetricsOverride", {**size, "mobile": phone}, session)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._call("Emulation.setEmulatedMedia", {"features": [scheme]}, session)
-        self._call("Page.navigate", {"url": page.as_uri()}, session)
+        self._call("Page.navigate", {"url": self._page.as_uri()}, session)
         self._wait_for("Page.loadEventFired", session)
         self._evaluate("document.fonts.ready.then(() => true)", session)
         faults = self._evaluate(_FAULTS, session)
@@ -103,7 +105,7 @@ class Browser:
             if event["method"] == "Network.requestWillBeSent"
         ]
         self._call("Target.closeTarget", {"targetId": target})
-        requests = [u for u in asked if not u.startswith("data:") and u != page.as_uri()]
+        requests = [u for u in asked if not u.startswith("data:") and u != self._page.as_uri()]
         return Sight(base64.b64decode(shot["data"]), requests, faults)
 
     def close(self) -> None:
@@ -141,10 +143,7 @@ class Browser:
                 return answer["result"]
 
     def _wait_for(self, method: str, session: str) -> None:
-        def seen() -> bool:
-            return any((e["method"], e.get("sessionId")) == (method, session) for e in self._events)
-
-        while not seen():
+        while (method, session) not in ((e["method"], e.get("sessionId")) for e in self._events):
             self._receive()
 
     def _send(self, message: Dict[str, Any]) -> None:
@@ -185,7 +184,7 @@ def running(executable: str) -> Iterator[Browser]:
         )
         os.close(to_browser)
         os.close(from_browser)
-        browser = Browser(process, read, write)
+        browser = Browser(process, read, write, Path(profile))
         stack.callback(browser.close)
         yield browser
 

@@ -1,16 +1,40 @@
-#include "workload.h"
+// What the tests against the fake call: operations that shapes tell apart, and how each is
+// described.
+#pragma once
 
-#include <thread>
+#include <mkldnn.h>
+
+#include <vector>
 
 #include "api.h"
+#include "check.h"
+#include "operation.h"
 
 namespace workload {
 
 using operation::Kind;
 using operation::Pass;
 
-namespace {
-
+enum What {
+  kReluForward,
+  kReluBackward,
+  kBatchNormForward,
+  kBatchNormBackward,
+  kConvolutionForward,
+  kConvolutionBackwardData,
+  kConvolutionBackwardWeights,
+  kDeconvolutionForward,  // MKL-DNN's own kind, which MXNet does not use
+  kInnerProductBackwardData,
+  kInnerProductBackwardWeights,
+  kLrnBackward,
+  kPoolingBackward,
+  kSoftmax,
+  kReorder,
+  kSum,
+  kConcat,
+  kShuffle,  // a kind that the library does not know
+  kWhats,
+};
 // By What. `bias`: of the operation and of the forward pass that it takes its hint from, as MXNet
 // has it.
 const struct {
@@ -37,28 +61,10 @@ const struct {
     {"Concat", operation::kKinds, operation::kForward, false},
     {"other", operation::kShuffle, operation::kForward, false}};
 
-const api::Api &api_of(bool direct) { return direct ? api::direct() : api::through(); }
-
-// Two memory descriptors and what is made of them.
-template <class Create>
-mkldnn_status_t over_memories(const api::Api &a, mkldnn_engine_t engine,
-                              const mkldnn_memory_desc_t &x, const mkldnn_memory_desc_t &y,
-                              const Create &create) {
-  mkldnn_primitive_desc_t pds[2] = {nullptr, nullptr};
-  mkldnn_status_t status = a.memory_primitive_desc_create(&pds[0], &x, engine);
-  if (status == mkldnn_success) status = a.memory_primitive_desc_create(&pds[1], &y, engine);
-  if (status == mkldnn_success) status = create(pds);
-  for (mkldnn_primitive_desc_t pd : pds) {
-    if (pd != nullptr) a.primitive_desc_destroy(pd);
-  }
-  return status;
-}
-
-}  // namespace
-
-const char *name_of(What what) { return kRows[what].name; }
-
-const std::vector<What> &known_kinds() {
+// The name under which the library counts it.
+inline const char *name_of(What what) { return kRows[what].name; }
+// All but the shuffle.
+inline const std::vector<What> &known_kinds() {
   static const std::vector<What> all = [] {
     std::vector<What> known;
     for (int what = 0; what < kShuffle; ++what) known.push_back(static_cast<What>(what));
@@ -67,7 +73,21 @@ const std::vector<What> &known_kinds() {
   return all;
 }
 
-operation::Operation operation_of(What what, int n) {
+// A one-dimensional layout, and one of four dimensions.
+inline mkldnn_memory_desc_t line(int n) {
+  mkldnn_memory_desc_t md;
+  CHECK_OK(mkldnn_memory_desc_init(&md, 1, &n, mkldnn_f32, mkldnn_x));
+  return md;
+}
+inline mkldnn_memory_desc_t image(int n, mkldnn_memory_format_t format = mkldnn_nchw) {
+  const int dims[] = {1, 3, n, n};
+  mkldnn_memory_desc_t md;
+  CHECK_OK(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32, format));
+  return md;
+}
+
+// What describes it, and its forward pass, in size `n`.
+inline operation::Operation operation_of(What what, int n) {
   const mkldnn_memory_desc_t small = image(n);
   operation::Operation op;
   switch (kRows[what].kind) {
@@ -92,22 +112,32 @@ operation::Operation operation_of(What what, int n) {
   if (kRows[what].bias) op.biased(line(3));
   return op;
 }
-
-void *beneath(const char *function) {
-  static void *const handle = dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY);
-  REQUIRE(handle != nullptr);
-  return dlsym(handle, function);
-}
-
-operation::OpDesc op_desc(What what, int n) {
+inline operation::OpDesc op_desc(What what, int n) {
   operation::OpDesc d;
   CHECK_OK(operation_of(what, n).describe(kRows[what].pass, &d));
   return d;
 }
 
-mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n, mkldnn_primitive_desc_t *result,
-                         bool direct) {
-  const api::Api &a = api_of(direct);
+// Two memory descriptors and what is made of them.
+template <class Create>
+mkldnn_status_t over_memories(const api::Api &a, mkldnn_engine_t engine,
+                              const mkldnn_memory_desc_t &x, const mkldnn_memory_desc_t &y,
+                              const Create &create) {
+  mkldnn_primitive_desc_t pds[2] = {nullptr, nullptr};
+  mkldnn_status_t status = a.memory_primitive_desc_create(&pds[0], &x, engine);
+  if (status == mkldnn_success) status = a.memory_primitive_desc_create(&pds[1], &y, engine);
+  if (status == mkldnn_success) status = create(pds);
+  for (mkldnn_primitive_desc_t pd : pds) {
+    if (pd != nullptr) a.primitive_desc_destroy(pd);
+  }
+  return status;
+}
+
+// A descriptor of operation `what` of size `n`: different sizes, different descriptions. A backward
+// one makes its forward hint first and destroys it afterwards. `direct`: past the library.
+inline mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n,
+                                mkldnn_primitive_desc_t *result, bool direct = false) {
+  const api::Api &a = direct ? api::direct() : api::through();
   const float scales[] = {1.0f, 2.0f};
   if (kRows[what].kind == operation::kKinds) {
     return over_memories(
@@ -133,49 +163,6 @@ mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n, mkldnn_primit
   status = a.primitive_desc_create_v2(result, &d, nullptr, engine, hint);
   if (hint != nullptr) a.primitive_desc_destroy(hint);
   return status;
-}
-
-uint64_t content(mkldnn_engine_t engine, What what, int n) {
-  mkldnn_primitive_desc_t pd = nullptr;
-  CHECK_OK(describe(engine, what, n, &pd, true));
-  const uint64_t digest = fake_content(pd);
-  api::direct().primitive_desc_destroy(pd);
-  return digest;
-}
-
-namespace {
-
-// What holds when all threads that used the library have ended, or nothing is idle on any.
-void check_end() {
-  check_all_gone();
-  CHECK_EQ(fake_foreign_destroys(), 0);
-  const Stats stats;
-  for (const char *field :
-       {"totals/live_primitives", "totals/idle_primitives", "totals/descriptors",
-        "memory/live_bytes", "memory/idle_bytes", "memory/descriptor_bytes"}) {
-    CHECK_TEXT(stats[field] == 0, field << " " << stats[field]);
-  }
-}
-
-}  // namespace
-
-void with_engine(const std::function<void(mkldnn_engine_t)> &f) {
-  mkldnn_engine_t engine = nullptr;
-  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
-  on_thread([&] { f(engine); });
-  CHECK_OK(mkldnn_engine_destroy(engine));
-  check_end();
-}
-
-void with_workers(const std::function<void(mkldnn_engine_t, Worker &, Worker &)> &f) {
-  Engine engine;
-  {
-    Worker a, b;
-    f(engine, a, b);
-  }
-  mkldnn_opcache_clear();  // what is left is this thread's
-  engine.reset();
-  check_end();
 }
 
 }  // namespace workload
