@@ -24,14 +24,7 @@ from harness.build.toolchain import load_toolchain
 from harness.user import run as user_run
 from harness.user.run_report import Process, RunStatistics, lines
 from tests.support import commands
-from tests.support.commands import (
-    clean_environment,
-    compile_program,
-    harness,
-    harness_words,
-    python,
-    refusal,
-)
+from tests.support.commands import clean_environment, harness_words, python
 from tests.support.records import bench
 
 RUN = harness_words("run")
@@ -51,7 +44,7 @@ print(w.grad.asnumpy().tobytes().hex())
 def run(*words: object, options: Any = (), **settings: Any) -> subprocess.CompletedProcess:
     """Run a command by `run`, in the clean environment unless ``settings`` have another."""
     settings = {"env": clean_environment(), **settings}
-    return harness("run", *options, "--", *words, **settings)
+    return commands.harness("run", *options, "--", *words, **settings)
 
 
 def on(tree: Path, **variables: object) -> Dict[str, Any]:
@@ -157,7 +150,7 @@ def test_other_preloaded_libraries_stay(built: Layout) -> None:
 def test_commands_end_as_alone(tmp_path: Path, words: List[str], code: int, printed: str) -> None:
     (tmp_path / "script").write_text('echo "$1"; exit 3\n')
     (tmp_path / "script").chmod(0o755)
-    compile_program("int main() { return 5; }", tmp_path / "static", "-static")
+    commands.compile_program("int main() { return 5; }", tmp_path / "static", "-static")
     done = run(*[word.format(folder=tmp_path) for word in words])
     assert (done.returncode, done.stdout) == (code, printed)
     assert len(done.stderr.splitlines()) == 3
@@ -369,7 +362,7 @@ def test_misuse(layout: Layout, tmp_path: Path) -> None:
     done = run()
     assert done.returncode == 2 and "required: COMMAND" in done.stderr
     toolchain = load_toolchain(layout.toolchain)
-    said = refusal(user_run.preloaded, Layout(tmp_path), toolchain, {}, {})
+    said = commands.refusal(user_run.preloaded, Layout(tmp_path), toolchain, {}, {})
     assert said == "build/lib/libmkldnn_opcache.so not found: run make build first"
 
 
