@@ -210,6 +210,12 @@ def own_host(layout: Layout) -> str:
     return toolchain.load_toolchain(layout.toolchain).headers
 
 
+@pytest.fixture
+def headers(stand_ins: StandIns, own_host: str, tmp_path: Path) -> Path:
+    """A copy of the headers of ``own_host``, to be changed."""
+    return Path(shutil.copytree(stand_ins.headers(own_host), tmp_path / "headers"))
+
+
 def test_the_command_writes_the_same_patch_every_time(layout: Layout) -> None:
     version = toml.project_version(layout.pyproject)
     expected = source_patch.render(source_patch.added_files(layout.sources, version), version)
@@ -258,10 +264,8 @@ def test_headers_tell_the_release_of_anybodys_build(
 
 
 def test_unknown_headers_pass_through_unless_told(
-    stand_ins: StandIns, own_host: str, tmp_path: Path
+    stand_ins: StandIns, own_host: str, headers: Path, tmp_path: Path
 ) -> None:
-    headers = tmp_path / "headers"
-    shutil.copytree(stand_ins.headers(own_host), headers)
     replace(headers / "mkldnn_types.h", "mkldnn_format_last,", "one_more, mkldnn_format_last,")
     objects = stand_ins.changed(stand_ins.tree, ["opcache_api0_real.cc"], headers, tmp_path)
     library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
@@ -277,11 +281,9 @@ def test_unknown_headers_pass_through_unless_told(
 
 
 def test_headers_without_the_fields_that_some_releases_lack(
-    stand_ins: StandIns, own_host: str, tmp_path: Path
+    stand_ins: StandIns, headers: Path, tmp_path: Path
 ) -> None:
     """v0.14 has no diff_desc in the descriptor of softmax, v0.19 no negative_slope."""
-    headers = tmp_path / "headers"
-    shutil.copytree(stand_ins.headers(own_host), headers)
     types = headers / "mkldnn_types.h"
     softmax = r"mkldnn_memory_desc_t diff_desc;(?=[^;]*;\n\} mkldnn_softmax_desc_t;)"
     text, count = re.subn(softmax, "", types.read_text())
@@ -291,11 +293,9 @@ def test_headers_without_the_fields_that_some_releases_lack(
 
 
 def test_headers_of_another_interface_are_refused(
-    stand_ins: StandIns, own_host: str, tmp_path: Path
+    stand_ins: StandIns, headers: Path, tmp_path: Path
 ) -> None:
     """MXNet 1.6 has MKL-DNN 1.0, where functions of the same names take other arguments."""
-    headers = tmp_path / "headers"
-    shutil.copytree(stand_ins.headers(own_host), headers)
     types = headers / "mkldnn_types.h"
     types.write_text("#define MKLDNN_VERSION_MAJOR 1\n" + types.read_text())
     with pytest.raises(AssertionError, match='#error "expected MKL-DNN 0.14 to 0.19'):
