@@ -17,34 +17,22 @@ from harness.base.console import say
 from harness.base.errors import HarnessError, one_line
 from harness.base.layout import here
 
-# (command, module, summary)
+# (command, module of harness, summary)
 COMMANDS = (
-    ("build", "harness.build.command", "build the library, the patched MXNets and their wheels"),
-    (
-        "bench",
-        "harness.bench.command",
-        "measure training throughput, unmodified and patched",
-    ),
-    ("tables", "harness.publish.tables", "write the tables in results and in the documents"),
-    ("compare", "harness.bench.compare", "compare two records of the same benchmark"),
-    ("plot", "harness.publish.plots.command", "draw the figures of the records in results"),
-    ("report", "harness.publish.report.command", "write one HTML page of everything in results"),
-    ("verify", "harness.verify.command", "prove that the cache changes no bit of any result"),
-    (
-        "reliability",
-        "harness.reliability.command",
-        "test threads, forks, kills and hostile input",
-    ),
-    (
-        "converge",
-        "harness.converge.command",
-        "train CIFAR-10 unmodified and patched, bit for bit",
-    ),
-    ("bench-dist", "harness.distributed.command", "measure distributed training on this machine"),
-    ("run", "harness.user.run", "run any command with the cache under its MXNet"),
-    ("doctor", "harness.user.doctor", "diagnose an interpreter's MXNet, and measure its gain"),
-    ("microbench", "harness.microbench.command", "time single MKL-DNN calls, uncached and cached"),
-    ("source-patch", "harness.build.source_patch", "write the cache as a patch for MXNet sources"),
+    ("build", "build.command", "build the library, the patched MXNets and their wheels"),
+    ("bench", "bench.command", "measure training throughput, unmodified and patched"),
+    ("tables", "publish.tables", "write the tables in results and in the documents"),
+    ("compare", "bench.compare", "compare two records of the same benchmark"),
+    ("plot", "publish.plots.command", "draw the figures of the records in results"),
+    ("report", "publish.report.command", "write one HTML page of everything in results"),
+    ("verify", "verify.command", "prove that the cache changes no bit of any result"),
+    ("reliability", "reliability.command", "test threads, forks, kills and hostile input"),
+    ("converge", "converge.command", "train CIFAR-10 unmodified and patched, bit for bit"),
+    ("bench-dist", "distributed.command", "measure distributed training on this machine"),
+    ("run", "user.run", "run any command with the cache under its MXNet"),
+    ("doctor", "user.doctor", "diagnose an interpreter's MXNet, and measure its gain"),
+    ("microbench", "microbench.command", "time single MKL-DNN calls, uncached and cached"),
+    ("source-patch", "build.source_patch", "write the cache as a patch for MXNet sources"),
 )
 
 
@@ -73,7 +61,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _import(module_name: str) -> types.ModuleType:
     try:
-        return importlib.import_module(module_name)
+        return importlib.import_module(f"harness.{module_name}")
     except ModuleNotFoundError as error:
         raise HarnessError(
             f"{sys.executable} has no module {error.name!r}: "

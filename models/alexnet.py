@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.layers import nn
+
 
 def build(classes: int, prefix: str) -> Any:
     """Build AlexNet: (batch, 3, side, side) with side >= 63 to scores (batch, classes)."""
-    from mxnet.gluon import nn
 
     def norm() -> Any:
         # The paper's alpha of 1e-4; MXNet divides it by the size.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.layers import chain
+from models.layers import chain, nn
 
 _BLOCKS = 8
 _RESNET_WIDTHS = (16, 32, 64)
@@ -20,7 +20,6 @@ _VGG_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 def resnet_50(classes: int, prefix: str) -> Any:
     """Build the ResNet: (batch, 3, side, side) with side >= 4 to scores (batch, classes)."""
-    from mxnet.gluon import nn
 
     class Residual(nn.HybridBlock):
         def __init__(self, channels: int, stride: int) -> None:
@@ -53,8 +52,6 @@ def resnet_50(classes: int, prefix: str) -> Any:
 
 def vgg_16(classes: int, prefix: str) -> Any:
     """Build the VGG: (batch, 3, side, side) with side >= 32 to scores (batch, classes)."""
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         for width, convolutions in _VGG_STAGES:
@@ -67,6 +64,4 @@ def vgg_16(classes: int, prefix: str) -> Any:
 
 
 def _convolution(channels: int, stride: int = 1) -> Any:
-    from mxnet.gluon import nn
-
     return (nn.Conv2D(channels, 3, stride, padding=1, use_bias=False), nn.BatchNorm())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.layers import chain
+from models.layers import chain, nn
 
 _LATENT = 100
 _WIDTHS = (64, 128, 256, 512)
@@ -22,8 +22,6 @@ def build(classes: int, prefix: str) -> Any:
 
     The side is 64 and more; multiples of 16 are generated in the size they came in.
     """
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(
@@ -40,8 +38,6 @@ def build(classes: int, prefix: str) -> Any:
 
 def _discriminator(outputs: int) -> Any:
     """(batch, 3, 64, 64) to (batch, outputs, 1, 1)."""
-    from mxnet.gluon import nn
-
     layers = [_halve(_WIDTHS[0]), nn.LeakyReLU(0.2)]
     for width in _WIDTHS[1:]:
         layers += [_halve(width), nn.BatchNorm(), nn.LeakyReLU(0.2)]
@@ -50,8 +46,6 @@ def _discriminator(outputs: int) -> Any:
 
 def _generator() -> Any:
     """(batch, latent, 1, 1) to images (batch, 3, 64, 64)."""
-    from mxnet.gluon import nn
-
     layers = [nn.Conv2DTranspose(_WIDTHS[-1], kernel_size=4, use_bias=False)]
     for width in (*reversed(_WIDTHS[:-1]), 3):
         layers += [nn.BatchNorm(), nn.Activation("relu"), _double(width)]
@@ -59,12 +53,8 @@ def _generator() -> Any:
 
 
 def _halve(channels: int) -> Any:
-    from mxnet.gluon import nn
-
     return nn.Conv2D(channels, kernel_size=4, strides=2, padding=1, use_bias=False)
 
 
 def _double(channels: int) -> Any:
-    from mxnet.gluon import nn
-
     return nn.Conv2DTranspose(channels, kernel_size=4, strides=2, padding=1, use_bias=False)

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.layers import chain
+from models.layers import chain, nn
 
 _WIDTHS = (16, 32, 64, 128, 128)
 
 
 def build(classes: int, prefix: str) -> Any:
     """Build the FCN: (batch, 3, side, side) with side >= 32 to scores (batch, classes)."""
-    from mxnet.gluon import nn
 
     class Upsampler(nn.HybridBlock):
         def __init__(self) -> None:
@@ -49,8 +48,6 @@ def build(classes: int, prefix: str) -> Any:
 
 
 def _stage(channels: int) -> Any:
-    from mxnet.gluon import nn
-
     return chain(
         nn.Conv2D(channels, kernel_size=3, padding=1, activation="relu"),
         nn.MaxPool2D(pool_size=2, strides=2),
@@ -58,8 +55,6 @@ def _stage(channels: int) -> Any:
 
 
 def _upsample(channels: int, factor: int) -> Any:
-    from mxnet.gluon import nn
-
     size = 2 * factor
     return nn.Conv2DTranspose(channels, size, strides=factor, padding=factor // 2, use_bias=False)
 

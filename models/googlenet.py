@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.layers import chain, side_by_side
+from models.layers import chain, nn, side_by_side
 
 # Table 1 of the paper: 1x1, before 3x3, 3x3, before 5x5, 5x5, after pooling; None is a pooling.
 _MODULES = (
@@ -30,8 +30,6 @@ _MODULES = (
 
 def build(classes: int, prefix: str) -> Any:
     """Build GoogLeNet: (batch, 3, side, side) with side >= 32 to scores (batch, classes)."""
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(_conv(64, 7, stride=2), _pool(stride=2), _conv(64, 1), _conv(192, 3))
@@ -52,12 +50,8 @@ def _inception(one: int, to_three: int, three: int, to_five: int, five: int, poo
 
 
 def _conv(channels: int, kernel: int, stride: int = 1) -> Any:
-    from mxnet.gluon import nn
-
     return nn.Conv2D(channels, kernel, stride, padding=kernel // 2, activation="relu")
 
 
 def _pool(stride: int) -> Any:
-    from mxnet.gluon import nn
-
     return nn.MaxPool2D(pool_size=3, strides=stride, padding=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Tuple
 
-from models.layers import chain, side_by_side
+from models.layers import chain, nn, side_by_side
 
 # 1x1, (before 3x3, 3x3), (before double 3x3, double 3x3), pooling, channels after pooling.
 # Two pairs alone are a module of stride 2.
@@ -30,8 +30,6 @@ _MODULES: Tuple[Tuple[Any, ...], ...] = (
 
 def build(classes: int, prefix: str) -> Any:
     """Build Inception-BN: (batch, 3, side, side) with side >= 32 to scores (batch, classes)."""
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(_conv(64, 7, stride=2), _pool("max", 2), _conv(64, 1), _conv(192, 3))
@@ -62,8 +60,6 @@ def _halving(three: Tuple[int, int], double: Tuple[int, int]) -> Any:
 
 
 def _conv(channels: int, kernel: int, stride: int = 1) -> Any:
-    from mxnet.gluon import nn
-
     return chain(
         nn.Conv2D(channels, kernel, stride, padding=kernel // 2),
         nn.BatchNorm(),
@@ -72,7 +68,5 @@ def _conv(channels: int, kernel: int, stride: int = 1) -> Any:
 
 
 def _pool(kind: str, stride: int) -> Any:
-    from mxnet.gluon import nn
-
     layer = {"avg": nn.AvgPool2D, "max": nn.MaxPool2D}[kind]
     return layer(pool_size=3, strides=stride, padding=1)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any, Tuple, Union
 
-from models.layers import chain, side_by_side
+from models.layers import chain, nn, side_by_side
 
 _BLOCKS_A, _BLOCKS_B, _BLOCKS_C = 4, 7, 3
 
 
 def build(classes: int, prefix: str) -> Any:
     """Build Inception-v4: (batch, 3, side, side) with side >= 75 to scores (batch, classes)."""
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(*_stem())
@@ -110,8 +108,6 @@ def _block_c() -> Any:
 def _conv(
     channels: int, kernel: Union[int, Tuple[int, int]], stride: int = 1, pad: bool = True
 ) -> Any:
-    from mxnet.gluon import nn
-
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     padding = (height // 2, width // 2) if pad else 0
     return chain(
@@ -122,12 +118,8 @@ def _conv(
 
 
 def _max_pool() -> Any:
-    from mxnet.gluon import nn
-
     return nn.MaxPool2D(pool_size=3, strides=2)
 
 
 def _avg_pool() -> Any:
-    from mxnet.gluon import nn
-
     return nn.AvgPool2D(pool_size=3, strides=1, padding=1)

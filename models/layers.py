@@ -1,6 +1,7 @@
 """Builds blocks that several networks share.
 
-These blocks add nothing to the names of parameters. mxnet is imported when a block is built only.
+These blocks add nothing to the names of parameters. mxnet is imported when a block is built only,
+so that a network's file takes ``nn`` from here.
 """
 
 from __future__ import annotations
@@ -8,10 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 
+class _Layers:
+    def __getattr__(self, name: str) -> Any:
+        from mxnet.gluon import nn
+
+        return getattr(nn, name)
+
+
+nn: Any = _Layers()  # MXNet's layers by name
+
+
 def chain(*layers: Any) -> Any:
     """Return one block of the layers in sequence."""
-    from mxnet.gluon import nn
-
     block = nn.HybridSequential(prefix="")
     block.add(*layers)
     return block

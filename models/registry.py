@@ -75,18 +75,6 @@ _NETWORKS = (
     Network("seven-ops", "none", 17_130, 32, 16, 10, small.seven_ops),
 )
 NETWORKS = {network.name: network for network in _NETWORKS}
-# In the order of the tables of github.com/apache/mxnet/pull/11301.
-REFERENCE_NETWORKS = (
-    "alexnet",
-    "googlenet",
-    "vgg-16",
-    "vgg-19",
-    "inception-bn",
-    "inception-v3",
-    "resnet-50",
-    "resnet-152",
-    "inception-v4",
-)
 
 
 def find_network(name: str) -> Network:

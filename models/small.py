@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.layers import nn
+
 
 def seven_ops(classes: int, prefix: str, channels: int = 16) -> Any:
     """Build a network of a few thousand parameters that uses all seven operators.
@@ -14,7 +16,6 @@ def seven_ops(classes: int, prefix: str, channels: int = 16) -> Any:
     Input (batch, any, side, side) with side >= 8, output (batch, classes). Where ``channels``, of
     every layer, are a multiple of 8, MKL-DNN picks its blocked formats and needs reorders.
     """
-    from mxnet.gluon import nn
 
     class LocalResponseNorm(nn.HybridBlock):
         def hybrid_forward(self, F: Any, x: Any) -> Any:
@@ -42,8 +43,6 @@ def seven_ops(classes: int, prefix: str, channels: int = 16) -> Any:
 
 def two_convolutions(prefix: str, softmax: bool = False) -> Any:
     """Build convolution, batch normalisation, ReLU and pooling, twice; scores of 10 classes."""
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(
@@ -67,8 +66,6 @@ def odd_channels(prefix: str) -> Any:
 
     With groups, a depthwise convolution and uneven kernels; input sides of 20 and more.
     """
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(
@@ -89,7 +86,6 @@ def odd_channels(prefix: str) -> Any:
 
 def branches(prefix: str) -> Any:
     """Build two blocks of convolutions side by side, added up and concatenated, then softmax."""
-    from mxnet.gluon import nn
 
     class Branches(nn.HybridBlock):
         def __init__(self) -> None:
@@ -118,7 +114,6 @@ def branches(prefix: str) -> Any:
 
 def fusible(prefix: str) -> Any:
     """Build layers that MXNet 1.5 can fuse: convolutions, normalisation, sums and activations."""
-    from mxnet.gluon import nn
 
     class Residual(nn.HybridBlock):
         def __init__(self) -> None:
@@ -146,8 +141,6 @@ def quantizable(prefix: str) -> Any:
 
     Quantization needs data of a multiple of four channels, and no fully connected layer at the end.
     """
-    from mxnet.gluon import nn
-
     net = nn.HybridSequential(prefix=prefix)
     with net.name_scope():
         net.add(

@@ -46,17 +46,8 @@ class Appender:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            # Unbuffered: one line is one write. O_NONBLOCK: do not wait for the reader of a FIFO.
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        except OSError as error:
-            raise HarnessError(f"{path}: {error.strerror}") from error
-        try:
-            reading.check_regular(descriptor, path)
-        except HarnessError:
-            os.close(descriptor)
-            raise
-        self._file = io.FileIO(descriptor, "r+")
+        # Unbuffered: one line is one write.
+        self._file = io.FileIO(reading.descriptor_of(path, os.O_RDWR), "r+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -65,19 +65,14 @@ class Layout:
         return self.build / "lib" / CACHE_LIBRARY
 
     @property
-    def microbench_sources(self) -> Path:
-        """The C++ micro-benchmark's sources, with their own Makefile."""
-        return self.root / "tools" / "microbench"
-
-    @property
     def microbench(self) -> Path:
         """The micro-benchmark, for the MKL-DNN of every MXNet release."""
         return self.build / "microbench" / "microbench"
 
     @property
-    def kill_at_sources(self) -> Path:
-        """The sources of ``kill_at``, with their own Makefile."""
-        return self.root / "tools" / "kill_at"
+    def tools(self) -> Path:
+        """The sources of ``microbench`` and ``kill_at``, each with its own Makefile."""
+        return self.root / "tools"
 
     @property
     def kill_at(self) -> Path:

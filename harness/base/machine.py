@@ -14,14 +14,13 @@ from typing import FrozenSet
 import pydantic
 
 from harness.base import proc
+from harness.base.toml import FrozenModel
 
 _SYS_CPU = Path("/sys/devices/system/cpu")
 
 
-class Machine(pydantic.BaseModel):
+class Machine(FrozenModel):
     """The properties of a machine that speed depends on, with the CPUs that a process may use."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     cpu_model: str
     logical_cpus: int = pydantic.Field(gt=0)

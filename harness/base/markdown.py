@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple, TypeVar
 
 import rich.box
 import rich.console
 import rich.table
+
+_Row = TypeVar("_Row")
+# A column's title, and its cell in a row.
+Column = Tuple[str, Callable[[_Row], str]]
 
 
 def interval_text(interval: Optional[Tuple[float, float]], digits: int = 3) -> str:
@@ -32,3 +36,16 @@ def markdown(
     with console.capture() as capture:
         console.print(table)
     return [line.rstrip() for line in capture.get().splitlines() if line.strip()]
+
+
+def columns(
+    shown: Sequence[Column[_Row]], text_columns: Sequence[str], rows: Sequence[_Row]
+) -> List[str]:
+    """Return a Markdown table's lines: a line for each row, whose cells the columns give."""
+    titles = [title for title, _ in shown]
+    return markdown(titles, text_columns, [[cell(row) for _, cell in shown] for row in rows])
+
+
+def number(value: Optional[float], form: str = ".3f", unit: str = "x") -> str:
+    """Return a number, by default a ratio, in the given format; - stands for None."""
+    return "-" if value is None else f"{value:{form}}{unit}"

@@ -28,50 +28,42 @@ MOST_VALUES = 1_000_000
 MOST_DEPTH = 64
 _INTEGER_BITS = 64
 _KINDS = (
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "Is a directory"),
+    (stat.S_ISFIFO, "expected a file, found a FIFO"),
+    (stat.S_ISSOCK, "expected a file, found a socket"),
+    (stat.S_ISCHR, "expected a file, found a device"),
+    (stat.S_ISBLK, "expected a file, found a device"),
 )
 
 
 @contextlib.contextmanager
 def opened(path: Path, most_bytes: int) -> Iterator[IO[bytes]]:
     """Yield the regular file, open for reading; HarnessError for any OSError, in the block too."""
-    try:
-        # Flags: never wait for a writer, never become this process's terminal.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError as error:
-        raise HarnessError(f"{path}: {error.strerror}") from error
-    except ValueError as error:  # a NUL in the path
-        raise HarnessError(f"{str(path)!r}: {error}") from error
-    with os.fdopen(_checked(descriptor, path, most_bytes), "rb") as file:
+    with os.fdopen(descriptor_of(path, os.O_RDONLY), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most_bytes:
+            raise HarnessError(f"{path}: expected at most {most_bytes} bytes, found {size}")
         try:
             yield file
         except OSError as error:
             raise HarnessError(f"{path}: {error.strerror or error}") from error
 
 
-def _checked(descriptor: int, path: Path, most_bytes: int) -> int:
+def descriptor_of(path: Path, access: int) -> int:
+    """Open a regular file with the flag ``access``; HarnessError for any OSError."""
     try:
-        check_regular(descriptor, path)
-        size = os.fstat(descriptor).st_size
-        if size > most_bytes:
-            raise HarnessError(f"{path}: expected at most {most_bytes} bytes, found {size}")
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def check_regular(descriptor: int, path: Path) -> None:
-    """Raise HarnessError unless the descriptor is of a regular file."""
+        # Flags: never wait for the other end of a FIFO, never become this process's terminal.
+        descriptor = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        raise HarnessError(f"{path}: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the path
+        raise HarnessError(f"{str(path)!r}: {error}") from error
     mode = os.fstat(descriptor).st_mode
-    if stat.S_ISDIR(mode):
-        raise HarnessError(f"{path}: Is a directory")
-    for is_kind, name in _KINDS:
-        if is_kind(mode):
-            raise HarnessError(f"{path}: expected a file, found {name}")
+    faults = [fault for is_kind, fault in _KINDS if is_kind(mode)]
+    if faults:
+        os.close(descriptor)
+        raise HarnessError(f"{path}: {faults[0]}")
+    return descriptor
 
 
 def content(path: Path, most_bytes: int) -> bytes:

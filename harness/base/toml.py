@@ -10,12 +10,20 @@ from typing import Any, Dict, Type, TypeVar
 
 import pydantic
 import tomli
+from typing_extensions import Annotated
 
 from harness.base import reading
 from harness.base.errors import HarnessError
 
 _MOST_FAULTS = 1000
 Model = TypeVar("Model", bound=pydantic.BaseModel)
+Count = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
+
+
+class FrozenModel(pydantic.BaseModel):
+    """An immutable model that allows no other fields than its own."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
 def read_toml(path: Path) -> Dict[str, Any]:

@@ -37,10 +37,10 @@ from harness.bench.record import (
 from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
 from harness.trials import variables
-from harness.trials.jobs import ProfileJob, TrainJob
+from harness.trials.jobs import ProfileJob, TrainJob, fields_for
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
-from harness.trials.record import check_compatible, now, opening, utc
+from harness.trials.record import check_compatible, now, utc
 from harness.trials.variants import build_folder, library_versions, parse_variant
 
 # MXNet's profiler then sees every operator, not groups of operators.
@@ -176,7 +176,7 @@ def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
         # With the library's hash: another build of it must not continue the run.
         versions.update(library_versions(layout, host, variant))
     return BenchRecord(
-        **opening(record.KIND, record.SCHEMA_VERSION, stem, layout, versions),
+        **BenchRecord.opening(stem, layout, versions),
         settings=settings,
     )
 
@@ -247,18 +247,7 @@ def _run(
     layout: Layout, settings: BenchSettings, series: Series, key: SampleKey, timeout_s: float
 ) -> Dict[str, Any]:
     kind = ProfileJob if series.job == PROFILE else TrainJob
-    job = kind(
-        **key.case.model_dump(),
-        seed=settings.seed,
-        warm_up_steps_min=series.warm_up_steps_min,
-        warm_up_steps_max=series.warm_up_steps_max,
-        timed_steps_min=series.timed_steps_min,
-        timed_steps_max=series.timed_steps_max,
-        steps_budget_s=series.steps_budget_s,
-        memory_limit_gib=settings.memory_limit_gib,
-        learning_rate=settings.learning_rate,
-        momentum=settings.momentum,
-    )
+    job = kind(**fields_for(kind, key.case, series, settings))
     overrides = {
         **(_PROFILING if series.job == PROFILE else {}),
         **(_HEAP if series.allocator == "heap" else {}),

@@ -12,10 +12,10 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from harness.base import statistics
 from harness.base.errors import HarnessError
-from harness.base.markdown import interval_text, markdown
-from harness.bench.record import BenchRecord, load
+from harness.base.markdown import Column, columns, interval_text
+from harness.bench.record import BenchRecord, Cell, load
 from harness.bench.rows import Row, rows
-from harness.trials.record import Case, check_compatible
+from harness.trials.record import check_compatible
 
 EXAMPLES = """examples:
   python -m harness compare results/raw/before.jsonl results/raw/after.jsonl
@@ -68,18 +68,32 @@ def changes(first: BenchRecord, second: BenchRecord) -> List[Change]:
     return found
 
 
-_Key = Tuple[str, Case, str, str]
-
-
-def _key(row: Row) -> _Key:
+def _key(row: Row) -> Cell:
     return row.series.name, row.case, row.host, row.variant
 
 
-def _speeds(run: BenchRecord) -> Dict[_Key, List[float]]:
-    found: Dict[_Key, List[float]] = {}
+def _speeds(run: BenchRecord) -> Dict[Cell, List[float]]:
+    found: Dict[Cell, List[float]] = {}
     for sample in run.samples:
         found.setdefault(sample.key[:4], []).append(sample.images_per_second)
     return found
+
+
+_COLUMNS: Tuple[Column[Change], ...] = (
+    ("model", lambda change: change.first.case.model),
+    ("batch", lambda change: str(change.first.case.batch_size)),
+    ("threads", lambda change: str(change.first.series.threads.omp_num_threads)),
+    ("MXNet", lambda change: change.first.host),
+    ("variant", lambda change: change.first.variant),
+    ("A img/s", lambda change: f"{change.first.images_per_second:.2f}"),
+    ("B img/s", lambda change: f"{change.second.images_per_second:.2f}"),
+    ("B / A", lambda change: f"{change.ratio:.3f}x"),
+    ("95 % interval", lambda change: interval_text(change.interval)),
+    ("n A", lambda change: str(change.first.samples)),
+    ("n B", lambda change: str(change.second.samples)),
+    ("to stock A", lambda change: _to_stock(change.first)),
+    ("to stock B", lambda change: _to_stock(change.second)),
+)
 
 
 def render(first: BenchRecord, second: BenchRecord) -> str:
@@ -90,30 +104,8 @@ def render(first: BenchRecord, second: BenchRecord) -> str:
         for name in names
         if first.versions.get(name) != second.versions.get(name)
     ]
-    titles = ["model", "batch", "threads", "MXNet", "variant", "A img/s", "B img/s"]
-    titles += ["B / A", "95 % interval", "n A", "n B", "to stock A", "to stock B"]
-    cells = [_line(change) for change in changes(first, second)]
-    shown = markdown(titles, ("model", "MXNet", "variant"), cells)
+    shown = columns(_COLUMNS, ("model", "MXNet", "variant"), changes(first, second))
     return "\n".join([*lines, *([""] if lines else []), *shown, "", *LEGEND])
-
-
-def _line(change: Change) -> List[str]:
-    old, new = change.first, change.second
-    return [
-        old.case.model,
-        str(old.case.batch_size),
-        str(old.series.threads.omp_num_threads),
-        old.host,
-        old.variant,
-        f"{old.images_per_second:.2f}",
-        f"{new.images_per_second:.2f}",
-        f"{change.ratio:.3f}x",
-        interval_text(change.interval),
-        str(old.samples),
-        str(new.samples),
-        _to_stock(old),
-        _to_stock(new),
-    ]
 
 
 def _to_stock(row: Row) -> str:

@@ -13,42 +13,40 @@ from typing_extensions import Annotated, Literal
 
 from harness.base.errors import HarnessError
 from harness.base.machine import describe, physical_cores
+from harness.base.toml import Count, FrozenModel
 from harness.bench.record import BenchSettings, Series
 from harness.build.toolchain import Toolchain
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
 from harness.trials.variants import parse_variant
 
-_Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
 
-class SeriesConfig(pydantic.BaseModel):
+class SeriesConfig(FrozenModel):
     """One ``[[series]]`` table: processes of one kind; a missing value is the file's own.
 
     ``batch_sizes`` are in the order of work: all networks with the first, then with the next.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
     name: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     job: Literal["train", "profile", "memory"] = "train"
-    batch_sizes: Tuple[_Positive, ...] = pydantic.Field(min_length=1)
+    batch_sizes: Tuple[Count, ...] = pydantic.Field(min_length=1)
     models: Optional[Tuple[str, ...]] = None
     scopes: Optional[Dict[str, Tuple[str, ...]]] = None
-    omp_num_threads: Optional[_Positive] = None
+    omp_num_threads: Optional[Count] = None
     allocator: Optional[Literal["default", "heap"]] = None
-    rounds_min: Optional[_Positive] = None
-    rounds_max: Optional[_Positive] = None
+    rounds_min: Optional[Count] = None
+    rounds_max: Optional[Count] = None
     case_budget_s: Optional[float] = pydantic.Field(default=None, ge=0)
     warm_up_steps_min: Optional[_NotNegative] = None
-    warm_up_steps_max: Optional[_Positive] = None
-    timed_steps_min: Optional[_Positive] = None
-    timed_steps_max: Optional[_Positive] = None
+    warm_up_steps_max: Optional[Count] = None
+    timed_steps_min: Optional[Count] = None
+    timed_steps_max: Optional[Count] = None
     steps_budget_s: Optional[float] = pydantic.Field(default=None, ge=0)
 
 
-class BenchConfig(pydantic.BaseModel):
+class BenchConfig(FrozenModel):
     """A benchmark's configuration file; the series are in the order of work.
 
     ``scopes`` names the variants by MXNet release; a missing image size is that of the network's
@@ -56,18 +54,16 @@ class BenchConfig(pydantic.BaseModel):
     missing ``memory_limit_gib`` is nine tenths of the machine's memory.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
     models: Tuple[str, ...] = pydantic.Field(min_length=1)
     scopes: Dict[str, Tuple[str, ...]] = pydantic.Field(min_length=1)
-    image_sizes: Dict[str, _Positive] = {}
-    rounds_min: _Positive
-    rounds_max: _Positive
+    image_sizes: Dict[str, Count] = {}
+    rounds_min: Count
+    rounds_max: Count
     case_budget_s: float = pydantic.Field(default=0, ge=0)
     warm_up_steps_min: _NotNegative
-    warm_up_steps_max: _Positive
-    timed_steps_min: _Positive
-    timed_steps_max: _Positive
+    warm_up_steps_max: Count
+    timed_steps_min: Count
+    timed_steps_max: Count
     steps_budget_s: float = pydantic.Field(default=0, ge=0)
     series: Tuple[SeriesConfig, ...] = pydantic.Field(min_length=1)
     seed: int
@@ -75,7 +71,7 @@ class BenchConfig(pydantic.BaseModel):
     momentum: pydantic.FiniteFloat
     timeout_s: float = pydantic.Field(gt=0, le=86400)
     memory_limit_gib: Optional[float] = pydantic.Field(default=None, gt=0)
-    omp_num_threads: Optional[_Positive] = None
+    omp_num_threads: Optional[Count] = None
     kmp_affinity: Optional[str] = None
     kmp_blocktime: Optional[str] = None
     allocator: Literal["default", "heap"] = "default"

@@ -10,7 +10,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from harness.base import statistics
 from harness.base.errors import HarnessError
-from harness.base.markdown import interval_text, markdown
+from harness.base.markdown import Column, columns, interval_text, markdown, number
 from harness.bench import pr11301, step_model
 from harness.bench.pr11301 import BeforeAfter
 from harness.bench.record import BenchRecord
@@ -20,8 +20,6 @@ from harness.trials.record import Case
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
 CORES = (2, 8, 28, 56)
-# The variant that repeats PR #11301: only its ratios can be compared with the published ones.
-PUBLISHED_HOST, PUBLISHED_VARIANT = "1.3.1", "backward"
 # Half of the ideal: an assumption, printed beside the fitted efficiency.
 EFFICIENCY = 0.5
 OFF = "off"
@@ -87,7 +85,7 @@ def chosen(run: BenchRecord) -> List[Measured]:
 
 def comparable(each: Measured, known: Mapping[str, BeforeAfter]) -> Optional[BeforeAfter]:
     """Return the published numbers for the same work, None without any."""
-    same = (each.host, each.variant) == (PUBLISHED_HOST, PUBLISHED_VARIANT)
+    same = (each.host, each.variant) == pr11301.RUN
     right_size = each.case.batch_size == pr11301.BATCH_SIZE
     return known.get(each.case.model) if same and right_size else None
 
@@ -161,7 +159,7 @@ def _predictions(all_measured: Sequence[Measured], efficiency: float) -> List[st
             f"{each.step.stock_s * 1e3:.0f}",
             f"{each.step.serial_s * 1e3:.1f}",
             f"{each.step.serial_left_s * 1e3:.1f}",
-            "-" if each.ratio is None else f"{each.ratio:.3f}x",
+            number(each.ratio),
             *(f"{step_model.ratio(each.step, cores, efficiency):.3f}x" for cores in CORES),
         ]
         for each in all_measured
@@ -209,8 +207,8 @@ def _against_published(
     cells.append(["mean error", "", "", f"{means[0]:.1%}", "", f"{means[1]:.1%}", "", "", ""])
     cells[-1].append(f"{means[2]:.1%}")
     return [
-        f"**Compared with PR #11301 on {pr11301.CORES} cores: "
-        f"{PUBLISHED_HOST} {PUBLISHED_VARIANT}, batch size {pr11301.BATCH_SIZE}**",
+        f"**Compared with {pr11301.TITLE} on {pr11301.CORES} cores: "
+        f"{' '.join(pr11301.RUN)}, batch size {pr11301.BATCH_SIZE}**",
         "",
         *markdown(titles, titles[:1], cells),
         "",
@@ -221,34 +219,29 @@ def _against_published(
     ]
 
 
+_CHECKED: Tuple[Column[Check], ...] = (
+    ("model", lambda check: check.one.case.model),
+    ("batch", lambda check: str(check.one.case.batch_size)),
+    ("MXNet", lambda check: check.one.host),
+    ("variant", lambda check: check.one.variant),
+    ("1 thread", lambda check: number(check.one.ratio)),
+    ("threads", lambda check: str(check.more.step.cores)),
+    ("predicted", lambda check: f"{check.predicted:.3f}x"),
+    ("measured", lambda check: number(check.more.ratio)),
+    ("95 % interval", lambda check: interval_text(check.more.interval)),
+    ("error", lambda c: number(c.more.ratio and c.predicted / c.more.ratio - 1, "+.1%", "")),
+    ("own efficiency", lambda check: f"{check.efficiency:.2f}"),
+)
+
+
 def _check(found: Sequence[Check]) -> List[str]:
     if not found:
         return []
-    titles = ["model", "batch", "MXNet", "variant", "1 thread", "threads", "predicted", "measured"]
-    titles += ["95 % interval", "error", "own efficiency"]
-    cells = []
-    for one, more, efficiency, predicted in found:
-        error = "-" if more.ratio is None else f"{predicted / more.ratio - 1:+.1%}"
-        cells.append(
-            [
-                one.case.model,
-                str(one.case.batch_size),
-                one.host,
-                one.variant,
-                "-" if one.ratio is None else f"{one.ratio:.3f}x",
-                str(more.step.cores),
-                f"{predicted:.3f}x",
-                "-" if more.ratio is None else f"{more.ratio:.3f}x",
-                interval_text(more.interval),
-                error,
-                f"{efficiency:.2f}",
-            ]
-        )
     common = statistics.median([check.efficiency for check in found])
     return [
         "**The check that this machine allows: from one thread to more**",
         "",
-        *markdown(titles, ["model", "MXNet", "variant"], cells),
+        *columns(_CHECKED, ["model", "MXNet", "variant"], found),
         "",
         f"predicted: from the step on one thread, with the median efficiency {common:.2f}; own "
         "efficiency: with which the case's execution really became faster",

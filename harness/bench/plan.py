@@ -6,23 +6,14 @@ The plan depends on nothing else, so a killed run continues exactly where it end
 from __future__ import annotations
 
 import random
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from harness.base import statistics
-from harness.bench.record import BenchSettings, Failure, Finished, SampleKey, Series
+from harness.bench.record import BenchSettings, Cell, Failure, Finished, SampleKey, Series
 from harness.trials.record import Case
 
 # A process that died once is tried again; after a second death its cell is given up.
 _DEATHS_MOST = 2
-
-
-class Cell(NamedTuple):
-    """One variant of one case in a series, sampled once per round."""
-
-    series: str
-    case: Case
-    host: str
-    variant: str
 
 
 def plan(settings: BenchSettings, finished: Sequence[Finished]) -> List[SampleKey]:
@@ -46,16 +37,12 @@ def todo(settings: BenchSettings, finished: Sequence[Finished]) -> List[SampleKe
     for each in finished:
         if isinstance(each, Failure):
             weight = _DEATHS_MOST if each.reason == "memory" else 1
-            deaths[_cell(each.key)] = deaths.get(_cell(each.key), 0) + weight
+            deaths[each.key[:4]] = deaths.get(each.key[:4], 0) + weight
     return [
         key
         for key in plan(settings, finished)
-        if key not in done and deaths.get(_cell(key), 0) < _DEATHS_MOST
+        if key not in done and deaths.get(key[:4], 0) < _DEATHS_MOST
     ]
-
-
-def _cell(key: SampleKey) -> Cell:
-    return Cell(*key[:4])
 
 
 def _series(series: Series, finished: Sequence[Finished]) -> Iterator[SampleKey]:

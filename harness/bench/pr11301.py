@@ -13,6 +13,9 @@ from harness.base import reading
 from harness.base.errors import HarnessError
 from harness.base.layout import here
 
+TITLE = "PR #11301"
+# The release that lacks it, and the variant that repeats it: only these compare with its ratios.
+RUN = HOST, VARIANT = "1.3.1", "backward"
 BATCH_SIZE = 32
 CORES = 56
 

@@ -21,15 +21,14 @@ from harness.trials.record import (
     RecordModel,
     RunRecord,
     Threads,
-    check_kind,
     first_fault,
 )
 
-KIND = "opcache-bench"
-SCHEMA_VERSION = 2
 TRAIN, PROFILE, MEMORY = "train", "profile", "memory"
 
-_Positive = Annotated[int, pydantic.Field(gt=0)]
+
+# A variant of a case in a series, sampled once per round: series, case, host, variant.
+Cell = Tuple[str, Case, str, str]
 
 
 class SampleKey(NamedTuple):
@@ -62,13 +61,13 @@ class Series(RecordModel):
     )
     threads: Threads
     allocator: Literal["default", "heap"] = "default"
-    rounds_min: _Positive
-    rounds_max: _Positive
+    rounds_min: pydantic.PositiveInt
+    rounds_max: pydantic.PositiveInt
     case_budget_s: float = pydantic.Field(ge=0)
-    warm_up_steps_min: Annotated[int, pydantic.Field(ge=0)]
-    warm_up_steps_max: _Positive
-    timed_steps_min: _Positive
-    timed_steps_max: _Positive
+    warm_up_steps_min: pydantic.NonNegativeInt
+    warm_up_steps_max: pydantic.PositiveInt
+    timed_steps_min: pydantic.PositiveInt
+    timed_steps_max: pydantic.PositiveInt
     steps_budget_s: float = pydantic.Field(ge=0)
 
     @property
@@ -205,8 +204,9 @@ TYPES: Dict[str, Type[Any]] = {
 class BenchRecord(RunRecord):
     """A run, finished or not; ``finished`` are its processes in the order of their runs."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-bench"
+    SCHEMA_VERSION = 2
+
     settings: BenchSettings
     finished: List[Finished] = []
 
@@ -233,6 +233,33 @@ class BenchRecord(RunRecord):
     def _of(self, type_: Type[_Sampled]) -> List[_Sampled]:
         return [each for each in self.finished if isinstance(each, type_)]
 
+    @classmethod
+    def load(cls, path: Path) -> BenchRecord:
+        """Read a record; HarnessError names the fault of a file that is refused."""
+        header, *lines = jsonl.read(path)
+        cls.check_kind(header, path)
+        finished = []
+        for number, line in enumerate(lines, start=2):
+            type_ = TYPES.get(str(line.get("type"))) if isinstance(line, dict) else None
+            if type_ is None:
+                raise HarnessError(f"{path}: line {number}: expected a type of {', '.join(TYPES)}")
+            try:
+                finished.append(type_.model_validate(line))
+            except pydantic.ValidationError as error:
+                raise HarnessError(f"{path}: line {number}: {first_fault(error)}") from error
+        try:
+            run = cls.model_validate({**header, "finished": finished})
+        except pydantic.ValidationError as error:
+            raise HarnessError(f"{path}: line 1: {first_fault(error)}") from error
+        known = [series.name for series in run.settings.series]
+        for number, each in enumerate(run.finished, start=2):
+            if each.series not in known:
+                raise HarnessError(
+                    f"{path}: line {number}: series: expected one of {', '.join(known)}, "
+                    f"found {each.series!r:.60}"
+                )
+        return run
+
 
 def create(run: BenchRecord, path: Path) -> None:
     """Write a new record: the header, and the finished processes of the run."""
@@ -243,28 +270,4 @@ def create(run: BenchRecord, path: Path) -> None:
                 file.append(each.model_dump())
 
 
-def load(path: Path) -> BenchRecord:
-    """Read a record; HarnessError names the fault of a file that is refused."""
-    header, *lines = jsonl.read(path)
-    check_kind(header, KIND, SCHEMA_VERSION, path)
-    finished = []
-    for number, line in enumerate(lines, start=2):
-        type_ = TYPES.get(str(line.get("type"))) if isinstance(line, dict) else None
-        if type_ is None:
-            raise HarnessError(f"{path}: line {number}: expected a type of {', '.join(TYPES)}")
-        try:
-            finished.append(type_.model_validate(line))
-        except pydantic.ValidationError as error:
-            raise HarnessError(f"{path}: line {number}: {first_fault(error)}") from error
-    try:
-        run = BenchRecord.model_validate({**header, "finished": finished})
-    except pydantic.ValidationError as error:
-        raise HarnessError(f"{path}: line 1: {first_fault(error)}") from error
-    known = [series.name for series in run.settings.series]
-    for number, each in enumerate(run.finished, start=2):
-        if each.series not in known:
-            raise HarnessError(
-                f"{path}: line {number}: series: expected one of {', '.join(known)}, "
-                f"found {each.series!r:.60}"
-            )
-    return run
+load = BenchRecord.load

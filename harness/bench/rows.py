@@ -12,11 +12,9 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Un
 from harness.base import statistics
 from harness.base.markdown import interval_text, markdown
 from harness.base.statistics import UNSTABLE_RELATIVE_IQR
-from harness.bench.record import TRAIN, BenchRecord, Failure, Series, TrainSample
+from harness.bench.record import TRAIN, BenchRecord, Cell, Failure, Series, TrainSample
 from harness.trials.record import Case
 from harness.trials.variants import STOCK, STOCK_AGAIN
-
-_Cell = Tuple[str, Case, str, str]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def rows(record: BenchRecord) -> List[Row]:
 
 def cells(record: BenchRecord) -> List[Union[Row, Failure]]:
     """Return a row for every variant that was tried, or its first failure without any sample."""
-    samples: Dict[_Cell, List[TrainSample]] = {}
+    samples: Dict[Cell, List[TrainSample]] = {}
     for sample in record.samples:
         samples.setdefault(sample.key[:4], []).append(sample)
     failures = {failure.key[:4]: failure for failure in reversed(record.failures)}

@@ -42,12 +42,12 @@ def make_cpp_test(paths: Layout, toolchain: Toolchain, name: str) -> Path:
 def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
     """Compile the micro-benchmark, for all MXNet releases."""
     mxnet = paths.stock(toolchain.headers) / "mxnet"
-    _compile(paths.microbench_sources, paths.microbench, MXNET=mxnet)
+    _compile(paths.tools / "microbench", paths.microbench, MXNET=mxnet)
 
 
 def make_kill_at(paths: Layout) -> Path:
     """Compile and return the library that kills a process in the middle of writing."""
-    _compile(paths.kill_at_sources, paths.kill_at)
+    _compile(paths.tools / "kill_at", paths.kill_at)
     return paths.kill_at
 
 

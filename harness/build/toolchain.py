@@ -8,17 +8,15 @@ from typing import Tuple
 import pydantic
 
 from harness.base.errors import HarnessError
-from harness.base.toml import load
+from harness.base.toml import FrozenModel, load
 
 # Patterns of one path component: these values become names of files and folders.
 _VERSION = pydantic.Field(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")
 _NAME = pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
 
 
-class Host(pydantic.BaseModel):
+class Host(FrozenModel):
     """An MXNet release to be patched: its wheel, and the MKL-DNN inside it."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     version: str = _VERSION
     package: str = _NAME
@@ -28,10 +26,8 @@ class Host(pydantic.BaseModel):
     mkldnn_build_id: str = pydantic.Field(pattern=r"^[0-9a-f]{40}$")
 
 
-class Toolchain(pydantic.BaseModel):
+class Toolchain(FrozenModel):
     """All pinned inputs of the build."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     headers: str
     requires: Tuple[str, ...]

@@ -25,8 +25,6 @@ from harness.converge import checkpoint, cifar10, dataset, follow, table
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet
 from harness.converge.record import (
-    KIND,
-    SCHEMA_VERSION,
     ConvergeRecord,
     ConvergeSettings,
     Curve,
@@ -36,15 +34,14 @@ from harness.converge.record import (
     load,
     partings,
 )
-from harness.trials.jobs import ConvergeJob
+from harness.trials.jobs import ConvergeJob, fields_for
 from harness.trials.launch import run_worker
 from harness.trials.record import (
-    Threads,
     add_record_options,
     first_fault,
-    opening,
     save,
     start_or_resume,
+    threads,
 )
 from harness.trials.variants import library_versions, parse_variant
 
@@ -130,16 +127,12 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _asked(args: argparse.Namespace, config: ConvergeConfig, layout: Layout) -> List[Training]:
-    def count(option: str, text: Any) -> Any:
-        return None if text is None else number(option, text)
-
-    changes = {
-        "scopes": None if args.scopes is None else words("--scopes", args.scopes),
-        "epochs": count("--epochs", args.epochs),
-        "stock_epochs": count("--stock-epochs", args.stock_epochs),
-        "batch_size": count("--batch-size", args.batch_size),
-        "subset": count("--subset", args.subset),
-    }
+    changes: Dict[str, Any] = {}
+    if args.scopes is not None:
+        changes["scopes"] = words("--scopes", args.scopes)
+    for name in ("epochs", "stock_epochs", "batch_size", "subset"):
+        if getattr(args, name) is not None:
+            changes[name] = number(f"--{name.replace('_', '-')}", getattr(args, name))
     return resolve(config, load_toolchain(layout.toolchain), args.model, args.host, changes)
 
 
@@ -154,14 +147,14 @@ def _new_record(
     for training in trainings:
         for scope in training.scopes:
             versions.update(library_versions(layout, training.host, parse_variant(scope)))
-    threads = config.omp_num_threads
+    omp_num_threads = config.omp_num_threads
     if args.threads is not None:
-        threads = number("--threads", args.threads)
+        omp_num_threads = number("--threads", args.threads)
     side_by_side = config.side_by_side
     if args.side_by_side is not None:
         side_by_side = number("--side-by-side", args.side_by_side)
     return ConvergeRecord(
-        **opening(KIND, SCHEMA_VERSION, "converge", layout, versions),
+        **ConvergeRecord.opening("converge", layout, versions),
         settings=ConvergeSettings(
             trainings=trainings,
             data=Data(
@@ -171,7 +164,7 @@ def _new_record(
                 validation=len(data.validation.labels),
             ),
             seed=config.seed,
-            threads=Threads(omp_num_threads=threads, kmp_affinity=None, kmp_blocktime=None),
+            threads=threads(omp_num_threads),
             side_by_side=side_by_side,
         ),
         curves=[],
@@ -207,7 +200,7 @@ def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
             while waiting:
                 done, _ = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
                 for task in todo:
-                    record = _take_epochs(run, record, task, path, bar)
+                    record = _take_epochs(run, record, task, path)
                 for future in done:
                     record = _finish(record, waiting.pop(future), future, path)
                 bar.update()
@@ -224,17 +217,11 @@ def _train(run: Run, record: ConvergeRecord, path: Path) -> ConvergeRecord:
 def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
     training = run.settings.trainings[task.training]
     job = ConvergeJob(
-        model=training.model,
-        batch_size=training.batch_size,
+        **fields_for(ConvergeJob, training),
         data=str(run.data[task.training]),
         data_sha256=run.data[task.training].stem,
         folder=str(run.folder(task)),
-        epochs=training.epochs,
         last_epoch=training.last_epoch(task.scope),
-        learning_rate=training.learning_rate,
-        momentum=training.momentum,
-        weight_decay=training.weight_decay,
-        warm_up_epochs=training.warm_up_epochs,
         seed=run.settings.seed,
     )
     variant = parse_variant(task.scope)
@@ -250,9 +237,7 @@ def _train_curve(run: Run, task: Task) -> Dict[str, Any]:
     )
 
 
-def _take_epochs(
-    run: Run, record: ConvergeRecord, task: Task, path: Path, bar: _Progress
-) -> ConvergeRecord:
+def _take_epochs(run: Run, record: ConvergeRecord, task: Task, path: Path) -> ConvergeRecord:
     """Copy new epochs of a training from its checkpoint into the record."""
     old = record.curve(*task)
     if follow.progress(run.folder(task)).epochs <= len(old.epochs):
@@ -266,7 +251,7 @@ def _take_epochs(
     record = record.with_curve(curve)
     save(record, path)
     for epoch in curve.epochs[len(old.epochs) :]:
-        bar.tell(table.epoch_line(run.settings, task.training, task.scope, epoch))
+        tqdm.write(table.epoch_line(run.settings, task.training, task.scope, epoch))
     return record
 
 
@@ -303,10 +288,6 @@ class _Progress:
     def update(self) -> None:
         """Move the bar to the trainings' progress."""
         self._bar.update(self._images() - self._bar.n)
-
-    def tell(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._bar.write(line)
 
     def close(self) -> None:
         """End the bar."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 import pydantic
-from typing_extensions import Annotated
 
 from harness.base.errors import HarnessError
+from harness.base.toml import Count, FrozenModel
 from harness.build.toolchain import Toolchain
 from harness.converge.dataset import CLASSES, SIDE
 from harness.converge.record import Training
@@ -18,37 +18,22 @@ from harness.trials.networks import find_network
 from harness.trials.variants import STOCK, parse_variant
 from models.registry import NETWORKS
 
-_Count = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 
-
-class TrainingConfig(pydantic.BaseModel):
+class TrainingConfig(Training):
     """One training; a missing value means all images, or all epochs of stock."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    model: str
-    host: str
-    scopes: Tuple[str, ...] = pydantic.Field(min_length=1)
-    epochs: _Count
-    stock_epochs: Optional[_Count] = None
-    batch_size: _Count
-    subset: Optional[_Count] = None
-    validation: Optional[_Count] = None
-    learning_rate: pydantic.PositiveFloat
-    momentum: float = pydantic.Field(ge=0, lt=1)
-    weight_decay: pydantic.NonNegativeFloat
-    warm_up_epochs: pydantic.NonNegativeFloat
+    stock_epochs: Optional[Count] = None  # type: ignore[assignment]
+    subset: Optional[Count] = None
+    validation: Optional[Count] = None
 
 
-class ConvergeConfig(pydantic.BaseModel):
+class ConvergeConfig(FrozenModel):
     """A convergence run's configuration file."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     trainings: Tuple[TrainingConfig, ...] = pydantic.Field(min_length=1)
     seed: int
-    omp_num_threads: _Count
-    side_by_side: _Count
+    omp_num_threads: Count
+    side_by_side: Count
     timeout_s: float = pydantic.Field(gt=0, le=604800)
 
 
@@ -62,7 +47,7 @@ def resolve(
     """Return what to train; HarnessError names an unknown word and the known ones.
 
     ``model`` and ``host`` choose among the configured trainings; without a match they replace those
-    of the first training. ``changes`` replace fields of every training, except where None.
+    of the first training. ``changes`` replace fields of every training.
     """
     chosen = [
         training
@@ -71,10 +56,9 @@ def resolve(
     ]
     named = {k: v for k, v in (("model", model), ("host", host)) if v is not None}
     chosen = chosen or [config.trainings[0].model_copy(update=named)]
-    asked = {name: value for name, value in changes.items() if value is not None}
     trainings = []
     for training in chosen:
-        fields = {**training.model_dump(), **asked}
+        fields = {**training.model_dump(), **changes}
         fields["stock_epochs"] = fields["stock_epochs"] or fields["epochs"]
         trainings.append(_checked(Training.model_validate(fields), toolchain))
     return trainings

@@ -6,8 +6,8 @@ from typing import List, Optional
 
 from harness.base.markdown import markdown
 from harness.base.statistics import median
-from harness.converge.pr11301 import ACCURACY
 from harness.converge.record import (
+    ACCURACY,
     ConvergeRecord,
     ConvergeSettings,
     Curve,

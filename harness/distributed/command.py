@@ -24,10 +24,10 @@ from harness.base.layout import Layout, here
 from harness.base.options import number, words
 from harness.build.toolchain import load_toolchain
 from harness.distributed import bits, table
-from harness.distributed.record import KIND, SCHEMA_VERSION, DistRecord, DistSettings, Sample
+from harness.distributed.record import DistRecord, DistSettings, Sample
 from harness.trials import group, record
 from harness.trials.environment import settings, whole_environment
-from harness.trials.jobs import DistTrainJob, to_json
+from harness.trials.jobs import DistTrainJob, fields_for, to_json
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.proof import check_proof
 from harness.trials.variants import STOCK, build_folder, library_versions, parse_variant
@@ -170,14 +170,7 @@ def sample(
     """Run one training and return its workers' measurements, each proven to run the variant."""
     started = record.now()
     what = f"training (host {asked.host}, {variant}, round {round_})"
-    job = DistTrainJob(
-        **asked.case.model_dump(),
-        seed=asked.seed,
-        warm_up_steps=asked.warm_up_steps,
-        timed_steps=asked.timed_steps,
-        learning_rate=asked.learning_rate,
-        momentum=asked.momentum,
-    )
+    job = DistTrainJob(**fields_for(DistTrainJob, asked.case, asked))
     with tempfile.TemporaryDirectory(prefix="opcache-") as name:
         folder = Path(name)
         files.write_text(folder / "job.json", json.dumps(to_json(job)))
@@ -227,11 +220,7 @@ def _asked(layout: Layout, args: argparse.Namespace) -> DistSettings:
         servers=number("--servers", args.servers),
         rounds=number("--rounds", args.rounds),
         seed=1,
-        threads=record.Threads(
-            omp_num_threads=number("--omp-threads", args.omp_threads),
-            kmp_affinity=None,
-            kmp_blocktime=None,
-        ),
+        threads=record.threads(number("--omp-threads", args.omp_threads)),
         warm_up_steps=3,
         timed_steps=number("--steps", args.steps),
         learning_rate=0.01,
@@ -244,7 +233,7 @@ def _new_run(layout: Layout, asked: DistSettings) -> DistRecord:
     for word in asked.variants:
         versions.update(library_versions(layout, asked.host, parse_variant(word)))
     return DistRecord(
-        **record.opening(KIND, SCHEMA_VERSION, "bench-dist", layout, versions),
+        **DistRecord.opening("bench-dist", layout, versions),
         settings=asked,
         samples=[],
     )

@@ -5,15 +5,11 @@ One sample is one training, from the scheduler's start to the last worker's end.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pydantic
 
-from harness.trials.record import Case, Library, RecordModel, RunRecord, Threads, load_as
-
-KIND = "opcache-bench-dist"
-SCHEMA_VERSION = 1
+from harness.trials.record import Case, Library, RecordModel, RunRecord, Threads
 
 
 class Worker(RecordModel):
@@ -78,12 +74,10 @@ class DistSettings(RecordModel):
 class DistRecord(RunRecord):
     """A run with its finished rounds."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-bench-dist"
+
     settings: DistSettings
     samples: List[Sample]
 
 
-def load(path: Path) -> DistRecord:
-    """Read a record; HarnessError names the fault of a file that is refused."""
-    return load_as(DistRecord, KIND, SCHEMA_VERSION, path)
+load = DistRecord.load

@@ -25,9 +25,6 @@ from harness.build.compiling import make_microbench
 from harness.build.toolchain import Host, load_toolchain
 from harness.microbench import table
 from harness.microbench.record import (
-    KIND,
-    SCHEMA_VERSION,
-    Measured,
     MicrobenchRecord,
     MicrobenchSettings,
     Sample,
@@ -82,9 +79,7 @@ def main(args: argparse.Namespace) -> int:
         variants=list(table.VARIANTS),
         rounds=number("--rounds", args.rounds),
         repetitions=number("--repetitions", args.repetitions),
-        threads=record.Threads(
-            omp_num_threads=machine.physical_cores(), kmp_affinity=None, kmp_blocktime=None
-        ),
+        threads=record.threads(machine.physical_cores()),
     )
     if args.out is not None and args.out.exists():
         raise HarnessError(f"{args.out} exists: choose another --out")
@@ -116,7 +111,7 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: MicrobenchSettings) -> M
         **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
     }
     return MicrobenchRecord(
-        **record.opening(KIND, SCHEMA_VERSION, "microbench", layout, versions, started),
+        **MicrobenchRecord.opening("microbench", layout, versions, started),
         settings=asked,
         samples=samples,
     )
@@ -148,23 +143,19 @@ def _sample(layout: Layout, asked: MicrobenchSettings, planned: _Planned) -> Sam
     libraries = [{"file": path.name, "build_id": elf.build_id(path)} for path in paths]
     check_proof(variant, {"libraries": libraries, "stats": result["stats"]}, True, what)
     check_mkldnn(planned.host, libraries, what)
+    taken = {
+        **result,
+        "host": planned.host.version,
+        "variant": variant.name,
+        "round": planned.round,
+        "started_utc": record.utc(started),
+        "environment": environment,
+        "libraries": libraries,
+    }
     try:
-        measured = Measured.model_validate(result)
+        return Sample.model_validate(taken)
     except pydantic.ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise HarnessError(f"{what}: {place}: {fault['msg']}") from error
-    return Sample.model_validate(
-        {
-            **measured.model_dump(),
-            "host": planned.host.version,
-            "variant": variant.name,
-            "round": planned.round,
-            "started_utc": record.utc(started),
-            "environment": environment,
-            "libraries": libraries,
-        }
-    )
+        raise HarnessError(f"{what}: {record.first_fault(error)}") from error
 
 
 def check_mkldnn(host: Host, libraries: Sequence[Dict[str, Any]], what: str) -> None:

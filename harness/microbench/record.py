@@ -5,16 +5,12 @@ One sample is the validated output of one process of the C++ benchmark.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pydantic
 from typing_extensions import Literal
 
-from harness.trials.record import Library, RecordModel, RunRecord, Threads, load_as
-
-KIND = "opcache-microbench"
-SCHEMA_VERSION = 1
+from harness.trials.record import Library, RecordModel, RunRecord, Threads
 
 
 class Summary(RecordModel):
@@ -55,21 +51,17 @@ class Throughput(RecordModel):
     hits_per_second: Summary
 
 
-class Measured(RecordModel):
+class Sample(RecordModel):
     """The measurements of a process. ``cycles``: creating and destroying, by operation.
 
     ``threads`` is empty without the cache; ``stats`` are the library's counters, None without it.
+    ``libraries`` are the evidence that it ran on the requested ones.
     """
 
     cycles: Dict[str, Timing] = pydantic.Field(min_length=1)
     submit: Submit
     threads: List[Throughput]
     stats: Optional[Dict[str, Any]]
-
-
-class Sample(Measured):
-    """One process, with the evidence of its libraries."""
-
     host: str
     variant: str
     round: int = pydantic.Field(ge=0)
@@ -91,12 +83,10 @@ class MicrobenchSettings(RecordModel):
 class MicrobenchRecord(RunRecord):
     """A finished run."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-microbench"
+
     settings: MicrobenchSettings
     samples: List[Sample]
 
 
-def load(path: Path) -> MicrobenchRecord:
-    """Read a record; HarnessError names the fault of a file that is refused."""
-    return load_as(MicrobenchRecord, KIND, SCHEMA_VERSION, path)
+load = MicrobenchRecord.load

@@ -10,9 +10,9 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 import numpy
 
 from harness.operators.cases import Case, find_cases
+from harness.operators.cases.case import Arrays
 from harness.operators.reference import REFERENCES
 
-Arrays = Dict[str, numpy.ndarray]
 # By array: the expected values, and the largest error that rounding explains.
 Expected = Dict[str, Tuple[numpy.ndarray, float]]
 
@@ -137,21 +137,6 @@ def known_faults(result: Mapping[str, Any]) -> List[str]:
         if reason is not None:
             lines += [f"{line} ({reason})" for line in _judge_error(name, comparison)]
     return lines
-
-
-def served(result: Mapping[str, Any]) -> Dict[str, int]:
-    """Return by operator the avoided creations of the primitives that its cases reach.
-
-    MXNet operators that cache their primitives themselves request none, and avoid none.
-    """
-    found: Dict[str, int] = {}
-    for name, parts in (result["calls"] or {}).items():
-        case = _case(*name.split("/"))
-        own = set(case.reaches or ()) | _parts(case)
-        avoided = [c["avoided"] for part in parts.values() for op, c in part.items() if op in own]
-        operator = name.split("/")[0]
-        found[operator] = found.get(operator, 0) + sum(avoided)
-    return found
 
 
 def _case(operator: str, name: str) -> Case:

@@ -1,26 +1,31 @@
 """The tables command: writes Markdown and CSV from the records, and fills the documents' blocks.
 
-Measures and types nothing.
+A block is ``<!-- table: KIND RECORD… -->``, then its text, then ``<!-- end of table -->``; the text
+is a table or a measured number in prose. Measures and types nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Sequence
 
-from harness.base import files
+from harness.base import files, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.bench import extrapolation
+from harness.bench import extrapolation, rows
 from harness.bench import tables as bench_tables
 from harness.bench.record import load
+from harness.bench.views import memory
 from harness.converge import record as converge_record
 from harness.converge import table as converge_table
+from harness.distributed import record as distributed_record
+from harness.distributed import table as distributed_table
 from harness.microbench import record as microbench_record
 from harness.microbench import table as microbench_table
-from harness.publish import documents
+from harness.publish import overview
 from harness.publish.options import add_efficiency, add_record, record_path
 from harness.reliability import record as reliability_record
 from harness.reliability import table as reliability_table
@@ -31,6 +36,13 @@ EXAMPLES = """examples:
   python -m harness tables
   python -m harness tables results/raw/bench-quick.jsonl --to /tmp/tables
 """
+
+# The documents that have blocks.
+DOCUMENTS = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("convergence", "distributed", "performance", "reliability")),
+)
+_BLOCK = re.compile(r"(<!-- table: (\S+) (\S[^\n]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     names = bench_tables.write(load(record), folder, efficiency)
     if args.record is None:
         names += write_pages(layout, folder)
-        documents.write_documents(layout)
+        write_documents(layout)
     print(f"{shown(folder, layout.root)}: {', '.join(names)}")
     return 0
 
@@ -91,4 +103,71 @@ _PAGES: Dict[str, Callable[[Path], str]] = {
     "microbench.json": _microbench,
     "reliability.json": _reliability,
     "verify.json": lambda path: verify_table.render(verify_record.load(path)),
+}
+
+
+def write_documents(layout: Layout) -> None:
+    """Fill the blocks of every document again."""
+    for name in DOCUMENTS:
+        path = layout.root / name
+        old = reading.text(path)
+        new = fill(old, layout.root)
+        if new != old:
+            files.write_text(path, new)
+
+
+def fill(document: str, root: Path) -> str:
+    """Return a document with every block filled from its records; paths are relative to root.
+
+    Raises HarnessError for an unknown kind or a record that cannot be read.
+    """
+
+    def block(found: re.Match) -> str:
+        begin, kind, names, end = found.groups()
+        if kind not in _KINDS:
+            raise HarnessError(f"table: expected a kind of {', '.join(_KINDS)}, found '{kind}'")
+        lines = _KINDS[kind]([root / name for name in names.split()])
+        return "\n".join([begin.rstrip("\n"), *lines, end])
+
+    return _BLOCK.sub(block, document)
+
+
+def _rows(paths: Sequence[Path]) -> List[str]:
+    """Return the table without its legend, for documents that explain it once."""
+    return rows.render(load(paths[0])).split("\n\n")[0].splitlines()
+
+
+def _convergence(paths: Sequence[Path]) -> List[str]:
+    record = converge_record.load(paths[0])
+    return [*converge_table.summary(record), "", converge_table.verdict(record)]
+
+
+def _checks(paths: Sequence[Path]) -> List[str]:
+    """Return a line each for the records of verify, reliability and converge, in this order."""
+    verified, tried, trained = paths
+    return [
+        f"- [verification](docs/verification.md): "
+        f"{verify_table.summary(verify_record.load(verified))}",
+        f"- [reliability](docs/reliability.md): "
+        f"{reliability_table.summary(reliability_record.load(tried))}",
+        f"- [convergence](docs/convergence.md) on CIFAR-10: "
+        f"{converge_table.verdict(converge_record.load(trained))}",
+    ]
+
+
+_KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
+    "headline": lambda paths: overview.headline([load(path) for path in paths]),
+    "overview": lambda paths: overview.table([load(path) for path in paths]),
+    "report": lambda paths: overview.report(load(paths[0])),
+    "checks": _checks,
+    "rows": _rows,
+    "memory": lambda paths: memory.spread(load(paths[0])),
+    "targets": lambda paths: [
+        f"- {line}" for line in microbench_table.targets(microbench_record.load(paths[0]))
+    ],
+    "distributed": lambda paths: distributed_table.render(
+        distributed_record.load(paths[0])
+    ).splitlines(),
+    "convergence": _convergence,
+    "reliability": lambda paths: [reliability_table.headline(paths[0])],
 }

@@ -23,14 +23,12 @@ from harness.build.toolchain import Toolchain, load_toolchain
 from harness.reliability import record, table
 from harness.reliability.context import Context, finding
 from harness.reliability.record import (
-    KIND,
-    SCHEMA_VERSION,
     Finding,
     ReliabilityRecord,
     ReliabilitySettings,
 )
 from harness.reliability.stages import STAGES, Stage
-from harness.trials.record import add_record_options, opening, report, save, start_or_resume
+from harness.trials.record import add_record_options, report, save, start_or_resume
 
 EXAMPLES = """examples:
   python -m harness reliability --quick
@@ -61,7 +59,9 @@ def main(args: argparse.Namespace) -> int:
     settings = resolve(
         load_toolchain(layout.toolchain), args.stages, args.hosts, args.quick, args.seed
     )
-    new = _new_run(layout, settings)
+    versions = {layout.library.name: sha256_of(layout.library)}
+    opening = ReliabilityRecord.opening("reliability", layout, versions)
+    new = ReliabilityRecord(**opening, settings=settings, findings=[])
     run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
     run = run_stages(layout, without_failures(run), path)
     code = report(table.render(run), table.explanations(run))
@@ -146,12 +146,3 @@ def _run_stage(layout: Layout, settings: ReliabilitySettings, stage: Stage) -> L
         summary = f"findings of {', '.join(foreign)}" if foreign else "no findings"
         return [finding(stage.name, "run", "fail", summary)]
     return found
-
-
-def _new_run(layout: Layout, settings: ReliabilitySettings) -> ReliabilityRecord:
-    versions = {layout.library.name: sha256_of(layout.library)}
-    return ReliabilityRecord(
-        **opening(KIND, SCHEMA_VERSION, "reliability", layout, versions),
-        settings=settings,
-        findings=[],
-    )

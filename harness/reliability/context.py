@@ -26,7 +26,7 @@ from harness.reliability.record import Figure, Finding, Outcome
 from harness.trials.jobs import Job
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
-from harness.trials.record import Threads
+from harness.trials.record import threads
 from harness.trials.variants import parse_variant
 
 # A worker's result, or the error that it ended with.
@@ -78,14 +78,13 @@ def attempt(
     omp_num_threads: int = 1,
 ) -> Result:
     """Run a job in a fresh process; return its result, or the message of its error."""
-    threads = Threads(omp_num_threads=omp_num_threads, kmp_affinity=None, kmp_blocktime=None)
     try:
         return run_worker(
             job,
             layout,
             host,
             parse_variant(variant),
-            threads,
+            threads(omp_num_threads),
             timeout_s,
             environment,
             expect_hits=False,

@@ -7,11 +7,10 @@ which a process without MXNet writes at its exit by the same code. Failing machi
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 from harness.base import process
 from harness.base.errors import HarnessError
@@ -19,7 +18,7 @@ from harness.base.layout import Layout
 from harness.build.compiling import make_kill_at
 from harness.reliability.context import Context, verdict
 from harness.reliability.record import Finding
-from harness.reliability.sweep import MOST_STEPS, WRITERS
+from harness.reliability.sweep import WRITERS, at_every_step
 
 STAGE = "kill"
 STATISTICS = "statistics at exit"
@@ -54,55 +53,44 @@ def sweep_by(layout: Layout, kill_at: Path, command: List[str]) -> Mapping[str, 
 
 
 def sweep_statistics(library: Path, kill_at: Path, folder: Path, link: bool) -> Dict[str, Any]:
-    """Kill a process at every step of writing its statistics; return the fields of sweep.sweep.
+    """Kill a process at every step of writing its statistics; return the fields of at_every_step.
 
     With ``link`` the report's name is a link to the file.
     """
     folder.mkdir()
-    found: Dict[str, Any] = {"steps": 0, "old": 0, "new": 0, "absent": 0, "leftovers": 0}
-    problems: List[str] = []
-    old = json.dumps({"schema": 0})
     file = folder / "stats.json"
     name = folder / "link.json" if link else file
     if link:
         name.symlink_to(file)
-    for step in range(1, MOST_STEPS + 1):
-        file.write_text(old, encoding="utf-8")
-        code = _end(library, kill_at, name, folder, step)
-        if code == 0:
-            break
-        found["steps"] = step
-        if code != -signal.SIGKILL:
-            problems.append(f"step {step}: ended with {code}, without being killed")
-            break
+
+    def write(step: int) -> int:
+        file.write_text(json.dumps({"schema": 0}), encoding="utf-8")
+        return _end(library, kill_at, name, folder, step)
+
+    def look(found: Dict[str, Any]) -> List[str]:
+        problems = []
         for beside in set(folder.iterdir()) - {file, name}:
             found["leftovers"] += 1
             # Hidden, so that it is not taken for a report.
             if not beside.name.startswith("."):
-                problems.append(f"step {step}: left beside it: {beside.name}")
+                problems.append(f"left beside it: {beside.name}")
             beside.unlink()
-        problems += [f"step {step}: {line}" for line in _look(file, found)]
+        try:
+            found["old" if _schema(file) == 0 else "new"] += 1
+        except (OSError, ValueError, KeyError) as error:
+            problems.append(f"the content cannot be read: {error!r:.200}")
         if _end(library, kill_at, name, folder, None) != 0 or _schema(file) == 0:
-            problems.append(f"step {step}: the next process left no statistics")
-    else:
-        problems.append(f"not finished after {MOST_STEPS} steps")
-    return {**found, "problems": problems}
+            problems.append("the next process left no statistics")
+        return problems
 
-
-def _look(file: Path, found: Dict[str, Any]) -> List[str]:
-    try:
-        schema = _schema(file)
-    except (OSError, ValueError, KeyError) as error:
-        return [f"the content cannot be read: {error!r:.200}"]
-    found["old" if schema == 0 else "new"] += 1
-    return []
+    return at_every_step(write, look)
 
 
 def _schema(file: Path) -> int:
     return int(json.loads(file.read_text(encoding="utf-8"))["schema"])
 
 
-def _end(library: Path, kill_at: Path, stats: Path, folder: Path, step: Any) -> int:
+def _end(library: Path, kill_at: Path, stats: Path, folder: Path, step: Optional[int]) -> int:
     environment = {
         "LD_PRELOAD": f"{kill_at}:{library}",
         "MKLDNN_OPCACHE_STATS": str(stats),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Dict, List, Union
 
 import pydantic
 from typing_extensions import Annotated, Literal
 
-from harness.trials.record import RecordModel, RunRecord, load_as
-
-KIND = "opcache-reliability"
-SCHEMA_VERSION = 1
+from harness.trials.record import RecordModel, RunRecord
 
 # skip: could not be checked here, for the reason in the summary.
 Outcome = Literal["pass", "fail", "skip"]
@@ -47,8 +43,8 @@ class Finding(RecordModel):
 class ReliabilityRecord(RunRecord):
     """A run, finished or not; ``seconds`` is the time of each finished stage."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-reliability"
+
     settings: ReliabilitySettings
     findings: List[Finding]
     seconds: Dict[str, float] = {}
@@ -59,6 +55,4 @@ class ReliabilityRecord(RunRecord):
         return [finding for finding in self.findings if finding.outcome == "fail"]
 
 
-def load(path: Path) -> ReliabilityRecord:
-    """Read a record; HarnessError names the fault of a file that is refused."""
-    return load_as(ReliabilityRecord, KIND, SCHEMA_VERSION, path)
+load = ReliabilityRecord.load

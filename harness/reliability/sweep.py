@@ -111,21 +111,36 @@ WRITERS = {
 
 
 def sweep(writer: Writer, folder: Path) -> Dict[str, Any]:
-    """Kill at every step; return counts of what the kills left, and ``problems`` in lines."""
-    found: Dict[str, Any] = {"steps": 0, "old": 0, "new": 0, "absent": 0, "leftovers": 0}
-    problems: List[str] = []
-    for step in range(1, MOST_STEPS + 1):
+    """Kill a writer of the harness at every step; see ``at_every_step``."""
+
+    def write(step: int) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         writer.write(folder, 0)
-        code = _write_in_child(writer, folder, step)
+        return _write_in_child(writer, folder, step)
+
+    return at_every_step(write, lambda found: _look(writer, folder, found))
+
+
+def at_every_step(
+    write: Callable[[int], int], look: Callable[[Dict[str, Any]], List[str]]
+) -> Dict[str, Any]:
+    """Kill a writer at every step; return counts of what the kills left, and ``problems`` in lines.
+
+    ``write(step)`` restores content 0, and returns the exit code of a writer to be killed there.
+    ``look(found)`` counts what a kill left, and returns the problems.
+    """
+    found: Dict[str, Any] = {"steps": 0, "old": 0, "new": 0, "absent": 0, "leftovers": 0}
+    problems: List[str] = []
+    for step in range(1, MOST_STEPS + 1):
+        code = write(step)
         if code == 0:
             break
         found["steps"] = step
         if code != -signal.SIGKILL:
             problems.append(f"step {step}: the writer ended with {code}, without being killed")
             break
-        problems += [f"step {step}: {line}" for line in _look(writer, folder, found)]
+        problems += [f"step {step}: {line}" for line in look(found)]
     else:
         problems.append(f"not finished after {MOST_STEPS} steps")
     return {**found, "problems": problems}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 from harness.base.markdown import markdown
 from harness.reliability.record import Figure, Finding, ReliabilityRecord, load
@@ -24,9 +25,7 @@ def render(record: ReliabilityRecord) -> str:
 
 def summary(record: ReliabilityRecord) -> str:
     """Return the number of findings of each outcome, in one line."""
-    count = {outcome: 0 for outcome in _OUTCOMES}
-    for each in record.findings:
-        count[each.outcome] += 1
+    count: Dict[str, int] = Counter(each.outcome for each in record.findings)
     return ", ".join(f"{count[outcome]} {word}" for outcome, word in _OUTCOMES.items())
 
 

@@ -7,13 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Iterable, Optional, Tuple, Union
 
 from harness.base.errors import HarnessError
 
 
 @dataclass(frozen=True)
-class TrainJob:
+class _Training:
+    """A network, the shape of its dummy data, and the rates of SGD."""
+
+    model: str
+    batch_size: int
+    image_size: int
+    seed: int = 1
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+
+
+@dataclass(frozen=True)
+class TrainJob(_Training):
     """Time training steps on dummy data through MXNet's Module API.
 
     Warm-up runs ``warm_up_steps_min`` steps, and then further steps until the cache misses in none,
@@ -22,18 +34,12 @@ class TrainJob:
     ``timed_steps_max``. ``memory_limit_gib`` limits the address space of the process.
     """
 
-    model: str
-    batch_size: int
-    image_size: int
-    seed: int = 1
     warm_up_steps_min: int = 2
     warm_up_steps_max: int = 10
     timed_steps_min: int = 8
     timed_steps_max: int = 8
     steps_budget_s: float = 0.0
     memory_limit_gib: Optional[float] = None
-    learning_rate: float = 0.01
-    momentum: float = 0.9
 
     def timed_steps(self, last_ns: int) -> int:
         """Return the number of steps to time after a last warm-up step of ``last_ns``.
@@ -54,7 +60,7 @@ class ProfileJob(TrainJob):
 
 
 @dataclass(frozen=True)
-class HashJob:
+class HashJob(_Training):
     """Train ``steps`` steps from a fixed seed and hash the computed arrays.
 
     These are every parameter and auxiliary state, and the last step's gradients and outputs.
@@ -62,14 +68,8 @@ class HashJob:
     Gluon). ``dump`` names an .npz file for the hashed arrays, or is None.
     """
 
-    model: str
-    batch_size: int
-    image_size: int
-    seed: int = 1
     steps: int = 5
     api: str = "module"
-    learning_rate: float = 0.01
-    momentum: float = 0.9
     dump: Optional[str] = None
 
 
@@ -123,21 +123,15 @@ class ForkJob:
 
 
 @dataclass(frozen=True)
-class DistTrainJob:
+class DistTrainJob(_Training):
     """Train as one worker of a distributed training: time the steps, hash the final arrays.
 
     The warm-up has a fixed length, because workers wait for each other in every step. Batches
     differ by worker and by step.
     """
 
-    model: str
-    batch_size: int
-    image_size: int
-    seed: int = 1
     warm_up_steps: int = 3
     timed_steps: int = 20
-    learning_rate: float = 0.01
-    momentum: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -214,6 +208,12 @@ _KINDS = {
     "soak": SoakJob,
     "describe": DescribeJob,
 }
+
+
+def fields_for(kind: type, *sources: Iterable[Tuple[str, Any]]) -> Dict[str, Any]:
+    """Return the values that models (parts of a record) have for the fields of a kind of job."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for each in sources for name, value in each if name in names}
 
 
 def to_json(job: Job) -> Dict[str, Any]:

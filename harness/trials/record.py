@@ -12,19 +12,30 @@ import json
 import platform
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import (
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 import pydantic
 
 from harness.base import files, machine, reading
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.base.toml import project_version
+from harness.base.toml import FrozenModel, project_version
 
 # For more faults pydantic would build a list of gigabytes.
 _MOST_FAULTS = 10_000
 
-_Record = TypeVar("_Record", bound=pydantic.BaseModel)
 _Run = TypeVar("_Run", bound="RunRecord")
 
 
@@ -32,10 +43,8 @@ class IncompatibleRuns(HarnessError):
     """Two runs that must not be mixed; names each differing setting with both values."""
 
 
-class RecordModel(pydantic.BaseModel):
+class RecordModel(FrozenModel):
     """Base of a record and of its parts."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
 class Case(RecordModel):
@@ -54,6 +63,11 @@ class Threads(RecordModel):
     kmp_blocktime: Optional[str]
 
 
+def threads(omp_num_threads: int) -> Threads:
+    """Return the setting of this many OpenMP threads, without affinity."""
+    return Threads(omp_num_threads=omp_num_threads, kmp_affinity=None, kmp_blocktime=None)
+
+
 class Library(RecordModel):
     """A mapped library of a worker: file name and GNU build-id."""
 
@@ -62,7 +76,10 @@ class Library(RecordModel):
 
 
 class RunRecord(RecordModel):
-    """The first fields of every record."""
+    """The first fields of every record; a subclass names its ``KIND``."""
+
+    KIND: ClassVar[str]
+    SCHEMA_VERSION: ClassVar[int] = 1
 
     kind: str
     schema_version: int
@@ -70,6 +87,53 @@ class RunRecord(RecordModel):
     started_utc: str
     machine: machine.Machine
     versions: Dict[str, str]
+
+    @classmethod
+    def load(cls: Type[_Run], path: Path) -> _Run:
+        """Read a record of one JSON object; HarnessError gives the reason of a refusal."""
+        content = reading.json_file(path)
+        cls.check_kind(content, path)
+        try:
+            return cls.model_validate(content)
+        except pydantic.ValidationError as error:
+            raise HarnessError(f"{path}: {first_fault(error)}") from error
+
+    @classmethod
+    def check_kind(cls, content: Any, path: Path) -> None:
+        """Raise HarnessError unless a record's JSON object has the kind and schema of this one."""
+        found = content if isinstance(content, dict) else {}
+        kind, version = found.get("kind"), found.get("schema_version")
+        if (kind, version) != (cls.KIND, cls.SCHEMA_VERSION):
+            raise HarnessError(
+                f"{path}: expected {cls.KIND} schema {cls.SCHEMA_VERSION}, "
+                f"found {_shown(kind)} schema {_shown(version)}"
+            )
+
+    @classmethod
+    def opening(
+        cls,
+        name: str,
+        layout: Layout,
+        versions: Mapping[str, str],
+        started: Optional[datetime.datetime] = None,
+    ) -> Dict[str, Any]:
+        """Return these fields for a run on this machine.
+
+        The run_id is ``name`` and the time; ``versions`` are added to those of opcache and Python.
+        """
+        started = started or now()
+        return {
+            "kind": cls.KIND,
+            "schema_version": cls.SCHEMA_VERSION,
+            "run_id": f"{name}-{started:%Y%m%dT%H%M%SZ}",
+            "started_utc": utc(started),
+            "machine": machine.describe(),
+            "versions": {
+                "opcache": project_version(layout.pyproject),
+                "python": platform.python_version(),
+                **versions,
+            },
+        }
 
 
 def now() -> datetime.datetime:
@@ -82,57 +146,10 @@ def utc(moment: datetime.datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def opening(
-    kind: str,
-    schema_version: int,
-    name: str,
-    layout: Layout,
-    versions: Mapping[str, str],
-    started: Optional[datetime.datetime] = None,
-) -> Dict[str, Any]:
-    """Return the fields of RunRecord for a run on this machine.
-
-    The run_id is ``name`` and the time; ``versions`` are added to those of opcache and Python.
-    """
-    started = started or now()
-    return {
-        "kind": kind,
-        "schema_version": schema_version,
-        "run_id": f"{name}-{started:%Y%m%dT%H%M%SZ}",
-        "started_utc": utc(started),
-        "machine": machine.describe(),
-        "versions": {
-            "opcache": project_version(layout.pyproject),
-            "python": platform.python_version(),
-            **versions,
-        },
-    }
-
-
 def save(record: RecordModel, path: Path) -> None:
     """Write the record, completely or not at all."""
     text = json.dumps(record.model_dump(), indent=1, allow_nan=False)
     files.write_text(path, text + "\n")
-
-
-def load_as(model: Type[_Record], kind: str, schema_version: int, path: Path) -> _Record:
-    """Read a record of one JSON object; HarnessError gives the reason of a refusal."""
-    content = reading.json_file(path)
-    check_kind(content, kind, schema_version, path)
-    try:
-        return model.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise HarnessError(f"{path}: {first_fault(error)}") from error
-
-
-def check_kind(content: Any, kind: str, schema_version: int, path: Path) -> None:
-    """Raise HarnessError unless a record's JSON object has that kind and schema."""
-    found = content if isinstance(content, dict) else {}
-    if found.get("kind") != kind or found.get("schema_version") != schema_version:
-        raise HarnessError(
-            f"{path}: expected {kind} schema {schema_version}, "
-            f"found {_shown(found.get('kind'))} schema {_shown(found.get('schema_version'))}"
-        )
 
 
 def _shown(value: Any) -> str:

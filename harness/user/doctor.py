@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-import pydantic
 import rich.console
 import rich.table
 import rich.text
@@ -32,9 +31,6 @@ from harness.user import doctor_rules, probe, run
 from harness.user.doctor_rules import Finding, warning
 from harness.user.probe import ProbeSample
 
-KIND = "opcache-doctor"
-SCHEMA_VERSION = 1
-
 EXAMPLES = """\
 examples:
   python -m harness doctor
@@ -50,8 +46,8 @@ _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 class DoctorRecord(record.RunRecord):
     """The file of --json: the findings, and the facts and samples behind them."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    KIND = "opcache-doctor"
+
     findings: List[Finding]
     interpreter: Dict[str, Any]
     imported: Dict[str, Any]
@@ -88,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
     show(found)
     if args.json is not None:
         kept = DoctorRecord(
-            **record.opening(KIND, SCHEMA_VERSION, "doctor", layout, {}, started),
+            **DoctorRecord.opening("doctor", layout, {}, started),
             findings=found,
             interpreter=look,
             imported=loaded,
@@ -170,7 +166,7 @@ def _probe_environment(layout: Layout, toolchain: Toolchain) -> Dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(variables.SCOPE) or name == variables.ASSUME
     }
-    return run.preloaded(layout, toolchain, outer, None, None, None)
+    return run.preloaded(layout, toolchain, outer, {})
 
 
 def show(found: Sequence[Finding], console: Optional[rich.console.Console] = None) -> None:

@@ -23,7 +23,7 @@ from harness.base.layout import Layout, here
 from harness.build.toolchain import Toolchain, load_toolchain
 from harness.trials import variables
 from harness.trials.record import save
-from harness.user.run_report import KIND, SCHEMA_VERSION, Process, RunStatistics, lines
+from harness.user.run_report import Process, RunStatistics, lines
 
 EXAMPLES = """\
 examples:
@@ -73,7 +73,9 @@ def main(args: argparse.Namespace) -> int:
     layout = here()
     toolchain = load_toolchain(layout.toolchain)
     stats = args.stats.absolute() if args.stats is not None else None
-    environment = preloaded(layout, toolchain, os.environ, args.scope, args.capacity, args.memory)
+    chosen = (args.scope, args.capacity, args.memory)
+    asked = dict(zip((variables.SCOPE, variables.CAPACITY, variables.MEMORY), chosen))
+    environment = preloaded(layout, toolchain, os.environ, asked)
     if stats is not None:
         _check_writable(stats)
     if args.chdir is not None:
@@ -105,11 +107,9 @@ def preloaded(
     layout: Layout,
     toolchain: Toolchain,
     outer: Mapping[str, str],
-    scope: Optional[str],
-    capacity: Optional[str],
-    memory: Optional[str],
+    options: Mapping[str, Optional[str]],
 ) -> Dict[str, str]:
-    """Return ``outer`` with the library preloaded and the options set.
+    """Return ``outer`` with the library preloaded, and those ``options`` that are not None.
 
     Raises HarnessError when the library is absent or would reject a value.
     """
@@ -127,7 +127,6 @@ def preloaded(
             "itself; unset it and use --stats FILE"
         )
     environment = dict(outer)
-    options = {variables.SCOPE: scope, variables.CAPACITY: capacity, variables.MEMORY: memory}
     for name, value in options.items():
         if value is not None:
             wrong = variables.CHECKS[name](value)
@@ -206,8 +205,6 @@ def collect(folder: Path) -> List[Process]:
 
 def _keep(stats: Path, command: Sequence[str], status: int, processes: List[Process]) -> None:
     run = RunStatistics(
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
         command=list(command),
         exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
         signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,

@@ -9,12 +9,9 @@ from __future__ import annotations
 import signal
 from typing import Any, Dict, List, Optional, Sequence
 
-import pydantic
+from typing_extensions import Literal
 
 from harness.trials.record import RecordModel
-
-KIND = "opcache-run"
-SCHEMA_VERSION = 1
 
 
 class Process(RecordModel):
@@ -27,8 +24,8 @@ class Process(RecordModel):
 class RunStatistics(RecordModel):
     """The file of --stats: the command's exit code or signal, and all processes."""
 
-    kind: str = pydantic.Field(pattern=f"^{KIND}$")
-    schema_version: int = pydantic.Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
+    kind: Literal["opcache-run"] = "opcache-run"
+    schema_version: Literal[1] = 1
     command: List[str]
     exit_code: Optional[int]
     signal: Optional[int]

@@ -14,13 +14,13 @@ from typing import Callable, Dict, List
 from tqdm import tqdm
 
 from harness.base.console import shown
-from harness.base.layout import Layout, here
+from harness.base.layout import here
 from harness.base.reading import sha256_of
 from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
 from harness.trials.launch import WorkerFailed
 from harness.trials.proof import NotProven
-from harness.trials.record import add_record_options, opening, report, save, start_or_resume
+from harness.trials.record import add_record_options, report, save, start_or_resume
 from harness.verify import (
     bitwise,
     faults,
@@ -33,7 +33,7 @@ from harness.verify import (
     table,
 )
 from harness.verify.context import Context, Task, check
-from harness.verify.record import KIND, SCHEMA_VERSION, Check, VerifyRecord, VerifySettings
+from harness.verify.record import Check, VerifyRecord
 
 _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
     "operators": operators.run,
@@ -82,19 +82,12 @@ def main(args: argparse.Namespace) -> int:
         return report(table.render(run), table.explanations(run))
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
-    settings = plan.resolve(
-        config,
-        load_toolchain(layout.toolchain),
-        args.stages,
-        args.models,
-        args.hosts,
-        args.scopes,
-        args.operators,
-        args.faults,
-        args.mxnet_tests,
-        args.test_files,
-    )
-    new = _new_run(layout, settings)
+    options = ("stages", "models", "hosts", "scopes", "operators", "faults")
+    asked = {name: getattr(args, name) for name in (*options, "mxnet_tests", "test_files")}
+    settings = plan.resolve(config, load_toolchain(layout.toolchain), **asked)
+    versions = {layout.library.name: sha256_of(layout.library)}
+    opening = VerifyRecord.opening("verify", layout, versions)
+    new = VerifyRecord(**opening, settings=settings, checks=[])
     run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
     # Failed tasks run again: their fault may be fixed now.
     failed = {check.key for check in run.failures}
@@ -104,15 +97,6 @@ def main(args: argparse.Namespace) -> int:
     code = report(table.render(run), table.explanations(run))
     print(f"\nrecord: {shown(path, layout.root)}")
     return code
-
-
-def _new_run(layout: Layout, settings: VerifySettings) -> VerifyRecord:
-    versions = {layout.library.name: sha256_of(layout.library)}
-    return VerifyRecord(
-        **opening(KIND, SCHEMA_VERSION, "verify", layout, versions),
-        settings=settings,
-        checks=[],
-    )
 
 
 def _run_task(context: Context, task: Task) -> List[Check]:

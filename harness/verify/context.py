@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 from harness.base.layout import Layout
 from harness.trials.jobs import Job
 from harness.trials.launch import run_worker
-from harness.trials.record import Threads
+from harness.trials.record import Threads, threads
 from harness.trials.variants import parse_variant
 from harness.verify.record import Check, Status, VerifySettings
 
@@ -64,9 +64,7 @@ class Context:
     @property
     def threads(self) -> Threads:
         """The OpenMP settings of every process."""
-        return Threads(
-            omp_num_threads=self.settings.omp_num_threads, kmp_affinity=None, kmp_blocktime=None
-        )
+        return threads(self.settings.omp_num_threads)
 
     def scopes(self, host: str) -> List[str]:
         """Return the scopes that are verified on a release."""

@@ -12,8 +12,6 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-import pydantic
-
 from harness.base import toml
 from harness.base.layout import CACHE_LIBRARY, Layout, here
 from harness.build.compiling import make_cpp_test, make_faulty
@@ -33,14 +31,12 @@ _TIMEOUT_S = 180.0
 _COMPILING = threading.Lock()
 
 
-class Fault(pydantic.BaseModel):
+class Fault(toml.FrozenModel):
     """How a fault is made to show, on which hosts.
 
     By the cases of an ``operator`` (several are joined by +), with ``environment`` for the
     library; or, where MXNet never gets MKL-DNN there, by a case of a C++ test in shadow mode.
     """
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     operator: str = ""
     cpp_test: Tuple[str, str] = ("", "")
@@ -48,10 +44,8 @@ class Fault(pydantic.BaseModel):
     environment: Mapping[str, str] = {}
 
 
-class Planted(pydantic.BaseModel):
+class Planted(toml.FrozenModel):
     """One entry of tests/faults/faults.toml, which says what its fields are."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     name: str
     wrong: str
@@ -60,9 +54,7 @@ class Planted(pydantic.BaseModel):
     verify: Optional[Fault] = None
 
 
-class _List(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
+class _List(toml.FrozenModel):
     fault: Tuple[Planted, ...]
 
 
@@ -124,7 +116,7 @@ def _by_mxnet(context: Context, task: Task, layout: Layout) -> Dict[str, List[st
             return [str(error).splitlines()[0]]
 
     checker = mxnet_debug.report(
-        context, job, task.host, VARIANT, fault.environment, layout, timeout_s=_TIMEOUT_S
+        context, job, task.host, VARIANT, fault.environment, layout=layout, timeout_s=_TIMEOUT_S
     )
     return {
         "operators": outcome(_wrong_values),

@@ -14,7 +14,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from harness.base.layout import Layout
 from harness.trials.jobs import DescribeJob, HashJob, Job
 from harness.trials.launch import WorkerFailed
 from harness.verify.context import Check, Context, Task, check
@@ -104,13 +103,12 @@ def report(
     host: str,
     variant: str,
     overrides: Optional[Mapping[str, str]] = None,
-    layout: Optional[Layout] = None,
-    timeout_s: Optional[float] = None,
+    **options: Any,
 ) -> Report:
     """Run a job under MXNet's checker; the arguments are those of Context.run."""
     variables = {**(overrides or {}), "MXNET_MKLDNN_DEBUG": "1"}
     try:
-        return parse(context.run(job, host, variant, variables, layout, timeout_s)["stderr"])
+        return parse(context.run(job, host, variant, variables, **options)["stderr"])
     except WorkerFailed as error:
         found = parse(error.stderr)
         return found if found.failed else replace(found, crash=str(error))

@@ -115,8 +115,7 @@ def _outcomes(context: Context, root: Path, task: Task, word: str) -> Outcomes:
     outcomes: Outcomes = {}
     while pending:
         text, how_it_ended = _pytest(file, pending, environment)
-        for name, outcome in parse(text).items():
-            outcomes[name] = outcome
+        outcomes.update(parse(text))
         left = [name for name in pending if name not in outcomes]
         if left and how_it_ended:
             # Without a running test, the file itself cannot run.
@@ -134,8 +133,7 @@ def parse(text: str) -> Outcomes:
     """Return the outcomes that ``pytest -v`` printed; the worst, of several of one test."""
     outcomes: Outcomes = {}
     for name, outcome in _OUTCOME.findall(text):
-        worse = max(outcomes.get(name, outcome), outcome, key=_WORST_LAST.index)
-        outcomes[name] = worse
+        outcomes[name] = max(outcomes.get(name, outcome), outcome, key=_WORST_LAST.index)
     return outcomes
 
 

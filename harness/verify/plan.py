@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import pydantic
-from typing_extensions import Annotated
 
 from harness.base.errors import HarnessError
 from harness.base.options import known_words, words
+from harness.base.toml import Count, FrozenModel
 from harness.build.toolchain import Toolchain
 from harness.operators.cases import OPERATOR_CASES
 from harness.trials.networks import check_image_size, find_network
@@ -23,25 +23,20 @@ from harness.verify.faults import known
 from harness.verify.mxnet_tests import files_of, host_of
 from harness.verify.record import VerifySettings
 
-_Positive = Annotated[int, pydantic.Field(gt=0, lt=2**31)]
 # In the order of work; the last one needs a checkout of MXNet.
 STAGES = ("operators", "bitwise", "debug", "shadow", "faults", "upstream")
 
 
-class TrainedNetwork(pydantic.BaseModel):
+class TrainedNetwork(FrozenModel):
     """The training of a network; a missing image size is that of its paper."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
     model: str
-    batch_size: _Positive
-    image_size: Optional[_Positive] = None
+    batch_size: Count
+    image_size: Optional[Count] = None
 
 
-class VerifyConfig(pydantic.BaseModel):
+class VerifyConfig(FrozenModel):
     """A verification's configuration file; ``scopes`` are by host."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     scopes: Dict[str, Tuple[str, ...]] = pydantic.Field(min_length=1)
     networks: Tuple[TrainedNetwork, ...]
@@ -49,10 +44,10 @@ class VerifyConfig(pydantic.BaseModel):
     quick_operators: bool
     faults: Tuple[str, ...]
     seed: int
-    steps: _Positive
-    stock_runs: _Positive
-    omp_num_threads: _Positive
-    workers: _Positive
+    steps: Count
+    stock_runs: Count
+    omp_num_threads: Count
+    workers: Count
     timeout_s: float = pydantic.Field(gt=0, le=86400)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Callable, Dict, List, Tuple
 
 from harness.base.markdown import markdown
@@ -58,9 +59,7 @@ def overview(record: VerifyRecord) -> List[str]:
 
 def summary(record: VerifyRecord) -> str:
     """Return one line: how many checks passed and failed."""
-    count = {status: 0 for status in _SIGNS}
-    for check in record.checks:
-        count[check.status] += 1
+    count = Counter(check.status for check in record.checks)
     as_stock = f", {count['stock']} fail on stock too" if count["stock"] else ""
     return f"{count['pass']} passed{as_stock}, {count['fail']} failed"
 

@@ -17,7 +17,8 @@ from harness.trials.jobs import ForkJob
 from harness.worker import counters
 from harness.worker.counters import Cache
 from harness.worker.hashing import combined
-from harness.worker.scenarios.training import SHAPE, Arrays, Steps, initialise, train_gluon
+from harness.worker.network import initialise
+from harness.worker.scenarios.training import SHAPE, Arrays, Steps, train_gluon
 from models import small
 
 # A child trains a step or two in milliseconds: one that still runs after this time hangs.

@@ -16,7 +16,7 @@ from harness.worker.counters import Cache
 from harness.worker.network import (
     PREFIX,
     data_shape,
-    initial_values,
+    initialise,
     make_batch,
     make_module,
     operators_by_array,
@@ -68,13 +68,9 @@ def _by_module(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
 
 def _by_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
     net = network.build(network.classes, PREFIX)
-    values = initial_values(net(mx.sym.var("data")), job.seed, data_shape(job))
-    net.initialize()
+    parameters = initialise(net, job.seed, data_shape(job))
     if job.api == "hybrid":
         net.hybridize()
-    parameters = net.collect_params()
-    for name, value in values.items():
-        parameters[name].set_data(value)
     optimizer = {"learning_rate": job.learning_rate, "momentum": job.momentum}
     trainer = mx.gluon.Trainer(parameters, "sgd", optimizer, kvstore=None)
     loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()

@@ -41,6 +41,15 @@ def initial_values(symbol: Any, seed: int, shape: Shape) -> Dict[str, Any]:
     return {name: mx.nd.array(parameter(seed, name, shapes[name])) for name in learned}
 
 
+def initialise(net: Any, seed: int, shape: Shape) -> Any:
+    """Give a Gluon net its initial values, and return its parameters."""
+    net.initialize()
+    parameters = net.collect_params()
+    for name, value in initial_values(net(mx.sym.var("data")), seed, shape).items():
+        parameters[name].set_data(value)
+    return parameters
+
+
 def operators_by_array(network: Network) -> Dict[str, str]:
     """Return by parameter and state the first operator that uses it, with its layer's name.
 
@@ -66,13 +75,9 @@ def make_module(network: Network, job: Any, kvstore: Any = None, weight_decay: f
     module = mx.mod.Module(symbol, context=mx.cpu())
     module.bind([("data", data_shape(job))], [(_LABEL, (job.batch_size,))])
     values = initial_values(symbol, job.seed, data_shape(job))
-    states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}
-    module.init_params(arg_params=values, aux_params=states)
-    optimizer = {
-        "learning_rate": job.learning_rate,
-        "momentum": job.momentum,
-        "wd": weight_decay,
-    }
+    module.init_params(arg_params=values, aux_params=values)
+    rates = {"learning_rate": job.learning_rate, "momentum": job.momentum}
+    optimizer = {**rates, "wd": weight_decay}
     module.init_optimizer(kvstore=kvstore, optimizer="sgd", optimizer_params=optimizer)
     return module
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import os
 from functools import lru_cache
 from typing import Any, Dict, List, Tuple
 
@@ -16,13 +15,13 @@ import mxnet as mx
 import numpy
 
 from harness.base import proc
-from harness.base.errors import HarnessError
 from harness.reliability.shapes import Shape, shapes
 from harness.trials.jobs import SoakJob
 from harness.worker import counters
 from harness.worker.counters import Cache
 from harness.worker.data import parameter, uniform
 from harness.worker.network import PREFIX, wait_for_moving_statistics
+from harness.worker.scenarios.forks import fork_and_end
 from models import small
 
 CLASSES = 5
@@ -43,7 +42,9 @@ def run(job: SoakJob, cache: Cache) -> Dict[str, Any]:
             if proc.available_bytes() < job.stop_below_bytes:
                 break
         if job.restart_every and number % job.restart_every == 0:
-            _restart_workers()
+            # MXNet ends its worker threads before every fork and starts others after it: with them
+            # go the primitives that MXNet caches by thread.
+            fork_and_end()
     return {
         "digests": digests,
         "finite": finite,
@@ -104,16 +105,3 @@ def _sample(number: int, cache: Cache) -> Dict[str, int]:
             found["idle_bytes"] = memory["idle_bytes"]
             found["descriptor_bytes"] = memory["descriptor_bytes"]
     return found
-
-
-def _restart_workers() -> None:
-    """End MXNet's worker threads, and with them the primitives that MXNet caches by thread.
-
-    MXNet ends its worker threads before every fork and starts others after it.
-    """
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if status != 0:
-        raise HarnessError(f"a forked child: expected exit status 0, found {status}")

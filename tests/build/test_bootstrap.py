@@ -17,58 +17,33 @@ import pytest
 from harness import bootstrap, prerequisites
 from harness.base import layout
 from harness.base.errors import HarnessError
-from tests.support.fake_release import zip_members
-from tests.support.old_python import modern_nodes
+from tests.support.commands import run, zip_members
 
 ROOT = layout.here().root
-
-
-def path_without(folder: Path, missing: str) -> str:
-    """Return a PATH that holds what the Makefile uses, except ``missing``."""
-    folder.mkdir()
-    for name in ("sh", "make", "g++", "python3"):
-        if name != missing:
-            found = sys.executable if name == "python3" else shutil.which(name)
-            assert found
-            # Not a link: an interpreter that is called through one does not find its environment.
-            script = folder / name
-            script.write_text(f'#!/bin/sh\nexec "{found}" "$@"\n')
-            script.chmod(0o755)
-    return str(folder)
-
-
-def make_venv(root: Path, path: str) -> subprocess.CompletedProcess:
-    """Run `make venv` in a copy of the project's files at ``root``."""
-    root.mkdir()
-    for name in ("Makefile", *bootstrap.REQUIREMENTS):
-        shutil.copy(ROOT / name, root)
-    shutil.copytree(ROOT / "harness", root / "harness")
-    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON")
-    environment = {name: value for name, value in os.environ.items() if name not in outer}
-    make = shutil.which("make")
-    assert make
-    return subprocess.run(
-        [make, "venv"],
-        cwd=root,
-        env={**environment, "PATH": path},
-        capture_output=True,
-        text=True,
-    )
-
-
-def errors_in(text: str) -> List[str]:
-    return [line for line in text.splitlines() if line.startswith("opcache: error: ")]
 
 
 @pytest.mark.parametrize("missing", ["g++", "make", "python3"])
 def test_a_missing_program_stops_make_before_it_makes_anything(
     tmp_path: Path, missing: str
 ) -> None:
-    result = make_venv(tmp_path / "work", path_without(tmp_path / "path", missing))
+    path, work = tmp_path / "path", tmp_path / "work"
+    path.mkdir()
+    for name in {"sh", "make", "g++", "python3"} - {missing}:
+        found = sys.executable if name == "python3" else shutil.which(name)
+        # Not a link: an interpreter that is called through one does not find its environment.
+        (path / name).write_text(f'#!/bin/sh\nexec "{found}" "$@"\n')
+        (path / name).chmod(0o755)
+    shutil.copytree(ROOT / "harness", work / "harness")
+    for name in ("Makefile", *bootstrap.REQUIREMENTS):
+        shutil.copy(ROOT / name, work)
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    result = run([shutil.which("make"), "venv"], cwd=work, env={**environment, "PATH": str(path)})
     assert result.returncode != 0
-    (error,) = errors_in(result.stderr)
-    assert error.startswith(f"opcache: error: {missing} is needed, not found on PATH")
-    assert not (tmp_path / "work" / ".venv").exists()
+    start = "opcache: error: "
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith(start)]
+    assert error.startswith(f"{start}{missing} is needed, not found on PATH")
+    assert not (work / ".venv").exists()
 
 
 @pytest.mark.parametrize(
@@ -98,12 +73,31 @@ def test_a_missing_standard_module_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert problem.startswith("Python module ensurepip is needed, not found in ")
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "prerequisites.py"])
-def test_old_interpreters_can_parse_what_judges_them(name: str) -> None:
-    path = ROOT / "harness" / name
-    assert modern_nodes(path) == []
-    imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Import)]
-    assert {alias.name for node in imports for alias in node.names} <= {"os", "platform", "sys"}
+_MODERN = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef, ast.Nonlocal)
+
+
+def modern_nodes(path: Path) -> List[ast.AST]:
+    """Return the syntax of a file that Python 2.7 does not have."""
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 4)))
+        if isinstance(node, _MODERN)
+        or (isinstance(node, ast.FunctionDef) and node.returns)
+        or (isinstance(node, ast.arg) and node.annotation)
+    ]
+
+
+JUDGES = [ROOT / "harness" / name for name in ("__init__.py", "prerequisites.py")]
+PROBES = sorted((ROOT / "harness" / "user" / "scripts").glob("probe_*.py"))
+
+
+@pytest.mark.parametrize("path", [*JUDGES, *PROBES], ids=lambda path: path.name)
+def test_old_interpreters_can_parse_what_judges_them(path: Path) -> None:
+    assert PROBES and modern_nodes(path) == []
+    if path in JUDGES:
+        imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Import)]
+        modules = {alias.name for node in imports for alias in node.names}
+        assert modules <= {"os", "platform", "sys"}
 
 
 @pytest.fixture

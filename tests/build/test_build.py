@@ -1,7 +1,12 @@
-"""The build on a stand-in release: what is refused, what is resumed, what is left alone."""
+"""The build on a stand-in release: what is refused, what is resumed, what is left alone.
+
+The stand-in has what the build touches: a libmxnet.so that needs a libmkldnn.so.0 with a build-id,
+a header, and the metadata of a wheel.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -10,36 +15,117 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Dict, List, Optional, Union
 
 import pytest
 
 from harness.base import layout
 from harness.base.errors import HarnessError
+from harness.base.layout import Layout
 from harness.build import command as build
 from harness.build import pip
-from tests.support.commands import compile_program
-from tests.support.fake_release import (
-    BUILD_ID,
-    VERSION,
-    FakeTree,
-    Members,
-    compile_release,
-    make_tree,
-)
+from tests.support.commands import compile_program, zip_members
 
-ROOT = layout.here().root
+BUILD_ID = "0123456789abcdef0123456789abcdef01234567"
+VERSION = "1.0"
+WHEEL = f"mxnet_mkl-{VERSION}-py2.py3-none-manylinux1_x86_64.whl"
+
+METADATA = """Metadata-Version: 2.1
+Name: mxnet-mkl
+Version: 1.0
+Summary: A stand-in.
+Requires-Dist: numpy (<1.15.0,>=1.8.2)
+
+Version: of the description, which is not a header
+"""
+WHEEL_METADATA = """Wheel-Version: 1.0
+Generator: none
+Root-Is-Purelib: true
+Tag: py2-none-manylinux1_x86_64
+Tag: py3-none-manylinux1_x86_64
+"""
+MAKEFILE = """$(OUT)/libmkldnn_opcache.so: opcache.cc $(HEADERS)/mkldnn.h
+\t@mkdir -p $(OUT)
+\tg++ -shared -fPIC -I$(HEADERS) -Wl,-soname,libmkldnn_opcache.so -o $@ opcache.cc
+"""
+TOOLCHAIN = """headers = "1.0"
+requires = ["numpy<1.24"]
+[[hosts]]
+version = "{version}"
+package = "mxnet-mkl"
+filename = "{filename}"
+sha256 = "{sha256}"
+mkldnn = "v0.0"
+mkldnn_build_id = "{build_id}"
+"""
+
+Members = Dict[str, Union[str, bytes]]
 
 
 @pytest.fixture(scope="module")
 def members(tmp_path_factory: pytest.TempPathFactory) -> Members:
-    return compile_release(tmp_path_factory.mktemp("release"))
+    """The members of the stand-in's wheel, by name."""
+    folder = tmp_path_factory.mktemp("release")
+    real, mxnet = folder / "libmkldnn.so.0", folder / "libmxnet.so"
+    link = [f"-Wl,-soname,{real.name}", f"-Wl,--build-id=0x{BUILD_ID}"]
+    compile_program('extern "C" int mkldnn() { return 0; }', real, *link)
+    needing = 'extern "C" int mkldnn(); int mxnet() { return mkldnn(); }'
+    compile_program(needing, mxnet, str(real))
+    info = f"mxnet_mkl-{VERSION}.dist-info"
+    return {
+        "mxnet/__init__.py": "",
+        "mxnet/libmkldnn.so.0": real.read_bytes(),
+        "mxnet/libmxnet.so": mxnet.read_bytes(),
+        "mxnet/include/mkldnn/mkldnn.h": "",
+        f"{info}/METADATA": METADATA,
+        f"{info}/WHEEL": WHEEL_METADATA,
+        f"{info}/top_level.txt": "mxnet\n",
+        f"{info}/RECORD": f"{info}/RECORD,,\n",
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeTree:
+    """A work tree that can be built, and the wheel cache it is built from."""
+
+    layout: Layout
+    cache: Path
+
+    @property
+    def wheel(self) -> Path:
+        """The released wheel in the cache."""
+        return self.cache / WHEEL
+
+    def pin(self, sha256: Optional[str] = None, build_id: str = BUILD_ID) -> None:
+        """Write the toolchain file with this sha256, by default the wheel's."""
+        sha256 = sha256 or hashlib.sha256(self.wheel.read_bytes()).hexdigest()
+        text = TOOLCHAIN.format(version=VERSION, filename=WHEEL, sha256=sha256, build_id=build_id)
+        self.layout.toolchain.write_text(text)
+
+    def states(self, folder: str) -> Dict[str, List[int]]:
+        """Return the identity and time of change of every file under ``folder``, by path."""
+        return {
+            str(path): [path.stat().st_ino, path.stat().st_mtime_ns]
+            for path in sorted((self.layout.root / folder).rglob("*"))
+            if path != self.layout.lock
+        }
 
 
 @pytest.fixture
 def tree(tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch) -> FakeTree:
+    """A work tree with its wheel in the cache."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # whatever goes wrong, no test downloads
-    return make_tree(tmp_path, members)
+    tree = FakeTree(Layout(tmp_path / "work"), tmp_path / "cache")
+    for folder in (tree.layout.toolchain.parent, tree.layout.sources, tree.layout.package):
+        folder.mkdir(parents=True)
+    zip_members(tree.wheel, members)
+    tree.pin()
+    tree.layout.pyproject.write_text('[project]\nversion = "9.9"\n')
+    for name in ("__init__.py", "py.typed"):
+        (tree.layout.package / name).write_text("")
+    (tree.layout.sources / "Makefile").write_text(MAKEFILE)
+    (tree.layout.sources / "opcache.cc").write_text('extern "C" int opcache() { return 0; }\n')
+    return tree
 
 
 def make(tree: FakeTree) -> None:
@@ -166,20 +252,20 @@ def test_a_failed_download_says_what_was_wanted(
 
 def test_another_mkldnn_is_refused(tree: FakeTree) -> None:
     pinned = "f" * 40
-    tree.pin(hashlib.sha256(tree.wheel.read_bytes()).hexdigest(), build_id=pinned)
+    tree.pin(build_id=pinned)
     with pytest.raises(HarnessError, match=f"expected build-id {pinned}.*found {BUILD_ID}"):
         make(tree)
     assert not tree.layout.stock(VERSION).exists()
 
 
 def test_a_libmxnet_without_mkldnn_is_refused(
-    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
+    tree: FakeTree, members: Members, tmp_path: Path
 ) -> None:
     """Such as one that has MKL-DNN linked in: there is no boundary to go between."""
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
     linked = tmp_path / "libmxnet.so"
     compile_program("int mxnet() { return 0; }", linked)
-    tree = make_tree(tmp_path, {**members, "mxnet/libmxnet.so": linked.read_bytes()})
+    zip_members(tree.wheel, {**members, "mxnet/libmxnet.so": linked.read_bytes()})
+    tree.pin()
     needed = "expected it to need libmkldnn_opcache.so, then libmkldnn.so.0, found"
     with pytest.raises(HarnessError, match=f"libmxnet.so: {needed} libmkldnn_opcache.so"):
         make(tree)
@@ -214,7 +300,7 @@ build.build(Layout(Path(sys.argv[1])), Path(sys.argv[2]))
 
 def test_an_interrupted_unpacking_is_resumed(tree: FakeTree) -> None:
     command = [sys.executable, "-c", KILLED_WHILE_UNPACKING, str(tree.layout.root), str(tree.cache)]
-    killed = subprocess.run(command, cwd=ROOT)
+    killed = subprocess.run(command, cwd=layout.here().root)
     assert killed.returncode == -signal.SIGKILL
     assert list(tree.layout.build.rglob("half")), "the process was killed too early"
     assert not tree.layout.stock(VERSION).exists()

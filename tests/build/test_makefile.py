@@ -41,7 +41,7 @@ def test_help_fits_a_screen_and_lists_every_target() -> None:
 def test_every_option_that_replaced_a_variable_exists() -> None:
     parser = argparse.ArgumentParser(conflict_handler="resolve")
     for _, module, _ in COMMANDS:
-        importlib.import_module(module).add_arguments(parser)
+        importlib.import_module(f"harness.{module}").add_arguments(parser)
     assert {*filter(None, REPLACED.values())} <= {*parser._option_string_actions}
 
 

@@ -118,24 +118,6 @@ def test_damaged_file(
     assert said in found and "\n" not in found
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("test_batch.bin.xz", b"", "test_batch.bin.xz: expected an xz file, found damage"),
-        ("test_batch.bin.xz", b"no xz", "test_batch.bin.xz: expected an xz file, found damage"),
-        ("cifar-10-binary.tar.gz", b"no tar", "cifar-10-binary.tar.gz: expected the archive"),
-        ("cifar-10-binary.tar.gz", archive({}), "expected data_batch_1.bin in it, found none"),
-        ("cifar-10-binary.tar.gz", archive({"x": bytes(9000)})[:-40], "expected the archive"),
-    ],
-)
-def test_foreign_file(
-    files: Dict[str, bytes], tmp_path: Path, name: str, content: bytes, said: str
-) -> None:
-    del files[TEST_FILE]
-    write(tmp_path, {**files, name: content})
-    assert said in refusal(cifar10.load, tmp_path, tmp_path)
-
-
 def test_missing_file_and_folder_are_named(files: Dict[str, bytes], tmp_path: Path) -> None:
     del files["data_batch_5.bin"]
     said = refusal(cifar10.load, write(tmp_path, files), tmp_path)

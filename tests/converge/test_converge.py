@@ -20,7 +20,7 @@ from harness.converge import checkpoint, cifar10, command, dataset
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet, Images
 from harness.converge.images import Normalisation, TrainingImages, validation_batches
-from harness.converge.record import KIND, SCHEMA_VERSION, ConvergeRecord
+from harness.converge.record import ConvergeRecord
 from harness.converge.record import load as record_of
 from harness.converge.schedule import learning_rate
 from harness.verify.faults import faulty
@@ -116,9 +116,6 @@ def test_prepared_data_is_checked_by_its_digest(tmp_path: Path) -> None:
     assert again.training.pixels.tobytes() == data.training.pixels.tobytes()
     assert again.source == "CIFAR-10"
     assert "expected sha256 00, found " in refusal(dataset.load, path, "00")
-    path.write_bytes(path.read_bytes()[:-100])
-    said = refusal(dataset.load, path, dataset.digest(data))
-    assert "expected prepared images, found damage" in said
 
 
 ARRAYS = {
@@ -141,15 +138,6 @@ def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, ARRAYS, {"seed": 1, "model": "a"}, [])
     said = refusal(checkpoint.load, tmp_path, {"seed": 2, "model": "a"})
     assert "seed: checkpoint=1, asked=2" in said
-
-
-def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, ARRAYS, {}, [])
-    path = tmp_path / checkpoint.FILE
-    whole = path.read_bytes()
-    for content in (b"", b"no archive", whole[:4], whole[:-30]):
-        path.write_bytes(content)
-        assert "expected a checkpoint, found damage" in refusal(checkpoint.load, tmp_path, {})
 
 
 def test_digest_knows_every_bit_name_and_shape() -> None:
@@ -274,17 +262,3 @@ def test_without_data_everything_says_synthetic(
     assert "**Epochs (synthetic)**" in out
     assert "% (synthetic)," in out + err
     assert json.loads(path.read_text())["settings"]["data"]["source"] == "synthetic"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '{"kind": ',
-        '{"kind": "opcache-bench", "schema_version": 1}',
-        json.dumps({"kind": KIND, "schema_version": SCHEMA_VERSION, "curves": 1}),
-    ],
-)
-def test_foreign_record_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(content)
-    assert str(path) in refusal(record_of, path)

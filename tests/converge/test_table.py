@@ -9,8 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.converge import table
-from harness.converge.pr11301 import ACCURACY
-from harness.converge.record import partings
+from harness.converge.record import ACCURACY, partings
 from harness.publish.plots import curves, style
 from harness.publish.plots.source import Missing, Source
 from harness.trials.record import save

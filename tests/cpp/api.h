@@ -1,6 +1,5 @@
 // The C functions of MKL-DNN that the tests call, once: through the library, or past it.
-#ifndef OPCACHE_TESTS_API_H_
-#define OPCACHE_TESTS_API_H_
+#pragma once
 
 #include <dlfcn.h>
 #include <mkldnn.h>
@@ -109,5 +108,3 @@ inline const Api &direct() {
 }
 
 }  // namespace api
-
-#endif  // OPCACHE_TESTS_API_H_

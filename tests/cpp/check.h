@@ -1,8 +1,7 @@
 // The test framework: TEST registers a test, CHECK counts a failure and goes on, REQUIRE ends the
 // test. Every test runs in a process of its own, because the library reads its environment once;
 // what a test prints on stderr without failing is a failure too, for the library is silent.
-#ifndef OPCACHE_TESTS_CHECK_H_
-#define OPCACHE_TESTS_CHECK_H_
+#pragma once
 
 #include <functional>
 #include <sstream>
@@ -105,5 +104,3 @@ void check_equal(const char *file, int line, const char *a_text, const char *b_t
 // TEST(name, "VARIABLE=value", ...) { body }
 #define TEST(name, ...) CHECK_REGISTER(name, false, ##__VA_ARGS__)
 #define SCENE(name) CHECK_REGISTER(name, true)
-
-#endif  // OPCACHE_TESTS_CHECK_H_

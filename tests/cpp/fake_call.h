@@ -1,23 +1,36 @@
 // What every exported function of the fake opens with.
-#ifndef OPCACHE_TESTS_FAKE_CALL_H_
-#define OPCACHE_TESTS_FAKE_CALL_H_
+#pragma once
 
 #include "fake_state.h"
 
-// Locks, counts the call and, when a test asked for that, returns a failure.
-#define FAKE_ENTER(name, ...)                         \
-  fake::State &s = fake::State::get();                \
-  const fake::Lock lock(s.mutex);                     \
-  static const char function[] = #name;               \
-  const mkldnn_status_t injected = s.enter(function); \
-  if (injected != mkldnn_success) return __VA_ARGS__
-
-// The same for destructions, which happen all the same.
-#define FAKE_ENTER_DESTROY(name)        \
+// Locks and counts the call; `injected`: mkldnn_success, or the failure that a test asked for.
+#define FAKE_BEGIN(name)                \
   fake::State &s = fake::State::get();  \
   const fake::Lock lock(s.mutex);       \
   static const char function[] = #name; \
   const mkldnn_status_t injected = s.enter(function)
+
+// Returns that failure.
+#define FAKE_ENTER(name, ...) \
+  FAKE_BEGIN(name);           \
+  if (injected != mkldnn_success) return __VA_ARGS__
+
+// An exported function that enters, does what follows its arguments, and succeeds.
+#define FAKE_FUNCTION(name, arguments, ...) \
+  Status mkldnn_##name arguments {          \
+    FAKE_ENTER(name, injected);             \
+    __VA_ARGS__;                            \
+    return mkldnn_success;                  \
+  }
+
+// A destruction happens also when it is to fail. `check`: of a handle.
+#define FAKE_DESTROY(name, Handle, check, may_be_null)                               \
+  Status mkldnn_##name(Handle handle) {                                              \
+    FAKE_BEGIN(name);                                                                \
+    auto *const object = handle == nullptr && may_be_null ? nullptr : check(handle); \
+    if (object != nullptr) fake::dispose(object);                                    \
+    return injected;                                                                 \
+  }
 
 // The live object behind a handle; nullptr, and a misuse, when there is none.
 #define FAKE_CHECK(T, handle, a, b) s.check<T>(function, handle, a, b)
@@ -55,10 +68,18 @@ Status give(Handle *result, Object *object) {
   return mkldnn_success;
 }
 
+template <class T>
+void dispose(T *object) {
+  State::get().destroy(object);
+}
+inline void dispose(Descriptor *d) { destroy(d); }
+inline void dispose(Primitive *p) {
+  destroy(p->descriptor);
+  State::get().destroy(p);
+}
+
 inline bool is_memory(const Descriptor &d) {
   return d.kind == mkldnn_memory || d.kind == mkldnn_view;
 }
 
 }  // namespace fake
-
-#endif  // OPCACHE_TESTS_FAKE_CALL_H_

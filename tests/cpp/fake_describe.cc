@@ -19,9 +19,9 @@ class Digest {
     const unsigned char *at = static_cast<const unsigned char *>(from);
     for (size_t i = 0; i < size; ++i) value_ = (value_ ^ at[i]) * 0x100000001b3ull;
   }
-  template <class T>
-  void add(const T &t) {
-    bytes(&t, sizeof(t));
+  template <class... T>
+  void add(const T &...values) {
+    (bytes(&values, sizeof(values)), ...);
   }
   void text(const std::string &s) { bytes(s.c_str(), s.size() + 1); }
 
@@ -30,8 +30,7 @@ class Digest {
     if (md.ndims == 0) return;
     const size_t n = static_cast<size_t>(md.ndims);
     bytes(md.dims, n * sizeof(int));
-    add(md.data_type);
-    add(md.format);
+    add(md.data_type, md.format);
     if (md.format == mkldnn_any) return;
     const mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
     bytes(b.block_dims, n * sizeof(int));
@@ -43,16 +42,9 @@ class Digest {
   }
 
   void attr(const Attr &a) {
-    add(a.round_mode);
-    add(a.mask);
+    add(a.round_mode, a.mask);
     for (float scale : a.scales) add(scale);
-    for (const PostOp &op : a.post_ops.ops) {
-      add(op.kind);
-      add(op.scale);
-      add(op.alg);
-      add(op.alpha);
-      add(op.beta);
-    }
+    for (const PostOp &op : a.post_ops.ops) add(op.kind, op.scale, op.alg, op.alpha, op.beta);
   }
 
  private:
@@ -153,21 +145,14 @@ void add_numbers(Digest *digest, const mkldnn_pooling_desc_t &d) {
 void add_numbers(Digest *, const mkldnn_inner_product_desc_t &) {}
 void add_numbers(Digest *, const mkldnn_shuffle_desc_t &) {}
 void add_numbers(Digest *digest, const mkldnn_eltwise_desc_t &d) {
-  digest->add(d.alg_kind);
-  digest->add(d.alpha);
-  digest->add(d.beta);
+  digest->add(d.alg_kind, d.alpha, d.beta);
 }
 void add_numbers(Digest *digest, const mkldnn_softmax_desc_t &d) { digest->add(d.softmax_axis); }
 void add_numbers(Digest *digest, const mkldnn_lrn_desc_t &d) {
-  digest->add(d.alg_kind);
-  digest->add(d.local_size);
-  digest->add(d.lrn_alpha);
-  digest->add(d.lrn_beta);
-  digest->add(d.lrn_k);
+  digest->add(d.alg_kind, d.local_size, d.lrn_alpha, d.lrn_beta, d.lrn_k);
 }
 void add_numbers(Digest *digest, const mkldnn_batch_normalization_desc_t &d) {
-  digest->add(d.batch_norm_epsilon);
-  digest->add(d.flags);
+  digest->add(d.batch_norm_epsilon, d.flags);
 }
 
 // Both of an operation's description; false: there is no such kind.
@@ -179,23 +164,19 @@ bool read(const void *op_desc, Parts *parts, Digest *numbers) {
 }
 bool read_any(const void *op_desc, Parts *parts, Digest *numbers) {
   switch (*static_cast<const mkldnn_primitive_kind_t *>(op_desc)) {
-    case mkldnn_convolution:
-    case mkldnn_deconvolution:
-      return read<mkldnn_convolution_desc_t>(op_desc, parts, numbers);
-    case mkldnn_inner_product:
-      return read<mkldnn_inner_product_desc_t>(op_desc, parts, numbers);
-    case mkldnn_pooling:
-      return read<mkldnn_pooling_desc_t>(op_desc, parts, numbers);
-    case mkldnn_eltwise:
-      return read<mkldnn_eltwise_desc_t>(op_desc, parts, numbers);
-    case mkldnn_softmax:
-      return read<mkldnn_softmax_desc_t>(op_desc, parts, numbers);
-    case mkldnn_lrn:
-      return read<mkldnn_lrn_desc_t>(op_desc, parts, numbers);
-    case mkldnn_batch_normalization:
-      return read<mkldnn_batch_normalization_desc_t>(op_desc, parts, numbers);
-    case mkldnn_shuffle:
-      return read<mkldnn_shuffle_desc_t>(op_desc, parts, numbers);
+#define READ(kind, D) \
+  case mkldnn_##kind: \
+    return read<mkldnn_##D##_desc_t>(op_desc, parts, numbers);
+    READ(convolution, convolution)
+    READ(deconvolution, convolution)
+    READ(inner_product, inner_product)
+    READ(pooling, pooling)
+    READ(eltwise, eltwise)
+    READ(softmax, softmax)
+    READ(lrn, lrn)
+    READ(batch_normalization, batch_normalization)
+    READ(shuffle, shuffle)
+#undef READ
     default:
       return false;
   }
@@ -204,8 +185,7 @@ bool read_any(const void *op_desc, Parts *parts, Digest *numbers) {
 // A memory is the same for any number of threads.
 Digest new_digest(int kind, const Engine *engine) {
   Digest digest;
-  digest.add(kind);
-  digest.add(engine != nullptr ? engine->number : 0);
+  digest.add(kind, engine != nullptr ? engine->number : 0);
   if (kind != mkldnn_memory && kind != mkldnn_view) digest.add(State::get().max_threads);
   return digest;
 }
@@ -241,8 +221,7 @@ Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, cons
                     static_cast<const char *>(op_desc) + p.size);
   if (attr != nullptr) d->attr = *attr;
   Digest digest = new_digest(d->kind, engine);
-  digest.add(head[1]);
-  digest.add(position);
+  digest.add(head[1], position);
   for (int i = 0; i < kRoles; ++i) {
     if (p.roles[i] == nullptr || p.roles[i]->ndims == 0) continue;
     digest.add(i);
@@ -282,8 +261,7 @@ Descriptor *describe_many(int kind, const mkldnn_memory_desc_t *output, int n, c
   d->inputs = n;
   d->outputs = 1;
   Digest digest = new_digest(kind, d->engine);
-  digest.add(n);
-  digest.add(dimension);
+  digest.add(n, dimension);
   if (output != nullptr) digest.memory(*output);
   for (int i = 0; i < n; ++i) {
     digest.memory(inputs[static_cast<size_t>(i)]->md);

@@ -22,12 +22,7 @@ Status mkldnn_engine_create(mkldnn_engine_t *engine, mkldnn_engine_kind_t, size_
   return give(engine, made);
 }
 
-Status mkldnn_engine_destroy(mkldnn_engine_t handle) {
-  FAKE_ENTER_DESTROY(engine_destroy);
-  Engine *engine = FAKE_ENGINE(handle);
-  if (engine != nullptr) s.destroy(engine);
-  return injected;
-}
+FAKE_DESTROY(engine_destroy, mkldnn_engine_t, FAKE_ENGINE, false)
 
 // Memory
 
@@ -153,13 +148,7 @@ Status mkldnn_primitive_desc_clone(Pd *result, ConstPd handle) {
   return give(result, copy(*d, memory ? kFakeMemoryDescriptor : kFakeDescriptor));
 }
 
-Status mkldnn_primitive_desc_destroy(Pd handle) {
-  FAKE_ENTER_DESTROY(primitive_desc_destroy);
-  if (handle == nullptr) return injected;
-  Descriptor *d = FAKE_DESCRIPTOR(handle);
-  if (d != nullptr) destroy(d);
-  return injected;
-}
+FAKE_DESTROY(primitive_desc_destroy, Pd, FAKE_DESCRIPTOR, true)
 
 Status mkldnn_primitive_desc_get_attr(ConstPd handle, ConstAttr *attr) {
   FAKE_ENTER(primitive_desc_get_attr, injected);
@@ -338,12 +327,6 @@ Pd mkldnn_primitive_desc_iterator_fetch(const_mkldnn_primitive_desc_iterator_t h
   return reinterpret_cast<Pd>(describe(it->op_desc, &it->attr, it->engine, it->hint, it->position));
 }
 
-Status mkldnn_primitive_desc_iterator_destroy(mkldnn_primitive_desc_iterator_t handle) {
-  FAKE_ENTER_DESTROY(primitive_desc_iterator_destroy);
-  if (handle == nullptr) return injected;
-  Iterator *it = FAKE_ITERATOR(handle);
-  if (it != nullptr) s.destroy(it);
-  return injected;
-}
+FAKE_DESTROY(primitive_desc_iterator_destroy, mkldnn_primitive_desc_iterator_t, FAKE_ITERATOR, true)
 
 }  // extern "C"

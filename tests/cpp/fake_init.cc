@@ -10,23 +10,21 @@ namespace {
 
 const mkldnn_memory_desc_t kAbsent = {};
 
-void copy_dims(int *to, const int *from, int ndims) {
-  memcpy(to, from, sizeof(int) * static_cast<size_t>(ndims > 2 ? ndims - 2 : 0));
+template <class D>
+void set_head(D *d, mkldnn_primitive_kind_t kind, Prop prop_kind) {
+  d->primitive_kind = kind;
+  d->prop_kind = prop_kind;
 }
 
-void no_dilation(int *dilates) { memset(dilates, 0, sizeof(mkldnn_dims_t)); }
-
-// The memories of a convolution or inner product, and its kind; nullptr: absent.
+// The memories of a convolution or inner product; nullptr: absent.
 template <class D>
-void set_layers(D *d, mkldnn_primitive_kind_t kind, mkldnn_prop_kind_t prop_kind,
-                const mkldnn_memory_desc_t *src, const mkldnn_memory_desc_t *weights,
-                const mkldnn_memory_desc_t *bias, const mkldnn_memory_desc_t *dst) {
+void set_layers(D *d, mkldnn_primitive_kind_t kind, Prop prop_kind, Md *src, Md *weights, Md *bias,
+                Md *dst) {
   const bool backward_data = prop_kind == mkldnn_backward_data;
   const bool backward_weights = prop_kind == mkldnn_backward_weights;
   const bool forward = !backward_data && !backward_weights;
   const mkldnn_memory_desc_t &b = bias != nullptr ? *bias : kAbsent;
-  d->primitive_kind = kind;
-  d->prop_kind = prop_kind;
+  set_head(d, kind, prop_kind);
   d->src_desc = backward_data ? kAbsent : *src;
   d->diff_src_desc = backward_data ? *src : kAbsent;
   d->weights_desc = backward_weights ? kAbsent : *weights;
@@ -38,204 +36,153 @@ void set_layers(D *d, mkldnn_primitive_kind_t kind, mkldnn_prop_kind_t prop_kind
   d->accum_data_type = mkldnn_f32;
 }
 
-void set_convolution(mkldnn_convolution_desc_t *d, mkldnn_alg_kind_t alg_kind, const int *strides,
-                     const int *padding_l, const int *padding_r, mkldnn_padding_kind_t kind,
-                     int ndims) {
+void copy_dims(int *to, const int *from, Md *md) {
+  memcpy(to, from, sizeof(int) * static_cast<size_t>(md->ndims > 2 ? md->ndims - 2 : 0));
+}
+
+template <class D>
+void set_window(D *d, Md *src, Alg alg_kind, const int *strides, const int *padding_l,
+                const int *padding_r, Padding padding_kind) {
   d->alg_kind = alg_kind;
-  copy_dims(d->strides, strides, ndims);
-  no_dilation(d->dilates);
-  copy_dims(d->padding[0], padding_l, ndims);
-  copy_dims(d->padding[1], padding_r, ndims);
-  d->padding_kind = kind;
+  copy_dims(d->strides, strides, src);
+  copy_dims(d->padding[0], padding_l, src);
+  copy_dims(d->padding[1], padding_r, src);
+  d->padding_kind = padding_kind;
+}
+
+// One tensor, and where there is one, its gradient.
+template <class D>
+void set_data(D *d, mkldnn_primitive_kind_t kind, Prop prop_kind, Md *data, Md *diff_data) {
+  set_head(d, kind, prop_kind);
+  d->data_desc = *data;
+  d->diff_data_desc = diff_data != nullptr ? *diff_data : kAbsent;
+}
+
+void set_eltwise(mkldnn_eltwise_desc_t *d, Prop prop_kind, Alg alg_kind, Md *data, Md *diff_data,
+                 float alpha, float beta) {
+  set_data(d, mkldnn_eltwise, prop_kind, data, diff_data);
+  d->alg_kind = alg_kind;
+  d->alpha = d->negative_slope = alpha;
+  d->beta = beta;
+}
+
+void set_pooling(mkldnn_pooling_desc_t *d, Prop prop_kind, Md *src, Md *dst, const int *kernel) {
+  const bool forward = prop_kind != mkldnn_backward_data;
+  set_head(d, mkldnn_pooling, prop_kind);
+  d->src_desc = forward ? *src : kAbsent;
+  d->diff_src_desc = forward ? kAbsent : *src;
+  d->dst_desc = forward ? *dst : kAbsent;
+  d->diff_dst_desc = forward ? kAbsent : *dst;
+  copy_dims(d->kernel, kernel, src);
+  d->accum_data_type = mkldnn_f32;
+}
+
+void set_lrn(mkldnn_lrn_desc_t *d, Prop prop_kind, Alg alg_kind, Md *data, Md *diff_data,
+             int local_size, float alpha, float beta, float k) {
+  set_data(d, mkldnn_lrn, prop_kind, data, diff_data);
+  d->alg_kind = alg_kind;
+  d->local_size = local_size;
+  d->lrn_alpha = alpha;
+  d->lrn_beta = beta;
+  d->lrn_k = k;
+}
+
+void set_batch_norm(mkldnn_batch_normalization_desc_t *d, Prop prop_kind, Md *data, Md *diff_data,
+                    float epsilon, unsigned flags) {
+  const int channels[] = {data->dims[1]};
+  const int scale_shift[] = {2, data->dims[1]};
+  set_data(d, mkldnn_batch_normalization, prop_kind, data, diff_data);
+  init_memory(&d->data_scaleshift_desc, 2, scale_shift, mkldnn_f32, mkldnn_nc);
+  d->diff_data_scaleshift_desc = diff_data != nullptr ? d->data_scaleshift_desc : kAbsent;
+  init_memory(&d->mean_desc, 1, channels, mkldnn_f32, mkldnn_x);
+  init_memory(&d->variance_desc, 1, channels, mkldnn_f32, mkldnn_x);
+  d->batch_norm_epsilon = epsilon;
+  d->flags = flags;
 }
 
 }  // namespace
 
 extern "C" {
 
-#define FAKE_CONVOLUTION(name, kind)                                                              \
-  Status mkldnn_##name##_forward_desc_init(                                                       \
-      mkldnn_convolution_desc_t *d, Prop prop_kind, Alg alg_kind, Md *src, Md *weights, Md *bias, \
-      Md *dst, const mkldnn_dims_t strides, const mkldnn_dims_t padding_l,                        \
-      const mkldnn_dims_t padding_r, Padding padding_kind) {                                      \
-    FAKE_ENTER(name##_forward_desc_init, injected);                                               \
-    set_layers(d, kind, prop_kind, src, weights, bias, dst);                                      \
-    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, src->ndims);        \
-    return mkldnn_success;                                                                        \
-  }                                                                                               \
-  Status mkldnn_##name##_backward_data_desc_init(                                                 \
-      mkldnn_convolution_desc_t *d, Alg alg_kind, Md *diff_src, Md *weights, Md *diff_dst,        \
-      const mkldnn_dims_t strides, const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r,  \
-      Padding padding_kind) {                                                                     \
-    FAKE_ENTER(name##_backward_data_desc_init, injected);                                         \
-    set_layers(d, kind, mkldnn_backward_data, diff_src, weights, nullptr, diff_dst);              \
-    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, diff_src->ndims);   \
-    return mkldnn_success;                                                                        \
-  }                                                                                               \
-  Status mkldnn_##name##_backward_weights_desc_init(                                              \
-      mkldnn_convolution_desc_t *d, Alg alg_kind, Md *src, Md *diff_weights, Md *diff_bias,       \
-      Md *diff_dst, const mkldnn_dims_t strides, const mkldnn_dims_t padding_l,                   \
-      const mkldnn_dims_t padding_r, Padding padding_kind) {                                      \
-    FAKE_ENTER(name##_backward_weights_desc_init, injected);                                      \
-    set_layers(d, kind, mkldnn_backward_weights, src, diff_weights, diff_bias, diff_dst);         \
-    set_convolution(d, alg_kind, strides, padding_l, padding_r, padding_kind, src->ndims);        \
-    return mkldnn_success;                                                                        \
-  }
+#define PADDED const mkldnn_dims_t padding_l, const mkldnn_dims_t padding_r, Padding padding_kind
+#define SET_CONVOLUTION(kind, prop_kind, bias)                               \
+  set_layers(d, kind, prop_kind, src, weights, bias, dst);                   \
+  set_window(d, src, alg_kind, strides, padding_l, padding_r, padding_kind); \
+  memset(d->dilates, 0, sizeof(d->dilates))
+#define FAKE_CONVOLUTION(name, kind)                                                             \
+  FAKE_FUNCTION(name##_forward_desc_init,                                                        \
+                (mkldnn_convolution_desc_t * d, Prop prop_kind, Alg alg_kind, Md * src,          \
+                 Md * weights, Md * bias, Md * dst, const mkldnn_dims_t strides, PADDED),        \
+                SET_CONVOLUTION(kind, prop_kind, bias))                                          \
+  FAKE_FUNCTION(name##_backward_data_desc_init,                                                  \
+                (mkldnn_convolution_desc_t * d, Alg alg_kind, Md * src, Md * weights, Md * dst,  \
+                 const mkldnn_dims_t strides, PADDED),                                           \
+                SET_CONVOLUTION(kind, mkldnn_backward_data, nullptr))                            \
+  FAKE_FUNCTION(name##_backward_weights_desc_init,                                               \
+                (mkldnn_convolution_desc_t * d, Alg alg_kind, Md * src, Md * weights, Md * bias, \
+                 Md * dst, const mkldnn_dims_t strides, PADDED),                                 \
+                SET_CONVOLUTION(kind, mkldnn_backward_weights, bias))
 FAKE_CONVOLUTION(convolution, mkldnn_convolution)
 FAKE_CONVOLUTION(deconvolution, mkldnn_deconvolution)
 
-Status mkldnn_inner_product_forward_desc_init(mkldnn_inner_product_desc_t *d, Prop prop_kind,
-                                              Md *src, Md *weights, Md *bias, Md *dst) {
-  FAKE_ENTER(inner_product_forward_desc_init, injected);
-  set_layers(d, mkldnn_inner_product, prop_kind, src, weights, bias, dst);
-  return mkldnn_success;
-}
+FAKE_FUNCTION(inner_product_forward_desc_init,
+              (mkldnn_inner_product_desc_t * d, Prop prop_kind, Md *src, Md *weights, Md *bias,
+               Md *dst),
+              set_layers(d, mkldnn_inner_product, prop_kind, src, weights, bias, dst))
+FAKE_FUNCTION(inner_product_backward_data_desc_init,
+              (mkldnn_inner_product_desc_t * d, Md *src, Md *weights, Md *dst),
+              set_layers(d, mkldnn_inner_product, mkldnn_backward_data, src, weights, nullptr, dst))
+FAKE_FUNCTION(inner_product_backward_weights_desc_init,
+              (mkldnn_inner_product_desc_t * d, Md *src, Md *weights, Md *bias, Md *dst),
+              set_layers(d, mkldnn_inner_product, mkldnn_backward_weights, src, weights, bias, dst))
 
-Status mkldnn_inner_product_backward_data_desc_init(mkldnn_inner_product_desc_t *d, Md *diff_src,
-                                                    Md *weights, Md *diff_dst) {
-  FAKE_ENTER(inner_product_backward_data_desc_init, injected);
-  set_layers(d, mkldnn_inner_product, mkldnn_backward_data, diff_src, weights, nullptr, diff_dst);
-  return mkldnn_success;
-}
+FAKE_FUNCTION(pooling_forward_desc_init,
+              (mkldnn_pooling_desc_t * d, Prop prop_kind, Alg alg_kind, Md *src, Md *dst,
+               const mkldnn_dims_t strides, const mkldnn_dims_t kernel, PADDED),
+              set_pooling(d, prop_kind, src, dst, kernel);
+              set_window(d, src, alg_kind, strides, padding_l, padding_r, padding_kind))
+FAKE_FUNCTION(pooling_backward_desc_init,
+              (mkldnn_pooling_desc_t * d, Alg alg_kind, Md *src, Md *dst,
+               const mkldnn_dims_t strides, const mkldnn_dims_t kernel, PADDED),
+              set_pooling(d, mkldnn_backward_data, src, dst, kernel);
+              set_window(d, src, alg_kind, strides, padding_l, padding_r, padding_kind))
 
-Status mkldnn_inner_product_backward_weights_desc_init(mkldnn_inner_product_desc_t *d, Md *src,
-                                                       Md *diff_weights, Md *diff_bias,
-                                                       Md *diff_dst) {
-  FAKE_ENTER(inner_product_backward_weights_desc_init, injected);
-  set_layers(d, mkldnn_inner_product, mkldnn_backward_weights, src, diff_weights, diff_bias,
-             diff_dst);
-  return mkldnn_success;
-}
+FAKE_FUNCTION(eltwise_forward_desc_init,
+              (mkldnn_eltwise_desc_t * d, Prop prop_kind, Alg alg_kind, Md *data, float alpha,
+               float beta),
+              set_eltwise(d, prop_kind, alg_kind, data, nullptr, alpha, beta))
+FAKE_FUNCTION(eltwise_backward_desc_init,
+              (mkldnn_eltwise_desc_t * d, Alg alg_kind, Md *diff_data, Md *data, float alpha,
+               float beta),
+              set_eltwise(d, mkldnn_backward_data, alg_kind, data, diff_data, alpha, beta))
 
-Status mkldnn_pooling_forward_desc_init(mkldnn_pooling_desc_t *d, Prop prop_kind, Alg alg_kind,
-                                        Md *src, Md *dst, const mkldnn_dims_t strides,
-                                        const mkldnn_dims_t kernel, const mkldnn_dims_t padding_l,
-                                        const mkldnn_dims_t padding_r, Padding padding_kind) {
-  FAKE_ENTER(pooling_forward_desc_init, injected);
-  const bool forward =
-      prop_kind == mkldnn_forward_training || prop_kind == mkldnn_forward_inference;
-  d->primitive_kind = mkldnn_pooling;
-  d->prop_kind = prop_kind;
-  d->alg_kind = alg_kind;
-  d->src_desc = forward ? *src : kAbsent;
-  d->diff_src_desc = forward ? kAbsent : *src;
-  d->dst_desc = forward ? *dst : kAbsent;
-  d->diff_dst_desc = forward ? kAbsent : *dst;
-  copy_dims(d->strides, strides, src->ndims);
-  copy_dims(d->kernel, kernel, src->ndims);
-  copy_dims(d->padding[0], padding_l, src->ndims);
-  copy_dims(d->padding[1], padding_r, src->ndims);
-  d->padding_kind = padding_kind;
-  d->accum_data_type = mkldnn_f32;
-  return mkldnn_success;
-}
+FAKE_FUNCTION(softmax_forward_desc_init,
+              (mkldnn_softmax_desc_t * d, Prop prop_kind, Md *data, int axis),
+              set_head(d, mkldnn_softmax, prop_kind);
+              d->data_desc = *data; d->diff_desc = kAbsent; d->softmax_axis = axis)
 
-Status mkldnn_pooling_backward_desc_init(mkldnn_pooling_desc_t *d, Alg alg_kind, Md *diff_src,
-                                         Md *diff_dst, const mkldnn_dims_t strides,
-                                         const mkldnn_dims_t kernel, const mkldnn_dims_t padding_l,
-                                         const mkldnn_dims_t padding_r, Padding padding_kind) {
-  return mkldnn_pooling_forward_desc_init(d, mkldnn_backward_data, alg_kind, diff_src, diff_dst,
-                                          strides, kernel, padding_l, padding_r, padding_kind);
-}
+FAKE_FUNCTION(lrn_forward_desc_init,
+              (mkldnn_lrn_desc_t * d, Prop prop_kind, Alg alg_kind, Md *data, int local_size,
+               float alpha, float beta, float k),
+              set_lrn(d, prop_kind, alg_kind, data, nullptr, local_size, alpha, beta, k))
+FAKE_FUNCTION(lrn_backward_desc_init,
+              (mkldnn_lrn_desc_t * d, Alg alg_kind, Md *diff_data, Md *data, int local_size,
+               float alpha, float beta, float k),
+              set_lrn(d, mkldnn_backward_data, alg_kind, data, diff_data, local_size, alpha, beta,
+                      k))
 
-Status mkldnn_eltwise_forward_desc_init(mkldnn_eltwise_desc_t *d, Prop prop_kind, Alg alg_kind,
-                                        Md *data, float alpha, float beta) {
-  FAKE_ENTER(eltwise_forward_desc_init, injected);
-  d->primitive_kind = mkldnn_eltwise;
-  d->prop_kind = prop_kind;
-  d->alg_kind = alg_kind;
-  d->data_desc = *data;
-  d->diff_data_desc = kAbsent;
-  d->alpha = d->negative_slope = alpha;
-  d->beta = beta;
-  return mkldnn_success;
-}
+FAKE_FUNCTION(batch_normalization_forward_desc_init,
+              (mkldnn_batch_normalization_desc_t * d, Prop prop_kind, Md *data, float epsilon,
+               unsigned flags),
+              set_batch_norm(d, prop_kind, data, nullptr, epsilon, flags))
+FAKE_FUNCTION(batch_normalization_backward_desc_init,
+              (mkldnn_batch_normalization_desc_t * d, Prop prop_kind, Md *diff_data, Md *data,
+               float epsilon, unsigned flags),
+              set_batch_norm(d, prop_kind, data, diff_data, epsilon, flags))
 
-Status mkldnn_eltwise_backward_desc_init(mkldnn_eltwise_desc_t *d, Alg alg_kind, Md *diff_data,
-                                         Md *data, float alpha, float beta) {
-  FAKE_ENTER(eltwise_backward_desc_init, injected);
-  d->primitive_kind = mkldnn_eltwise;
-  d->prop_kind = mkldnn_backward_data;
-  d->alg_kind = alg_kind;
-  d->data_desc = *data;
-  d->diff_data_desc = *diff_data;
-  d->alpha = d->negative_slope = alpha;
-  d->beta = beta;
-  return mkldnn_success;
-}
-
-Status mkldnn_softmax_forward_desc_init(mkldnn_softmax_desc_t *d, Prop prop_kind, Md *data,
-                                        int axis) {
-  FAKE_ENTER(softmax_forward_desc_init, injected);
-  d->primitive_kind = mkldnn_softmax;
-  d->prop_kind = prop_kind;
-  d->data_desc = *data;
-  d->diff_desc = kAbsent;
-  d->softmax_axis = axis;
-  return mkldnn_success;
-}
-
-Status mkldnn_lrn_forward_desc_init(mkldnn_lrn_desc_t *d, Prop prop_kind, Alg alg_kind, Md *data,
-                                    int local_size, float alpha, float beta, float k) {
-  FAKE_ENTER(lrn_forward_desc_init, injected);
-  d->primitive_kind = mkldnn_lrn;
-  d->prop_kind = prop_kind;
-  d->alg_kind = alg_kind;
-  d->data_desc = *data;
-  d->diff_data_desc = kAbsent;
-  d->local_size = local_size;
-  d->lrn_alpha = alpha;
-  d->lrn_beta = beta;
-  d->lrn_k = k;
-  return mkldnn_success;
-}
-
-Status mkldnn_lrn_backward_desc_init(mkldnn_lrn_desc_t *d, Alg alg_kind, Md *diff_data, Md *data,
-                                     int local_size, float alpha, float beta, float k) {
-  const mkldnn_status_t status = mkldnn_lrn_forward_desc_init(d, mkldnn_backward_data, alg_kind,
-                                                              data, local_size, alpha, beta, k);
-  if (status == mkldnn_success) d->diff_data_desc = *diff_data;
-  return status;
-}
-
-Status mkldnn_batch_normalization_forward_desc_init(mkldnn_batch_normalization_desc_t *d,
-                                                    Prop prop_kind, Md *data, float epsilon,
-                                                    unsigned flags) {
-  FAKE_ENTER(batch_normalization_forward_desc_init, injected);
-  const int channels[] = {data->dims[1]};
-  const int scale_shift[] = {2, data->dims[1]};
-  d->primitive_kind = mkldnn_batch_normalization;
-  d->prop_kind = prop_kind;
-  d->data_desc = *data;
-  d->diff_data_desc = d->diff_data_scaleshift_desc = kAbsent;
-  init_memory(&d->data_scaleshift_desc, 2, scale_shift, mkldnn_f32, mkldnn_nc);
-  init_memory(&d->mean_desc, 1, channels, mkldnn_f32, mkldnn_x);
-  init_memory(&d->variance_desc, 1, channels, mkldnn_f32, mkldnn_x);
-  d->batch_norm_epsilon = epsilon;
-  d->flags = flags;
-  return mkldnn_success;
-}
-
-Status mkldnn_batch_normalization_backward_desc_init(mkldnn_batch_normalization_desc_t *d,
-                                                     Prop prop_kind, Md *diff_data, Md *data,
-                                                     float epsilon, unsigned flags) {
-  const mkldnn_status_t status =
-      mkldnn_batch_normalization_forward_desc_init(d, prop_kind, data, epsilon, flags);
-  if (status != mkldnn_success) return status;
-  d->diff_data_desc = *diff_data;
-  d->diff_data_scaleshift_desc = d->data_scaleshift_desc;
-  return mkldnn_success;
-}
-
-Status mkldnn_shuffle_forward_desc_init(mkldnn_shuffle_desc_t *d, Prop prop_kind, Md *data,
-                                        int axis, int group_size) {
-  FAKE_ENTER(shuffle_forward_desc_init, injected);
-  d->primitive_kind = mkldnn_shuffle;
-  d->prop_kind = prop_kind;
-  d->data_desc = *data;
-  d->axis = axis;
-  d->group_size = group_size;
-  return mkldnn_success;
-}
+FAKE_FUNCTION(shuffle_forward_desc_init,
+              (mkldnn_shuffle_desc_t * d, Prop prop_kind, Md *data, int axis, int group_size),
+              set_head(d, mkldnn_shuffle, prop_kind);
+              d->data_desc = *data; d->axis = axis; d->group_size = group_size)
 
 }  // extern "C"

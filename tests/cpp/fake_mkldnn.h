@@ -1,8 +1,7 @@
 // The test's side of the counting fake of MKL-DNN (fake_*.cc, built as libmkldnn.so.0): what it
 // saw, and how to make it fail. Everything here is thread-safe; the fake is the v0.17.4 of the
 // headers, and its own code throughout: it computes nothing but it remembers everything.
-#ifndef OPCACHE_TESTS_FAKE_MKLDNN_H_
-#define OPCACHE_TESTS_FAKE_MKLDNN_H_
+#pragma once
 
 #include <mkldnn.h>
 
@@ -77,5 +76,3 @@ FakeExecution fake_execution(long index);
 void fake_forget_executions(void);
 
 }  // extern "C"
-
-#endif  // OPCACHE_TESTS_FAKE_MKLDNN_H_

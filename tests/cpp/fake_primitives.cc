@@ -35,16 +35,7 @@ Status mkldnn_primitive_create(mkldnn_primitive_t *result, ConstPd descriptor,
   return give(result, p);
 }
 
-Status mkldnn_primitive_destroy(mkldnn_primitive_t handle) {
-  FAKE_ENTER_DESTROY(primitive_destroy);
-  if (handle == nullptr) return injected;
-  Primitive *p = FAKE_PRIMITIVE(handle);
-  if (p != nullptr) {
-    destroy(p->descriptor);
-    s.destroy(p);
-  }
-  return injected;
-}
+FAKE_DESTROY(primitive_destroy, mkldnn_primitive_t, FAKE_PRIMITIVE, true)
 
 Status mkldnn_primitive_get_primitive_desc(const_mkldnn_primitive_t handle, ConstPd *result) {
   FAKE_ENTER(primitive_get_primitive_desc, injected);
@@ -137,12 +128,6 @@ Status mkldnn_stream_rerun(mkldnn_stream_t handle, mkldnn_primitive_t *) {
   return execute_all(s, stream, 0);
 }
 
-Status mkldnn_stream_destroy(mkldnn_stream_t handle) {
-  FAKE_ENTER_DESTROY(stream_destroy);
-  if (handle == nullptr) return injected;
-  Stream *stream = FAKE_STREAM(handle);
-  if (stream != nullptr) s.destroy(stream);
-  return injected;
-}
+FAKE_DESTROY(stream_destroy, mkldnn_stream_t, FAKE_STREAM, true)
 
 }  // extern "C"

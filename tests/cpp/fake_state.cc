@@ -125,15 +125,32 @@ using namespace fake;
 
 extern "C" {
 
-long fake_created(FakeType type) {
-  Lock lock(State::get().mutex);
-  return State::get().created[type];
-}
+// What a test asks or sets, under the lock; `s`: the state.
+#define FAKE_TELL(Result, name, arguments, ...) \
+  Result fake_##name arguments {                \
+    State &s = State::get();                    \
+    const Lock lock(s.mutex);                   \
+    __VA_ARGS__;                                \
+  }
 
-long fake_live(FakeType type) {
-  Lock lock(State::get().mutex);
-  return State::get().live[type];
-}
+FAKE_TELL(long, created, (FakeType type), return s.created[type])
+FAKE_TELL(long, live, (FakeType type), return s.live[type])
+FAKE_TELL(long, calls, (const char *function), return s.calls[function])
+FAKE_TELL(long, misuses, (), return s.misuses)
+FAKE_TELL(const char *, misuse, (), return s.first_misuse.c_str())
+FAKE_TELL(long, foreign_destroys, (), return s.foreign_destroys)
+FAKE_TELL(long, zero_paddings, (), return s.zero_paddings)
+FAKE_TELL(void, fail, (const char *function, long nth, int for_good, mkldnn_status_t status),
+          s.failure = {function, nth, for_good != 0, status})
+FAKE_TELL(long, failures, (), return s.failures)
+FAKE_TELL(void, reuse_addresses, (int on), s.reuse = on != 0)
+FAKE_TELL(void, set_max_threads, (int n), s.max_threads = n)
+FAKE_TELL(void, grow, (FakeType type, size_t bytes), s.growth[type] = bytes)
+FAKE_TELL(void, set_implementations, (int n), s.implementations = n)
+FAKE_TELL(uint64_t, content, (const_mkldnn_primitive_desc_t descriptor),
+          const Descriptor *d = s.check<Descriptor>("fake_content", descriptor, kFakeDescriptor,
+                                                    kFakeMemoryDescriptor);
+          return d != nullptr ? d->content : 0)
 
 const char *fake_left(void) {
   static thread_local std::string text;
@@ -147,73 +164,11 @@ const char *fake_left(void) {
   return text.c_str();
 }
 
-long fake_calls(const char *function) {
-  Lock lock(State::get().mutex);
-  return State::get().calls[function];
-}
-
-long fake_misuses(void) {
-  Lock lock(State::get().mutex);
-  return State::get().misuses;
-}
-
-const char *fake_misuse(void) {
-  Lock lock(State::get().mutex);
-  return State::get().first_misuse.c_str();
-}
-
-long fake_foreign_destroys(void) {
-  Lock lock(State::get().mutex);
-  return State::get().foreign_destroys;
-}
-
-long fake_zero_paddings(void) {
-  Lock lock(State::get().mutex);
-  return State::get().zero_paddings;
-}
-
-void fake_fail(const char *function, long nth, int for_good, mkldnn_status_t status) {
-  Lock lock(State::get().mutex);
-  State::get().failure = {function, nth, for_good != 0, status};
-}
-
 void fake_stop_failing(void) { fake_fail("", 0, 0, mkldnn_success); }
-
-long fake_failures(void) {
-  Lock lock(State::get().mutex);
-  return State::get().failures;
-}
-
-void fake_reuse_addresses(int on) {
-  Lock lock(State::get().mutex);
-  State::get().reuse = on != 0;
-}
-
-void fake_set_max_threads(int n) {
-  Lock lock(State::get().mutex);
-  State::get().max_threads = n;
-}
-
-void fake_grow(FakeType type, size_t bytes) {
-  Lock lock(State::get().mutex);
-  State::get().growth[type] = bytes;
-}
 
 void fake_call_back(int on) { State::get().calls_back = on != 0; }
 
 void fake_on_primitive_create(void (*hook)(void)) { State::get().on_primitive_create = hook; }
-
-void fake_set_implementations(int n) {
-  Lock lock(State::get().mutex);
-  State::get().implementations = n;
-}
-
-uint64_t fake_content(const_mkldnn_primitive_desc_t descriptor) {
-  Lock lock(State::get().mutex);
-  const Descriptor *d = State::get().check<Descriptor>("fake_content", descriptor, kFakeDescriptor,
-                                                       kFakeMemoryDescriptor);
-  return d != nullptr ? d->content : 0;
-}
 
 long fake_executions(void) { return static_cast<long>(t_executions.size()); }
 

@@ -1,8 +1,7 @@
 // What the fake MKL-DNN keeps: its objects and whether they live, counts, and the failures it was
 // asked for. One lock guards everything; it is never held while calling an exported function, where
 // the library under test may stand in between.
-#ifndef OPCACHE_TESTS_FAKE_STATE_H_
-#define OPCACHE_TESTS_FAKE_STATE_H_
+#pragma once
 
 #include <sched.h>
 
@@ -205,5 +204,3 @@ mkldnn_status_t init_memory(mkldnn_memory_desc_t *result, int ndims, const int *
 typedef std::lock_guard<SpinLock> Lock;
 
 }  // namespace fake
-
-#endif  // OPCACHE_TESTS_FAKE_STATE_H_

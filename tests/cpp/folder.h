@@ -1,6 +1,5 @@
 // A folder for a test's files.
-#ifndef OPCACHE_TESTS_FOLDER_H_
-#define OPCACHE_TESTS_FOLDER_H_
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,5 +36,3 @@ inline std::string read(const std::string &path) {
 }
 
 }  // namespace workload
-
-#endif  // OPCACHE_TESTS_FOLDER_H_

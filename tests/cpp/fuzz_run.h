@@ -1,6 +1,5 @@
 // Runs sequences on the fake, each in a process of its own.
-#ifndef OPCACHE_TESTS_FUZZ_RUN_H_
-#define OPCACHE_TESTS_FUZZ_RUN_H_
+#pragma once
 
 #include <array>
 #include <string>
@@ -34,5 +33,3 @@ Result run(const Campaign &campaign);
 Result run(const std::vector<Steps> &sequences, const std::string &name);
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_RUN_H_

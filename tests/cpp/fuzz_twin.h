@@ -1,8 +1,7 @@
 // Does each step in both worlds and compares everything that a caller can see: statuses, answers,
 // what was executed on which data, handles that should not have been used any more. Legal use only
 // (an object that is still needed is not destroyed), and calls with arguments that are wrong.
-#ifndef OPCACHE_TESTS_FUZZ_TWIN_H_
-#define OPCACHE_TESTS_FUZZ_TWIN_H_
+#pragma once
 
 #include <array>
 #include <memory>
@@ -111,6 +110,12 @@ class Twin {
   }
 #define BOTH(function, ...) \
   both(#function, [&](const World &w, int i) { return w.function(__VA_ARGS__); })
+  // One question in each world, of which the answers are the same.
+  template <class Question>
+  void ask(const char *what, const Question &question) {
+    compare(what, question(world(0), 0), question(world(1), 1));
+  }
+#define ASK(what, answer) ask(what, [&](const World &w, int i) { return answer; })
   // The first slot from `from` on, around the end, that is used and wanted; nullptr: none.
   template <class Slots, class Wanted>
   static auto pick(Slots &slots, uint8_t from, const Wanted &wanted) -> decltype(&slots[0]) {
@@ -149,6 +154,7 @@ class Twin {
   void keep(std::vector<ObjectPtr> *slots, uint8_t slot, const ObjectPtr &object);
   void destroy(Descriptor *d);
   void destroy(const ObjectPtr &object);
+  bool destroy_one(std::vector<ObjectPtr> *slots, uint8_t from);
   // A forward descriptor of the same kind, another descriptor, or none.
   Descriptor make_hint(uint8_t kind, Pass pass, Variation variation, uint8_t how,
                        const Engine &engine);
@@ -176,5 +182,3 @@ class Twin {
 };
 
 }  // namespace fuzz
-
-#endif  // OPCACHE_TESTS_FUZZ_TWIN_H_

@@ -1,4 +1,4 @@
-// The steps that make, ask, copy and destroy descriptors.
+// The steps with descriptors, attributes and iterators.
 #include "fuzz_twin.h"
 
 namespace fuzz {
@@ -170,61 +170,164 @@ bool Twin::query_layout(Args a) {
               w.primitive_desc_clone(pd, answer.at[i]));
 }
 
+namespace {
+
+// What a query says, and with which status.
+template <class T>
+std::string queried(const World &w, const_mkldnn_primitive_desc_t pd, mkldnn_query_t what,
+                    T answer) {
+  std::ostringstream text;
+  text << w.primitive_desc_query(pd, what, 0, &answer) << ": ";
+  text << answer;
+  return text.str();
+}
+
+std::string attributes(const World &w, const_mkldnn_primitive_desc_t pd) {
+  const_mkldnn_primitive_attr_t attr = nullptr;
+  const mkldnn_status_t status = w.primitive_desc_get_attr(pd, &attr);
+  if (status != mkldnn_success) return "status " + std::to_string(status);
+  int count = 0, mask = 0;
+  const float *scales = nullptr;
+  const_mkldnn_post_ops_t post_ops = nullptr;
+  w.primitive_attr_get_output_scales(attr, &count, &mask, &scales);
+  w.primitive_attr_get_post_ops(attr, &post_ops);
+  std::ostringstream text;
+  text << count << " scales from " << scales[0] << " on, mask " << mask << ", "
+       << w.post_ops_len(post_ops) << " post-ops";
+  return text.str();
+}
+
+}  // namespace
+
 bool Twin::query_numbers(Args a) {
   const Descriptor *picked = pick(descriptors_, a[0]);
   if (picked == nullptr) return false;
   const Descriptor &d = *picked;
   for (const mkldnn_query_t what :
        {mkldnn_query_num_of_inputs_s32, mkldnn_query_num_of_outputs_s32}) {
-    compare("a number", world(0).primitive_desc_query_s32(d.at[0], what, 0),
-            world(1).primitive_desc_query_s32(d.at[1], what, 0));
+    ASK("a number", w.primitive_desc_query_s32(d.at[i], what, 0));
   }
-  int kinds[kWorlds] = {};
-  both("the kind", [&](const World &w, int t) {
-    return w.primitive_desc_query(d.at[t], mkldnn_query_primitive_kind, 0, &kinds[t]);
-  });
-  compare("the kind", kinds[0], kinds[1]);
-  const char *names[kWorlds] = {"", ""};
-  both("the implementation", [&](const World &w, int t) {
-    return w.primitive_desc_query(d.at[t], mkldnn_query_impl_info_str, 0, &names[t]);
-  });
-  compare("the implementation", std::string(names[0]), std::string(names[1]));
+  ASK("the kind", queried(w, d.at[i], mkldnn_query_primitive_kind, 0));
+  ASK("the implementation", queried(w, d.at[i], mkldnn_query_impl_info_str, ""));
   Both<mkldnn_engine_t> engine;
-  both("the engine", [&](const World &w, int t) {
-    return w.primitive_desc_query(d.at[t], mkldnn_query_engine, 0, &engine.at[t]);
-  });
+  BOTH(primitive_desc_query, d.at[i], mkldnn_query_engine, 0, &engine.at[i]);
   for (int w = 0; w < kWorlds; ++w) {
     compare("the engine", engine.at[w], engines_[static_cast<size_t>(d.engine)].at[w]);
   }
-  compare("a memory's description", world(0).primitive_desc_query_memory_d(d.at[0]) != nullptr,
-          world(1).primitive_desc_query_memory_d(d.at[1]) != nullptr);
-  if (d.memory) {
-    compare("the size", world(0).memory_primitive_desc_get_size(d.at[0]),
-            world(1).memory_primitive_desc_get_size(d.at[1]));
-  }
-  Both<const_mkldnn_primitive_attr_t> attr;
-  BOTH(primitive_desc_get_attr, d.at[i], &attr.at[i]);
-  const_mkldnn_post_ops_t post_ops[kWorlds];
-  int count[kWorlds], mask[kWorlds];
-  const float *scales[kWorlds];
-  for (int w = 0; same() && w < kWorlds; ++w) {
-    world(w).primitive_attr_get_output_scales(attr.at[w], &count[w], &mask[w], &scales[w]);
-    world(w).primitive_attr_get_post_ops(attr.at[w], &post_ops[w]);
-  }
-  if (!same()) return true;
-  compare("scales", count[0], count[1]);
-  compare("mask", mask[0], mask[1]);
-  compare("a scale", scales[0][0], scales[1][0]);
-  compare("post-ops", world(0).post_ops_len(post_ops[0]), world(1).post_ops_len(post_ops[1]));
+  ASK("a memory's description", w.primitive_desc_query_memory_d(d.at[i]) != nullptr);
+  if (d.memory) ASK("the size", w.memory_primitive_desc_get_size(d.at[i]));
+  if (same()) ASK("the attributes", attributes(w, d.at[i]));
   return true;
 }
 
 bool Twin::compare_memories(Args a) {
   const auto m = pick_memories(a[0], 2);
   if (m.empty()) return false;
-  compare("memory_primitive_desc_equal",
-          world(0).memory_primitive_desc_equal(m[0]->at[0], m[1]->at[0]),
-          world(1).memory_primitive_desc_equal(m[0]->at[1], m[1]->at[1]));
+  ASK("memory_primitive_desc_equal", w.memory_primitive_desc_equal(m[0]->at[i], m[1]->at[i]));
+  return true;
+}
+
+// Attributes
+
+bool Twin::attr_change(Args a) {
+  static const float kScales[] = {0.5f, 2.0f, 2.0f};
+  Attr &attr = attrs_[a[0] % kAttrs];
+  for (int w = 0; w < kWorlds; ++w) {
+    const World &api = world(w);
+    if (attr.at[w] == nullptr) api.primitive_attr_create(&attr.at[w]);
+    switch (a[1] % 4) {
+      case 0:
+        api.primitive_attr_set_int_output_round_mode(
+            attr.at[w], a[2] % 2 == 0 ? mkldnn_round_nearest : mkldnn_round_down);
+        break;
+      case 1:
+        api.primitive_attr_set_output_scales(attr.at[w], 1 + a[2] % 2, a[3] % 3,
+                                             kScales + a[4] % 2);
+        break;
+      default: {
+        mkldnn_post_ops_t post_ops = nullptr;
+        api.post_ops_create(&post_ops);
+        if (a[2] % 2 == 0) api.post_ops_append_sum(post_ops, kScales[a[3] % 2]);
+        if (a[2] % 3 == 0) {
+          api.post_ops_append_eltwise(post_ops, kScales[a[4] % 2],
+                                      a[5] % 2 == 0 ? mkldnn_eltwise_relu : mkldnn_eltwise_tanh,
+                                      kScales[a[5] / 2 % 2], kScales[a[6] % 2]);
+        }
+        api.primitive_attr_set_post_ops(attr.at[w], post_ops);
+        api.post_ops_destroy(post_ops);
+      }
+    }
+  }
+  return true;
+}
+
+bool Twin::attr_clone(Args a) {
+  const Attr *from = pick(attrs_, a[0]);
+  Attr &to = attrs_[a[1] % kAttrs];
+  if (from == nullptr || to.used()) return false;
+  BOTH(primitive_attr_clone, &to.at[i], from->at[i]);
+  return true;
+}
+
+bool Twin::attr_destroy(Args a) {
+  Attr *attr = pick(attrs_, a[0]);
+  if (attr == nullptr) return false;
+  BOTH(primitive_attr_destroy, attr->at[i]);
+  *attr = Attr();
+  return true;
+}
+
+// Iterators
+
+bool Twin::iterate(Args a) {
+  const Engine *engine = pick(engines_, a[6] % 4 == 0 ? 1 : 0);
+  if (engine == nullptr) return make_engine(a);
+  const uint8_t slot[] = {a[0]};
+  iterator_destroy(slot);
+  Iterator &it = iterators_[a[0] % kIterators];
+  if (it.used()) return false;
+  const Pass pass = static_cast<Pass>(a[2] % kPasses);
+  const Variation variation = {a[3], a[4]};
+  it.engine = number_of(engine);
+  it.hint = make_hint(a[1], pass, variation, a[5], *engine);
+  it.op_desc = std::make_unique<OpDesc>();
+  fuzz::describe(a[1], pass, variation, it.op_desc.get());
+  const Attr *attr = pick_attr(a[6]);
+  both("primitive_desc_iterator_create", [&](const World &w, int i) {
+    return attr == nullptr && a[6] % 2 == 0
+               ? w.primitive_desc_iterator_create(&it.at[i], it.op_desc.get(), engine->at[i],
+                                                  it.hint.at[i])
+               : w.primitive_desc_iterator_create_v2(&it.at[i], it.op_desc.get(),
+                                                     attr != nullptr ? attr->at[i] : nullptr,
+                                                     engine->at[i], it.hint.at[i]);
+  });
+  if (!it.used()) destroy(&it.hint);
+  return true;
+}
+
+bool Twin::iterator_next(Args a) {
+  const Iterator *it = pick(iterators_, a[0]);
+  if (it == nullptr) return false;
+  BOTH(primitive_desc_iterator_next, it->at[i]);
+  return true;
+}
+
+bool Twin::iterator_fetch(Args a) {
+  const Iterator *it = pick(iterators_, a[1]);
+  if (it == nullptr) return false;
+  Descriptor made(it->engine);
+  for (int w = 0; w < kWorlds; ++w) made.at[w] = world(w).primitive_desc_iterator_fetch(it->at[w]);
+  compare_contents("what was fetched", made);
+  keep(a[0], made);
+  return true;
+}
+
+bool Twin::iterator_destroy(Args a) {
+  Iterator *it = pick(iterators_, a[0]);
+  if (it == nullptr) return false;
+  BOTH(primitive_desc_iterator_destroy, it->at[i]);
+  destroy(&it->hint);
+  *it = Iterator();
   return true;
 }
 

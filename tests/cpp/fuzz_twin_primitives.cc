@@ -1,8 +1,7 @@
 // The steps that make, ask, execute and destroy primitives, memory objects and streams; and those
 // with arguments that are wrong.
-#include <functional>
-
 #include "fuzz_twin.h"
+#include "wrong_calls.h"
 
 namespace fuzz {
 
@@ -111,15 +110,19 @@ bool Twin::move_data(Args a) {
   return true;
 }
 
-bool Twin::destroy_memory(Args a) {
-  const ObjectPtr object = pick_object(memories_, a[0], false);
+bool Twin::destroy_one(std::vector<ObjectPtr> *slots, uint8_t from) {
+  const ObjectPtr object = pick_object(*slots, from, false);
   if (object == nullptr) return false;
   destroy(object);
-  for (ObjectPtr &slot : memories_) {
+  for (ObjectPtr &slot : *slots) {
     if (slot == object) slot.reset();
   }
   return true;
 }
+
+bool Twin::destroy_memory(Args a) { return destroy_one(&memories_, a[0]); }
+
+bool Twin::destroy_primitive(Args a) { return destroy_one(&primitives_, a[0]); }
 
 bool Twin::make_primitive(Args a) {
   const Descriptor *picked =
@@ -187,16 +190,6 @@ bool Twin::ask_primitive(Args a) {
               [&](const World &w, int i, mkldnn_primitive_desc_t *copy) {
                 return w.primitive_desc_clone(copy, pd.at[i]);
               });
-}
-
-bool Twin::destroy_primitive(Args a) {
-  const ObjectPtr object = pick_object(primitives_, a[0], false);
-  if (object == nullptr) return false;
-  destroy(object);
-  for (ObjectPtr &slot : primitives_) {
-    if (slot == object) slot.reset();
-  }
-  return true;
 }
 
 // Streams
@@ -277,41 +270,11 @@ bool Twin::wrong_arguments(Args a) {
   if (pd == nullptr || on == nullptr) return false;
   OpDesc op;
   fuzz::describe(a[3], kForward, {255, 0}, &op);
-  mkldnn_memory_desc_t any = fuzz::describe_memory({255, 0});
-  any.format = mkldnn_any;
-  const float one = 1.0f;
+  const mkldnn_memory_desc_t md = fuzz::describe_memory({255, 0});
   both("a call with wrong arguments", [&](const World &w, int i) {
-    mkldnn_primitive_desc_t made = nullptr;
-    mkldnn_primitive_desc_iterator_t it = nullptr;
-    mkldnn_primitive_t primitive = nullptr;
-    mkldnn_stream_t stream = nullptr;
-    const_mkldnn_primitive_desc_t inputs[] = {pd->at[i], nullptr};
-    const mkldnn_engine_t engine = on->at[i];
-    void *data = nullptr;
-    const std::function<mkldnn_status_t()> kCalls[] = {
-        [&] { return w.primitive_desc_create_v2(nullptr, &op, nullptr, engine, nullptr); },
-        [&] { return w.primitive_desc_create_v2(&made, nullptr, nullptr, engine, nullptr); },
-        [&] { return w.primitive_desc_create_v2(&made, &op, nullptr, nullptr, nullptr); },
-        [&] { return w.primitive_desc_clone(nullptr, pd->at[i]); },
-        [&] { return w.primitive_desc_clone(&made, nullptr); },
-        [&] { return w.primitive_desc_destroy(nullptr); },
-        [&] { return w.primitive_create(nullptr, pd->at[i], nullptr, nullptr); },
-        [&] { return w.primitive_create(&primitive, nullptr, nullptr, nullptr); },
-        [&] { return w.primitive_destroy(nullptr); },
-        [&] { return w.memory_primitive_desc_create(&made, &any, engine); },
-        [&] { return w.memory_primitive_desc_create(&made, nullptr, engine); },
-        [&] { return w.stream_create(&stream, static_cast<mkldnn_stream_kind_t>(7)); },
-        [&] { return w.stream_create(nullptr, mkldnn_eager); },
-        [&] { return w.stream_submit(nullptr, 0, nullptr, nullptr); },
-        [&] { return w.primitive_desc_iterator_create(&it, nullptr, engine, nullptr); },
-        [&] { return w.reorder_primitive_desc_create(&made, nullptr, pd->at[i]); },
-        [&] { return w.sum_primitive_desc_create(&made, nullptr, 0, &one, inputs); },
-        [&] { return w.sum_primitive_desc_create(&made, nullptr, 1, nullptr, inputs); },
-        [&] { return w.concat_primitive_desc_create(&made, nullptr, -1, 0, inputs); },
-        [&] { return w.concat_primitive_desc_create(&made, nullptr, 1, 0, nullptr); },
-        [&] { return w.memory_get_data_handle(nullptr, &data); },
-        [&] { return w.memory_set_data_handle(nullptr, nullptr); }};
-    return kCalls[a[0] % 22]();
+    WronglyMade made;
+    const auto calls = wrong_calls(w, on->at[i], pd->at[i], op, md, made);
+    return calls[a[0] % calls.size()].second();
   });
   return true;
 }

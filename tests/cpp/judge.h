@@ -1,6 +1,5 @@
 // What tests of failures demand of a scripted run, beside the same script past the library.
-#ifndef OPCACHE_TESTS_JUDGE_H_
-#define OPCACHE_TESTS_JUDGE_H_
+#pragma once
 
 #include <stdlib.h>
 
@@ -80,5 +79,3 @@ inline void check_nothing_left(const std::string &when) {
 }
 
 }  // namespace judge
-
-#endif  // OPCACHE_TESTS_JUDGE_H_

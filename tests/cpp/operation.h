@@ -1,7 +1,6 @@
 // The kinds of operations, once: what describes one of each, and which function of MKL-DNN says so
 // for which pass.
-#ifndef OPCACHE_TESTS_OPERATION_H_
-#define OPCACHE_TESTS_OPERATION_H_
+#pragma once
 
 #include <dlfcn.h>
 #include <mkldnn.h>
@@ -192,5 +191,3 @@ inline mkldnn_status_t Operation::describe(Pass pass, OpDesc *d) const {
 }
 
 }  // namespace operation
-
-#endif  // OPCACHE_TESTS_OPERATION_H_

@@ -1,6 +1,5 @@
 // Handles of MKL-DNN that are destroyed when their owner is.
-#ifndef OPCACHE_TESTS_OWNED_H_
-#define OPCACHE_TESTS_OWNED_H_
+#pragma once
 
 #include <mkldnn.h>
 
@@ -59,5 +58,3 @@ struct PostOps : Owned<mkldnn_post_ops_t, mkldnn_post_ops_destroy> {
     return *this;
   }
 };
-
-#endif  // OPCACHE_TESTS_OWNED_H_

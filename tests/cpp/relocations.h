@@ -1,6 +1,5 @@
 // The words of a loaded library that the dynamic linker puts addresses of named things in.
-#ifndef OPCACHE_TESTS_RELOCATIONS_H_
-#define OPCACHE_TESTS_RELOCATIONS_H_
+#pragma once
 
 #include <elf.h>
 #include <link.h>
@@ -33,5 +32,3 @@ void for_each_relocation(ElfW(Addr) base, const ElfW(Dyn) * dynamic, const F &f)
     }
   }
 }
-
-#endif  // OPCACHE_TESTS_RELOCATIONS_H_

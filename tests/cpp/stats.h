@@ -1,6 +1,5 @@
 // The library's statistics, as it reports them now or as a file has them.
-#ifndef OPCACHE_TESTS_STATS_H_
-#define OPCACHE_TESTS_STATS_H_
+#pragma once
 
 #include <string>
 
@@ -40,5 +39,3 @@ class Stats {
     return text;
   }
 };
-
-#endif  // OPCACHE_TESTS_STATS_H_

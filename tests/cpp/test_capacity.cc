@@ -44,13 +44,9 @@ CACHED_TEST(least_recently_used_primitive_goes_first, CAPACITY(3), "MKLDNN_OPCAC
   for (size_t i : {0, 1, 2}) CHECK_EQ(use(i), 1);
   CHECK_EQ(use(0), 0);  // 0 is now more recent than 1 and 2
   CHECK_EQ(use(3), 1);  // 1 goes
-  CHECK_EQ(use(2), 0);
-  CHECK_EQ(use(0), 0);
-  CHECK_EQ(use(3), 0);
+  for (const auto each : {2, 0, 3}) CHECK_TEXT(use(each) == 0, each);
   CHECK_EQ(use(1), 1);  // 2 goes
-  CHECK_EQ(use(0), 0);
-  CHECK_EQ(use(3), 0);
-  CHECK_EQ(use(1), 0);
+  for (const auto each : {0, 3, 1}) CHECK_TEXT(use(each) == 0, each);
   CHECK_EQ(use(2), 1);
   CHECK_EQ(fake_live(kFakePrimitive), 3);
 }

@@ -132,9 +132,9 @@ TEST(clear_drops_what_nobody_holds, ASSUME) {
       }
     };
     fill();
-    auto pd = std::make_unique<Described>(engine, kReluBackward, 4);
-    auto live = std::make_unique<Bound>(engine, *pd, 10);
-    { const Bound idle(engine, *pd, 20); }
+    auto pd = Described(engine, kReluBackward, 4);
+    auto live = std::make_unique<Bound>(engine, pd, 10);
+    { const Bound idle(engine, pd, 20); }
     CHECK(fake_live(kFakePrimitive) > 10);
     mkldnn_opcache_clear();
     CHECK_EQ(fake_live(kFakePrimitive), 1);
@@ -145,7 +145,7 @@ TEST(clear_drops_what_nobody_holds, ASSUME) {
     // What is held works on, and is kept when it is released.
     live->run(content(engine, kReluBackward, 4));
     live.reset();
-    CHECK_EQ(made_by_running(engine, *pd, 10), 0);
+    CHECK_EQ(made_by_running(engine, pd, 10), 0);
     pd.reset();
     // The cache fills again.
     CHECK_EQ(made_by_call(engine, kPoolingBackward, 4), 1);
@@ -165,12 +165,12 @@ TEST(clear_drops_what_nobody_holds, ASSUME) {
 
 // Each thread can destroy only its own: the others do so at their next call.
 WORKER_TEST(clear_on_other_threads) {
-  std::unique_ptr<Described> pd;
+  Described pd;
   std::unique_ptr<Bound> sent_home;
   a.run([&] {
     call(engine, kReluBackward, 4);
-    pd = std::make_unique<Described>(engine, kPoolingBackward, 4);
-    sent_home = std::make_unique<Bound>(engine, *pd, 0);
+    pd = Described(engine, kPoolingBackward, 4);
+    sent_home = std::make_unique<Bound>(engine, pd, 0);
   });
   b.run([&] {
     call(engine, kReluBackward, 4);
@@ -201,15 +201,15 @@ WORKER_TEST(clear_on_other_threads) {
 // The real library may call exported functions back in the middle of a creation: what that creation
 // stands on must not be dropped then, but afterwards.
 WORKER_TEST(clear_in_the_middle_of_a_creation) {
-  std::unique_ptr<Described> pd;
-  a.run([&] { pd = std::make_unique<Described>(engine, kReluBackward, 4); });
+  Described pd;
+  a.run([&] { pd = Described(engine, kReluBackward, 4); });
   b.run([&] {
     call(engine, kPoolingBackward, 4);
     fake_on_primitive_create([] {
       on_thread([] { mkldnn_opcache_clear(); });
       mkldnn_primitive_desc_destroy(nullptr);
     });
-    Bound bound(engine, *pd, 0);
+    Bound bound(engine, pd, 0);
     fake_on_primitive_create(nullptr);
     bound.run(content(engine, kReluBackward, 4));
     CHECK_EQ(fake_live(kFakePrimitive), 1);  // the pooling went with the next call

@@ -96,16 +96,16 @@ TEST(fork_from_a_thread_without_a_cache, ASSUME) {
 // What other threads held when the process forked is the child's to release.
 TEST(child_releases_what_others_made, ASSUME) {
   Engine engine;
-  std::unique_ptr<Described> pd;
+  Described pd;
   std::unique_ptr<Bound> bound;
   Worker other;
   other.run([&] {
-    pd = std::make_unique<Described>(engine, kReluBackward, 4);
-    bound = std::make_unique<Bound>(engine, *pd, 0);
+    pd = Described(engine, kReluBackward, 4);
+    bound = std::make_unique<Bound>(engine, pd, 0);
   });
   in_child([&] {
     bound->run(content(engine, kReluBackward, 4));
-    Bound(engine, *pd, 50).run(content(engine, kReluBackward, 4));
+    Bound(engine, pd, 50).run(content(engine, kReluBackward, 4));
     bound.reset();
     pd.reset();
     work(engine);

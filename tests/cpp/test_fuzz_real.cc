@@ -9,8 +9,8 @@
 #include <chrono>
 #include <map>
 
+#include "fuzz_case.h"
 #include "fuzz_process.h"
-#include "fuzz_real_cases.h"
 #include "opcache.h"
 #include "worker.h"
 
@@ -49,27 +49,14 @@ Counts *counts() {
 }
 
 void change(int setting) {
-  switch (setting) {
-    case 1:
-      mkldnn_opcache_clear();
-      break;
-    case 2:
-      mkldnn_opcache_set_capacity(1);
-      break;
-    case 3:
-      mkldnn_opcache_set_capacity(20);
-      break;
-    case 4:
-      mkldnn_opcache_set_scope("backward", nullptr, 0);
-      break;
-    case 5:
-      mkldnn_opcache_set_scope("off", nullptr, 0);
-      break;
-    default:
-      if (setting > 25) break;
-      mkldnn_opcache_set_capacity(4096);
-      mkldnn_opcache_set_scope("all", nullptr, 0);
-  }
+  const bool to_defaults = setting == 0 || (setting > 5 && setting <= 25);
+  if (setting == 1) mkldnn_opcache_clear();
+  if (setting == 2) mkldnn_opcache_set_capacity(1);
+  if (setting == 3) mkldnn_opcache_set_capacity(20);
+  if (setting == 4) mkldnn_opcache_set_scope("backward", nullptr, 0);
+  if (setting == 5) mkldnn_opcache_set_scope("off", nullptr, 0);
+  if (to_defaults) mkldnn_opcache_set_capacity(4096);
+  if (to_defaults) mkldnn_opcache_set_scope("all", nullptr, 0);
 }
 
 void count(const Answer &a, bool repeated) {

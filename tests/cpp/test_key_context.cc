@@ -103,71 +103,70 @@ TEST(context) {
   }
 }
 
+static PostOp post_op(int kind, float scale, int alg = 0, float alpha = 0, float beta = 0) {
+  return {static_cast<mkldnn_primitive_kind_t>(kind), scale, static_cast<mkldnn_alg_kind_t>(alg),
+          alpha, beta};
+}
+
 TEST(attributes) {
   for (const Release &r : kReleases) {
     const Real real = stub_real(abi_of(r));
     const Bytes op = convolution(r, r.convolution);
-    Attr attr;
-    const auto identify = [&](bool given = true) {
+    const auto identify = [&](const Attr *attr) {
       return identity([&](auto &v) {
         return opcache::visit_operation(v, real, kContext, op.data(),
-                                        given ? handle(attr) : nullptr, nullptr, 0, 0);
+                                        attr != nullptr ? handle(*attr) : nullptr, nullptr, 0, 0);
       });
     };
-    std::vector<std::pair<std::string, Identity>> all = {{"none", identify(false)},
-                                                         {"default", identify()}};
-    const auto add = [&](const std::string &what) { all.emplace_back(what, identify()); };
-    attr.round_mode = 2;
-    add("round mode");
+    std::vector<std::pair<std::string, Identity>> all = {{"none", identify(nullptr)}};
+    Attr attr;
+    attr.round_mode = mkldnn_round_down;
+    all.emplace_back("round mode", identify(&attr));
+    const struct {
+      const char *name;
+      int mask;
+      std::vector<float> scales;
+    } kScales[] = {{"default", 0, {1.0f}},
+                   {"mask", 2, {1.0f}},
+                   {"two scales", 2, {1.0f, 1.0f}},
+                   {"first scale", 2, {0.5f, 1.0f}},
+                   {"second scale", 2, {1.0f, 0.5f}},
+                   {"negative scale", 0, {-1.0f}},
+                   {"zero", 0, {0.0f}},
+                   {"negative zero", 0, {-0.0f}},
+                   {"no scale", 0, {}}};
+    for (const auto &row : kScales) {
+      attr = Attr();
+      attr.mask = row.mask;
+      attr.scales = row.scales;
+      all.emplace_back(row.name, identify(&attr));
+    }
     attr = Attr();
-    attr.mask = 2;
-    add("mask");
-    attr.scales = {1.0f, 1.0f};
-    add("two scales");
-    attr.scales[0] = 0.5f;
-    add("first scale");
-    attr.scales = {1.0f, 0.5f};
-    add("second scale");
-    attr = Attr();
-    attr.scales = {-1.0f};
-    add("negative scale");
-    attr.scales = {0.0f};
-    add("zero");
-    attr.scales = {-0.0f};
-    add("negative zero");
-    attr.scales = {};
-    add("no scale");
-    attr = Attr();
-    attr.post_ops = {{r.sum, 1.0f, 0, 0, 0}};
-    add("sum");
-    attr.post_ops[0].scale = 2.0f;
-    add("sum's scale");
-    attr.post_ops.push_back(attr.post_ops[0]);
-    add("two sums");
-    attr.post_ops = {{r.eltwise, 1.0f, 8, 0.5f, 0.25f}};
-    add("eltwise");
-    attr.post_ops[0].scale = 2.0f;
-    add("eltwise's scale");
-    attr.post_ops[0] = {r.eltwise, 1.0f, 9, 0.5f, 0.25f};
-    add("eltwise's algorithm");
-    attr.post_ops[0] = {r.eltwise, 1.0f, 8, 0.75f, 0.25f};
-    add("eltwise's alpha");
-    attr.post_ops[0] = {r.eltwise, 1.0f, 8, 0.5f, 0.75f};
-    add("eltwise's beta");
-    attr.post_ops[0] = {r.eltwise, 1.0f, 0, 0, 0};
-    add("eltwise with the numbers of a sum");
-    attr.post_ops = {{r.sum, 1.0f, 0, 0, 0}, {r.eltwise, 1.0f, 8, 0.5f, 0.25f}};
-    add("sum, eltwise");
-    std::swap(attr.post_ops[0], attr.post_ops[1]);
-    add("eltwise, sum");
+    const PostOp sum = post_op(r.sum, 1.0f), eltwise = post_op(r.eltwise, 1.0f, 8, 0.5f, 0.25f);
+    const std::pair<const char *, std::vector<PostOp>> kPostOps[] = {
+        {"sum", {sum}},
+        {"sum's scale", {post_op(r.sum, 2.0f)}},
+        {"two sums", {post_op(r.sum, 2.0f), post_op(r.sum, 2.0f)}},
+        {"eltwise", {eltwise}},
+        {"eltwise's scale", {post_op(r.eltwise, 2.0f, 8, 0.5f, 0.25f)}},
+        {"eltwise's algorithm", {post_op(r.eltwise, 1.0f, 9, 0.5f, 0.25f)}},
+        {"eltwise's alpha", {post_op(r.eltwise, 1.0f, 8, 0.75f, 0.25f)}},
+        {"eltwise's beta", {post_op(r.eltwise, 1.0f, 8, 0.5f, 0.75f)}},
+        {"eltwise with the numbers of a sum", {post_op(r.eltwise, 1.0f)}},
+        {"sum, eltwise", {sum, eltwise}},
+        {"eltwise, sum", {eltwise, sum}}};
+    for (const auto &row : kPostOps) {
+      attr.post_ops.ops = row.second;
+      all.emplace_back(row.first, identify(&attr));
+    }
     for (size_t i = 0; i < all.size(); ++i) {
       CHECK_TEXT(all[i].second.described, all[i].first);
       for (size_t j = 0; j < i; ++j) {
         check_differs(all[i].second, all[j].second, all[i].first + " against " + all[j].first);
       }
     }
-    attr.post_ops = {{r.convolution, 1.0f, 0, 0, 0}};
-    CHECK(!identify().described);
+    attr.post_ops.ops = {post_op(r.convolution, 1.0f)};
+    CHECK(!identify(&attr).described);
   }
 }
 
@@ -248,7 +247,7 @@ TEST(reorder_of_rnn_data_with_attributes_is_not_described) {
     const Attr attr;
     const auto described = [&](int format, const_mkldnn_primitive_attr_t given) {
       Bytes bytes = plain(r);
-      bytes.put(offsetof(mkldnn_memory_desc_t, format), "", format);
+      bytes.put({offsetof(mkldnn_memory_desc_t, format), "format"}, format);
       const Descriptor m = memory(bytes);
       return identity([&](auto &v) {
                return opcache::visit_reorder(v, real, kContext, handle(m), handle(m), given,

@@ -81,16 +81,13 @@ CACHED_TEST(least_recently_used_goes_first_across_operators, MEMORY(5M)) {
   }
   CHECK_EQ(use(kReluBackward), 0);  // more recent now than all the others
   CHECK_EQ(use(kSoftmax), 1);       // the reorder goes
-  CHECK_EQ(use(kPoolingBackward), 0);
-  CHECK_EQ(use(kLrnBackward), 0);
-  CHECK_EQ(use(kReluBackward), 0);
+  for (const auto each : {kPoolingBackward, kLrnBackward, kReluBackward})
+    CHECK_TEXT(use(each) == 0, each);
   CHECK_EQ(use(kReorder), 1);  // the softmax goes
   CHECK_EQ(use(kPoolingBackward), 0);
   CHECK_EQ(use(kSum), 1);  // the LRN goes
-  CHECK_EQ(use(kReluBackward), 0);
-  CHECK_EQ(use(kReorder), 0);
-  CHECK_EQ(use(kPoolingBackward), 0);
-  CHECK_EQ(use(kSum), 0);
+  for (const auto each : {kReluBackward, kReorder, kPoolingBackward, kSum})
+    CHECK_TEXT(use(each) == 0, each);
   CHECK_EQ(fake_live(kFakePrimitive), 4);
   const Stats stats;
   for (const char *evicted : {"reorder", "softmax", "_backward_LRN"}) {

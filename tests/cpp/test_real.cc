@@ -57,6 +57,9 @@ void compare_passes(const std::vector<const char *> &ops, const std::vector<Pass
 
 }  // namespace
 
+#define PASSES_TEST(name, ...) \
+  TEST(name) { compare_passes(__VA_ARGS__); }
+
 TEST(convolution_forward) {
   for (const bool bias : {false, true}) {
     compare_passes({"Convolution"}, {kForward}, [=] { return convolution(1, bias); });
@@ -83,27 +86,20 @@ TEST(convolution_with_groups) {
                  [] { return convolution(2, true); });
 }
 
-TEST(convolution_depthwise) {
-  compare_passes({"_backward_Convolution"}, {kForward, kBackwardData, kBackwardWeights},
-                 [] { return convolution(32, false, 32); });
-}
+PASSES_TEST(convolution_depthwise, {"_backward_Convolution"},
+            {kForward, kBackwardData, kBackwardWeights}, [] { return convolution(32, false, 32); })
 
-TEST(convolution_in_plain_layouts) {
-  compare_passes({"_backward_Convolution"}, {kForward, kBackwardData, kBackwardWeights},
-                 [] { return convolution(1, true, 3, true); });
-}
+PASSES_TEST(convolution_in_plain_layouts, {"_backward_Convolution"},
+            {kForward, kBackwardData, kBackwardWeights},
+            [] { return convolution(1, true, 3, true); })
 
-TEST(deconvolution) {
-  compare_passes({"Deconvolution"}, {kForward}, [] {
-    return operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
-                             any({2, 16, 6, 6}), any({8, 16, 3, 3}), any({2, 8, 8, 8}));
-  });
-}
+PASSES_TEST(deconvolution, {"Deconvolution"}, {kForward}, [] {
+  return operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
+                           any({2, 16, 6, 6}), any({8, 16, 3, 3}), any({2, 8, 8, 8}));
+})
 
-TEST(pooling_max) {
-  compare_passes({"Pooling", "_backward_Pooling"}, {kForward, kBackwardData},
-                 [] { return pooling(algorithms().pooling_max); });
-}
+PASSES_TEST(pooling_max, {"Pooling", "_backward_Pooling"}, {kForward, kBackwardData},
+            [] { return pooling(algorithms().pooling_max); })
 
 TEST(pooling_avg) {
   for (const auto algorithm :
@@ -120,17 +116,12 @@ TEST(eltwise_relu) {
                  [] { return eltwise(algorithms().relu, 0.25f); });
 }
 
-TEST(eltwise_tanh) {
-  compare_passes({"_backward_Activation"}, {kForward, kBackwardData},
-                 [] { return eltwise(algorithms().tanh); });
-}
+PASSES_TEST(eltwise_tanh, {"_backward_Activation"}, {kForward, kBackwardData},
+            [] { return eltwise(algorithms().tanh); })
 
-TEST(local_response_normalisation) {
-  compare_passes({"LRN", "_backward_LRN"}, {kForward, kBackwardData}, [] {
-    return operation::lrn(algorithms().lrn_across_channels,
-                          tensor({2, 16, 6, 6}, formats().nChw8c));
-  });
-}
+PASSES_TEST(local_response_normalisation, {"LRN", "_backward_LRN"}, {kForward, kBackwardData}, [] {
+  return operation::lrn(algorithms().lrn_across_channels, tensor({2, 16, 6, 6}, formats().nChw8c));
+})
 
 TEST(batch_normalisation) {
   for (const char *op : {"BatchNorm", "_backward_BatchNorm"}) compare(op, batch_norm);
@@ -143,7 +134,7 @@ TEST(fully_connected_backward) {
   }
 }
 
-TEST(fully_connected_forward) { compare_passes({"FullyConnected"}, {kForward}, inner_product); }
+PASSES_TEST(fully_connected_forward, {"FullyConnected"}, {kForward}, inner_product)
 
 // The axis stands elsewhere in each release's description.
 TEST(softmax) {

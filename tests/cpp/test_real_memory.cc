@@ -67,6 +67,12 @@ typedef std::function<void(Session *, int)> SizedCase;
 
 void check_growth(const char *name, const SizedCase &run) {
   const int kSizes = 24;
+  const auto run_all = [&] {
+    for (int size = 0; size < kSizes; ++size) {
+      Session s(through());
+      run(&s, size);
+    }
+  };
   fill_tables();
   // What MKL-DNN leaks by itself (v0.14 its deconvolutions' convolutions), and what it and MKL
   // allocate once.
@@ -85,18 +91,12 @@ void check_growth(const char *name, const SizedCase &run) {
     CHECK_TEXT(s.status() == mkldnn_success, name);
   }
   const double taken_before = taken(), kept_before = kept();
-  for (int size = 0; size < kSizes; ++size) {
-    Session s(through());
-    run(&s, size);
-  }
+  run_all();
   const double grown = taken() - taken_before, counted = kept() - kept_before;
   CHECK_TEXT(counted > 0.9 * grown && counted < 1.1 * grown,
              name << ": " << counted << " bytes counted, " << grown << " grown");
   // As many again that are known already: nothing grows.
-  for (int size = 0; size < kSizes; ++size) {
-    Session s(through());
-    run(&s, size);
-  }
+  run_all();
   CHECK_EQ(kept() - kept_before, counted);
   const double most = taken(), all = kept();
   mkldnn_opcache_clear();
@@ -112,10 +112,9 @@ void check_growth(const char *name, const SizedCase &run) {
   }
 }
 
-void convolution(Session *s, int n, int pass) {
-  s->run(operation::convolution(any({2, 16, 8 + n, 8}), any({32, 16, 3, 3}), any({2, 32, 8 + n, 8}))
-             .window(3, 1, 1),
-         {static_cast<Pass>(pass)});
+Operation convolution(int n) {
+  return operation::convolution(any({2, 16, 8 + n, 8}), any({32, 16, 3, 3}), any({2, 32, 8 + n, 8}))
+      .window(3, 1, 1);
 }
 
 mkldnn_memory_desc_t blocked(int n) { return tensor({2, 16, 6, 6 + 2 * n}, formats().nChw8c); }
@@ -128,46 +127,31 @@ static void check_passes(const char *name, const std::vector<Pass> &passes,
   check_growth(name, [&](Session *s, int n) { s->run(make(n), passes); });
 }
 
-TEST(convolution_forward, EXACT, BOUND) {
-  check_growth("convolution", [](Session *s, int n) { convolution(s, n, 0); });
-}
+#define GROWTH_TEST(name, passes, ...)                              \
+  TEST(name, EXACT, BOUND) {                                        \
+    check_passes(#name, passes, [](int n) { return __VA_ARGS__; }); \
+  }
 
-TEST(convolution_backward_data, EXACT, BOUND) {
-  check_growth("convolution backward data", [](Session *s, int n) { convolution(s, n, 1); });
-}
+const std::vector<Pass> kForward = {operation::kForward},
+                        kBoth = {operation::kForward, operation::kBackwardData};
 
-TEST(convolution_backward_weights, EXACT, BOUND) {
-  check_growth("convolution backward weights", [](Session *s, int n) { convolution(s, n, 2); });
-}
-
-TEST(deconvolution, EXACT, BOUND) {
-  check_passes("deconvolution", {operation::kForward}, [](int n) {
-    return operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
-                             any({2, 16, 6 + n, 6}), any({8, 16, 3, 3}), any({2, 8, 8 + n, 8}));
-  });
-}
-
-TEST(batch_normalisation, EXACT, BOUND) {
-  check_passes("batch normalisation", {operation::kForward, operation::kBackwardData},
-               [](int n) { return operation::batch_norm(blocked(n)); });
-}
-
-TEST(pooling, EXACT, BOUND) {
-  check_passes("pooling", {operation::kForward}, [](int n) {
-    return operation::pooling(algorithms().pooling_max, blocked(n),
-                              tensor({2, 16, 3, 3 + n}, formats().nChw8c));
-  });
-}
-
-TEST(local_response_normalisation, EXACT, BOUND) {
-  check_passes("LRN", {operation::kForward},
-               [](int n) { return operation::lrn(algorithms().lrn_across_channels, blocked(n)); });
-}
-
-TEST(eltwise, EXACT, BOUND) {
-  check_passes("eltwise", {operation::kForward},
-               [](int n) { return operation::eltwise(algorithms().relu, blocked(n)); });
-}
+GROWTH_TEST(convolution_forward, kForward, convolution(n))
+GROWTH_TEST(convolution_backward_data, {operation::kBackwardData}, convolution(n))
+GROWTH_TEST(convolution_backward_weights, {operation::kBackwardWeights}, convolution(n))
+GROWTH_TEST(deconvolution, kForward,
+            operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
+                              any({2, 16, 6 + n, 6}), any({8, 16, 3, 3}), any({2, 8, 8 + n, 8})))
+GROWTH_TEST(batch_normalisation, kBoth, operation::batch_norm(blocked(n)))
+GROWTH_TEST(pooling, kForward,
+            operation::pooling(algorithms().pooling_max, blocked(n),
+                               tensor({2, 16, 3, 3 + n}, formats().nChw8c)))
+GROWTH_TEST(local_response_normalisation, kForward,
+            operation::lrn(algorithms().lrn_across_channels, blocked(n)))
+GROWTH_TEST(eltwise, kForward, operation::eltwise(algorithms().relu, blocked(n)))
+GROWTH_TEST(inner_product, kForward,
+            operation::inner_product(tensor({4, 24 + n}, mkldnn_nc),
+                                     tensor({10, 24 + n}, formats().oi),
+                                     tensor({4, 10}, mkldnn_nc)))
 
 TEST(reorder, EXACT, BOUND) {
   check_growth("reorder", [](Session *s, int n) {
@@ -176,26 +160,19 @@ TEST(reorder, EXACT, BOUND) {
   });
 }
 
-TEST(inner_product, EXACT, BOUND) {
-  check_passes("inner product", {operation::kForward}, [](int n) {
-    return operation::inner_product(tensor({4, 24 + n}, mkldnn_nc),
-                                    tensor({10, 24 + n}, formats().oi), tensor({4, 10}, mkldnn_nc));
-  });
-}
-
 // The bound holds while different shapes go by, in the process too.
 TEST(process_stays_within, EXACT, "MKLDNN_OPCACHE_MEMORY=8M") {
   fill_tables();
   {
     Session s(through());
-    convolution(&s, 200, 2);
+    s.run(convolution(200), {operation::kBackwardWeights});
   }
   const double before = taken() - kept();
   double most = 0;
   for (int n = 0; n < 200; ++n) {
     {
       Session s(through());
-      convolution(&s, n, n % 3);
+      s.run(convolution(n), {static_cast<Pass>(n % 3)});
     }
     CHECK_TEXT(kept() <= 8 << 20, n << ": " << kept());
     most = std::max(most, taken() - before);
@@ -239,7 +216,7 @@ std::string protections() {
 
 void work() {
   Session s(through());
-  convolution(&s, 3, 0);
+  s.run(convolution(3), {operation::kForward});
   CHECK_OK(s.status());
 }
 

@@ -20,15 +20,14 @@ WORKER_TEST(threads_do_not_share_primitives) {
 }
 
 WORKER_TEST(released_elsewhere_it_goes_home) {
-  std::unique_ptr<Described> pd;
+  Described pd;
   std::unique_ptr<Bound> bound;
-  a.run([&] { pd = std::make_unique<Described>(engine, kReluBackward, 4); });
+  a.run([&] { pd = Described(engine, kReluBackward, 4); });
   for (int round = 0; round < 5; ++round) {
     const long made = round == 0 ? 1 : 0;
     a.run([&] {
-      CHECK_EQ(
-          primitives_made_by([&] { bound = std::make_unique<Bound>(engine, *pd, 10 * round); }),
-          made);
+      CHECK_EQ(primitives_made_by([&] { bound = std::make_unique<Bound>(engine, pd, 10 * round); }),
+               made);
       bound->run(content(engine, kReluBackward, 4));
     });
     b.run([&] { bound.reset(); });
@@ -40,11 +39,11 @@ WORKER_TEST(released_elsewhere_it_goes_home) {
 
 WORKER_TEST(executed_on_another_thread) {
   for (int round = 0; round < 3; ++round) {
-    std::unique_ptr<Described> pd;
+    Described pd;
     std::unique_ptr<Bound> bound;
     a.run([&] {
-      pd = std::make_unique<Described>(engine, kReluBackward, 4);
-      bound = std::make_unique<Bound>(engine, *pd, 10 * round);
+      pd = Described(engine, kReluBackward, 4);
+      bound = std::make_unique<Bound>(engine, pd, 10 * round);
     });
     b.run([&] { bound->run(content(engine, kReluBackward, 4)); });
     b.run([&] { bound->memories[0].point_to(buffer(10 * round)); });
@@ -240,16 +239,16 @@ TEST(descriptor_in_use_on_two_threads, ASSUME) {
   for (const What what : {kConvolutionForward, kConvolutionBackwardWeights, kPoolingBackward}) {
     Engine engine;
     Worker maker;
-    std::unique_ptr<Described> pd;
-    maker.run([&] { pd = std::make_unique<Described>(engine, what, 4); });
+    Described pd;
+    maker.run([&] { pd = Described(engine, what, 4); });
     const uint64_t expected = content(engine, what, 4);
     std::thread user([&] {
-      for (int i = 0; i < 300; ++i) Bound(engine, *pd, i % 100).run(expected);
+      for (int i = 0; i < 300; ++i) Bound(engine, pd, i % 100).run(expected);
     });
     maker.run([&] {
       for (int i = 0; i < 300; ++i) {
         const Described again(engine, what, 4);
-        CHECK_EQ(again, *pd);
+        CHECK_EQ(again, pd);
         mkldnn_primitive_desc_query_pd(again, mkldnn_query_src_pd, 0);
       }
     });

@@ -1,6 +1,5 @@
 // Threads for tests that need to know which thread does what, or that others do something.
-#ifndef OPCACHE_TESTS_WORKER_H_
-#define OPCACHE_TESTS_WORKER_H_
+#pragma once
 
 #include <atomic>
 #include <condition_variable>
@@ -71,5 +70,3 @@ class Beside {
 };
 
 }  // namespace workload
-
-#endif  // OPCACHE_TESTS_WORKER_H_

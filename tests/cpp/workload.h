@@ -1,122 +1,93 @@
 // What MXNet does, in small: describe an operation, create a primitive of it over memory objects,
 // submit it. For the tests against the fake, where shapes mean nothing and pointers everything.
-#ifndef OPCACHE_TESTS_WORKLOAD_H_
-#define OPCACHE_TESTS_WORKLOAD_H_
+#pragma once
 
 #include <mkldnn.h>
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "check.h"
 #include "fake_mkldnn.h"
-#include "operation.h"
 #include "owned.h"
 #include "stats.h"
+#include "what.h"
 #include "worker.h"
 
 namespace workload {
-
-enum What {
-  kReluForward,
-  kReluBackward,
-  kBatchNormForward,
-  kBatchNormBackward,
-  kConvolutionForward,
-  kConvolutionBackwardData,
-  kConvolutionBackwardWeights,
-  kDeconvolutionForward,  // MKL-DNN's own kind, which MXNet does not use
-  kInnerProductBackwardData,
-  kInnerProductBackwardWeights,
-  kLrnBackward,
-  kPoolingBackward,
-  kSoftmax,
-  kReorder,
-  kSum,
-  kConcat,
-  kShuffle,  // a kind that the library does not know
-  kWhats,
-};
-// The name under which the library counts it.
-const char *name_of(What what);
-// All but the shuffle.
-const std::vector<What> &known_kinds();
 
 struct Engine : Owned<mkldnn_engine_t, mkldnn_engine_destroy> {
   Engine() { CHECK_OK(mkldnn_engine_create(&handle, mkldnn_cpu, 0)); }
 };
 
-// A one-dimensional layout, and one of four dimensions.
-mkldnn_memory_desc_t line(int n);
-mkldnn_memory_desc_t image(int n, mkldnn_memory_format_t format = mkldnn_nchw);
-
-// What describes it, and its forward pass, in size `n`.
-operation::Operation operation_of(What what, int n);
-operation::OpDesc op_desc(What what, int n);
-
-// A descriptor of operation `what` of size `n`: different sizes, different descriptions. A backward
-// one makes its forward hint first and destroys it afterwards. `direct`: past the library.
-mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n, mkldnn_primitive_desc_t *result,
-                         bool direct = false);
-
 struct Described : Owned<mkldnn_primitive_desc_t, mkldnn_primitive_desc_destroy> {
   using Owned::Owned;
-  Described(mkldnn_engine_t engine, What what, int n);
+  Described(mkldnn_engine_t engine, What what, int n) {
+    CHECK_OK(describe(engine, what, n, &handle));
+    REQUIRE(handle != nullptr);
+  }
   Described(mkldnn_engine_t engine, const operation::OpDesc &d,
             const_mkldnn_primitive_desc_t hint = nullptr,
-            const_mkldnn_primitive_attr_t attr = nullptr);
+            const_mkldnn_primitive_attr_t attr = nullptr) {
+    CHECK_OK(attr == nullptr ? mkldnn_primitive_desc_create(&handle, &d, engine, hint)
+                             : mkldnn_primitive_desc_create_v2(&handle, &d, attr, engine, hint));
+    REQUIRE(handle != nullptr);
+  }
   // Of memory.
-  Described(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md);
-  static Described clone_of(const_mkldnn_primitive_desc_t pd);
+  Described(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
+    CHECK_OK(mkldnn_memory_primitive_desc_create(&handle, &md, engine));
+  }
+  static Described clone_of(const_mkldnn_primitive_desc_t pd) {
+    Described clone;
+    CHECK_OK(mkldnn_primitive_desc_clone(&clone.handle, pd));
+    return clone;
+  }
 };
 
 // The digest of what a primitive was made of.
-uint64_t content_behind(const_mkldnn_primitive_t primitive);
+inline uint64_t content_behind(const_mkldnn_primitive_t primitive) {
+  const_mkldnn_primitive_desc_t pd = nullptr;
+  CHECK_OK(mkldnn_primitive_get_primitive_desc(primitive, &pd));
+  return fake_content(pd);
+}
 // The digest that an execution of such an operation leaves in the fake's log.
-uint64_t content(mkldnn_engine_t engine, What what, int n);
+inline uint64_t content(mkldnn_engine_t engine, What what, int n) {
+  mkldnn_primitive_desc_t pd = nullptr;
+  CHECK_OK(describe(engine, what, n, &pd, true));
+  const uint64_t digest = fake_content(pd);
+  api::direct().primitive_desc_destroy(pd);
+  return digest;
+}
 
 struct Primitive : Owned<mkldnn_primitive_t, mkldnn_primitive_destroy> {
   Primitive() {}
   // Over memory objects of others.
   Primitive(const_mkldnn_primitive_desc_t pd, const std::vector<mkldnn_primitive_at_t> &inputs,
-            std::vector<const_mkldnn_primitive_t> outputs = {});
+            std::vector<const_mkldnn_primitive_t> outputs = {}) {
+    CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
+    REQUIRE(handle != nullptr);
+  }
 };
 
 struct Memory : Primitive {
   Memory(mkldnn_engine_t engine, void *data) : Memory(engine, line(1), data) {}
-  Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md, void *data);
-  Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md);  // pointing nowhere
+  Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md, void *data) : Memory(engine, md) {
+    point_to(data);
+  }
+  // Pointing nowhere.
+  Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
+    const Described pd(engine, md);
+    CHECK_OK(mkldnn_primitive_create(&handle, pd, nullptr, nullptr));
+  }
   void point_to(void *data) { CHECK_OK(mkldnn_memory_set_data_handle(handle, data)); }
-  void *data() const;
-};
-
-// On an eager stream of its own.
-void execute(mkldnn_primitive_t primitive);
-// The newest of this thread's executions.
-FakeExecution last_execution();
-
-// Distinct addresses, never read or written.
-char *buffer(int i);
-
-// A primitive over memory objects of its own, whose data are at buffer(first), buffer(first + 1)
-// ... inputs first.
-struct Bound : Primitive {
-  Bound(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first);
-  Bound(Bound &&) = default;
-  ~Bound() { reset(); }  // before its memory objects
-  void execute() { workload::execute(handle); }
-  // All of its data, to buffer(to) and on.
-  void move_to(int to);
-  // Executes and checks the log: its own data, and the content if not 0.
-  void run(uint64_t content = 0);
-  void check_log(int first, uint64_t content = 0) const;
-
-  std::vector<Memory> memories;
-  std::vector<mkldnn_primitive_at_t> inputs;
-  std::vector<const_mkldnn_primitive_t> outputs;
-  int first;
+  void *data() const {
+    void *data = nullptr;
+    CHECK_OK(mkldnn_memory_get_data_handle(handle, &data));
+    return data;
+  }
 };
 
 struct Stream : Owned<mkldnn_stream_t, mkldnn_stream_destroy> {
@@ -129,32 +100,146 @@ struct Stream : Owned<mkldnn_stream_t, mkldnn_stream_destroy> {
   void rerun() { CHECK_OK(mkldnn_stream_rerun(handle, nullptr)); }
 };
 
+// On an eager stream of its own.
+inline void execute(mkldnn_primitive_t primitive) {
+  Stream stream(mkldnn_eager);
+  stream.submit(primitive);
+  stream.wait();
+}
+// The newest of this thread's executions.
+inline FakeExecution last_execution() { return fake_execution(fake_executions() - 1); }
+
+// Distinct addresses, never read or written.
+inline char *buffer(int i) {
+  static char bytes[1 << 20];
+  return bytes + 16 * i;
+}
+
+// A primitive over memory objects of its own, whose data are at buffer(first), buffer(first + 1)
+// ... inputs first.
+struct Bound : Primitive {
+  Bound(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first_buffer)
+      : first(first_buffer) {
+    const int n_inputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_inputs_s32, 0);
+    const int n_outputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_outputs_s32, 0);
+    for (int i = 0; i < n_inputs + n_outputs; ++i) {
+      memories.emplace_back(engine, buffer(first + i));
+      if (i < n_inputs) {
+        inputs.push_back({memories.back(), 0});
+      } else {
+        outputs.push_back(memories.back());
+      }
+    }
+    CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
+    REQUIRE(handle != nullptr);
+  }
+  Bound(Bound &&) = default;
+  ~Bound() { reset(); }  // before its memory objects
+  void execute() { workload::execute(handle); }
+  // All of its data, to buffer(to) and on.
+  void move_to(int to) {
+    for (Memory &memory : memories) memory.point_to(buffer(to++));
+  }
+  // Executes and checks the log: its own data, and the content if not 0.
+  void run(uint64_t expected = 0) {
+    const long before = fake_executions();
+    execute();
+    CHECK_EQ(fake_executions(), before + 1);
+    check_log(first, expected);
+  }
+  void check_log(int first_buffer, uint64_t expected = 0) const {
+    const FakeExecution e = last_execution();
+    CHECK_EQ(e.inputs, inputs.size());
+    CHECK_EQ(e.outputs, outputs.size());
+    for (int i = 0; i < e.inputs + e.outputs; ++i) CHECK_EQ(e.data[i], buffer(first_buffer + i));
+    if (expected != 0) CHECK_EQ(e.content, expected);
+  }
+
+  std::vector<Memory> memories;
+  std::vector<mkldnn_primitive_at_t> inputs;
+  std::vector<const_mkldnn_primitive_t> outputs;
+  int first;
+};
+
 // Describe, create, run, destroy: one call of an operator.
-void call(mkldnn_engine_t engine, What what, int n, int first = 0);
+inline void call(mkldnn_engine_t engine, What what, int n, int first = 0) {
+  const Described described(engine, what, n);
+  Bound bound(engine, described, first);
+  bound.run();
+}
 // The same call of ReLU's backward pass three times.
-void call_three_times();
+inline void call_three_times() {
+  const Engine engine;
+  for (int round = 0; round < 3; ++round) call(engine, kReluBackward, 4);
+}
 // The same, and it executes what it should.
-void call_right(mkldnn_engine_t engine, What what, int n, int first = 0);
+inline void call_right(mkldnn_engine_t engine, What what, int n, int first = 0) {
+  call(engine, what, n, first);
+  CHECK_TEXT(last_execution().content == content(engine, what, n), name_of(what) << " " << n);
+}
 // How many real primitives it creates.
-long primitives_made_by(const std::function<void()> &f);
-long made_by_call(mkldnn_engine_t engine, What what, int n, int first = 0);
-long descriptors_made_by(const std::function<void()> &f);
+inline long primitives_made_by(const std::function<void()> &f) {
+  const long before = fake_created(kFakePrimitive);
+  f();
+  return fake_created(kFakePrimitive) - before;
+}
+inline long made_by_call(mkldnn_engine_t engine, What what, int n, int first = 0) {
+  return primitives_made_by([&] { call(engine, what, n, first); });
+}
+inline long descriptors_made_by(const std::function<void()> &f) {
+  const long before = fake_created(kFakeDescriptor);
+  f();
+  return fake_created(kFakeDescriptor) - before;
+}
 // The same of a description alone, and of a primitive of a descriptor that is run.
-long made_by_describing(mkldnn_engine_t engine, What what, int n);
-long made_by_running(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first = 0);
+inline long made_by_describing(mkldnn_engine_t engine, What what, int n) {
+  return descriptors_made_by([&] { Described(engine, what, n); });
+}
+inline long made_by_running(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd,
+                            int first = 0) {
+  return primitives_made_by([&] { Bound(engine, pd, first).run(); });
+}
 // All of these sizes, and less than `end`.
-void call_all(mkldnn_engine_t engine, What what, int n, int end);
-std::vector<Described> described(mkldnn_engine_t engine, What what, int n, int end);
+inline void call_all(mkldnn_engine_t engine, What what, int n, int end) {
+  for (; n < end; ++n) call(engine, what, n);
+}
+inline std::vector<Described> described(mkldnn_engine_t engine, What what, int n, int end) {
+  std::vector<Described> all;
+  for (; n < end; ++n) all.emplace_back(engine, what, n);
+  return all;
+}
 
 // Runs f on a thread and waits for its end, when that thread's part of the cache is gone too.
-void on_thread(const std::function<void()> &f);
+inline void on_thread(const std::function<void()> &f) { std::thread(f).join(); }
 
-// Nothing is left at the fake, and nothing was done wrong with it.
-void check_all_gone();
-void check_no_misuse();
+// Nothing was done wrong with the fake; and nothing is left at it.
+inline void check_no_misuse() { CHECK_TEXT(fake_misuses() == 0, fake_misuse()); }
+inline void check_all_gone() {
+  check_no_misuse();
+  CHECK_EQ(std::string(fake_left()), "");
+  CHECK_EQ(fake_live(kFakeEngine), 0);
+}
+
+// What holds when all threads that used the library have ended, or nothing is idle on any.
+inline void check_end() {
+  check_all_gone();
+  CHECK_EQ(fake_foreign_destroys(), 0);
+  const Stats stats;
+  for (const char *field :
+       {"totals/live_primitives", "totals/idle_primitives", "totals/descriptors",
+        "memory/live_bytes", "memory/idle_bytes", "memory/descriptor_bytes"}) {
+    CHECK_TEXT(stats[field] == 0, field << " " << stats[field]);
+  }
+}
 
 // Runs f on a thread with an engine that outlives it. Then nothing is left, and nothing was wrong.
-void with_engine(const std::function<void(mkldnn_engine_t engine)> &f);
+inline void with_engine(const std::function<void(mkldnn_engine_t)> &f) {
+  mkldnn_engine_t engine = nullptr;
+  CHECK_OK(mkldnn_engine_create(&engine, mkldnn_cpu, 0));
+  on_thread([&] { f(engine); });
+  CHECK_OK(mkldnn_engine_destroy(engine));
+  check_end();
+}
 
 // A test of the library before the fake, with_engine.
 #define CACHED_TEST(name, ...)                                                \
@@ -166,6 +251,17 @@ void with_engine(const std::function<void(mkldnn_engine_t engine)> &f);
   SCENE(name) { workload::with_engine(cached_##name); } \
   static void cached_##name([[maybe_unused]] mkldnn_engine_t engine)
 
+inline void with_workers(const std::function<void(mkldnn_engine_t, Worker &, Worker &)> &f) {
+  Engine engine;
+  {
+    Worker a, b;
+    f(engine, a, b);
+  }
+  mkldnn_opcache_clear();  // what is left is this thread's
+  engine.reset();
+  check_end();
+}
+
 // A test with an engine and two threads, which end before it; what is one thread's is destroyed by
 // no other.
 #define WORKER_TEST(name, ...)                                                                  \
@@ -174,11 +270,12 @@ void with_engine(const std::function<void(mkldnn_engine_t engine)> &f);
   static void workers_##name([[maybe_unused]] mkldnn_engine_t engine,                           \
                              [[maybe_unused]] workload::Worker &a,                              \
                              [[maybe_unused]] workload::Worker &b)
-void with_workers(const std::function<void(mkldnn_engine_t engine, Worker &a, Worker &b)> &f);
 
 // The same function of the library beneath; nullptr when it has none.
-void *beneath(const char *function);
+inline void *beneath(const char *function) {
+  static void *const handle = dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY);
+  REQUIRE(handle != nullptr);
+  return dlsym(handle, function);
+}
 
 }  // namespace workload
-
-#endif  // OPCACHE_TESTS_WORKLOAD_H_

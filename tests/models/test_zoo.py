@@ -12,7 +12,7 @@ import pytest
 
 from harness.base.layout import Layout
 from harness.trials.jobs import DescribeJob, HashJob
-from models.registry import NETWORKS, REFERENCE_NETWORKS, find_network
+from models.registry import NETWORKS, find_network
 from tests.support.bits import differences, result_of
 
 OWN = (
@@ -58,11 +58,6 @@ MULTIPLY_ADDS = {
 
 def describe(layout: Layout, host: str) -> Dict[str, Any]:
     return result_of(DescribeJob(), layout, host, "stock")["networks"]
-
-
-def test_reference_networks_are_registered() -> None:
-    assert len(set(REFERENCE_NETWORKS)) == 9
-    assert set(REFERENCE_NETWORKS) <= set(NETWORKS)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

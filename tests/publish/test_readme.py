@@ -10,24 +10,23 @@ import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
+from harness.bench import pr11301
 from harness.bench import record as bench_record
 from harness.bench import tables as bench_tables
 from harness.bench.views import ratios
 from harness.converge import record as converge
-from harness.converge.pr11301 import ACCURACY
-from harness.converge.record import partings
+from harness.converge.record import ACCURACY, partings
 from harness.converge.table import minutes_to_reference
-from harness.publish import documents, overview, tables
+from harness.publish import overview, tables
 from harness.publish.options import record_path
 from harness.verify import record as verify_record
-from models.registry import REFERENCE_NETWORKS
 
 
-@pytest.mark.parametrize("name", documents.DOCUMENTS)
+@pytest.mark.parametrize("name", tables.DOCUMENTS)
 def test_documents_show_the_records(layout: Layout, name: str) -> None:
     text = (layout.root / name).read_text(encoding="utf-8")
     assert text.count("<!-- table: ") == text.count("<!-- end of table -->") > 0
-    assert documents.fill(text, layout.root) == text
+    assert tables.fill(text, layout.root) == text
 
 
 def test_every_document_with_blocks_is_filled(layout: Layout) -> None:
@@ -38,10 +37,10 @@ def test_every_document_with_blocks_is_filled(layout: Layout) -> None:
         for path in pages
         if re.search(r"^<!-- table: ", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    assert with_blocks == set(documents.DOCUMENTS)
+    assert with_blocks == set(tables.DOCUMENTS)
 
 
-@pytest.mark.parametrize("name", documents.DOCUMENTS)
+@pytest.mark.parametrize("name", tables.DOCUMENTS)
 def test_no_measured_row_was_typed(layout: Layout, name: str) -> None:
     text = (layout.root / name).read_text(encoding="utf-8")
     typed = re.sub(r"<!-- table: .*?<!-- end of table -->", "", text, flags=re.DOTALL)
@@ -58,7 +57,7 @@ def test_a_number_that_was_typed_is_found(layout: Layout) -> None:
     at = re.compile(r"\d\.\d\dx").search(text, marker)
     assert at is not None
     typed = f"{text[: at.start()]}9.99x{text[at.end() :]}"
-    assert documents.fill(typed, layout.root) == text != typed
+    assert tables.fill(typed, layout.root) == text != typed
 
 
 def test_a_later_record_takes_the_place_of_an_earlier_one(layout: Layout) -> None:
@@ -84,7 +83,7 @@ def test_the_readme_is_a_page_with_its_numbers_first(layout: Layout) -> None:
 def test_unknown_kinds_of_tables_are_refused(layout: Layout) -> None:
     text = "<!-- table: rations results/raw/bench-quick.jsonl -->\n<!-- end of table -->"
     with pytest.raises(HarnessError, match="expected a kind of headline, overview, report"):
-        documents.fill(text, layout.root)
+        tables.fill(text, layout.root)
 
 
 def test_tables_in_results_are_those_of_the_records(layout: Layout, tmp_path: Path) -> None:
@@ -117,7 +116,7 @@ def test_the_published_convergence_run_is_as_long_and_as_good_as_promised(layout
 
 def test_the_published_verification_has_the_networks_of_the_reference(layout: Layout) -> None:
     run = verify_record.load(layout.root / "results" / "raw" / "verify.json")
-    assert {case.model for case in run.settings.networks} >= set(REFERENCE_NETWORKS)
+    assert {case.model for case in run.settings.networks} >= set(pr11301.throughput())
 
 
 def test_links_between_documents_resolve(layout: Layout) -> None:

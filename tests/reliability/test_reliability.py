@@ -16,7 +16,7 @@ from pytest import MonkeyPatch
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build.toolchain import load_toolchain
-from harness.publish import documents
+from harness.publish import tables
 from harness.reliability import command, table, threads
 from harness.reliability.context import Context, finding
 from harness.reliability.record import Finding, ReliabilityRecord, load
@@ -140,7 +140,7 @@ def test_tables_show_every_finding() -> None:
 
 def test_a_document_without_a_record_says_how_to_make_it(tmp_path: Path) -> None:
     text = "<!-- table: reliability raw/reliability.json -->\n<!-- end of table -->\n"
-    filled = documents.fill(text, tmp_path)
+    filled = tables.fill(text, tmp_path)
     assert "make reliability ARGS='--out results/raw/reliability.json'" in filled
 
 

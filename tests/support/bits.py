@@ -9,8 +9,8 @@ from harness.base.layout import Layout
 from harness.operators.cases import OPERATOR_CASES
 from harness.trials.jobs import Job, OperatorsJob
 from harness.trials.launch import run_worker
+from harness.trials.record import threads
 from harness.trials.variants import parse_variant
-from tests.support.records import threads
 
 TIMEOUT_S = 300
 # In one process, because starting MXNet takes longer than the quick cases of an operator.

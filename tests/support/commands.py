@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Any, Callable, Dict, Iterable, List, Type
+import zipfile
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Type, Union
 
 import pytest
 
@@ -58,3 +60,11 @@ def refusal(
     with pytest.raises(kind) as caught:
         call(*arguments)
     return str(caught.value)
+
+
+def zip_members(path: Path, members: Mapping[str, Union[str, bytes]]) -> None:
+    """Write a zip archive with these members."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)

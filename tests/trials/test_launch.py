@@ -12,9 +12,9 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.trials import environment, launch, proof, variants
 from harness.trials.jobs import HashJob, Job, OperatorsJob
-from harness.trials.record import Threads
+from harness.trials.record import Threads, threads
 from tests.support.commands import refusal, run
-from tests.support.records import bench, threads
+from tests.support.records import bench
 
 TINY = HashJob(model="seven-ops", batch_size=1, image_size=16, steps=2)
 

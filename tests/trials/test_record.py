@@ -12,8 +12,9 @@ import pytest
 from harness.base import jsonl
 from harness.bench import record as bench_record
 from harness.trials import record
+from harness.trials.record import threads
 from tests.support import commands
-from tests.support.records import MACHINE, bench, threads
+from tests.support.records import MACHINE, bench
 
 
 @pytest.fixture
@@ -123,11 +124,6 @@ def test_foreign_files(saved: Path, data: bytes, message: str) -> None:
 def test_foreign_schema(saved: Path) -> None:
     message = refusal(changed(saved, 1, lambda header: header.update(schema_version=7)))
     assert message == "expected opcache-bench schema 2, found opcache-bench schema 7"
-
-
-def test_missing_file_and_folder(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "absent.jsonl") == "No such file or directory"
-    assert refusal(tmp_path) == "Is a directory"
 
 
 def test_process_of_a_series_that_was_not_asked_for(saved: Path) -> None:

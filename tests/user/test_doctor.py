@@ -15,17 +15,13 @@ from pytest import MonkeyPatch
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.build.toolchain import load_toolchain
-from harness.trials import record
 from harness.user import doctor, doctor_rules, probe, run
 from harness.user.doctor_rules import Finding
 from harness.user.probe import ProbeSample
 from tests.support.commands import clean_environment, harness, refusal
-from tests.support.old_python import modern_nodes
 from tests.support.records import bench
 
 TOOLCHAIN = load_toolchain(here().toolchain)
-PROBES = sorted((here().root / "harness" / "user" / "scripts").glob("probe_*.py"))
-assert PROBES
 
 
 def examine(path: Path, *options: object, **variables: object) -> subprocess.CompletedProcess:
@@ -59,7 +55,7 @@ def test_stock_mxnet(built: Layout, host: str, tmp_path: Path) -> None:
         "warning cache not in this MXNet; python -m harness run -- COMMAND runs a command with it"
     )
     assert "OMP_NUM_THREADS=1; OpenMP threads: 1, " in line_of(done.stdout, "threads")
-    kept = record.load_as(doctor.DoctorRecord, doctor.KIND, doctor.SCHEMA_VERSION, file)
+    kept = doctor.DoctorRecord.load(file)
     printed = [line.split()[:2] for line in done.stdout.splitlines()[:-1]]
     assert printed == [[found.status, found.subject] for found in kept.findings]
     assert kept.imported["omp_max_threads"] == 1 and kept.probe == []
@@ -76,7 +72,7 @@ def test_patched_or_preloaded_mxnet(built: Layout, first_host: str) -> None:
 def probed(layout: Layout, host: str) -> Dict[str, str]:
     """Return the environment of a probe: the library preloaded under a stock MXNet."""
     outer = clean_environment(PYTHONPATH=layout.stock(host), OMP_NUM_THREADS=1)
-    return run.preloaded(layout, TOOLCHAIN, outer, None, None, None)
+    return run.preloaded(layout, TOOLCHAIN, outer, {})
 
 
 def test_probe(built: Layout, first_host: str) -> None:
@@ -167,11 +163,6 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
     done = examine(package(tmp_path, "", "1.6.0"), "--json", "/dev/null/x")
     assert done.returncode == 2
     assert done.stderr == "opcache: error: --json /dev/null/x: File exists\n"
-
-
-@pytest.mark.parametrize("path", PROBES, ids=lambda path: path.name)
-def test_old_interpreters_can_parse_what_they_run(path: Path) -> None:
-    assert modern_nodes(path) == []
 
 
 # Facts that this machine does not have.

@@ -369,7 +369,7 @@ def test_misuse(layout: Layout, tmp_path: Path) -> None:
     done = run()
     assert done.returncode == 2 and "required: COMMAND" in done.stderr
     toolchain = load_toolchain(layout.toolchain)
-    said = refusal(user_run.preloaded, Layout(tmp_path), toolchain, {}, None, None, None)
+    said = refusal(user_run.preloaded, Layout(tmp_path), toolchain, {}, {})
     assert said == "build/lib/libmkldnn_opcache.so not found: run make build first"
 
 
@@ -379,7 +379,7 @@ def test_paths_that_cannot_be_preloaded(built: Layout, tmp_path: Path, name: str
     other.library.parent.mkdir(parents=True)
     shutil.copy(built.library, other.library)
     with pytest.raises(HarnessError, match="LD_PRELOAD takes no blank"):
-        user_run.preloaded(other, load_toolchain(built.toolchain), {}, None, None, None)
+        user_run.preloaded(other, load_toolchain(built.toolchain), {}, {})
 
 
 def test_statistics_that_cannot_be_written_after_all(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ normalisation of stock itself does not repeat its own bits.
 
 from __future__ import annotations
 
+from typing import Any, Dict, Iterable
+
 import pytest
 
 from harness.base.layout import Layout
@@ -35,18 +37,26 @@ STEPS = 7
 OVERRIDES = {"threads-python": (("MXNET_CPU_WORKER_NTHREADS", "2"),)}
 
 
+def both(
+    layout: Layout, host: str, name: str, scope: str, bypasses: Iterable[str] = ()
+) -> Dict[str, Any]:
+    """Run a scenario on stock MXNet and with the cache, compare; return the cached result."""
+    job = ScenarioJob(name, steps=STEPS)
+    overrides = OVERRIDES.get(name, ())
+    stock, cached = (result_of(job, layout, host, word, 1, overrides) for word in ("stock", scope))
+    assert stock["finite"], "an oracle of NaNs compares nothing"
+    assert differences(stock, cached) == []
+    assert set(cached["stats"]["bypasses"]) == set(bypasses)
+    if scope == "all":
+        assert cached["stats"]["totals"]["primitives_avoided"] > 0
+    return cached
+
+
 @pytest.mark.parametrize("scope", ("backward", "all"))
 @pytest.mark.parametrize("name", SERVED)
 def test_scenario_gives_the_same_bits(built: Layout, host: str, name: str, scope: str) -> None:
-    job = ScenarioJob(name, steps=STEPS)
-    overrides = OVERRIDES.get(name, ())
-    stock = result_of(job, built, host, "stock", 1, overrides)
-    cached = result_of(job, built, host, scope, 1, overrides)
-    assert stock["finite"], "an oracle of NaNs compares nothing"
-    assert differences(stock, cached) == []
-    assert cached["stats"]["bypasses"] == {}
+    cached = both(built, host, name, scope)
     if scope == "all":
-        assert cached["stats"]["totals"]["primitives_avoided"] > 0
         served = {n for n in cached["stats"]["operators"] if sum(avoided(cached, n)) > 0}
         assert SERVED[name] - CACHED_BY_MXNET.get((name, host), set()) <= served
     if host == "1.3.1" and name not in WITHOUT_BACKWARD:
@@ -54,18 +64,9 @@ def test_scenario_gives_the_same_bits(built: Layout, host: str, name: str, scope
 
 
 # Scenarios that reach MKL-DNN on this host alone, and why something passes through.
-ONLY_ON_1_5 = {"fused": set(), "recurrent": {"unknown_kind"}}
-
-
-@pytest.mark.parametrize("name", ONLY_ON_1_5)
-def test_scenario_of_1_5_gives_the_same_bits(built: Layout, name: str) -> None:
-    job = ScenarioJob(name, steps=STEPS)
-    stock = result_of(job, built, "1.5.1.post0", "stock", 1)
-    cached = result_of(job, built, "1.5.1.post0", "all", 1)
-    assert stock["finite"], "an oracle of NaNs compares nothing"
-    assert differences(stock, cached) == []
-    assert set(cached["stats"]["bypasses"]) == ONLY_ON_1_5[name]
-    assert cached["stats"]["totals"]["primitives_avoided"] > 0
+@pytest.mark.parametrize(("name", "why"), [("fused", ()), ("recurrent", ("unknown_kind",))])
+def test_scenario_of_1_5_gives_the_same_bits(built: Layout, name: str, why: Iterable[str]) -> None:
+    both(built, "1.5.1.post0", name, "all", why)
 
 
 def test_unknown_scenario_is_refused_by_name(first_host: str, layout: Layout) -> None:

@@ -6,10 +6,10 @@ shown twice: as the difference to stock, and as counted in processes of the job 
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Union
+from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 from harness.base import statistics
-from harness.base.markdown import markdown
+from harness.base.markdown import Column, columns, number
 from harness.bench.record import BenchRecord, MemorySample, Series
 from harness.bench.rows import Row, rows
 from harness.trials.record import Case
@@ -88,32 +88,22 @@ def _cell(series: Series, measured: Union[Row, MemorySample]) -> _Cell:
     return _Cell(measured.case, threads, measured.host, measured.variant)
 
 
+_COLUMNS: Tuple[Column[MemoryRow], ...] = (
+    ("model", lambda row: row.case.model),
+    ("batch", lambda row: str(row.case.batch_size)),
+    ("threads", lambda row: str(row.omp_num_threads)),
+    ("MXNet", lambda row: row.host),
+    ("variant", lambda row: row.variant),
+    ("peak MiB", lambda row: f"{row.peak_bytes / 2**20:.0f}"),
+    ("above stock", lambda row: _above(row)),
+    ("cached MiB", lambda row: number(row.kept_bytes and row.kept_bytes / 2**20, ".1f", "")),
+)
+
+
 def render(record: BenchRecord) -> str:
     """Return the table as Markdown, with its legend below."""
-    titles = [
-        "model",
-        "batch",
-        "threads",
-        "MXNet",
-        "variant",
-        "peak MiB",
-        "above stock",
-        "cached MiB",
-    ]
-    cells = [
-        [
-            row.case.model,
-            str(row.case.batch_size),
-            str(row.omp_num_threads),
-            row.host,
-            row.variant,
-            f"{row.peak_bytes / 2**20:.0f}",
-            _above(row),
-            "-" if row.kept_bytes is None else f"{row.kept_bytes / 2**20:.1f}",
-        ]
-        for row in memory(record)
-    ]
-    return "\n".join([*markdown(titles, ("model", "MXNet", "variant"), cells), "", *LEGEND]) + "\n"
+    lines = columns(_COLUMNS, ("model", "MXNet", "variant"), memory(record))
+    return "\n".join([*lines, "", *LEGEND]) + "\n"
 
 
 def spread(record: BenchRecord) -> List[str]:

@@ -7,7 +7,7 @@ training step; creations are counted by the library in the same processes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness.base import statistics
 from harness.base.markdown import markdown
@@ -17,14 +17,11 @@ from harness.trials.variants import STOCK
 
 ALL_NETWORKS = "all networks"
 TOTAL = "total"
-_REFERENCE = "PR #11301"
-_REFERENCE_HOST = "1.3.1"
 # Names that changed between the releases, by those of PR #11301's tables.
 _SAME = {"_zeros_without_dtype": "_zeros"}
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(NamedTuple):
     """The library's counts of a step: creations of primitives and descriptors, and their time."""
 
     avoided: float
@@ -186,12 +183,7 @@ def _added(name: str, rows: Sequence[OperatorRow], reference: Optional[float]) -
             calls[variant] = calls.get(variant, 0.0) + value
         for variant, each in row.counted.items():
             old = counted.get(variant, Counted(0, 0, 0, 0))
-            counted[variant] = Counted(
-                old.avoided + each.avoided,
-                old.created + each.created,
-                old.avoided_ms + each.avoided_ms,
-                old.create_ms + each.create_ms,
-            )
+            counted[variant] = Counted(*map(sum, zip(old, each)))
     return OperatorRow(name, ms, calls, counted, reference)
 
 
@@ -234,12 +226,12 @@ def render(record: BenchRecord) -> str:
 
 
 def _markdown(table: OperatorTable) -> List[str]:
-    with_reference = table.host == _REFERENCE_HOST
+    with_reference = table.host == pr11301.HOST
     cached = [variant for variant in table.variants if variant != STOCK]
     titles = ["operator"]
     for variant in table.variants:
         titles += [f"{variant} ms"] if variant == STOCK else [f"{variant} ms", "to stock"]
-        titles += [_REFERENCE] if with_reference and variant == "backward" else []
+        titles += [pr11301.TITLE] if with_reference and variant == pr11301.VARIANT else []
     titles.append(f"{table.variants[-1]} saves ms")
     for variant in cached:
         titles += [f"{variant} avoided", "ms"]
@@ -256,7 +248,7 @@ def _cells(
         if variant != STOCK:
             ratio = row.ratio(variant)
             found.append("-" if ratio is None else f"{ratio:.1%}")
-        if with_reference and variant == "backward":
+        if with_reference and variant == pr11301.VARIANT:
             found.append("-" if row.reference is None else f"{row.reference:.1%}")
     found.append(f"{row.saved_ms(table.variants[-1]):.2f}" if row.ms else "-")
     for variant in cached:

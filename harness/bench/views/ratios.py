@@ -17,9 +17,6 @@ from harness.bench.rows import NO_RESULT, Row, cells
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
 Cell = Union[Row, Failure]
-REFERENCE = "PR #11301"
-# The scope that repeats PR #11301, and the release that lacks it.
-_REFERENCE_RUN = ("1.3.1", "backward")
 
 
 class Mean(NamedTuple):
@@ -101,15 +98,15 @@ def table(group: Group) -> List[str]:
             titles.append(f"{host} stock img/s")
         else:
             titles.append(f"{host} {variant} / stock")
-        if with_reference and (host, variant) == _REFERENCE_RUN:
-            titles.append(REFERENCE)
+        if with_reference and (host, variant) == pr11301.RUN:
+            titles.append(pr11301.TITLE)
     lines = [_network(group, model, with_reference) for model in group.cells]
     means = {(mean.host, mean.variant): mean for mean in group.means()}
     last = ["geometric mean"]
     for run in group.runs:
         mean = means.get(run)
         last.append("-" if mean is None else ratio_text(mean.ratio, mean.interval))
-        if with_reference and run == _REFERENCE_RUN:
+        if with_reference and run == pr11301.RUN:
             last.append(_reference_mean(group.rows(run)))
     return markdown(titles, ("model",), [*lines, last])
 
@@ -126,7 +123,7 @@ def _network(group: Group, model: str, with_reference: bool) -> List[str]:
             line.append(f"{cell.images_per_second:.2f}")
         else:
             line.append("-" if cell.ratio is None else ratio_text(cell.ratio, cell.interval))
-        if with_reference and run == _REFERENCE_RUN:
+        if with_reference and run == pr11301.RUN:
             reported = pr11301.throughput().get(model)
             line.append("-" if reported is None else f"{reported.ratio:.2f}x")
     return line
@@ -140,7 +137,7 @@ def ratio_text(ratio: float, interval: Optional[statistics.Interval]) -> str:
 def _with_reference(group: Group) -> bool:
     known = pr11301.throughput()
     same_batch = group.batch_size == pr11301.BATCH_SIZE
-    return same_batch and _REFERENCE_RUN in group.runs and any(m in known for m in group.cells)
+    return same_batch and pr11301.RUN in group.runs and any(m in known for m in group.cells)
 
 
 def _reference_mean(rows: Sequence[Row]) -> str:
@@ -160,5 +157,5 @@ def _legend(record: BenchRecord) -> List[str]:
             f"{STOCK_AGAIN} / stock: stock measured twice; its distance from 1 is measurement noise"
         )
     if any(_with_reference(group) for group in groups(record)):
-        lines.append(f"{REFERENCE}: its published ratio, on {pr11301.CORES} cores")
+        lines.append(f"{pr11301.TITLE}: its published ratio, on {pr11301.CORES} cores")
     return lines

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy
 
 Shape = Tuple[int, ...]
+Arrays = Dict[str, numpy.ndarray]
+Attributes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,12 @@ all arrays are float64. Favours clarity over speed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Callable, Dict, Optional
 
 import numpy
 
+from harness.operators.cases.case import Arrays, Attributes
 from harness.operators.reference import convolution, moving, normalisation, pointwise, pooling
-
-Arrays = Dict[str, numpy.ndarray]
-Attributes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

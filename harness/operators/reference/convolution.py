@@ -6,12 +6,12 @@ one weight slice with the data that the tap sees.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Mapping, Tuple
+from typing import Any, Iterator, Tuple
 
 import numpy
 
-Arrays = Dict[str, numpy.ndarray]
-Attributes = Mapping[str, Any]
+from harness.operators.cases.case import Arrays, Attributes
+
 Pair = Tuple[int, ...]
 
 

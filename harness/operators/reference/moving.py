@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from typing import Any
 
 import numpy
 
-Arrays = Dict[str, numpy.ndarray]
-Attributes = Mapping[str, Any]
+from harness.operators.cases.case import Arrays, Attributes
 
 
 def concat(inputs: Arrays, attributes: Attributes) -> numpy.ndarray:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Tuple
 
 import numpy
 
-Arrays = Dict[str, numpy.ndarray]
-Attributes = Mapping[str, Any]
+from harness.operators.cases.case import Arrays, Attributes
 
 
 def batch_norm(inputs: Arrays, attributes: Attributes) -> numpy.ndarray:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
-
 import numpy
 from scipy import special
 
-Arrays = Dict[str, numpy.ndarray]
-Attributes = Mapping[str, Any]
+from harness.operators.cases.case import Arrays, Attributes
 
 
 def activation(inputs: Arrays, attributes: Attributes) -> numpy.ndarray:

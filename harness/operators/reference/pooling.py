@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Iterator, List, Tuple
 
 import numpy
 
-Arrays = Dict[str, numpy.ndarray]
-Attributes = Mapping[str, Any]
+from harness.operators.cases.case import Arrays, Attributes
+
 Index = Tuple[Any, ...]
 
 

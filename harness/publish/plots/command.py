@@ -1,6 +1,6 @@
 """The plot command: draws every family of figures from results/ and writes them as SVG and PNG.
 
-Another family is one more line in ``FAMILIES``. A family without data is skipped with a line that
+Another family is one more name in ``FAMILIES``. A family without data is skipped with a line that
 names the missing record.
 """
 
@@ -20,15 +20,8 @@ from harness.publish.options import add_efficiency, add_record, record_path
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
 
-# (family, module with draw(source))
-FAMILIES = (
-    ("ratios", "harness.publish.plots.ratios"),
-    ("operators", "harness.publish.plots.operators"),
-    ("shares", "harness.publish.plots.shares"),
-    ("cores", "harness.publish.plots.cores"),
-    ("curves", "harness.publish.plots.curves"),
-    ("soak", "harness.publish.plots.soak"),
-)
+# Modules with draw(source).
+FAMILIES = ("ratios", "operators", "shares", "cores", "curves", "soak")
 EXAMPLES = """examples:
   python -m harness plot
   python -m harness plot results/raw/bench-quick.jsonl --to /tmp/figures
@@ -44,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--converge", type=Path, help="record of a convergence run (default: raw/converge.json)"
     )
-    parser.add_argument("--only", help=f"families: {','.join(name for name, _ in FAMILIES)}")
+    parser.add_argument("--only", help=f"families: {','.join(FAMILIES)}")
     add_efficiency(parser)
 
 
@@ -53,17 +46,14 @@ def main(args: argparse.Namespace) -> int:
     layout = here()
     results = args.results or layout.root / "results"
     folder = args.to or results / "figures"
-    known = [name for name, _ in FAMILIES]
-    wanted = known_words("--only", args.only, known, known)
+    wanted = known_words("--only", args.only, FAMILIES, FAMILIES)
     path = record_path(args.record, results)
     run = None if path is None else load(path)
     source = Source(results, run, extrapolation.checked(args.efficiency), args.converge)
     written: List[Path] = []
-    for name, module_name in FAMILIES:
-        if name not in wanted:
-            continue
+    for name in (name for name in FAMILIES if name in wanted):
         try:
-            for drawn in importlib.import_module(module_name).draw(source):
+            for drawn in importlib.import_module(f"harness.publish.plots.{name}").draw(source):
                 written += style.write(drawn, folder)
         except Missing as missing:
             say(f"no figure of {name}: {missing}")

@@ -136,12 +136,7 @@ def draw(source: Source) -> List[style.Drawn]:
         shown = best if any(each.published is not None for each in predictions) else None
         if shown is not None:
             subtitle += "\npublished: apache/mxnet pull request 11301, two Xeon 8180, 56 cores"
-        drawn.append(
-            style.Drawn(
-                f"cores-{host}-{variant}",
-                figure(predictions, band, shown, title, subtitle),
-                title,
-                alt_text(predictions, efficiency),
-            )
-        )
+        picture = figure(predictions, band, shown, title, subtitle)
+        words = alt_text(predictions, efficiency)
+        drawn.append(style.Drawn(f"cores-{host}-{variant}", picture, title, words))
     return drawn

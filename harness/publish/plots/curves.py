@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Callable, List, NamedTuple, Sequence
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.converge.pr11301 import ACCURACY
-from harness.converge.record import ConvergeRecord, Curve, Training, load, partings
+from harness.converge.record import ACCURACY, ConvergeRecord, Curve, Training, load, partings
 from harness.converge.table import minutes
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
@@ -47,14 +45,9 @@ def draw(source: Source) -> List[style.Drawn]:
         curves = [record.curve(number, scope) for scope in training.scopes]
         curves = [curve for curve in curves if len(curve.epochs) > 1]
         for axis in AXES if curves else ():
-            drawn.append(
-                style.Drawn(
-                    name=f"converge-{training.model}-{training.host}-{axis.name}",
-                    figure=figure(record, training, curves, axis),
-                    title=_title(record, training),
-                    alt=alt_text(record, training, curves),
-                )
-            )
+            name = f"converge-{training.model}-{training.host}-{axis.name}"
+            picture, title = figure(record, training, curves, axis), _title(record, training)
+            drawn.append(style.Drawn(name, picture, title, alt_text(record, training, curves)))
     if not drawn:
         raise Missing(f"no training of two epochs in {path.name}")
     return drawn
@@ -88,25 +81,16 @@ def figure(
             panel.axhline(
                 value, color=style.BLACK, linestyle="--", linewidth=1, gid=f"{which} reference"
             )
-            panel.annotate(
-                f"PR #11301: {value:.2f} %",
-                (0.01, value),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                fontsize=8,
-            )
-        _finish(panel, which.replace("_", "-"))
+            look = {"xytext": (0, 3), "va": "baseline", "fontsize": 8}
+            text, at = f"PR #11301: {value:.2f} %", (0.01, value)
+            style.note(panel, text, at, xycoords=("axes fraction", "data"), **look)
+        panel.set_ylabel(f"validation {which.replace('_', '-')} (%)")
+        panel.grid(True)
     panels[-1].set_xlabel(axis.label)
     panels[-1].set_xlim(left=0)
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return drawn
-
-
-def _finish(panel: Axes, name: str) -> None:
-    panel.set_ylabel(f"validation {name} (%)")
-    panel.grid(True)
 
 
 def _title(record: ConvergeRecord, training: Training) -> str:

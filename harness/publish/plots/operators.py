@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
 from matplotlib.figure import Figure
@@ -11,6 +10,7 @@ from harness.bench.record import BenchRecord
 from harness.bench.views.operators import tables
 from harness.publish.plots import stacked, style
 from harness.publish.plots.source import Missing, Source, machine_line
+from harness.publish.plots.stacked import Step
 from harness.trials.variants import STOCK
 
 OTHER = "other operators"
@@ -18,22 +18,8 @@ OTHER = "other operators"
 _NAMED = 7
 
 
-@dataclass(frozen=True)
-class Profile:
-    """One network in one variant: milliseconds a step in each operator."""
-
-    network: str
-    variant: str
-    operator_ms: Dict[str, float]
-
-    @property
-    def total_ms(self) -> float:
-        """All operators together."""
-        return sum(self.operator_ms.values())
-
-
 @style.styled
-def figure(profiles: Sequence[Profile], before: str, title: str, subtitle: str) -> Figure:
+def figure(profiles: Sequence[Step], before: str, title: str, subtitle: str) -> Figure:
     """Draw every profile, as a share of the time of its network's variant ``before``.
 
     The operators with most of the time of ``before`` are named, the others are one part.
@@ -44,20 +30,16 @@ def figure(profiles: Sequence[Profile], before: str, title: str, subtitle: str) 
     stacks = []
     for profile in profiles:
         scale = 100 / whole[profile.network]
-        parts = {name: profile.operator_ms.get(name, 0.0) * scale for name in named}
-        rest = sum(ms for name, ms in profile.operator_ms.items() if name not in named)
+        parts = {name: profile.parts_ms.get(name, 0.0) * scale for name in named}
+        rest = sum(ms for name, ms in profile.parts_ms.items() if name not in named)
         parts[OTHER] = rest * scale
-        note = (
-            f"{profile.total_ms:,.0f} ms"
-            if profile.total_ms >= 10
-            else f"{profile.total_ms:.1f} ms"
-        )
+        note = f"{profile.total_ms:,.{0 if profile.total_ms >= 10 else 1}f} ms"
         stacks.append(stacked.Stack(profile.network, profile.variant, parts, note))
     axis = f"time in operators, % of {before}'s (numbers: ms a step)"
     return stacked.figure(stacks, colours, title, subtitle, axis)
 
 
-def alt_text(profiles: Sequence[Profile], before: str) -> str:
+def alt_text(profiles: Sequence[Step], before: str) -> str:
     """Return the figure in words."""
     whole = {p.network: p.total_ms for p in profiles if p.variant == before}
     parts = [
@@ -68,22 +50,22 @@ def alt_text(profiles: Sequence[Profile], before: str) -> str:
     return f"Stacked bars of time in operators, as a part of {before}'s: {', '.join(parts)}."
 
 
-def _most_time(profiles: Sequence[Profile], before: str) -> List[str]:
+def _most_time(profiles: Sequence[Step], before: str) -> List[str]:
     times: Dict[str, float] = {}
     for profile in profiles:
         if profile.variant == before:
-            for name, ms in profile.operator_ms.items():
+            for name, ms in profile.parts_ms.items():
                 times[name] = times.get(name, 0.0) + ms / profile.total_ms
     return sorted(times, key=lambda name: (-times[name], name))[:_NAMED]
 
 
-def profiles(run: BenchRecord) -> Dict[Tuple[str, int], List[Profile]]:
+def profiles(run: BenchRecord) -> Dict[Tuple[str, int], List[Step]]:
     """Return the profiles by release and batch size; all networks together come first."""
-    found: Dict[Tuple[str, int], List[Profile]] = {}
+    found: Dict[Tuple[str, int], List[Step]] = {}
     for table in tables(run):
         for variant in table.variants:
             ms = {row.operator: row.ms[variant] for row in table.rows if variant in row.ms}
-            one = Profile(table.model, variant, ms)
+            one = Step(table.model, variant, ms)
             found.setdefault((table.host, table.batch_size), []).append(one)
     return {key: each for key, each in found.items() if any(one.variant == STOCK for one in each)}
 
@@ -104,12 +86,7 @@ def draw(source: Source) -> List[style.Drawn]:
             f"{machine_line(source.bench, threads[host], [host])}\n"
             "MXNet's profiler, without bulking; named: what takes most of stock's time"
         )
-        drawn.append(
-            style.Drawn(
-                f"operators-{host}-batch-{batch_size}",
-                figure(each, STOCK, title, subtitle),
-                title,
-                alt_text(each, STOCK),
-            )
-        )
+        picture = figure(each, STOCK, title, subtitle)
+        name = f"operators-{host}-batch-{batch_size}"
+        drawn.append(style.Drawn(name, picture, title, alt_text(each, STOCK)))
     return drawn

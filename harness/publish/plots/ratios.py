@@ -65,14 +65,7 @@ def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
                 axes.plot(bar.interval, (height, height), color="black", linewidth=0.9)
                 end = max(end, bar.interval[1])
             mark = "~" if bar.interval and bar.interval[0] <= 1 <= bar.interval[1] else ""
-            axes.annotate(
-                f"{bar.ratio:.2f}{mark}",
-                (max(end, 1), height),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7.5,
-            )
+            style.note(axes, f"{bar.ratio:.2f}{mark}", (max(end, 1), height))
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(networks)), networks)
     axes.set_ylim(len(networks) - 0.45, -0.55)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from harness.bench.record import BenchRecord
 from harness.bench.rows import Row, rows
 from harness.publish.plots import stacked, style
 from harness.publish.plots.source import Missing, Source, machine_line
+from harness.publish.plots.stacked import Step
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
 EXECUTION = "execution"
@@ -27,39 +27,22 @@ COLOURS = {
 }
 
 
-@dataclass(frozen=True)
-class Shares:
-    """One variant of one network: the parts of its step, in ms.
-
-    ``parts_ms`` has some of the names above as keys.
-    """
-
-    network: str
-    variant: str
-    parts_ms: Dict[str, float]
-
-    @property
-    def step_ms(self) -> float:
-        """The whole step."""
-        return sum(self.parts_ms.values())
-
-
 @style.styled
-def figure(shares: Sequence[Shares], title: str, subtitle: str) -> Figure:
+def figure(shares: Sequence[Step], title: str, subtitle: str) -> Figure:
     """Draw each variant's step as parts of 100 %; the step's length stands at its end."""
     stacks = []
     for one in shares:
-        parts = {name: 100 * ms / one.step_ms for name, ms in one.parts_ms.items()}
-        stacks.append(stacked.Stack(one.network, one.variant, parts, f"{one.step_ms:,.0f} ms"))
+        parts = {name: 100 * ms / one.total_ms for name, ms in one.parts_ms.items()}
+        stacks.append(stacked.Stack(one.network, one.variant, parts, f"{one.total_ms:,.0f} ms"))
     used = {name: c for name, c in COLOURS.items() if any(name in s.parts for s in stacks)}
     axis = "share of a training step, % (numbers: ms a step)"
     return stacked.figure(stacks, used, title, subtitle, axis)
 
 
-def alt_text(shares: Sequence[Shares]) -> str:
+def alt_text(shares: Sequence[Step]) -> str:
     """Return the figure in words."""
     parts = [
-        f"{one.network} {one.variant} {one.parts_ms.get(CREATION, 0.0) / one.step_ms:.0%}"
+        f"{one.network} {one.variant} {one.parts_ms.get(CREATION, 0.0) / one.total_ms:.0%}"
         for one in shares
     ]
     return f"Stacked bars of a step's time; creation and destruction take: {', '.join(parts)}."
@@ -85,7 +68,7 @@ def draw(source: Source) -> List[style.Drawn]:
             counted = group.get((model, OFF)) if variant == STOCK else row
             if variant != OFF and counted is not None and counted.create_ns is not None:
                 parts = _parts(row, counted, outside.get((model, variant)))
-                shares.append(Shares(model, variant, parts))
+                shares.append(Step(model, variant, parts))
         if not shares:
             continue
         title = f"Where a step's time goes, {host}, batch size {batch_size}"

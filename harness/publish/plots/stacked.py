@@ -24,10 +24,19 @@ class Stack:
     parts: Dict[str, float]
     note: str = ""
 
+
+@dataclass(frozen=True)
+class Step:
+    """The training step of a network in one variant: the milliseconds of each of its parts."""
+
+    network: str
+    variant: str
+    parts_ms: Dict[str, float]
+
     @property
-    def total(self) -> float:
-        """The bar's length."""
-        return sum(self.parts.values())
+    def total_ms(self) -> float:
+        """All parts together."""
+        return sum(self.parts_ms.values())
 
 
 @style.styled
@@ -62,14 +71,7 @@ def figure(
             patch.set_gid(f"{stack.group} {stack.name} {part}")
         left = [start + length for start, length in zip(left, lengths)]
     for stack, place, end in zip(stacks, places, left):
-        axes.annotate(
-            stack.note,
-            (end, place),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7.5,
-        )
+        style.note(axes, stack.note, (end, place))
     axes.set_yticks(places, [stack.name for stack in stacks], fontsize=8)
     axes.set_ylim(places[-1] + 0.7, places[0] - _GAP_BARS - 0.4)
     axes.tick_params(axis="y", length=0)
@@ -78,15 +80,7 @@ def figure(
     axes.set_xlabel(axis)
     for group in dict.fromkeys(stack.group for stack in stacks):
         first = next(place for stack, place in zip(stacks, places) if stack.group == group)
-        axes.annotate(
-            group,
-            (0, first - 1),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontweight="bold",
-            fontsize=9,
-        )
+        style.note(axes, group, (0, first - 1), fontweight="bold", fontsize=9)
     blank = [" "] * len(handles)
     legend = drawn.legend(handles, blank, loc="outside lower center", ncols=columns)
     # Named afterwards: matplotlib leaves out every label that begins with an underscore.
@@ -96,11 +90,8 @@ def figure(
 
 
 def _places(stacks: Sequence[Stack]) -> List[float]:
-    places: List[float] = []
-    for one, stack in enumerate(stacks):
-        if not places:
-            places.append(_GAP_BARS)
-        else:
-            new_group = stack.group != stacks[one - 1].group
-            places.append(places[-1] + 1 + (_GAP_BARS if new_group else 0.0))
+    places = [_GAP_BARS]
+    for above, stack in zip(stacks, stacks[1:]):
+        new_group = stack.group != above.group
+        places.append(places[-1] + 1 + (_GAP_BARS if new_group else 0.0))
     return places

@@ -108,6 +108,12 @@ def _wrapped(text: str, width: int) -> str:
     return "\n".join("\n".join(textwrap.wrap(line, width)) for line in text.splitlines())
 
 
+def note(axes: Axes, text: str, place: Tuple[float, float], **options: Any) -> None:
+    """Write a text 3 points to the right of a place, unless ``options`` of annotate differ."""
+    look = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
+    axes.annotate(text, place, **{**look, **options})
+
+
 def colour(host: str, variant: str, place: int = 0) -> str:
     """Return a variant's own colour, or else that of its ``place`` in the series."""
     return VARIANT_COLOURS.get((host, variant), SERIES[place % len(SERIES)])

@@ -6,6 +6,7 @@ Parts whose files do not exist yet are left out, and named.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import List, Optional, Tuple
 
@@ -84,9 +85,7 @@ def _verified(path: Path) -> List[page.Card]:
     if not path.is_file():
         return []
     run = load_verification(path)
-    count = {status: 0 for status in ("pass", "stock", "fail")}
-    for check in run.checks:
-        count[check.status] += 1
+    count = Counter(check.status for check in run.checks)
     detail = f"{count['fail']} failed"
     if count["stock"]:
         detail += f", {count['stock']} fail on stock in the same way"

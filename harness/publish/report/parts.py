@@ -26,7 +26,7 @@ class Part:
 
     name: str
     title: str
-    paragraphs: Tuple[str, ...]
+    paragraph: str
     tables: Tuple[str, ...]
     figures: Tuple[str, ...]
     commands: Tuple[str, ...]
@@ -36,12 +36,10 @@ PARTS = (
     Part(
         "throughput",
         "Throughput and memory",
-        (
-            "Images trained per second, each variant against stock MXNet of the same release. A "
-            "sample is a fresh process; a round takes every variant one after the other, so that "
-            "each is compared with a stock sample close in time. An interval that includes 1 "
-            "shows no difference and is marked with ~.",
-        ),
+        "Images trained per second, each variant against stock MXNet of the same release. A "
+        "sample is a fresh process; a round takes every variant one after the other, so that "
+        "each is compared with a stock sample close in time. An interval that includes 1 "
+        "shows no difference and is marked with ~.",
         ("bench.md", "bench-batch-1.md", "bench-batch-32.md", "bench-memory.md"),
         ("ratios",),
         (BENCH, "make tables", "make plot"),
@@ -49,10 +47,8 @@ PARTS = (
     Part(
         "operators",
         "Time per operator",
-        (
-            "The time of each operator by MXNet's profiler, with stock and with the cache, and "
-            "the avoided creations by the cache's own counters.",
-        ),
+        "The time of each operator by MXNet's profiler, with stock and with the cache, and "
+        "the avoided creations by the cache's own counters.",
         ("operators.md",),
         ("operators", "shares"),
         (BENCH, "make tables", "make plot"),
@@ -60,7 +56,7 @@ PARTS = (
     Part(
         "microbench",
         "Cost of a hit",
-        ("Single calls to MKL-DNN: a real creation against a cache hit.",),
+        "Single calls to MKL-DNN: a real creation against a cache hit.",
         ("microbench.md",),
         ("microbench",),
         ("make microbench", "make tables"),
@@ -68,11 +64,9 @@ PARTS = (
     Part(
         "bigger-machines",
         "Extrapolation to more cores",
-        (
-            "Creating and destroying primitives is serial and takes the same time on any number of "
-            "cores; execution is divided over them, so the ratio grows with the cores. This is a "
-            "model, not a measurement: docs/extrapolation.md states its assumptions.",
-        ),
+        "Creating and destroying primitives is serial and takes the same time on any number of "
+        "cores; execution is divided over them, so the ratio grows with the cores. This is a "
+        "model, not a measurement: docs/extrapolation.md states its assumptions.",
         ("bigger-machines.md",),
         ("cores",),
         (BENCH, "make tables", "make plot"),
@@ -80,7 +74,7 @@ PARTS = (
     Part(
         "convergence",
         "Convergence",
-        ("Real training with and without the cache: the curves must be the same ones.",),
+        "Real training with and without the cache: the curves must be the same ones.",
         ("converge.md",),
         ("curves", "converge"),
         ("make converge",),
@@ -88,11 +82,9 @@ PARTS = (
     Part(
         "same-bits",
         "The same bits",
-        (
-            "Operators against an independent NumPy reference and against stock bit for bit, "
-            "training bit for bit, MXNet's own checker, and every cache hit against a new "
-            "primitive. Injected bugs show that each check can fail.",
-        ),
+        "Operators against an independent NumPy reference and against stock bit for bit, "
+        "training bit for bit, MXNet's own checker, and every cache hit against a new "
+        "primitive. Injected bugs show that each check can fail.",
         ("verify.md",),
         ("verify",),
         ("make verify",),
@@ -100,7 +92,7 @@ PARTS = (
     Part(
         "reliability",
         "Reliability",
-        ("Long runs, threads, forks, faults and hostile input.",),
+        "Long runs, threads, forks, faults and hostile input.",
         ("reliability.md", "soak.md"),
         ("soak", "reliability"),
         ("make reliability",),
@@ -136,7 +128,7 @@ def _section(results: Path, part: Part) -> Optional[page.Section]:
     return page.Section(
         name=part.name,
         title=part.title,
-        paragraphs=part.paragraphs,
+        paragraphs=[part.paragraph] if part.paragraph else [],
         commands=part.commands,
         pictures=[page.picture(path) for path in pictures],
         blocks=[
@@ -152,4 +144,4 @@ def _rest(results: Path, parts: Sequence[Part]) -> Part:
     prefixes = tuple(prefix for part in parts for prefix in part.figures)
     figures = [p.stem for p in page.found(results / "figures", [""])]
     others = tuple(stem for stem in figures if not stem.startswith(prefixes))
-    return Part(FURTHER, "Further results", (), tuple(sorted(tables)), others, ())
+    return Part(FURTHER, "Further results", "", tuple(sorted(tables)), others, ())

@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 import mxnet as mx
 
 from harness.worker.data import parameter
-from harness.worker.network import PREFIX, initial_values
+from harness.worker.network import PREFIX, initial_values, initialise
 from harness.worker.scenarios.training import (
     SHAPE,
     Arrays,
@@ -17,7 +17,7 @@ from harness.worker.scenarios.training import (
     Steps,
     arrays_of,
     dummy,
-    initialise,
+    infer,
     train_executors,
     train_gluon,
     train_module,
@@ -37,15 +37,9 @@ def inference(seed: int, steps: int) -> Steps:
     initialise(net, seed, SHAPE)
     net.hybridize()
     symbol = net(mx.sym.var("data"))
-    module = mx.mod.Module(symbol, label_names=None, context=mx.cpu())
-    module.bind([("data", SHAPE)], for_training=False)
     values = initial_values(symbol, seed + 1, SHAPE)
-    states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}
-    module.init_params(arg_params=values, aux_params=states)
-    for step in range(steps):
-        data = dummy(seed, f"data/{step}", SHAPE)
-        module.forward(mx.io.DataBatch([data]), is_train=False)
-        yield arrays_of({"gluon": net(data), "module": module.get_outputs()[0]})
+    for data, output in infer(symbol, values, seed, steps):
+        yield arrays_of({"gluon": net(data), "module": output})
 
 
 def grad_add(seed: int, steps: int) -> Steps:
@@ -114,15 +108,8 @@ def fused(seed: int, steps: int) -> Steps:
     """Run a net whose convolutions MXNet 1.5 has fused with the following operators."""
     symbol = small.fusible(PREFIX)(mx.sym.var("data"))
     values = initial_values(symbol, seed, SHAPE)
-    states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}
-    symbol = symbol.get_backend_symbol("MKLDNN")
-    module = mx.mod.Module(symbol, label_names=None, context=mx.cpu())
-    module.bind([("data", SHAPE)], for_training=False)
-    module.set_params(values, states)
-    for step in range(steps):
-        data = dummy(seed, f"data/{step}", SHAPE)
-        module.forward(mx.io.DataBatch([data]), is_train=False)
-        yield arrays_of({"output": module.get_outputs()[0]})
+    for _, output in infer(symbol.get_backend_symbol("MKLDNN"), values, seed, steps):
+        yield arrays_of({"output": output})
 
 
 def recurrent(seed: int, steps: int) -> Steps:
@@ -151,14 +138,12 @@ def int8(seed: int, steps: int) -> Steps:
         calib_mode="none",
         quantized_dtype="uint8",
     )
-    module = mx.mod.Module(symbol, label_names=None, context=mx.cpu())
-    module.bind([("data", shape)], for_training=False)
-    module.set_params(values, states)
-    for step in range(steps):
-        # Unsigned, as MKL-DNN's int8 convolution takes data.
-        data = dummy(seed, f"data/{step}", shape) + 1
-        module.forward(mx.io.DataBatch([data]), is_train=False)
-        yield arrays_of({"output": module.get_outputs()[0]})
+
+    def unsigned(*what: Any) -> Any:
+        return dummy(*what) + 1  # as MKL-DNN's int8 convolution takes data
+
+    for _, output in infer(symbol, {**values, **states}, seed, steps, shape, unsigned):
+        yield arrays_of({"output": output})
 
 
 def threads_python(seed: int, steps: int) -> Steps:

@@ -11,6 +11,7 @@ import mxnet as mx
 import numpy
 
 from harness.worker.data import uniform
+from harness.worker.network import initialise
 from harness.worker.scenarios.training import (
     LEARNING_RATE,
     SHAPE,
@@ -18,7 +19,6 @@ from harness.worker.scenarios.training import (
     Steps,
     arrays_of,
     dummy,
-    initialise,
     train_gluon,
 )
 from models import small
@@ -82,7 +82,8 @@ def _run_a_command() -> None:
     subprocess.run(["/bin/true"], check=True, timeout=60)
 
 
-def _fork_and_end() -> None:
+def fork_and_end() -> None:
+    """Fork a child that only exits; ChildProcessError when it fails."""
     pid = os.fork()
     if pid == 0:
         os._exit(0)
@@ -93,5 +94,5 @@ def _fork_and_end() -> None:
 SCENARIOS: Dict[str, Scenario] = {
     "fork-data-loader": data_loader,
     "fork-subprocess-beside": _beside(_run_a_command),
-    "fork-from-a-thread": _beside(_fork_and_end),
+    "fork-from-a-thread": _beside(fork_and_end),
 }

@@ -18,13 +18,13 @@ import numpy
 
 from harness.base.errors import HarnessError
 from harness.worker.data import Shape
+from harness.worker.network import initialise
 from harness.worker.scenarios.training import (
     SHAPE,
     Arrays,
     Scenario,
     Steps,
     dummy,
-    initialise,
     train_gluon,
 )
 from models import small

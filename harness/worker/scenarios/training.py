@@ -7,7 +7,7 @@ buffers would give the right answer.
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, Iterator, Sequence
+from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 import mxnet as mx
 import numpy
@@ -33,15 +33,6 @@ def arrays_of(arrays: Dict[str, Any]) -> Arrays:
 def dummy(seed: int, name: str, shape: Shape) -> Any:
     """Return an MXNet array of values in [-1, 1)."""
     return mx.nd.array(uniform(seed, name, shape))
-
-
-def initialise(net: Any, seed: int, data_shape: Shape) -> Any:
-    """Give a Gluon net its initial values, and return its parameters."""
-    net.initialize()
-    parameters = net.collect_params()
-    for name, value in initial_values(net(mx.sym.var("data")), seed, data_shape).items():
-        parameters[name].set_data(value)
-    return parameters
 
 
 def train_gluon(
@@ -82,8 +73,7 @@ def train_module(
     module = mx.mod.Module(symbol, label_names=None, context=mx.cpu(), **settings)
     module.bind([("data", shapes[0])], inputs_need_grad=True)
     values = initial_values(symbol, seed, shapes[0])
-    states = {name: values.pop(name) for name in symbol.list_auxiliary_states()}
-    module.init_params(arg_params=values, aux_params=states)
+    module.init_params(arg_params=values, aux_params=values)
     rate = {"learning_rate": LEARNING_RATE}
     module.init_optimizer(kvstore=None, optimizer="sgd", optimizer_params=rate)
     for step, shape in zip(range(steps), itertools.cycle(shapes)):
@@ -97,6 +87,24 @@ def train_module(
         arrays = {"output": output, "gradient-data": module.get_input_grads()[0]}
         arrays.update(learned, **states)
         yield arrays_of({f"module/{name}": array for name, array in arrays.items()})
+
+
+def infer(
+    symbol: Any,
+    values: Dict[str, Any],
+    seed: int,
+    steps: int,
+    shape: Shape = SHAPE,
+    make: Callable[[int, str, Shape], Any] = dummy,
+) -> Iterator[Tuple[Any, Any]]:
+    """Run a symbol forward only, by a Module without gradients; yield data and output by step."""
+    module = mx.mod.Module(symbol, label_names=None, context=mx.cpu())
+    module.bind([("data", shape)], for_training=False)
+    module.set_params(values, values)
+    for step in range(steps):
+        data = make(seed, f"data/{step}", shape)
+        module.forward(mx.io.DataBatch([data]), is_train=False)
+        yield data, module.get_outputs()[0]
 
 
 def train_executors(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Type
 
 from harness.base.machine import Machine
-from harness.trials.record import Threads
+from harness.trials.record import RunRecord
 
 STARTED = {"started_utc": "2000-01-01T00:00:00+00:00"}
 MACHINE = Machine(
@@ -19,13 +19,8 @@ MACHINE = Machine(
 )
 
 
-def threads(omp_num_threads: int) -> Threads:
-    """Return the setting of this many OpenMP threads, without affinity."""
-    return Threads(omp_num_threads=omp_num_threads, kmp_affinity=None, kmp_blocktime=None)
-
-
-def header(kind: Any) -> Dict[str, Any]:
-    """Return the fields that all records share; ``kind`` is the module of the record's model."""
+def header(kind: Type[RunRecord]) -> Dict[str, Any]:
+    """Return the fields that all records share; ``kind`` is the record's model."""
     return {
         **STARTED,
         "kind": kind.KIND,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional
 
-from harness.bench import record as kind
 from harness.bench.plan import plan
 from harness.bench.record import (
     BenchRecord,
@@ -22,8 +21,8 @@ from harness.bench.record import (
     Series,
     TrainSample,
 )
-from harness.trials.record import Case
-from tests.support.records import STARTED, header, threads
+from harness.trials.record import Case, threads
+from tests.support.records import STARTED, header
 
 CASE = Case(model="resnet-18", batch_size=2, image_size=32)
 # Milliseconds per step in each of the six rounds; backward is always twice as fast as stock.
@@ -164,7 +163,7 @@ def record(
     """Return a run of which the first ``taken`` processes, or all, are finished."""
     asked = asked or settings(series(samples))
     finished = [sample(key) for key in plan(asked, [])[:taken]]
-    return BenchRecord(**header(kind), settings=asked, finished=finished)
+    return BenchRecord(**header(BenchRecord), settings=asked, finished=finished)
 
 
 def step_ms(model: str, batch_size: int, host: str, variant: str, threads: int) -> float:
@@ -185,8 +184,7 @@ def full_record() -> BenchRecord:
     asked = settings(
         series(cases=cases, variants=all_variants),
         series(1, name="creation", cases=cases, variants=off),
-        # Too few rounds for an interval.
-        series(2, name="one-thread", cases=cases[:2], variants=one_thread, threads=threads(1)),
+        series(name="one-thread", cases=cases[:2], variants=one_thread, threads=threads(1)),
         series(1, name="operators", job="profile", cases=cases[:2], variants=profiled),
     )
     return record(asked=asked, sample=_full_sample)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from harness.converge import record as kind
 from harness.converge.record import ConvergeRecord, ConvergeSettings, Curve, Data, Epoch, Training
-from tests.support.records import header, threads
+from harness.trials.record import threads
+from tests.support.records import header
 
 # Correct ones of 10,000 after each epoch; the third reaches the reference's top-1, not its top-5.
 TOP_1 = (4000, 6000, 7000, 7500)
@@ -68,7 +68,7 @@ def record(source: Any = "CIFAR-10", **changes: Any) -> ConvergeRecord:
     for scope in asked.scopes:
         epochs = [epoch(n + 1) for n in range(asked.last_epoch(scope))]
         curves.append(Curve(training=0, scope=scope, epochs=epochs))
-    return ConvergeRecord(**header(kind), settings=settings, curves=curves)
+    return ConvergeRecord(**header(ConvergeRecord), settings=settings, curves=curves)
 
 
 def parted(at: int) -> ConvergeRecord:

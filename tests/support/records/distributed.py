@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from harness.distributed import record as kind
 from harness.distributed.command import plan
-from harness.distributed.record import DistRecord
-from harness.trials.record import Case
-from tests.support.records import STARTED, header, threads
+from harness.distributed.record import DistRecord, DistSettings
+from harness.trials.record import Case, threads
+from tests.support.records import STARTED, header
 
 STEP_NS = {"stock": 40_000_000, "all": 30_000_000}
 
 
 def record(workers: int = 2, rounds: int = 6) -> DistRecord:
     """Return a run whose ranks end alike; ``all`` takes three quarters of stock's time."""
-    asked = kind.DistSettings(
+    asked = DistSettings(
         case=Case(model="resnet-18", batch_size=3, image_size=32),
         host="1.3.1",
         variants=list(STEP_NS),
@@ -39,7 +38,7 @@ def record(workers: int = 2, rounds: int = 6) -> DistRecord:
         }
         for variant, round_ in plan(asked)
     ]
-    return DistRecord(**header(kind), settings=asked, samples=samples)
+    return DistRecord(**header(DistRecord), settings=asked, samples=samples)
 
 
 def _worker(rank: int, step_ns: int) -> Dict[str, Any]:

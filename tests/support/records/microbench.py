@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from harness.microbench import record as kind
-from harness.microbench.record import MicrobenchRecord
-from tests.support.records import STARTED, header, threads
+from harness.microbench.record import MicrobenchRecord, MicrobenchSettings
+from harness.trials.record import threads
+from tests.support.records import STARTED, header
 
 # Nanoseconds of a cycle by variant and operation, the same in every round.
 CYCLE_NS = {
@@ -19,7 +19,7 @@ HITS_PER_SECOND = {1: 5e6, 2: 10e6, 4: 10.5e6, 8: 9e6}
 
 def record(rounds: int = 6, many: Optional[List[float]] = None) -> MicrobenchRecord:
     """Return a record of one host; ``many`` are the hits per second of 8 threads by round."""
-    asked = kind.MicrobenchSettings(
+    asked = MicrobenchSettings(
         hosts=["1.3.1"], variants=list(CYCLE_NS), rounds=rounds, repetitions=1, threads=threads(2)
     )
     samples: Any = [
@@ -27,7 +27,7 @@ def record(rounds: int = 6, many: Optional[List[float]] = None) -> MicrobenchRec
         for round_ in range(rounds)
         for index in range(len(CYCLE_NS))
     ]
-    return MicrobenchRecord(**header(kind), settings=asked, samples=samples)
+    return MicrobenchRecord(**header(MicrobenchRecord), settings=asked, samples=samples)
 
 
 def _sample(round_: int, index: int, hits: Dict[int, float]) -> Dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Sequence
 
-from harness.reliability import record as kind
 from harness.reliability import soak
 from harness.reliability.record import ReliabilityRecord, ReliabilitySettings
 from tests.support.records import header
@@ -25,7 +24,7 @@ RISING_MIB = (150.0, 200.0, 260.0, 320.0, 380.0, 440.0)
 def record(*stages: str, host: str = "1.3.1") -> ReliabilityRecord:
     """Return the record of a run that has found nothing yet."""
     asked = ReliabilitySettings(stages=list(stages), hosts=[host], quick=True, seed=5)
-    return ReliabilityRecord(**header(kind), settings=asked, findings=[])
+    return ReliabilityRecord(**header(ReliabilityRecord), settings=asked, findings=[])
 
 
 def soaked(resident_mib: Sequence[float] = LEVEL_MIB, cached: bool = True) -> Dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 from harness.trials.record import Case
-from harness.verify import record as kind
 from harness.verify.context import Check
 from harness.verify.record import VerifyRecord, VerifySettings
 from tests.support.records import header
@@ -30,4 +29,4 @@ def settings(**changes: Any) -> VerifySettings:
 
 
 def record(checks: List[Check], asked: VerifySettings) -> VerifyRecord:
-    return VerifyRecord(**header(kind), settings=asked, checks=checks)
+    return VerifyRecord(**header(VerifyRecord), settings=asked, checks=checks)
