@@ -41,7 +41,8 @@ def check_ratios(figure: Figure, group: bench_summary.Group) -> None:
         for one in group.runs
         for row in group.rows(one)
     }
-    expected.update({f"{ratios.MEAN} {mean.host} {mean.variant}": mean for mean in group.means()})
+    for mean in group.means() if len(group.cells) > 1 else ():
+        expected[f"{ratios.MEAN} {mean.host} {mean.variant}"] = mean
     bars = rectangles(figure)
     assert sorted(bars) == sorted(expected)
     (axes,) = figure.axes
@@ -58,6 +59,14 @@ def test_bars_are_as_long_as_the_ratios(run: BenchRecord, drawn: Dict[str, style
     # A ratio is marked if its interval includes 1: stock measured again, and the mean of these.
     texts = [text.get_text() for text in drawn["ratios-batch-1"].figure.axes[0].texts]
     assert [text for text in texts if text.endswith("~")] == ["1.00~"] * 3
+
+
+def test_bars_of_few_rounds_have_no_interval() -> None:
+    run = bench.record(samples=2)
+    (drawn,) = ratios.draw(Source(Path(), run, efficiency=0.5))
+    (group,) = bench_summary.groups(run)
+    assert {row.interval for one in group.runs for row in group.rows(one)} == {None}
+    check_ratios(drawn.figure, group)
 
 
 def test_a_figure_with_wrong_bars_is_caught(run: BenchRecord, source: Source) -> None:

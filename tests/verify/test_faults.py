@@ -11,7 +11,7 @@ import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.build import command
+from harness.build.compiling import make_faulty
 from harness.build.toolchain import load_toolchain
 from harness.verify.faults import planted
 
@@ -60,5 +60,5 @@ def test_a_patch_that_does_not_apply_fails(layout: Layout, tmp_path: Path) -> No
     assert text.count('v.section("forward_hint");') == 1
     path.write_text(text.replace('"forward_hint"', '"hint_of"'), encoding="utf-8")
     with pytest.raises(HarnessError, match="failed: make exit"):
-        command.make_faulty(copy, load_toolchain(layout.toolchain), "NO_HINT")
+        make_faulty(copy, load_toolchain(layout.toolchain), "NO_HINT")
     assert not (copy.build / "faults" / "NO_HINT").exists()

@@ -184,8 +184,7 @@ def full_record() -> BenchRecord:
     asked = settings(
         series(cases=cases, variants=all_variants),
         series(1, name="creation", cases=cases, variants=off),
-        # Too few rounds for an interval.
-        series(2, name="one-thread", cases=cases[:2], variants=one_thread, threads=threads(1)),
+        series(name="one-thread", cases=cases[:2], variants=one_thread, threads=threads(1)),
         series(1, name="operators", job="profile", cases=cases[:2], variants=profiled),
     )
     return record(asked=asked, sample=_full_sample)
