@@ -24,9 +24,10 @@ def run_job(
     word: str,
     omp: int = 1,
     overrides: Tuple[Tuple[str, str], ...] = (),
+    timeout_s: float = TIMEOUT_S,
 ) -> Dict[str, Any]:
     """Run a job in a process of its own and return its result."""
-    arguments = (layout, host, parse_variant(word), threads(omp), TIMEOUT_S, dict(overrides))
+    arguments = (layout, host, parse_variant(word), threads(omp), timeout_s, dict(overrides))
     return run_worker(job, *arguments, expect_hits=False)
 
 
