@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import numpy
 import pytest
@@ -90,7 +90,7 @@ def stats(avoided: int, created: int, outside: int = 0) -> Dict[str, Any]:
     # Its descriptors are avoided, its primitives are out of scope.
     other = {**counters, "descriptors_avoided": avoided, "primitives_created": outside}
     counters.update(primitives_avoided=avoided, primitives_created=created)
-    return {"operators": {"_backward_Convolution": counters, "Reorder": other}}
+    return {**found, "operators": {"_backward_Convolution": counters, "Reorder": other}}
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,12 @@ def stats(avoided: int, created: int, outside: int = 0) -> Dict[str, Any]:
         (stats(8, 10, outside=5), stats(17, 10, outside=9), False),  # but outside the scope
         (stats(17, 10), stats(17, 10), True),  # nothing at all happened
         (stats(17, 10), stats(17, 19), True),  # evicted: created again
+        (stats(0, 0), {**stats(0, 9), "active": False}, None),
     ],
 )
-def test_end_of_warm_up(before: Dict[str, Any], after: Dict[str, Any], expected: bool) -> None:
+def test_end_of_warm_up(
+    before: Dict[str, Any], after: Dict[str, Any], expected: Optional[bool]
+) -> None:
     assert library.still_missing(before, after) is expected
 
 
