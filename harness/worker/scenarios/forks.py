@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict
 import mxnet as mx
 import numpy
 
+from harness.base.errors import HarnessError
 from harness.worker.data import uniform
 from harness.worker.network import initialise
 from harness.worker.scenarios.training import (
@@ -83,12 +84,13 @@ def _run_a_command() -> None:
 
 
 def fork_and_end() -> None:
-    """Fork a child that only exits; ChildProcessError when it fails."""
+    """Fork a child that only exits; HarnessError when it fails."""
     pid = os.fork()
     if pid == 0:
         os._exit(0)
-    if os.waitpid(pid, 0)[1] != 0:
-        raise ChildProcessError("a child that only exits failed")
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        raise HarnessError(f"a forked child: expected exit status 0, found {status}")
 
 
 SCENARIOS: Dict[str, Scenario] = {
