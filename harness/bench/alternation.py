@@ -54,11 +54,11 @@ def measured(sample: AlternateSample) -> Dict[str, Measured]:
     baseline = medians[sample.variant.split(",")[0]]
     found = {}
     for scope, own in medians.items():
-        logs = numpy.log(baseline).mean(axis=1) - numpy.log(own).mean(axis=1)
+        logs = statistics.cycle_log_ratios(baseline, own)
         blocks = [block for block in sample.blocks if block.scope == scope]
         found[scope] = Measured(
             float(numpy.median(own)),
-            statistics.log_ratio(baseline, own),
+            float(statistics.log_ratio(baseline, own)),
             float(numpy.std(logs, ddof=1)) if len(logs) > 1 else 0.0,
             *(
                 statistics.median([getattr(b, f"{part}_ns") / sum(b.step_ns) for b in blocks])
@@ -201,11 +201,11 @@ _COLUMNS: Tuple[Column[_Line], ...] = (
     ("cache", lambda line: number(line.cache_share, ".1%", "")),
 )
 LEGEND = (
-    "ratio: to the first scope in the same process, geometric mean over n processes, with a t",
-    "interval over the processes; ~: it includes 1; in one: the ratio's standard deviation inside a",
-    "process; limit: the ratio of a step that creates and destroys nothing, by the counters of scope",
-    "off; removed: the part of that time that is gone, where it is 1 % of a step or more; cache: the",
-    "cache's own share of a step",
+    "ratio: to the first scope in the same process, geometric mean over n processes, with a 95 % t",
+    "interval over them; ~: it includes 1; in one: the ratio's standard deviation inside a process",
+    "limit: ratio of a step that creates and destroys nothing, by the counters of scope off",
+    "removed: the part of that time that is gone, where it is 1 % of a step or more",
+    "cache: the cache's own share of a step",
 )
 
 
