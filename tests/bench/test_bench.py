@@ -80,6 +80,15 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess:
             "series throughput: warm_up_steps_max: expected 2 or more, found 1",
         ),
         (
+            *('name = "throughput"', 'name = "throughput"\njob = "alternate"'),
+            "series throughput: expected scopes of the cache, which alternate in one process, "
+            "found 'stock'",
+        ),
+        (
+            *('["stock"]\n[[series]]', '["off"]\n[[series]]\njob = "alternate"'),
+            "series throughput: expected two or more different scopes, found off",
+        ),
+        (
             "batch_sizes = [1]",
             'batch_sizes = [1]\n[[series]]\nname = "throughput"\nbatch_sizes = [2]',
             "series: expected different names, found throughput, throughput",
@@ -229,6 +238,39 @@ def test_real_run(built: Layout, config: Path, path: Path) -> None:
         *("bench.md", "bench.csv", "memory.csv", "operators.md", "operators.csv"),
         "bigger-machines.md",
     }
+
+
+ALTERNATE = """
+[[series]]
+name = "alternate"
+job = "alternate"
+batch_sizes = [1]
+block_s = 0
+cycles_min = 1
+[series.scopes]
+"1.4.1" = ["off", "all"]
+"""
+
+
+def test_alternating_scopes(built: Layout, config: Path, path: Path) -> None:
+    config.write_text(CONFIG.replace('["stock"]', '["stock", "off"]') + ALTERNATE)
+    done = run(config, "--samples", "2", "--scopes", "off,off-again,all")
+    assert done.returncode == 0, done.stderr
+    found = bench_record.load(path)
+    # Fresh processes keep their comparison with stock, whatever scopes alternate.
+    assert {sample.variant for sample in found.samples} == {"stock", "off"}
+    for round_, sample in enumerate(found.alternates):
+        assert (sample.variant, sample.round) == ("off,off-again,all", round_)
+        assert len(sample.blocks) == 6 * (1 + sample.blocks[-1].cycle)
+        assert sample.stats is not None and sample.stats["scope"] == "all"
+        # Nothing of the cache is left in scope off; nothing is created in the other one.
+        for block in sample.blocks:
+            created = block.primitives_created + block.descriptors_created
+            assert (created == 0) == (block.scope == "all")
+    orders = [[block.scope for block in sample.blocks[:6]] for sample in found.alternates]
+    assert len(orders) == 2 and all(order == order[::-1] for order in orders)
+    printed, _, rest = done.stdout.partition("\n\nratio: ")
+    assert printed.count("| seven-ops 32 |") == 3 and "1.3.1 off / stock" in rest
 
 
 def test_lack_of_memory_is_a_row(layout: Layout, config: Path, path: Path, first_host: str) -> None:
