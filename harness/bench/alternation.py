@@ -13,7 +13,7 @@ import numpy
 
 from harness.base import statistics
 from harness.base.markdown import Column, columns, interval_text, number
-from harness.bench.record import ALTERNATE, AlternateSample, BenchRecord, Block, Series
+from harness.bench.record import ALTERNATE, AlternateSample, BenchRecord, Series
 from harness.bench.rows import Row
 from harness.trials.jobs import scope_of
 from harness.trials.record import Case
@@ -45,7 +45,11 @@ def measured(sample: AlternateSample) -> Dict[str, Measured]:
     medians = {
         scope: numpy.array(
             [
-                [_step_ns(b) for b in sample.blocks if (b.cycle, b.scope) == (cycle, scope)]
+                [
+                    statistics.median(block.step_ns)
+                    for block in sample.blocks
+                    if (block.cycle, block.scope) == (cycle, scope)
+                ]
                 for cycle in cycles
             ]
         )
@@ -66,16 +70,6 @@ def measured(sample: AlternateSample) -> Dict[str, Measured]:
             ),
         )
     return found
-
-
-def _step_ns(block: Block) -> float:
-    """Return the median step of a block.
-
-    In scope off the cache still points primitives at their data that MXNet has referenced since
-    another scope. Stock has no such work, so the time of the cache is subtracted.
-    """
-    own = block.cache_ns / len(block.step_ns) if scope_of(block.scope) == OFF else 0.0
-    return statistics.median(block.step_ns) - own
 
 
 @dataclass(frozen=True)

@@ -222,13 +222,16 @@ class MemorySample(_Sample):
 
 
 class Block(RecordModel):
-    """Steps timed in one scope, and what the counters gained over them; times in nanoseconds."""
+    """Steps timed in one scope, and what the counters gained over them; times in nanoseconds.
+
+    ``missed`` are the creations that the scope should have avoided.
+    """
 
     cycle: int = pydantic.Field(ge=0)
     scope: str
     discarded: int = pydantic.Field(ge=0)
     step_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
-    still_missing: Optional[bool]
+    missed: int
     create_ns: int
     destroy_ns: int
     cache_ns: int

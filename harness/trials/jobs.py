@@ -78,18 +78,20 @@ class AlternateJob(_Training):
 
     A cycle has two blocks of each of ``scopes``, whose words ``scope_of`` reads: a random
     permutation and its reverse, drawn from ``seed`` and ``process``, the number of the process in
-    its case. The first scope is the baseline; the process ends in the last one. The warm-up takes
-    at least ``warm_up_steps_min`` steps in each scope. A block has as many steps as take
-    ``block_s``, the same number in all scopes. After a switch, steps are discarded until the cache
-    creates nothing in one (at most ``warm_up_steps_max``), in scope off one step.
+    its case. The first scope is the baseline and trains first; the process ends in the last one.
+    The warm-up takes at least ``warm_up_steps_min`` steps in each scope. A block has as many steps
+    as take ``block_s``, the same number in all scopes. After a switch, steps are discarded until
+    the cache misses in none, or as often as in the step before (at most ``warm_up_steps_max``); in
+    scope off one step.
 
     Cycles fill ``budget_s``, judged by the warm-up, within ``cycles_min`` and ``cycles_max``. They
     end earlier once the 95 % interval inside the process has a relative half width below
     ``half_width``; 0 uses the whole budget. ``memory_limit_gib`` is that of TrainJob.
 
     The result has ``warm_up_steps`` by scope, ``steps_per_block``, and ``blocks`` in the order of
-    time: ``cycle``, ``scope``, steps ``discarded``, ``step_ns``, ``still_missing``, and the
-    counters' gains over the timed steps, times in nanoseconds.
+    time: ``cycle``, ``scope``, steps ``discarded``, ``step_ns``, creations that the scope
+    should have avoided (``missed``), and the counters' gains over the timed steps, times in
+    nanoseconds.
     """
 
     scopes: Sequence[str] = ("off", "all")

@@ -43,18 +43,31 @@ def set_scope(cache: ctypes.CDLL, scope: str) -> None:
 def still_missing(before: Optional[Stats], after: Optional[Stats]) -> Optional[bool]:
     """Tell from the reports around one step whether the cache missed in it, None if not active.
 
-    Operators outside the scope are created in every step and avoided in none, so only operators
-    with avoided creations count. A step that avoided nothing is not warm.
+    A step that avoided nothing is not warm.
     """
     if before is None or after is None or not after["active"]:
         return None
-    avoided_any = False
+    if missed(before, after) > 0:
+        return True
+    return not any(
+        counters[avoided] > before["operators"].get(name, {}).get(avoided, 0)
+        for name, counters in after["operators"].items()
+        for avoided in ("primitives_avoided", "descriptors_avoided")
+    )
+
+
+def missed(before: Stats, after: Stats) -> int:
+    """Return the number of creations, between two reports, that the scope should have avoided.
+
+    Operators outside the scope are created in every step and avoided in none, so only operators
+    with avoided creations count.
+    """
+    count = 0
     for name, counters in after["operators"].items():
         earlier = before["operators"].get(name, {})
         # Separately: a scope may include an operator's descriptors without its primitives.
         for what in ("primitives", "descriptors"):
-            avoided, created = f"{what}_avoided", f"{what}_created"
-            if counters[avoided] > 0 and counters[created] > earlier.get(created, 0):
-                return True
-            avoided_any = avoided_any or counters[avoided] > earlier.get(avoided, 0)
-    return not avoided_any
+            created = f"{what}_created"
+            if counters[f"{what}_avoided"] > 0:
+                count += counters[created] - earlier.get(created, 0)
+    return count

@@ -266,7 +266,7 @@ def test_alternating_scopes(built: Layout, config: Path, path: Path) -> None:
         # Nothing of the cache is left in scope off; nothing is created in the other one.
         for block in sample.blocks:
             created = block.primitives_created + block.descriptors_created
-            assert (created == 0) == (block.scope == "all")
+            assert (created <= 2 * len(block.step_ns)) == (block.scope == "all")
     orders = [[block.scope for block in sample.blocks[:6]] for sample in found.alternates]
     assert len(orders) == 2 and all(order == order[::-1] for order in orders)
     printed, _, rest = done.stdout.partition("\n\nratio: ")

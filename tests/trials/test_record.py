@@ -138,7 +138,7 @@ def test_wrong_types(saved: Path) -> None:
     changed(saved, 3, lambda sample: sample.update(step_ns=[5, -3]))
     assert refusal(saved) == "line 3: step_ns.1: Input should be greater than 0, found -3"
     changed(saved, 3, lambda sample: sample.update(type="guess"))
-    assert refusal(saved) == "line 3: expected a type of train, profile, memory, failure"
+    assert refusal(saved) == "line 3: expected a type of train, profile, memory, alternate, failure"
 
 
 def refused(**changes: Any) -> List[str]:

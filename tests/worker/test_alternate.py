@@ -58,18 +58,18 @@ def test_blocks_hold_the_work_of_their_scope(built: Layout, host: str) -> None:
     blocks = result["blocks"]
     assert [block["scope"] for block in blocks] == [s for cycle in job.orders(2) for s in cycle]
     assert result["stats"]["scope"] == "all" and result["steps_per_block"] == 1
-    assert all(count >= 2 for count in result["warm_up_steps"].values())
+    assert all(2 <= count <= 4 for count in result["warm_up_steps"].values())
     created: Dict[str, set] = {scope: set() for scope in SCOPES}
-    for before, block in zip([{"scope": SCOPES[0]}, *blocks], blocks):
+    for before, block in zip([{"scope": SCOPES[-1]}, *blocks], blocks):
         # A block in the scope of the one before follows without a switch.
         assert (block["discarded"] > 0) == (block["scope"] != before["scope"])
-        assert len(block["step_ns"]) == 1
-        assert block["still_missing"] is (None if block["scope"] == "off" else False)
+        assert len(block["step_ns"]) == 1 and block["discarded"] <= 3 and block["missed"] <= 2
         created[block["scope"]].add(block["primitives_created"] + block["descriptors_created"])
     # Each block of a scope does the same work: nothing leaks over a switch.
     assert all(len(each) == 1 for each in created.values())
     off, backward, every = (each.pop() for each in created.values())
-    assert every == 0 < backward <= off
+    # MXNet references two descriptors of its first step for ever, which are not the cache's.
+    assert every <= 2 < backward <= off
 
 
 def test_a_cache_that_never_warms_is_reported(built: Layout, first_host: str) -> None:
@@ -77,7 +77,7 @@ def test_a_cache_that_never_warms_is_reported(built: Layout, first_host: str) ->
     job = AlternateJob("seven-ops", 2, 32, **QUICK, warm_up_steps_max=3)
     result = run_job(job, built, first_host, "all", overrides=((CAPACITY, "8"),))
     of_all = [block for block in result["blocks"] if block["scope"] == "all"]
-    assert all(block["still_missing"] and block["discarded"] in (0, 3) for block in of_all)
+    assert all(block["missed"] > 5 and block["discarded"] <= 3 for block in of_all)
 
 
 @pytest.mark.parametrize(

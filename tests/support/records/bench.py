@@ -166,7 +166,7 @@ def alternate_sample(key: SampleKey, **others: Any) -> AlternateSample:
                 "scope": scope,
                 "discarded": 1,
                 "step_ns": [step_ns * (1 + cycle)] * 2,
-                "still_missing": False if name in CACHE_MS else None,
+                "missed": 0,
                 "create_ns": create_ns * (1 + cycle),
                 "destroy_ns": create_ns // 2 * (1 + cycle),
                 "cache_ns": round(2 * CACHE_MS.get(name, 0.0) * 1e6),
