@@ -121,7 +121,9 @@ def main(args: argparse.Namespace) -> int:
     tables.write(run, folder)
     if run.alternates:
         print(alternation.render(run))
-        print(ratios.text([group for group in ratios.groups(run) if not group.alternates]))
+        fresh = [group for group in ratios.groups(run) if not group.alternates]
+        if fresh:
+            print(ratios.text(fresh))
     elif rows.cells(run):
         print(rows.render(run))
         print(ratios.render(run))

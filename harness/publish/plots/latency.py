@@ -6,6 +6,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from harness.bench.record import AlternateSample
 from harness.publish.plots import style
@@ -60,11 +61,14 @@ def figure(found: Sequence[Latency], host: str, title: str, subtitle: str) -> Fi
                 gid=f"{scope} p{_PERCENTILES[at]}",
             )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks([at + 0.5 for at in range(len(networks))], networks)
     axes.set_ylim(len(networks), 0)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    axes.set_xlabel("ms per training step: median (o), 95th (|) and 99th (x) percentile")
+    axes.set_xlabel("ms per step: median (o), 95th (|), 99th (x) percentile")
     drawn.legend(loc="outside lower center", ncols=len(scopes))
     return drawn
 
