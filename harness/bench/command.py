@@ -36,12 +36,12 @@ from harness.bench.record import (
 )
 from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
-from harness.trials import variables
 from harness.trials.jobs import ProfileJob, TrainJob, fields_for
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
 from harness.trials.record import check_compatible, now, utc
 from harness.trials.variants import build_folder, library_versions, parse_variant
+from patches.python.mkldnn_opcache import variables
 
 # MXNet's profiler then sees every operator, not groups of operators.
 _PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
