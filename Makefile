@@ -50,7 +50,7 @@ build: venv ## Build the library, patched MXNet releases and wheels
 
 test: build ## Run the C++ tests and pytest, which gets ARGS
 	$(CPP_TESTS) test
-	$(VENV_PYTHON) -m pytest $(ARGS)
+	$(VENV_PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 sanitize: build ## Run the C++ tests under the sanitizers of the compiler
 	$(CPP_TESTS) sanitize

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence
 import pydantic
 from tqdm import tqdm
 
-from harness.base import files, machine, process, reading
+from harness.base import machine, process, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
@@ -86,8 +86,7 @@ def main(args: argparse.Namespace) -> int:
     for host in hosts:
         for variant in asked.variants:
             build_folder(layout, host.version, parse_variant(variant))
-    with files.lock(layout.lock):
-        make_microbench(layout, toolchain)
+    make_microbench(layout, toolchain)
     run = _take(layout, hosts, asked)
     path = args.out or layout.raw / f"{run.run_id}.json"
     record.save(run, path)

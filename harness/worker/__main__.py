@@ -20,6 +20,7 @@ from harness.base.errors import HarnessError
 from harness.build import elf
 from harness.trials import jobs
 from harness.worker import (
+    alternate,
     converge,
     counters,
     distributed,
@@ -36,6 +37,7 @@ from harness.worker.counters import Cache
 _RUN: Dict[type, Callable[[Any, Cache], Dict[str, Any]]] = {
     jobs.TrainJob: train.run,
     jobs.ProfileJob: train.run,
+    jobs.AlternateJob: alternate.run,
     jobs.HashJob: hashing.run,
     jobs.OperatorsJob: operators.run,
     jobs.ScenarioJob: scenarios.run,

@@ -20,7 +20,7 @@ import pytest
 from harness.base import toml
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.build import source_patch, toolchain
+from harness.build import compiling, source_patch, toolchain
 from harness.build.elf import build_id
 from tests.conftest import HOSTS
 from tests.support.commands import clean_environment, run
@@ -87,11 +87,8 @@ def compile_tree(tree: Path, folder: Path, *flags: object) -> List[Path]:
 
 def cpp_objects(layout: Layout, *names: str) -> List[Path]:
     """Return the objects of tests/cpp with these names, made by its Makefile."""
-    objects = [layout.build / "tests-cpp" / f"{name}.o" for name in names]
-    headers = layout.headers(toolchain.load_toolchain(layout.toolchain).headers)
-    variables = [f"HEADERS={headers}", f"BUILD={layout.build}"]
-    checked(["make", "-s", "-C", layout.root / "tests" / "cpp", *objects, *variables])
-    return objects
+    pins = toolchain.load_toolchain(layout.toolchain)
+    return [compiling.make_cpp_test(layout, pins, f"{name}.o") for name in names]
 
 
 class StandIns:
