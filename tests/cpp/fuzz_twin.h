@@ -21,19 +21,11 @@ namespace fuzz {
 // before. Both are reached through the same table of functions.
 
 // What the fake tells of itself; X(name without the fake_ prefix)
+// clang-format off
 #define FUZZ_FAKE_FUNCTIONS(X) \
-  X(call_back)                 \
-  X(content)                   \
-  X(created)                   \
-  X(execution)                 \
-  X(executions)                \
-  X(foreign_destroys)          \
-  X(forget_executions)         \
-  X(left)                      \
-  X(misuse)                    \
-  X(misuses)                   \
-  X(reuse_addresses)           \
-  X(set_max_threads)
+  X(call_back) X(content) X(created) X(execution) X(executions) X(foreign_destroys) \
+  X(forget_executions) X(left) X(misuse) X(misuses) X(reuse_addresses) X(set_max_threads)
+// clang-format on
 
 struct World : api::Api {
   struct {
