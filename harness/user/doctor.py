@@ -17,9 +17,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 import rich.console
 import rich.table
 import rich.text
-from elftools.common.exceptions import ELFError
 
-from harness.base import machine, process, reading
+from harness.base import hardware, process, reading
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
@@ -129,7 +128,7 @@ def judge(
     environment: Mapping[str, str],
 ) -> List[Finding]:
     """Return all findings except the probe's."""
-    hosts, cores = toolchain.hosts, machine.physical_cores()
+    hosts, cores = toolchain.hosts, hardware.physical_cores()
     found = [doctor_rules.interpreter(look), *doctor_rules.mxnet(look, loaded, hosts)]
     if look["mxnet"] is not None:
         path = doctor_rules.mkldnn_library(look, loaded)
@@ -137,7 +136,7 @@ def judge(
         found.append(doctor_rules.mkldnn(look, loaded, build_id, environment, hosts))
         if doctor_rules.is_needed(look, loaded) and found[-1].status == "ok":
             found.append(doctor_rules.cache(look, loaded, layout.library.is_file()))
-    found.append(doctor_rules.cpu(machine.cpu_flags()))
+    found.append(doctor_rules.cpu(hardware.cpu_flags()))
     found += doctor_rules.threads(loaded, environment, cores)
     found += doctor_rules.engine(environment, loaded.get("omp_max_threads"), cores)
     found += doctor_rules.debugging(environment)
@@ -147,7 +146,7 @@ def judge(
 def _build_id(path: Path) -> Optional[str]:
     try:
         return elf.build_id(path)
-    except (OSError, ELFError):  # a damaged file, with which MXNet cannot be imported either
+    except OSError:
         return None
 
 
