@@ -97,7 +97,6 @@ class FakeTree:
         return {
             str(path): [path.stat().st_ino, path.stat().st_mtime_ns]
             for path in sorted((self.layout.root / folder).rglob("*"))
-            if path.name not in (self.layout.lock.name, ".make")
         }
 
 
