@@ -35,8 +35,7 @@ all: build
 
 help: ## Print this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
-	@echo "Options: make bench ARGS=--help; QUICK=1 shortens verify and reliability"
-	@echo 'PYTHON=python3.9 chooses the Python of .venv (3.8 to 3.11)'
+	@echo 'ARGS=--help: options; QUICK=1: verify, reliability; PYTHON=python3.9: of .venv'
 
 venv: ## Create .venv
 	@command -v $(PYTHON) >/dev/null || { \
