@@ -202,8 +202,8 @@ extern "C" int pthread_mutex_lock(pthread_mutex_t *mutex) {
     real = lock;
   }
   if (!t_watched) {
-    // All that the other thread holds is the library's. Where this call came from cannot be told: it
-    // may be the last of its function, which is gone then.
+    // All that the other thread holds is the library's. Where this call came from cannot be told:
+    // it may be the last of its function, which is gone then.
     if (!g_watch.holds.load()) return lock(mutex);
     if (pthread_mutex_trylock(mutex) == 0) return 0;
     g_watch.waited_for = true;
