@@ -21,6 +21,7 @@ from harness.base.layout import here
 COMMANDS: Tuple[Tuple[str, Optional[str], str], ...] = (
     ("build", "build.command", "build the library, the patched MXNets and their wheels"),
     ("bench", "bench.command", "measure training throughput, unmodified and patched"),
+    ("bench-kit", "bench.kit.command", "write an archive that measures on other machines"),
     ("tables", "publish.tables", "write the tables in results and in the documents"),
     ("compare", "bench.compare", "compare two records of the same benchmark"),
     ("plot", "publish.plots.command", "draw the figures of the records in results"),
@@ -32,6 +33,7 @@ COMMANDS: Tuple[Tuple[str, Optional[str], str], ...] = (
     ("run", None, "run any command with the cache under its MXNet"),
     ("doctor", None, "diagnose an interpreter's MXNet, and measure its gain"),
     ("microbench", "microbench.command", "time single MKL-DNN calls, uncached and cached"),
+    ("wheel", "build.wheel", "write our own wheel: the library, the package, its command"),
     ("source-patch", "build.source_patch", "write the cache as a patch for MXNet sources"),
 )
 

@@ -116,7 +116,7 @@ def lock(path: Path, aloud: bool = True) -> Iterator[None]:
     The kernel drops the lock when its holder dies; the file itself stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
