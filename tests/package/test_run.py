@@ -10,10 +10,11 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from mkldnn_opcache import Error
@@ -41,9 +42,15 @@ def words(request: pytest.FixtureRequest, built: Layout) -> List[str]:
     """The words before a command: of the harness, and of the package on some Pythons."""
     if request.param == "harness":
         return harness_words("run", "--")
-    package = f"import sys; sys.path.insert(0, {str(built.package.parent)!r})"
-    main = "from mkldnn_opcache.__main__ import main; sys.exit(main())"
-    command = [str(interpreter(request.param)), "-B", "-c", f"{package}; {main}", "run"]
+    return package_words(built, built.package, interpreter(request.param))
+
+
+def package_words(built: Layout, package: Path, executable: Path) -> List[str]:
+    program = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r}); "
+        "from mkldnn_opcache.__main__ import main; sys.exit(main())"
+    )
+    command = [str(executable), "-B", "-c", program, "run"]
     return [*command, "--library", str(built.library), "--"]
 
 
@@ -273,6 +280,32 @@ def test_terminal_reaches_the_command_itself(
         assert os.WTERMSIG(status) == signal.SIGTERM
     finally:
         os.close(terminal)
+
+
+def check_death(words: List[str]) -> None:
+    command = [*words, "sh", "-c", "kill -TERM $$; exit 3"]
+    assert commands.run(command, cwd=here().root).returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check"),
+    [
+        (
+            "if code != _SI_KERNEL:",
+            "if True:",
+            lambda words: test_terminal_reaches_the_command_itself(words, ["setsid"], 0),
+        ),
+        ("        signals.restore(mask)\n", "", check_death),
+        ("return _die_of(ended_by)", "return 128 + ended_by", check_death),
+    ],
+)
+def test_faults_of_the_package_are_found(
+    built: Layout, tmp_path: Path, old: str, new: str, check: Callable[[List[str]], None]
+) -> None:
+    package = commands.planted(built.package, tmp_path, "run.py", old, new)
+    words = package_words(built, package, Path(sys.executable))
+    with pytest.raises(AssertionError):
+        check(words)
 
 
 def test_stops_and_goes_on_with_the_command(words: List[str]) -> None:
