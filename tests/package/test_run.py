@@ -61,7 +61,7 @@ def on(tree: Path, **variables: object) -> Dict[str, Any]:
 
 @lru_cache(maxsize=None)
 def trained_alone(tree: Path) -> str:
-    """Return what the training prints without the launcher."""
+    """Return what the training prints without `run`."""
     return commands.run(python(TRAIN), **on(tree)).stdout
 
 
@@ -258,7 +258,7 @@ def read_until(terminal: int, text: bytes) -> bytes:
     return seen
 
 
-# A command in a session of its own is not reached by the terminal: nor through the launcher.
+# A command in a session of its own is not reached by the terminal: nor through `run`.
 @pytest.mark.parametrize(("session", "times"), [([], 1), (["setsid"], 0)])
 def test_terminal_reaches_the_command_itself(
     words: List[str], session: List[str], times: int
