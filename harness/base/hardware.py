@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from pathlib import Path
-from typing import Any, Dict, FrozenSet, List
+from typing import Any, Dict, List
 
 from harness.base import proc
+from patches.python.mkldnn_opcache.facts import cpu_flags, physical_cores
 
-_SYS_CPU = Path("/sys/devices/system/cpu")
 # MKL-DNN chooses its kernels by these.
 _VECTORS = ("sse4_2", "avx", "avx2", "avx512f")
 
@@ -36,25 +35,6 @@ def describe() -> Dict[str, Any]:
 def cpus() -> List[int]:
     """Return the numbers of the CPUs that this process may use."""
     return sorted(os.sched_getaffinity(0))
-
-
-def physical_cores(sys_cpu: Path = _SYS_CPU) -> int:
-    """Count the physical cores of the CPUs that this process may use."""
-    cores = set()
-    for cpu in cpus():
-        topology = sys_cpu / f"cpu{cpu}" / "topology"
-        try:
-            package = (topology / "physical_package_id").read_text()
-            core = (topology / "core_id").read_text()
-        except OSError:  # Some containers hide the topology: count every CPU as a core.
-            package, core = "unknown", str(cpu)
-        cores.add((package.strip(), core.strip()))
-    return len(cores)
-
-
-def cpu_flags() -> FrozenSet[str]:
-    """Return the processor's features in the words of /proc/cpuinfo."""
-    return frozenset(proc.cpu_field("flags").split())
 
 
 def _compiler() -> str:

@@ -40,9 +40,13 @@ _MODULES = (
     *("__init__", "base/__init__", "base/console", "base/differences", "base/errors"),
     *("base/files", "base/hardware", "base/jsonl", "base/layout", "base/options", "base/proc"),
     *("base/process", "base/reading", "bench/__init__", "bench/kit/__init__"),
-    *("bench/kit/manifest", "bench/kit/measure", "bench/kit/plan", "build/__init__", "build/elf"),
+    *(
+        "bench/kit/manifest",
+        "bench/kit/measure",
+        "bench/kit/plan",
+    ),
     *("trials/__init__", "trials/environment", "trials/jobs", "trials/launch", "trials/networks"),
-    *("trials/proof", "trials/variables", "trials/variants", "worker/__init__"),
+    *("trials/proof", "trials/variants", "worker/__init__"),
     *("worker/__main__", "worker/alternate", "worker/counters", "worker/data", "worker/network"),
 )
 # PR #11301's, in the order of work: those with the largest ratios and the shortest steps first.

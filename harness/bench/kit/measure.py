@@ -28,6 +28,7 @@ from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.proof import NotProven
 from harness.trials.variants import parse_variant
+from patches.python.mkldnn_opcache.facts import cpu_flags, physical_cores
 
 _EPILOG = """example:
   python3 run.py --models googlenet,resnet-50 --batch-size 32 --threads 16,8 --minutes 8 \\
@@ -126,7 +127,7 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
         if parse_variant(scope).scope is None or parse_variant(scope).preload:
             raise HarnessError(f"--scopes: the kit has no unmodified MXNet, found '{scope}'")
     if args.threads is None:
-        threads: Tuple[int, ...] = (hardware.physical_cores(),)
+        threads: Tuple[int, ...] = (physical_cores(),)
     else:
         threads = numbers("--threads", args.threads)
     side = None if args.image_size is None else number("--image-size", args.image_size)
@@ -155,7 +156,7 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
 def _check_processor() -> None:
     if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "amd64"):
         raise HarnessError(f"Linux x86-64 is needed, found {sys.platform} {platform.machine()}")
-    if _NEEDED_VECTORS not in hardware.cpu_flags():
+    if _NEEDED_VECTORS not in cpu_flags():
         raise HarnessError(f"a processor with {_NEEDED_VECTORS} is needed, found one without")
 
 
