@@ -133,9 +133,7 @@ def _manifest(layout: Layout, host: str, found: Dict[str, bytes]) -> Dict[str, A
             **library_versions(layout, host, variant),
         },
         "series": series.model_dump(),
-        "settings": {
-            name: getattr(settings, name) for name in ("seed", "learning_rate", "momentum")
-        },
+        "settings": settings.model_dump(include={"seed", "learning_rate", "momentum"}),
         "networks": networks,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(found.items())},
     }

@@ -34,7 +34,9 @@ def physical_cores(sys_cpu=_SYS_CPU):
 
 def _usable_cpus():
     # type: () -> Set[int]
-    # Python 2.7 has no os.sched_getaffinity.
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    # Python 2.7.
     cpus = set()  # type: Set[int]
     for part in _field("/proc/self/status", "Cpus_allowed_list").split(","):
         first, _, last = part.partition("-")
