@@ -37,6 +37,7 @@ from harness.bench.record import (
 )
 from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
+from harness.trials.environment import HEAP
 from harness.trials.jobs import AlternateJob, Job, ProfileJob, TrainJob, fields_for
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
@@ -46,9 +47,6 @@ from patches.python.mkldnn_opcache import variables
 
 # MXNet's profiler then sees every operator, not groups of operators.
 _PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
-# One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
-# weight depends on its address relative to the gradient's: docs/performance.md.
-_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
 # The library counts bytes under a bound only; this bound exceeds every machine's memory.
 _COUNTING = {variables.MEMORY: "1024G"}
 
@@ -262,7 +260,7 @@ def _run(
     job = _job(settings, series, key)
     overrides = {
         **(_PROFILING if series.job == PROFILE else {}),
-        **(_HEAP if series.allocator == "heap" else {}),
+        **(HEAP if series.allocator == "heap" else {}),
         **(_COUNTING if series.job == MEMORY else {}),
     }
     variant = parse_variant(series.build_word(key.variant))

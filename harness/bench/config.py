@@ -20,6 +20,7 @@ from harness.trials.jobs import scope_of
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
 from harness.trials.variants import parse_variant
+from patches.python.mkldnn_opcache.facts import physical_cores
 
 _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
@@ -143,7 +144,7 @@ def _series(
             for scope in scopes:
                 parse_variant(scope)
     threads = Threads(
-        omp_num_threads=found.pop("omp_num_threads") or hardware.physical_cores(),
+        omp_num_threads=found.pop("omp_num_threads") or physical_cores(),
         kmp_affinity=config.kmp_affinity,
         kmp_blocktime=config.kmp_blocktime,
     )
