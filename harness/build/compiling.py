@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from harness.base import files
@@ -15,20 +16,23 @@ from harness.base.layout import Layout
 from harness.base.process import own_environment
 from harness.build.toolchain import Toolchain
 
-
-def make_library(paths: Layout, toolchain: Toolchain) -> None:
-    """Compile the library."""
-    _compile(paths, paths.sources, paths.library, HEADERS=paths.headers(toolchain.headers))
+_RELEASE = {"RELEASE": 1, "ZIG": f"{sys.executable} -m ziglang"}
 
 
-def make_faulty(paths: Layout, toolchain: Toolchain, fault: str) -> Path:
+def make_library(paths: Layout) -> None:
+    """Compile the library that is handed out."""
+    _compile(paths, paths.sources, paths.library, HEADERS=paths.mkldnn_headers, **_RELEASE)
+
+
+def make_faulty(paths: Layout, fault: str) -> Path:
     """Compile the library with a planted fault (tests/faults/faults.toml) and return it."""
     library = paths.build / "faults" / fault / paths.library.name
     variables = {
         "FAULT": fault,
-        "HEADERS": paths.headers(toolchain.headers),
+        "HEADERS": paths.mkldnn_headers,
         "COMMON": paths.library.parent,
         "OUT": library.parent.parent,
+        **_RELEASE,
     }
     words = [f"{name}={value}" for name, value in variables.items()]
     _make(paths, paths.faults, library, *words)

@@ -80,7 +80,7 @@ class FaultyLayout(Layout):
 def faulty(layout: Layout, fault: str) -> Layout:
     """Return a work tree like ``layout`` whose library has a fault; builds it."""
     found = type(f"Faulty{fault}", (FaultyLayout,), {"fault": fault})(layout.root)
-    make_faulty(layout, load_toolchain(layout.toolchain), fault)
+    make_faulty(layout, fault)
     return found
 
 
