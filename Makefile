@@ -9,7 +9,7 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h patches/opcache/
 .DEFAULT_GOAL := all
 
 CPP_TESTS = $(MAKE) -C tests/cpp HEADERS=$(HEADERS) BUILD=$(CURDIR)/build
-COMMANDS := bench bench-dist converge doctor microbench plot reliability source-patch tables verify
+COMMANDS := bench bench-dist bench-kit converge doctor microbench plot reliability source-patch tables verify
 
 # Variables that earlier versions read, and the options that replaced them.
 REPLACED := BATCH=--batch-size CONFIG=--config CONVERGE=--converge DATA_DIR=--data-dir \
@@ -50,13 +50,14 @@ build: venv ## Build the library, patched MXNet releases and wheels
 
 test: build ## Run the C++ tests and pytest, which gets ARGS
 	$(CPP_TESTS) test
-	$(VENV_PYTHON) -m pytest $(ARGS)
+	$(VENV_PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 sanitize: build ## Run the C++ tests under the sanitizers of the compiler
 	$(CPP_TESTS) sanitize
 
 bench: build ## Measure training throughput; a killed run resumes
 bench-dist: build ## Measure distributed training on this machine
+bench-kit: build ## Write an archive that measures on machines without network
 microbench: build ## Time single MKL-DNN calls, real and cached
 verify: build ## Verify that the cache leaves all results the same bits
 reliability: build ## Test threads, forks, faults, hostile input and long runs

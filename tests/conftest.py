@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
+from typing import Callable, Iterator, List
 
 import pytest
 
@@ -11,6 +11,20 @@ from harness.base.layout import Layout, here
 from tests.support import browser
 
 HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
+
+
+# Files that share results of jobs; files whose tests of different hosts share nothing.
+GROUPS = {"test_bits": "bits", "test_operators": "bits"}
+BY_HOST = ("test_bits", "test_models", "test_operators", "test_scenarios", "test_zoo")
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Run on one worker what shares fixtures or results: the tests of a file, of a host."""
+    for item in items:
+        name = item.path.stem
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        host = parameters.get("host", HOSTS[0]) if name in BY_HOST else ""
+        item.add_marker(pytest.mark.xdist_group(GROUPS.get(name, name) + host))
 
 
 @pytest.fixture(scope="session")

@@ -36,12 +36,12 @@ from harness.bench.record import (
 )
 from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
-from harness.trials import variables
 from harness.trials.jobs import ProfileJob, TrainJob, fields_for
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
 from harness.trials.record import check_compatible, now, utc
 from harness.trials.variants import build_folder, library_versions, parse_variant
+from patches.python.mkldnn_opcache import variables
 
 # MXNet's profiler then sees every operator, not groups of operators.
 _PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
@@ -232,7 +232,7 @@ def _process(layout: Layout, settings: BenchSettings, key: SampleKey, timeout_s:
         result = _run(layout, settings, series, key, timeout_s)
     except WorkerFailed as error:
         reason = "memory" if error.out_of_memory else "died"
-        failure = {"reason": reason, "detail": _in_short(error, layout)}
+        failure = {"reason": reason, "detail": error.in_short(layout.root)}
         say(str(error) if reason == "died" else failure["detail"])
     except NotProven as error:
         failure = {"reason": "not proven", "detail": str(error)}
@@ -258,11 +258,3 @@ def _run(
     if result["cpus"] != settings.cpus:
         raise NotProven(f"expected to run on CPUs {settings.cpus}, found {result['cpus']}")
     return result
-
-
-def _in_short(error: WorkerFailed, layout: Layout) -> str:
-    """Return the end of a process in a line to publish, without folders of this machine."""
-    how = str(error).splitlines()[0].replace("; its last lines:", "")
-    said = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-    told = [line for line in said if "rror" in line or "bad_alloc" in line] or said
-    return ": ".join([how, *told[-1:]]).replace(f"{layout.root}/", "")[:300]

@@ -11,8 +11,8 @@ from typing import Any, Dict, Optional, Tuple
 import pydantic
 from typing_extensions import Annotated, Literal
 
+from harness.base import hardware
 from harness.base.errors import HarnessError
-from harness.base.machine import describe, physical_cores
 from harness.base.toml import Count, FrozenModel
 from harness.bench.record import BenchSettings, Series
 from harness.build.toolchain import Toolchain
@@ -104,7 +104,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
     if len(set(names)) != len(names):
         raise HarnessError(f"series: expected different names, found {', '.join(names)}")
     # The rest is for the system and other processes.
-    memory_limit_gib = config.memory_limit_gib or 0.9 * describe().memory_gib
+    memory_limit_gib = config.memory_limit_gib or 0.9 * hardware.describe()["memory_gib"]
     return BenchSettings(
         series=[_series(config, series, toolchain, image_size) for series in config.series],
         cpus=sorted(os.sched_getaffinity(0)),
@@ -135,7 +135,7 @@ def _series(
         for scope in scopes:
             parse_variant(scope)
     threads = Threads(
-        omp_num_threads=found.pop("omp_num_threads") or physical_cores(),
+        omp_num_threads=found.pop("omp_num_threads") or hardware.physical_cores(),
         kmp_affinity=config.kmp_affinity,
         kmp_blocktime=config.kmp_blocktime,
     )

@@ -6,9 +6,8 @@ alone. Any other is made beside its place and moved there whole.
 
 from __future__ import annotations
 
+import functools
 import json
-import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Dict
@@ -16,10 +15,11 @@ from typing import Dict
 from harness.base import files, reading
 from harness.base.console import say
 from harness.base.layout import Layout
-from harness.build import patching, wheels
+from harness.build import packing, patching, tags, wheels
 from harness.build.toolchain import Host, Toolchain
 
 _STAMP = ".opcache-stamp.json"
+_PLATFORM = ".opcache-platform"
 
 
 def make_stock(paths: Layout, host: Host, cache: Path) -> None:
@@ -36,13 +36,24 @@ def make_stock(paths: Layout, host: Host, cache: Path) -> None:
         _stamp(folder / _STAMP, inputs)
 
 
+def make_headers(paths: Layout, host: Host, cache: Path) -> None:
+    """Unpack the MKL-DNN headers of the released MXNet ``host``, nothing else of it."""
+    inputs = {"sha256": host.sha256}
+    if _is_current(paths.mkldnn_headers / _STAMP, inputs):
+        return
+    wheel = wheels.fetch(host, cache, Path(sys.executable))
+    with files.folder(paths.mkldnn_headers) as folder:
+        wheels.unpack_headers(wheel, folder)
+        _stamp(folder / _STAMP, inputs)
+
+
 def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) -> None:
     """Patch a copy of the released MXNet ``host`` in its own PYTHONPATH folder."""
     tree = paths.patched(host.version)
     inputs = {
         "stock": reading.sha256_of(paths.stock(host.version) / _STAMP),
         "library": reading.sha256_of(paths.library),
-        "package": ", ".join(map(reading.sha256_of, patching.package_files(paths.package))),
+        "package": package_digest(paths),
         "patching.py": reading.sha256_of(Path(patching.__file__)),
         "version": version,
         "requires": ", ".join(toolchain.requires),
@@ -54,31 +65,35 @@ def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) 
         patching.link_tree(paths.stock(host.version), folder)
         patching.patch_libraries(folder, paths.library)
         patching.add_package(folder, paths.package)
-        patching.rewrite_dist_info(folder, host, version, toolchain.requires, paths.package.name)
+        platform = tags.of_libraries(sorted(folder.rglob("*.so*")), folder)
+        patching.rewrite_dist_info(
+            folder, host, version, toolchain.requires, paths.package.name, platform
+        )
+        files.write_text(folder / _PLATFORM, platform)
         _stamp(folder / _STAMP, inputs)
 
 
 def make_wheel(paths: Layout, host: Host, version: str) -> None:
     """Pack the patched MXNet ``host`` as an installable wheel in dist/."""
     tree = paths.patched(host.version)
-    wheel = paths.dist / patching.wheel_name(host, version)
+    platform = (tree / _PLATFORM).read_text(encoding="ascii")
+    wheel = paths.dist / patching.wheel_name(host, version, platform)
     stamp = paths.build / f"{host.version}-wheel.json"
     inputs = {"tree": reading.sha256_of(tree / _STAMP)}
     if wheel.is_file() and _is_current(stamp, inputs):
         return
     say(f"packing {wheel.name}")
     stamp.unlink(missing_ok=True)
-    paths.dist.mkdir(exist_ok=True)
-    scratch = paths.build / ".pack"
-    shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
     # Packed from links, without the caches that runs have left in the tree.
-    contents, packed = scratch / "contents", scratch / "packed"
-    contents.mkdir(parents=True)
-    packed.mkdir()
-    patching.link_tree(tree, contents)
-    os.replace(patching.pack(contents, packed, wheel.name), wheel)
-    shutil.rmtree(scratch)
+    fill = functools.partial(patching.link_tree, tree)
+    packing.pack(wheel, paths.build / ".pack", fill)
     _stamp(stamp, inputs)
+
+
+def package_digest(paths: Layout) -> str:
+    """Return what changes with the name and content of any file of the Python package."""
+    files = patching.package_files(paths.package)
+    return ", ".join(f"{path.name} {reading.sha256_of(path)}" for path in files)
 
 
 def _is_current(stamp: Path, inputs: Dict[str, str]) -> bool:

@@ -6,6 +6,7 @@ file pins. Knows nothing of the cache library.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import List
@@ -15,6 +16,8 @@ from harness.base.errors import HarnessError
 from harness.base.reading import sha256_of
 from harness.build import elf, pip
 from harness.build.toolchain import Host
+
+_HEADER = r"mxnet/include/mkldnn/\w+\.h"
 
 
 def fetch(host: Host, cache: Path, python: Path) -> Path:
@@ -52,6 +55,16 @@ def unpack(wheel: Path, folder: Path) -> None:
     """Unpack ``wheel``, whose hash ``fetch`` has checked, into the existing ``folder``."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
+
+
+def unpack_headers(wheel: Path, folder: Path) -> None:
+    """Unpack MKL-DNN's headers alone, into the existing ``folder``."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if re.fullmatch(_HEADER, name)]
+        if not names:
+            raise HarnessError(f"{wheel}: expected {_HEADER}, found none")
+        for name in names:
+            (folder / Path(name).name).write_bytes(archive.read(name))
 
 
 def check_mkldnn(tree: Path, host: Host) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence
 import pydantic
 from tqdm import tqdm
 
-from harness.base import files, machine, process, reading
+from harness.base import hardware, process, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
@@ -79,15 +79,14 @@ def main(args: argparse.Namespace) -> int:
         variants=list(table.VARIANTS),
         rounds=number("--rounds", args.rounds),
         repetitions=number("--repetitions", args.repetitions),
-        threads=record.threads(machine.physical_cores()),
+        threads=record.threads(hardware.physical_cores()),
     )
     if args.out is not None and args.out.exists():
         raise HarnessError(f"{args.out} exists: choose another --out")
     for host in hosts:
         for variant in asked.variants:
             build_folder(layout, host.version, parse_variant(variant))
-    with files.lock(layout.lock):
-        make_microbench(layout, toolchain)
+    make_microbench(layout, toolchain)
     run = _take(layout, hosts, asked)
     path = args.out or layout.raw / f"{run.run_id}.json"
     record.save(run, path)

@@ -14,7 +14,7 @@ from harness.bench.record import BenchRecord
 from harness.bench.rows import Row
 from harness.bench.views.ratios import Group, Mean, groups, ratio_text
 from harness.trials.variants import STOCK_AGAIN
-from harness.user import run_report
+from patches.python.mkldnn_opcache import run_report
 
 _ALL = "all"
 

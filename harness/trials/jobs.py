@@ -6,10 +6,23 @@ Does not depend on builds, environments or mxnet.
 from __future__ import annotations
 
 import dataclasses
+import math
+import random
+import statistics
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from harness.base.errors import HarnessError
+
+_AGAIN = "-again"
+
+
+def scope_of(word: str) -> str:
+    """Return a scope in the library's words.
+
+    Operators of a word are joined by +; ``NAME-again`` is scope NAME under another name.
+    """
+    return (word[: -len(_AGAIN)] if word.endswith(_AGAIN) else word).replace("+", ",")
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,79 @@ class ProfileJob(TrainJob):
     The result has ``operators`` too: by MXNet's name the calls in the timed steps, and their total
     milliseconds. The profiler slows steps down: do not read these as throughput.
     """
+
+
+@dataclass(frozen=True)
+class AlternateJob(_Training):
+    """Time training steps while the scope of the cache alternates between blocks of steps.
+
+    A cycle has two blocks of each of ``scopes``, whose words ``scope_of`` reads: a random
+    permutation and its reverse, drawn from ``seed`` and ``process``, the number of the process in
+    its case. The first scope is the baseline; the process ends in the last one. The warm-up takes
+    at least ``warm_up_steps_min`` steps in each scope. A block has as many steps as take
+    ``block_s``, the same number in all scopes. After a switch, steps are discarded until the cache
+    creates nothing in one (at most ``warm_up_steps_max``), in scope off one step.
+
+    Cycles fill ``budget_s``, judged by the warm-up, within ``cycles_min`` and ``cycles_max``. They
+    end earlier once the 95 % interval inside the process has a relative half width below
+    ``half_width``; 0 uses the whole budget. ``memory_limit_gib`` is that of TrainJob.
+
+    The result has ``warm_up_steps`` by scope, ``steps_per_block``, and ``blocks`` in the order of
+    time: ``cycle``, ``scope``, steps ``discarded``, ``step_ns``, ``still_missing``, and the
+    counters' gains over the timed steps, times in nanoseconds.
+    """
+
+    scopes: Sequence[str] = ("off", "all")
+    process: int = 0
+    budget_s: float = 5.0
+    block_s: float = 0.3
+    cycles_min: int = 3
+    cycles_max: int = 1000
+    warm_up_steps_min: int = 2
+    warm_up_steps_max: int = 10
+    half_width: float = 0.0
+    memory_limit_gib: Optional[float] = None
+
+    def steps_per_block(self, last_ns: Sequence[int]) -> int:
+        """Return the number of steps in a block after last warm-up steps of ``last_ns``."""
+        return max(1, round(self.block_s * 1e9 * len(last_ns) / sum(last_ns)))
+
+    def cycles(self, sum_ns: int, steps: int) -> int:
+        """Return the most cycles of blocks of ``steps``; one step of each scope takes ``sum_ns``.
+
+        Each block has a discarded step too. Decided in advance, as in TrainJob.
+        """
+        fitting = int(self.budget_s * 1e9 / (2 * sum_ns * (steps + 1)))
+        return min(max(fitting, self.cycles_min), self.cycles_max)
+
+    def orders(self, cycles: int) -> Iterator[List[str]]:
+        """Yield the scopes of each cycle's blocks.
+
+        A speed that drifts linearly over a cycle changes all scopes alike.
+        """
+        draw = random.Random(f"{self.seed} {self.process}")
+        for _ in range(cycles):
+            scopes = list(self.scopes)
+            draw.shuffle(scopes)
+            yield scopes + scopes[::-1]
+
+    def is_narrow(self, blocks: Sequence[Mapping[str, Any]]) -> bool:
+        """Tell whether two standard errors of each scope's mean log ratio are below the target."""
+        cycles = len(blocks) // (2 * len(self.scopes))
+        if self.half_width == 0 or cycles < max(3, self.cycles_min):
+            return False
+        logs: Dict[Any, float] = {}
+        for block in blocks:
+            key = block["cycle"], block["scope"]
+            logs[key] = logs.get(key, 0.0) + math.log(statistics.median(block["step_ns"])) / 2
+        errors = [
+            statistics.stdev(
+                logs[cycle, self.scopes[0]] - logs[cycle, scope] for cycle in range(cycles)
+            )
+            / math.sqrt(cycles)
+            for scope in self.scopes[1:]
+        ]
+        return 2 * max(errors) < self.half_width
 
 
 @dataclass(frozen=True)
@@ -187,6 +273,7 @@ class DescribeJob:
 Job = Union[
     TrainJob,
     ProfileJob,
+    AlternateJob,
     HashJob,
     OperatorsJob,
     ScenarioJob,
@@ -199,6 +286,7 @@ Job = Union[
 _KINDS = {
     "train": TrainJob,
     "profile": ProfileJob,
+    "alternate": AlternateJob,
     "hash": HashJob,
     "operators": OperatorsJob,
     "scenario": ScenarioJob,

@@ -6,6 +6,7 @@ from typing import Any, Mapping
 
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY
+from harness.trials.jobs import scope_of
 from harness.trials.variants import Variant
 
 
@@ -36,8 +37,14 @@ def check_proof(variant: Variant, result: Mapping[str, Any], expect_hits: bool, 
             f"{what}: expected scope {scope} and active {active}, "
             f"found scope {stats['scope']} and active {stats['active']}"
         )
-    totals = stats["totals"]
-    avoided = totals["primitives_avoided"] + totals["descriptors_avoided"]
+    _check_hits(active, expect_hits, stats["totals"], what)
+    # The scope changed in the process: each block has evidence of its own.
+    for block in result.get("blocks", ()):
+        _check_hits(scope_of(block["scope"]) != "off", True, block, f"{what}, {block['scope']}")
+
+
+def _check_hits(active: bool, expect_hits: bool, counted: Mapping[str, Any], what: str) -> None:
+    avoided = counted["primitives_avoided"] + counted["descriptors_avoided"]
     if active and expect_hits and avoided == 0:
         raise NotProven(f"{what}: expected creations avoided, found 0")
     if not active and avoided != 0:

@@ -9,6 +9,7 @@ import ctypes
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from harness.base.errors import HarnessError
 from patches.python.mkldnn_opcache.library import NotLoaded, loaded, mapped, read_stats
 
 Cache = Optional[ctypes.CDLL]  # None in a process without the cache
@@ -17,7 +18,7 @@ Stats = Dict[str, Any]
 
 def mapped_libraries() -> List[Path]:
     """Return the paths of the mapped libmkldnn*.so* files, sorted, each once."""
-    return [path for path in mapped("libmkldnn") if ".so" in path.name]
+    return [Path(name) for name in mapped("libmkldnn") if ".so" in Path(name).name]
 
 
 def open_cache() -> Cache:
@@ -31,6 +32,12 @@ def open_cache() -> Cache:
 def read(cache: Cache) -> Optional[Stats]:
     """Return the library's report, None for a process without the cache."""
     return None if cache is None else read_stats(cache)
+
+
+def set_scope(cache: ctypes.CDLL, scope: str) -> None:
+    """Change the scope of the cache; HarnessError when the library refuses it."""
+    if cache.mkldnn_opcache_set_scope(scope.encode(), None, 0) != 0:
+        raise HarnessError(f"scope: expected one that the library knows, found '{scope}'")
 
 
 def still_missing(before: Optional[Stats], after: Optional[Stats]) -> Optional[bool]:

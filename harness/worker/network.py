@@ -7,8 +7,9 @@ all jobs have, and decides nothing about what happens with a trained network.
 from __future__ import annotations
 
 import json
+import resource
 import time
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import mxnet as mx
 
@@ -18,6 +19,16 @@ from models.registry import Network
 # The same in every process, so that parameters have the same names everywhere.
 PREFIX = "net_"
 _LABEL = "softmax_label"
+
+
+def limit_memory(gib: Optional[float]) -> None:
+    """Limit the address space of this process, unless ``gib`` is None.
+
+    An allocation beyond it fails; without it Linux would choose a process to kill.
+    """
+    if gib is not None:
+        limit = int(gib * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def data_shape(job: Any) -> Shape:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from typing import Any, Callable, Dict, List, Tuple
 
 import mxnet as mx
@@ -13,16 +12,13 @@ from harness.trials.jobs import ProfileJob, TrainJob
 from harness.trials.networks import find_network
 from harness.worker import counters
 from harness.worker.counters import Cache
-from harness.worker.network import make_batch, make_module, time_step
+from harness.worker.network import limit_memory, make_batch, make_module, time_step
 from harness.worker.profiler import operator_times
 
 
 def run(job: TrainJob, cache: Cache) -> Dict[str, Any]:
     """Time training steps, each from an idle MXNet to an idle MXNet; see the jobs."""
-    if job.memory_limit_gib is not None:
-        # An allocation beyond it fails; without it Linux would choose a process to kill.
-        limit = int(job.memory_limit_gib * 2**30)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    limit_memory(job.memory_limit_gib)
     network = find_network(job.model)
     module = make_module(network, job)
     batch = make_batch(network, job, step=0)

@@ -49,7 +49,7 @@ def test_options_are_passed_on() -> None:
     done = make("-n", "verify", "QUICK=1", "ARGS=--models 'a b' --out x.json")
     assert "-m harness verify --quick --models 'a b' --out x.json\n" in done.stdout
     assert "-m harness bench  --out x\n" in make("-n", "bench", "QUICK=1", "ARGS=--out x").stdout
-    assert "-m pytest -k name\n" in make("-n", "test", "ARGS=-k name").stdout
+    assert " --dist loadgroup -k name\n" in make("-n", "test", "ARGS=-k name").stdout
 
 
 @pytest.mark.parametrize(("variable", "option"), REPLACED.items())

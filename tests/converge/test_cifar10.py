@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
-import io
 import lzma
 import re
-import tarfile
 import threading
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Tuple
@@ -19,7 +17,7 @@ from pytest import CaptureFixture, MonkeyPatch
 
 from harness.converge import cifar10
 from harness.converge.cifar10 import TEST_FILE, TRAINING_FILES
-from tests.support.commands import refusal
+from tests.support.commands import refusal, tar_gz
 
 RECORDS = 20
 RECORD_BYTES = 3073
@@ -47,13 +45,7 @@ def write(folder: Path, files: Dict[str, bytes]) -> Path:
 
 
 def archive(files: Dict[str, bytes], top: str = "cifar-10-batches-bin/") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
-        for name, content in files.items():
-            member = tarfile.TarInfo(top + name)
-            member.size = len(content)
-            packed.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return tar_gz((top + name, content) for name, content in files.items())
 
 
 def check_content(data: cifar10.DataSet, files: Dict[str, bytes]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Type, Union
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple, Type, Union
 
 import pytest
 
@@ -68,3 +70,14 @@ def zip_members(path: Path, members: Mapping[str, Union[str, bytes]]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+
+
+def tar_gz(members: Iterable[Tuple], kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+    """Return a tar.gz with members of these names and contents, all of one kind."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.size = kind, link, len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

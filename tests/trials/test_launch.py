@@ -108,6 +108,22 @@ def test_proof(
         proof.check_proof(*arguments)
 
 
+def test_each_block_of_an_alternating_process_is_proven() -> None:
+    def refused(off: int, backward: int) -> str:
+        counted = (("off-again", off), ("backward", backward))
+        blocks = [
+            {"scope": scope, "primitives_avoided": 0, "descriptors_avoided": avoided}
+            for scope, avoided in counted
+        ]
+        alternated = {**result(BOTH, BACKWARD), "blocks": blocks}
+        arguments = (variants.parse_variant("backward"), alternated, False, "worker")
+        return refusal(proof.check_proof, *arguments, kind=proof.NotProven)
+
+    # Scopes that did not change: the one of the end throughout, and the one of the start.
+    assert refused(1, 1) == "worker, off-again: expected no creations avoided, found 1"
+    assert refused(0, 0) == "worker, backward: expected creations avoided, found 0"
+
+
 def test_hits_may_be_waived() -> None:
     variant = variants.parse_variant("fully_connected")
     stats = bench.cache_stats("fully_connected", 0)

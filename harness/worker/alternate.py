@@ -1,0 +1,116 @@
+"""Trains one network and switches the cache's scope between blocks of timed steps.
+
+All scopes share a process: its addresses, its threads and the machine's state of the minute. Owns
+the steps that a switch discards. Computes no statistics.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy
+
+from harness.base.errors import HarnessError
+from harness.trials.jobs import AlternateJob, scope_of
+from harness.trials.networks import find_network
+from harness.worker import counters
+from harness.worker.counters import Cache, Stats
+from harness.worker.network import limit_memory, make_batch, make_module, time_step
+
+_COUNTS = (
+    *("create_ns", "destroy_ns", "cache_ns"),
+    *("primitives_created", "descriptors_created", "primitives_avoided", "descriptors_avoided"),
+)
+
+
+def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
+    """Time blocks of steps, each step from an idle MXNet to an idle MXNet; see the job."""
+    if cache is None:
+        raise HarnessError("job alternate: expected the cache library in this process, found none")
+    if len(set(job.scopes)) < 2 or len(set(job.scopes)) != len(job.scopes):
+        raise HarnessError(
+            f"job alternate: expected two or more different scopes, found {', '.join(job.scopes)}"
+        )
+    limit_memory(job.memory_limit_gib)
+    trained = _Trained(job, cache)
+    warm_up_steps, last_ns = {}, {}
+    # The baseline first: MXNet 1.4 and later reference primitives of their first step for ever.
+    # These are then MKL-DNN's own, as in stock, which the cache need not rebind in scope off.
+    for scope in job.scopes:
+        warm_up_steps[scope], last_ns[scope] = trained.switch(scope, job.warm_up_steps_min)
+    steps = job.steps_per_block(list(last_ns.values()))
+    most = job.cycles(sum(last_ns.values()), steps)
+    blocks: List[Dict[str, Any]] = []
+    for cycle, scopes in enumerate(job.orders(most)):
+        blocks += [{"cycle": cycle, **trained.block(scope, steps)} for scope in scopes]
+        if job.is_narrow(blocks):
+            break
+    # The report that proves the scope is one of the last scope, with its hits.
+    trained.switch(job.scopes[-1])
+    return {
+        "warm_up_steps": warm_up_steps,
+        "steps_per_block": steps,
+        "blocks": blocks,
+        "finite": trained.is_finite(),
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "stats": counters.read(cache),
+    }
+
+
+class _Trained:
+    """A network in training, and the scope that its cache has now."""
+
+    def __init__(self, job: AlternateJob, cache: Any) -> None:
+        network = find_network(job.model)
+        self._job, self._cache = job, cache
+        self._module = make_module(network, job)
+        self._batch = make_batch(network, job, step=0)
+        self._scope: Optional[str] = None
+
+    def step(self) -> int:
+        """Train one step and return its nanoseconds."""
+        return time_step(self._module, self._batch)
+
+    def switch(self, scope: str, least: int = 1) -> Tuple[int, int]:
+        """Change the scope, and train until the cache is warm; return the steps, and the last's ns.
+
+        An inactive cache needs ``least`` steps. An active one needs further steps until one creates
+        nothing that the scope caches, at most ``warm_up_steps_max`` in all.
+        """
+        counters.set_scope(self._cache, scope_of(scope))
+        self._scope = scope
+        # Counters from zero: an operator of the previous scope looks like a miss of this one.
+        self._cache.mkldnn_opcache_reset_stats()
+        count = 0
+        while True:
+            before = counters.read(self._cache)
+            last_ns = self.step()
+            count += 1
+            missing = counters.still_missing(before, counters.read(self._cache))
+            warm = count >= max(least, 1) and not missing
+            if warm or count >= self._job.warm_up_steps_max:
+                return count, last_ns
+
+    def block(self, scope: str, steps: int) -> Dict[str, Any]:
+        """Time a block of steps in a scope; return the times and what the counters gained."""
+        discarded = 0 if scope == self._scope else self.switch(scope)[0]
+        before = counters.read(self._cache)
+        step_ns = [self.step() for _ in range(steps)]
+        after = counters.read(self._cache)
+        return {
+            "scope": scope,
+            "discarded": discarded,
+            "step_ns": step_ns,
+            "still_missing": counters.still_missing(before, after),
+            **_gained(before, after),
+        }
+
+    def is_finite(self) -> bool:
+        """Tell whether the network's output has neither infinities nor NaN."""
+        return bool(numpy.isfinite(self._module.get_outputs()[0].asnumpy()).all())
+
+
+def _gained(before: Optional[Stats], after: Optional[Stats]) -> Dict[str, int]:
+    assert before is not None and after is not None
+    return {name: after["totals"][name] - before["totals"][name] for name in _COUNTS}

@@ -1,0 +1,95 @@
+"""The job that switches scopes in one process: its order of blocks, and small real runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Dict, List
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.trials.jobs import AlternateJob
+from harness.trials.launch import WorkerFailed
+from harness.trials.variables import CAPACITY
+from tests.support.bits import run_job
+
+SCOPES = ("off", "backward", "all")
+
+
+def test_cycles_are_balanced_and_drawn_for_each_process() -> None:
+    job = AlternateJob("alexnet", 1, 224, scopes=SCOPES)
+    cycles = list(job.orders(60))
+    assert all(cycle == cycle[::-1] and sorted(cycle[:3]) == sorted(SCOPES) for cycle in cycles)
+    first = Counter(tuple(cycle[:3]) for cycle in cycles)
+    assert len(first) == 6 and max(first.values()) < 20
+    assert list(job.orders(60)) == cycles
+    assert list(AlternateJob("alexnet", 1, 224, scopes=SCOPES, process=1).orders(60)) != cycles
+
+
+@pytest.mark.parametrize(("step_ms", "steps", "cycles"), [(10, 30, 8), (200, 2, 4), (2000, 1, 3)])
+def test_blocks_and_cycles_follow_from_the_step(step_ms: int, steps: int, cycles: int) -> None:
+    job = AlternateJob("alexnet", 1, 224, budget_s=10.0, block_s=0.3)
+    last_ns = [step_ms * 1_000_000] * 2
+    assert job.steps_per_block(last_ns) == steps
+    assert job.cycles(sum(last_ns), steps) == cycles
+
+
+def test_a_narrow_interval_ends_the_job() -> None:
+    def blocks(cycles: int, noise: int) -> List[Dict[str, Any]]:
+        return [
+            {"cycle": cycle, "scope": scope, "step_ns": [ns + noise * (cycle % 2)] * 2}
+            for cycle in range(cycles)
+            for scope, ns in (("off", 2000), ("all", 1000), ("all", 1000), ("off", 2000))
+        ]
+
+    job = AlternateJob("alexnet", 1, 224, half_width=0.01)
+    assert job.is_narrow(blocks(3, noise=0)) and not job.is_narrow(blocks(2, noise=0))
+    # The ratio is 2.0 and 1.9 by turns: a standard deviation of 2.8 %.
+    assert not job.is_narrow(blocks(20, noise=111)) and job.is_narrow(blocks(40, noise=111))
+    assert not AlternateJob("alexnet", 1, 224).is_narrow(blocks(40, noise=0))
+
+
+QUICK = {"budget_s": 0.0, "block_s": 0.0, "cycles_min": 2}
+
+
+def test_blocks_hold_the_work_of_their_scope(built: Layout, host: str) -> None:
+    job = AlternateJob("seven-ops", 2, 32, scopes=SCOPES, **QUICK)
+    result = run_job(job, built, host, "all")
+    blocks = result["blocks"]
+    assert [block["scope"] for block in blocks] == [s for cycle in job.orders(2) for s in cycle]
+    assert result["stats"]["scope"] == "all" and result["steps_per_block"] == 1
+    assert all(count >= 2 for count in result["warm_up_steps"].values())
+    created: Dict[str, set] = {scope: set() for scope in SCOPES}
+    for before, block in zip([{"scope": ""}, *blocks], blocks):
+        # The second of two equal blocks follows without a switch.
+        assert (block["discarded"] > 0) == (block["scope"] != before["scope"])
+        assert len(block["step_ns"]) == 1
+        assert block["still_missing"] is (None if block["scope"] == "off" else False)
+        created[block["scope"]].add(block["primitives_created"] + block["descriptors_created"])
+    # Each block of a scope does the same work: nothing leaks over a switch.
+    assert all(len(each) == 1 for each in created.values())
+    off, backward, every = (each.pop() for each in created.values())
+    assert every == 0 < backward <= off
+
+
+def test_a_cache_that_never_warms_is_reported(built: Layout, first_host: str) -> None:
+    """The planted fault is a small capacity: each step evicts what the next one needs."""
+    job = AlternateJob("seven-ops", 2, 32, **QUICK, warm_up_steps_max=3)
+    result = run_job(job, built, first_host, "all", overrides=((CAPACITY, "8"),))
+    of_all = [block for block in result["blocks"] if block["scope"] == "all"]
+    assert all(block["still_missing"] and block["discarded"] in (0, 3) for block in of_all)
+
+
+@pytest.mark.parametrize(
+    ("word", "scopes", "message"),
+    [
+        ("stock", ("off", "all"), "expected the cache library in this process, found none"),
+        ("all", ("all", "all"), "expected two or more different scopes, found all, all"),
+        ("all", ("off", "everything"), "expected one that the library knows, found 'everything'"),
+    ],
+)
+def test_wrong_jobs_are_refused(
+    built: Layout, first_host: str, word: str, scopes: List[str], message: str
+) -> None:
+    with pytest.raises(WorkerFailed, match=message):
+        run_job(AlternateJob("seven-ops", 2, 32, scopes=scopes), built, first_host, word)
