@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Callable, Iterator, List
 
 import pytest
@@ -47,6 +49,15 @@ def error_of(
         return printed.err[len(start) : -1]
 
     return error_of
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user may look into."""
+    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session", params=HOSTS)

@@ -24,21 +24,10 @@ from harness.base.layout import Layout, here
 from harness.build import patching
 from harness.build.toolchain import load_toolchain
 from tests.support import commands
-from tests.support.commands import clean_environment, harness_words, python
+from tests.support.commands import TRAIN, clean_environment, harness_words, python
 from tests.support.records import bench
 
 RUN = harness_words("run")
-# Three steps of a convolution; prints the gradient's bytes.
-TRAIN = """
-import mxnet as mx
-x, w = mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((8, 3, 3, 3))
-w.attach_grad()
-for _ in range(3):
-    with mx.autograd.record():
-        y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True)
-    y.backward()
-print(w.grad.asnumpy().tobytes().hex())
-"""
 
 
 def run(*words: object, options: Any = (), **settings: Any) -> subprocess.CompletedProcess:

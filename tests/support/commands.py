@@ -16,6 +16,18 @@ import pytest
 from harness.base.errors import HarnessError
 from harness.base.layout import here
 
+# Three steps of a convolution; prints the gradient's bytes.
+TRAIN = """
+import mxnet as mx
+x, w = mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((8, 3, 3, 3))
+w.attach_grad()
+for _ in range(3):
+    with mx.autograd.record():
+        y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True)
+    y.backward()
+print(w.grad.asnumpy().tobytes().hex())
+"""
+
 _STEERING = ("MKLDNN_", "MXNET_", "OMP_", "KMP_", "LD_")
 
 
