@@ -35,6 +35,8 @@ NUMPY = {
     **dict.fromkeys(("3.12", "3.13"), "numpy"),
 }
 VERSIONS = tuple(NUMPY)
+# Served by --compat: their NumPy lacks names.
+NEED_COMPAT = ("3.12", "3.13")
 # Folders where distributions and version managers put executables.
 _FOLDERS = (
     *("/usr/bin", "/usr/local/bin", "/opt/python/*/bin", "/opt/*/bin", "~/.local/bin"),

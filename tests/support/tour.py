@@ -28,7 +28,7 @@ class Places(dict):
         try:
             self[place] = digest(call())
         except Exception as error:
-            self[place] = "%s: %s" % (type(error).__name__, str(error).split("\n")[0][:80])
+            self[place] = f"{type(error).__name__}: {str(error)[:80]}"
 
 
 def digest(value):
@@ -36,8 +36,8 @@ def digest(value):
     if isinstance(value, mx.nd.NDArray):
         value = value.asnumpy()
     if isinstance(value, np.ndarray):
-        described = "%s %s " % (value.dtype, value.shape)
-        return described + hashlib.sha256(value.tobytes()).hexdigest()[:16]
+        total = hashlib.sha256(value.tobytes()).hexdigest()
+        return f"{value.dtype} {value.shape} {total[:16]}"
     if isinstance(value, (list, tuple)):
         return [digest(each) for each in value]
     if isinstance(value, dict):
@@ -45,7 +45,7 @@ def digest(value):
     if isinstance(value, (float, np.floating)):
         # Half of the bits of a sum are lost where a Python float became a float32.
         wide = "wide" if isinstance(value, float) else str(value.dtype)
-        return "%s %.*g" % (wide, ROUNDED, value)
+        return f"{wide} {value:.{ROUNDED}g}"
     return str(value)
 
 
@@ -129,9 +129,11 @@ def save_and_load():
     block = gluon.SymbolBlock.imports("exported-symbol.json", ["data"], "exported-0000.params")
     nd.save("list", [before, nd.arange(3)])
     nd.save("dict", {"a": before})
-    return [before, other(nd.array(images(2))), block(before.reshape((1, 1, 2, 4)).tile((1, 3, 8, 4)))] + [
-        *(nd.load("list"), nd.load("dict"), mx.sym.load("exported-symbol.json").tojson())
-    ]
+    return [
+        before,
+        other(nd.array(images(2))),
+        block(before.reshape((1, 1, 2, 4)).tile((1, 3, 8, 4))),
+    ] + [*(nd.load("list"), nd.load("dict"), mx.sym.load("exported-symbol.json").tojson())]
 
 
 def records():
@@ -200,7 +202,9 @@ def initializer_of(name, kind):
 
 def attributes():
     one, half, x = np.int64(1), np.float32(0.5), nd.arange(48).reshape((1, 3, 4, 4))
-    var = mx.sym.var("v", shape=(one, np.int32(3)), lr_mult=half, wd_mult=np.float64(0.1), dtype=np.float32)
+    var = mx.sym.var(
+        "v", shape=(one, np.int32(3)), lr_mult=half, wd_mult=np.float64(0.1), dtype=np.float32
+    )
     net = mx.sym.Pooling(mx.sym.var("data"), kernel=(2 * one, 2 * one), pool_type="avg")
     boxes = nd.contrib.MultiBoxPrior(x, sizes=(half, np.float32(0.1)), ratios=[one, np.float64(2)])
     return [
@@ -218,16 +222,34 @@ def arrays():
     x = nd.array([[1, 2, 3], [4, 5, 6]])
     big = nd.array(np.asfortranarray(np.arange(12.0).reshape(3, 4)))
     kinds = [bool, int, float, np.float16, np.int8, np.uint8, np.int32, np.int64, np.float64]
-    arithmetic = [x + np.float32(0.1), np.float32(2) * x, x ** np.int64(2), np.int64(3) - x, x % 2.5]
-    lists = [nd.array(np.ones((2, 2), dtype)) for dtype in kinds] + [nd.array(range(3)), nd.array(3)]
+    arithmetic = [
+        x + np.float32(0.1),
+        np.float32(2) * x,
+        x ** np.int64(2),
+        np.int64(3) - x,
+        x % 2.5,
+    ]
+    lists = [nd.array(np.ones((2, 2), dtype)) for dtype in kinds] + [
+        nd.array(range(3)),
+        nd.array(3),
+    ]
     x[np.int64(0), 1:] = np.float64(9)
     x[1] = np.array([7, 8, 9])
     x[:, np.int32(2)] = nd.array([1, 2])
     return [x, big, arithmetic, lists, x[np.int64(1)], x[[0, 1], [1, 2]], x[np.array([1, 0])]] + [
         *(x.sum().asscalar() * 0.1, float(x[0, 0]), int(x[0, 1]), x.shape, repr(x), len(x)),
         *(x.astype(np.float16), x.astype("int32"), x.T, nd.concat(x, x, dim=0), nd.stack(x, x)),
-        *(nd.topk(x, k=np.int64(2)), nd.one_hot(nd.array([1, 0]), 3), nd.full((2,), np.float32(0.1))),
-        *(x == 9, x > np.float32(3), nd.maximum(x, np.float32(3)), nd.arange(0, 1, np.float32(0.25))),
+        *(
+            nd.topk(x, k=np.int64(2)),
+            nd.one_hot(nd.array([1, 0]), 3),
+            nd.full((2,), np.float32(0.1)),
+        ),
+        *(
+            x == 9,
+            x > np.float32(3),
+            nd.maximum(x, np.float32(3)),
+            nd.arange(0, 1, np.float32(0.25)),
+        ),
         *(nd.random.uniform(np.float32(-1), np.float32(1), shape=(2, 3)), nd.eye(3), x.size),
         nd.random.multinomial(nd.array([0.2, 0.8]), shape=np.int64(4)),
     ]
@@ -240,7 +262,10 @@ def sparse():
     kept = nd.sparse.row_sparse_array(([[1, 2, 3]], [1]), shape=(4, 3))
     product = nd.sparse.dot(csr, nd.ones((3, 2)))
     parts = [csr.data, csr.indices, csr.indptr, rows.indices, kept.indices, kept.data]
-    return [each.asnumpy() for each in [*parts, built, kept, product, csr[1], nd.sparse.retain(rows, nd.array([1]))]]
+    return [
+        each.asnumpy()
+        for each in [*parts, built, kept, product, csr[1], nd.sparse.retain(rows, nd.array([1]))]
+    ]
 
 
 class Scale(mx.operator.CustomOp):
@@ -271,12 +296,21 @@ def custom():
 
 
 def control_flow():
-    total, states = nd.contrib.foreach(lambda x, s: (x + s, x), nd.arange(4), nd.array([np.float32(1)]))
+    total, states = nd.contrib.foreach(
+        lambda x, s: (x + s, x), nd.arange(4), nd.array([np.float32(1)])
+    )
     steps = nd.contrib.while_loop(
         lambda i: i < 3, lambda i: (i * 2, [i + 1]), [nd.array([0])], max_iterations=np.int64(5)
     )
     chosen = nd.contrib.cond(nd.array([1]), lambda: nd.ones(2), lambda: nd.zeros(2))
-    return [total, states, steps, chosen, nd.contrib.isinf(nd.array([np.inf, 1])), nd.contrib.isnan(chosen)]
+    return [
+        total,
+        states,
+        steps,
+        chosen,
+        nd.contrib.isinf(nd.array([np.inf, 1])),
+        nd.contrib.isnan(chosen),
+    ]
 
 
 def recurrent():
@@ -294,21 +328,38 @@ def recurrent():
 def transforms():
     image = nd.array((np.random.uniform(0, 255, (20, 24, 3))), dtype="uint8")
     t = gluon.data.vision.transforms
-    kinds = [t.ToTensor(), t.Resize(8), t.CenterCrop(8), t.RandomResizedCrop(8), t.RandomLighting(0.1)]
-    kinds += [t.Compose([t.ToTensor(), t.Normalize((0.4, 0.5, 0.6), (0.2, 0.2, 0.3))]), t.Cast("float32")]
-    kinds += [t.RandomBrightness(0.3), t.RandomContrast(0.3), t.RandomSaturation(0.3), t.RandomHue(0.3)]
+    kinds = [
+        t.ToTensor(),
+        t.Resize(8),
+        t.CenterCrop(8),
+        t.RandomResizedCrop(8),
+        t.RandomLighting(0.1),
+    ]
+    kinds += [
+        t.Compose([t.ToTensor(), t.Normalize((0.4, 0.5, 0.6), (0.2, 0.2, 0.3))]),
+        t.Cast("float32"),
+    ]
+    kinds += [
+        t.RandomBrightness(0.3),
+        t.RandomContrast(0.3),
+        t.RandomSaturation(0.3),
+        t.RandomHue(0.3),
+    ]
     kinds += [t.RandomColorJitter(0.1, 0.1, 0.1, 0.1), t.RandomFlipLeftRight()]
     results = Places()
     for kind in kinds:
         results.see(type(kind).__name__, lambda kind=kind: seeded(kind)(image))
-    chain = mx.image.CreateAugmenter(
-        (3, 8, 8), rand_crop=True, rand_mirror=True, mean=True, std=True, brightness=0.1, contrast=0.1,
-        saturation=0.1, hue=0.1, pca_noise=0.1, rand_gray=0.5, inter_method=2,
-    )  # fmt: skip
+    colours = dict.fromkeys(("brightness", "contrast", "saturation", "hue", "pca_noise"), 0.1)
+    options = {"rand_crop": True, "rand_mirror": True, "mean": True, "std": True, "rand_gray": 0.5}
+    chain = mx.image.CreateAugmenter((3, 8, 8), inter_method=2, **options, **colours)
     for aug in chain:
-        results.see(type(aug).__name__, lambda aug=aug: [seeded(aug)(image.astype("float32")), aug.dumps()])
+        results.see(
+            type(aug).__name__, lambda aug=aug: [seeded(aug)(image.astype("float32")), aug.dumps()]
+        )
     boxes = np.array([[0, 0.1, 0.1, 0.6, 0.7]], "float32")
-    detection = mx.image.CreateDetAugmenter((3, 8, 8), rand_crop=1, rand_pad=1, rand_mirror=True, mean=True)
+    detection = mx.image.CreateDetAugmenter(
+        (3, 8, 8), rand_crop=1, rand_pad=1, rand_mirror=True, mean=True
+    )
     for aug in detection:
         results.see(type(aug).__name__, lambda aug=aug: seeded(aug)(image.astype("float32"), boxes))
     return results
@@ -324,7 +375,9 @@ def seeded(value):
 def iterators():
     np.savetxt("x.csv", np.arange(24.0).reshape(8, 3), delimiter=",")
     csv = mx.io.CSVIter(data_csv="x.csv", data_shape=(np.int64(3),), batch_size=np.int64(4))
-    plain = mx.io.NDArrayIter({"a": images(5), "b": labels(5)}, labels(5), 2, last_batch_handle="pad")
+    plain = mx.io.NDArrayIter(
+        {"a": images(5), "b": labels(5)}, labels(5), 2, last_batch_handle="pad"
+    )
     resized = mx.io.PrefetchingIter(mx.io.ResizeIter(plain, 4))
     every = [[batch.data, batch.pad] for each in (csv, resized) for batch in each]
     return [every, str(plain.provide_data)]
@@ -343,7 +396,10 @@ def stores():
 
 
 def schedules():
-    kinds = [mx.lr_scheduler.FactorScheduler(2, 0.5), mx.lr_scheduler.MultiFactorScheduler([2, 5], 0.1)]
+    kinds = [
+        mx.lr_scheduler.FactorScheduler(2, 0.5),
+        mx.lr_scheduler.MultiFactorScheduler([2, 5], 0.1),
+    ]
     kinds.append(mx.lr_scheduler.PolyScheduler(9, pwr=2))
     if hasattr(mx.lr_scheduler, "CosineScheduler"):
         kinds.append(mx.lr_scheduler.CosineScheduler(9, warmup_steps=3))
@@ -356,11 +412,22 @@ def tools():
     x, data = mx.sym.var("x"), np.random.uniform(-1, 1, (2, 3))
     t.check_numeric_gradient(mx.sym.tanh(x), [data], dtype=np.float64)
     t.check_symbolic_forward(mx.sym.square(x), [data], [data**2])
-    t.check_consistency(mx.sym.square(x), [{"ctx": mx.cpu(), "x": (2, 2), "type_dict": {"x": kind}} for kind in (np.float32, np.float64)])
+    t.check_consistency(
+        mx.sym.square(x),
+        [
+            {"ctx": mx.cpu(), "x": (2, 2), "type_dict": {"x": kind}}
+            for kind in (np.float32, np.float64)
+        ],
+    )
     net = network()
     net.summary(nd.array(images(1)))
     monitor = mx.mon.Monitor(1)
-    return [t.rand_ndarray((3, 4), "csr", density=0.5), t.rand_shape_2d(), len(str(monitor)) > 0, str(net)]
+    return [
+        t.rand_ndarray((3, 4), "csr", density=0.5),
+        t.rand_shape_2d(),
+        len(str(monitor)) > 0,
+        str(net),
+    ]
 
 
 def zoo():
@@ -370,13 +437,11 @@ def zoo():
 
 
 def losses():
-    results = Places()
+    results, pred = Places(), nd.random.uniform(0.1, 1, shape=(4, 5))
     for name in sorted(gluon.loss.__all__):
         kind = getattr(gluon.loss, name)
-        shape, label = (4, 5), nd.array([1, 0, 3, 2])
-        pred = nd.random.uniform(0.1, 1, shape=shape)
-        for each in (label, nd.random.uniform(0.1, 1, shape=shape)):
-            results.see("%s %d" % (name, each.ndim), lambda kind=kind, each=each: kind()(pred, each))
+        for label in (nd.array([1, 0, 3, 2]), nd.random.uniform(0.1, 1, shape=(4, 5))):
+            results.see(f"{name} {label.ndim}", lambda kind=kind, y=label: kind()(pred, y))
     return results
 
 
@@ -395,7 +460,7 @@ def main():
         places.see("metric " + name, metric_of(name, kind))
     for name, kind in sorted(registry(mx.init.Initializer).items()):
         places.see("initializer " + name, initializer_of(name, kind))
-    print(json.dumps({"python": None, "places": places}, indent=1))
+    print(json.dumps(places, indent=1))
 
 
 if __name__ == "__main__":
