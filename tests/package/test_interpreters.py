@@ -38,19 +38,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pythons")
 
 
-@lru_cache(maxsize=None)
-def installed(root: Path, python: str, release: str) -> Environment:
-    """Return an environment with this Python's NumPy, a stock MXNet and our wheel."""
-    wheels = sorted(here().dist.glob("mkldnn_opcache-*.whl"))
-    if not wheels:
-        pytest.skip("dist/ has no wheel: run make build")
-    environment = interpreters.create(python, root / f"{python}-{release}")
-    environment.link(interpreters.site(python))
-    environment.link(here().stock(release))
-    environment.unpack(wheels[-1])
-    return environment
-
-
 def trained(environment: Environment, *words: object, **variables: object) -> Dict[str, Any]:
     """Train by a command that ends in ``words``; return what the training saw, and its stderr."""
     done = environment.run(*words, TRAINING, **variables)
@@ -106,7 +93,7 @@ def listed(environment: Environment) -> Set[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_bits_are_those_of_stock(root: Path, python: str, release: str, way: str) -> None:
-    environment = installed(root, python, release)
+    environment = interpreters.installed(root, python, release)
     before = listed(environment)
     reference = stock(environment)
     seen = cached(environment, way)
@@ -116,7 +103,7 @@ def test_bits_are_those_of_stock(root: Path, python: str, release: str, way: str
 
 
 def test_doctor_finds_no_problem(root: Path, python: str, release: str) -> None:
-    done = installed(root, python, release).run("-m", "mkldnn_opcache", "doctor")
+    done = interpreters.installed(root, python, release).run("-m", "mkldnn_opcache", "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "problem" not in done.stdout and "gain" in done.stdout
 
