@@ -1,4 +1,4 @@
-"""``run --compat`` on the newest Pythons: the results of Python 3.11 and NumPy 1.23.5, and its bits.
+"""``run --compat`` on the newest Pythons gives the results, bit for bit, of 3.11 and NumPy 1.23.5.
 
 tests/support/tour.py uses MXNet all over. ``pytest --all-pythons`` runs every release.
 """
