@@ -62,7 +62,7 @@ _NUMPY_NAMES = {
     "unicode_": "str_",
 }
 _COLLECTIONS = (
-    "Awaitable AsyncIterable AsyncIterator ByteString Callable Collection Container Coroutine "
+    "Awaitable AsyncIterable AsyncIterator Callable Collection Container Coroutine "
     "Generator Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping "
     "MutableSequence MutableSet Reversible Sequence Set Sized ValuesView"
 ).split()
@@ -85,8 +85,10 @@ def install():
         if needed():
             edits.setdefault(name, []).append((pattern, replacement))
     _added.extend(name + " (edited)" for name in edits)
-    sys.meta_path.insert(0, _Editor(edits))
-    sys.meta_path.append(_Modules(modules))
+    if edits:
+        sys.meta_path.insert(0, _Editor(edits))
+    if modules:
+        sys.meta_path.append(_Modules(modules))
     return sorted(_added)
 
 
