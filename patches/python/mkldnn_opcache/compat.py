@@ -236,9 +236,9 @@ def _plain(value):
     numpy = _numpy()
     if type(value) in (tuple, list):
         return type(value)(map(_plain, value))
-    if isinstance(value, numpy.generic) and not isinstance(value, (numpy.str_, numpy.bytes_)):
-        return _Text(str(value))
-    return value
+    if isinstance(value, (numpy.str_, numpy.bytes_)):
+        return value.item()
+    return _Text(str(value)) if isinstance(value, numpy.generic) else value
 
 
 class _Text(str):
