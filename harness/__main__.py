@@ -11,16 +11,17 @@ import importlib
 import os
 import sys
 import types
-from typing import Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from harness.base.console import say
+from harness.base.console import say, shown
 from harness.base.errors import HarnessError, one_line
 from harness.base.layout import here
 
-# (command, module of harness, summary)
-COMMANDS = (
+# (command, module of harness or None for a command of the package that users install, summary)
+COMMANDS: Tuple[Tuple[str, Optional[str], str], ...] = (
     ("build", "build.command", "build the library, the patched MXNets and their wheels"),
     ("bench", "bench.command", "measure training throughput, unmodified and patched"),
+    ("bench-kit", "bench.kit.command", "write an archive that measures on other machines"),
     ("tables", "publish.tables", "write the tables in results and in the documents"),
     ("compare", "bench.compare", "compare two records of the same benchmark"),
     ("plot", "publish.plots.command", "draw the figures of the records in results"),
@@ -29,11 +30,16 @@ COMMANDS = (
     ("reliability", "reliability.command", "test threads, forks, kills and hostile input"),
     ("converge", "converge.command", "train CIFAR-10 unmodified and patched, bit for bit"),
     ("bench-dist", "distributed.command", "measure distributed training on this machine"),
-    ("run", "user.run", "run any command with the cache under its MXNet"),
-    ("doctor", "user.doctor", "diagnose an interpreter's MXNet, and measure its gain"),
+    ("run", None, "run any command with the cache under its MXNet"),
+    ("doctor", None, "diagnose an interpreter's MXNet, and measure its gain"),
     ("microbench", "microbench.command", "time single MKL-DNN calls, uncached and cached"),
+    ("wheel", "build.wheel", "write our own wheel: the library, the package, its command"),
+    ("dist", "build.dist", "write all that a release hands out"),
     ("source-patch", "build.source_patch", "write the cache as a patch for MXNet sources"),
 )
+
+# The commands of the package, and their options before the user's.
+_INSTALLED: Dict[str, List[str]] = {"run": [], "doctor": ["--python", "python3"]}
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -51,7 +57,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             description=summary,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name == chosen:
+        if name == chosen and module_name is not None:
             module = _import(module_name)
             module.add_arguments(command)
             command.epilog = module.EXAMPLES
@@ -72,6 +78,8 @@ def _import(module_name: str) -> types.ModuleType:
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code: 2 for an error of the user's, 130 for Ctrl-C."""
     try:
+        if argv[:1] and argv[0] in _INSTALLED:
+            return _installed(argv[0], argv[1:])
         args = parse(argv)
         return int(args.main(args))
     except HarnessError as error:
@@ -84,6 +92,17 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return 130
+
+
+def _installed(command: str, words: Sequence[str]) -> int:
+    """Run a command of the package with the library of this work tree."""
+    from patches.python.mkldnn_opcache import __main__ as package
+
+    library = here().library
+    if not library.is_file():
+        raise HarnessError(f"{shown(library, here().root)} not found: run make build first")
+    options = ["--library", str(library), *_INSTALLED[command]]
+    return package.main([command, *options, *words], "python -m harness")
 
 
 def _forget_pythonpath() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
+import tempfile
+from pathlib import Path
+from typing import Callable, Iterator, List
 
 import pytest
 
@@ -11,6 +13,28 @@ from harness.base.layout import Layout, here
 from tests.support import browser
 
 HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
+
+
+# Files that share results of jobs; files whose tests of different hosts share nothing.
+GROUPS = {"test_bits": "bits", "test_operators": "bits"}
+BY_HOST = ("test_bits", "test_models", "test_operators", "test_scenarios", "test_zoo")
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Run on one worker what shares fixtures or results: the tests of a file, of a host."""
+    for item in items:
+        name = item.path.stem
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        host = parameters.get("host", HOSTS[0]) if name in BY_HOST else ""
+        item.add_marker(pytest.mark.xdist_group(GROUPS.get(name, name) + host))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-pythons",
+        action="store_true",
+        help="run tests of the wheel and of --compat on every Python and release, not on a few",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +57,15 @@ def error_of(
         return printed.err[len(start) : -1]
 
     return error_of
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user may look into."""
+    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session", params=HOSTS)

@@ -69,7 +69,7 @@ WRONG: Tuple[Tuple[str, str], ...] = (
     ("converge --show {deep}", "{deep}: ..."),
     ("doctor --python no-such-python", "--python no-such-python: no such program"),
     ("doctor --python /bin/false", f"/bin/false: {NO_PYTHON} 1"),
-    ("doctor --python /bin/true", f"/bin/true: {NO_PYTHON} 0"),
+    ("doctor --python /bin/true", f"/bin/true: {NO_PYTHON} 0 and told nothing"),
     ("microbench --hosts 1.9.9", f"unknown host '1.9.9': {HOSTS}"),
     ("microbench --hosts 1.3.1,1.3.1", f"--hosts: {DIFFERENT}: '1.3.1,1.3.1'"),
     ("microbench --repetitions 0", f"--repetitions: {POSITIVE}, found '0'"),

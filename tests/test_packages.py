@@ -30,7 +30,7 @@ def broken(root: Path) -> str:
 @pytest.fixture
 def tree(layout: Layout, tmp_path: Path) -> Path:
     """A copy of what is checked, with the contracts."""
-    for name in ("harness", "models"):
+    for name in ("harness", "models", "patches/python"):
         shutil.copytree(layout.root / name, tmp_path / name)
     shutil.copy(layout.pyproject, tmp_path)
     return tmp_path

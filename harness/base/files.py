@@ -110,17 +110,18 @@ def folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file ``path``; print a line before waiting for another holder.
+def lock(path: Path, aloud: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on the file ``path``; print a line before a wait if ``aloud``.
 
     The kernel drops the lock when its holder dies; the file itself stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another process to release {path}")
+            if aloud:
+                say(f"waiting for another process to release {path}")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -15,6 +15,16 @@ class Layout:
     root: Path
 
     @property
+    def readme(self) -> Path:
+        """The description of our own wheel."""
+        return self.root / "README.md"
+
+    @property
+    def license(self) -> Path:
+        """The license of our own wheel."""
+        return self.root / "LICENSE"
+
+    @property
     def toolchain(self) -> Path:
         """The pinned inputs of the build."""
         return self.root / "configs" / "toolchain.toml"
@@ -31,7 +41,7 @@ class Layout:
 
     @property
     def package(self) -> Path:
-        """The Python package that goes into a patched MXNet, beside mxnet."""
+        """The Python package: in our own wheel, and beside mxnet in a patched MXNet."""
         return self.root / "patches" / "python" / "mkldnn_opcache"
 
     @property
@@ -56,7 +66,7 @@ class Layout:
 
     @property
     def dist(self) -> Path:
-        """The patched, installable wheels."""
+        """What a release hands out."""
         return self.root / "dist"
 
     @property
@@ -83,6 +93,11 @@ class Layout:
     def raw(self) -> Path:
         """The records of measurements and checks."""
         return self.root / "results" / "raw"
+
+    @property
+    def mkldnn_headers(self) -> Path:
+        """The folder of the MKL-DNN headers that the library is compiled with."""
+        return self.build / "headers"
 
     def stock(self, host: str) -> Path:
         """The PYTHONPATH folder of the released MXNet ``host``."""

@@ -37,18 +37,16 @@ from harness.bench.record import (
 )
 from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
-from harness.trials import variables
+from harness.trials.environment import HEAP
 from harness.trials.jobs import AlternateJob, Job, ProfileJob, TrainJob, fields_for
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
 from harness.trials.record import check_compatible, now, utc
 from harness.trials.variants import build_folder, library_versions, parse_variant
+from patches.python.mkldnn_opcache import variables
 
 # MXNet's profiler then sees every operator, not groups of operators.
 _PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
-# One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
-# weight depends on its address relative to the gradient's: docs/performance.md.
-_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
 # The library counts bytes under a bound only; this bound exceeds every machine's memory.
 _COUNTING = {variables.MEMORY: "1024G"}
 
@@ -247,7 +245,7 @@ def _process(layout: Layout, settings: BenchSettings, key: SampleKey, timeout_s:
         result = _run(layout, settings, series, key, timeout_s)
     except WorkerFailed as error:
         reason = "memory" if error.out_of_memory else "died"
-        failure = {"reason": reason, "detail": _in_short(error, layout)}
+        failure = {"reason": reason, "detail": error.in_short(layout.root)}
         say(str(error) if reason == "died" else failure["detail"])
     except NotProven as error:
         failure = {"reason": "not proven", "detail": str(error)}
@@ -264,7 +262,7 @@ def _run(
     job = _job(settings, series, key)
     overrides = {
         **(_PROFILING if series.job == PROFILE else {}),
-        **(_HEAP if series.allocator == "heap" else {}),
+        **(HEAP if series.allocator == "heap" else {}),
         **(_COUNTING if series.job == MEMORY else {}),
     }
     variant = parse_variant(series.build_word(key.variant))
@@ -284,11 +282,3 @@ def _job(settings: BenchSettings, series: Series, key: SampleKey) -> Job:
         process=key.round,
         budget_s=series.steps_budget_s,
     )
-
-
-def _in_short(error: WorkerFailed, layout: Layout) -> str:
-    """Return the end of a process in a line to publish, without folders of this machine."""
-    how = str(error).splitlines()[0].replace("; its last lines:", "")
-    said = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-    told = [line for line in said if "rror" in line or "bad_alloc" in line] or said
-    return ": ".join([how, *told[-1:]]).replace(f"{layout.root}/", "")[:300]

@@ -11,8 +11,8 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 import pydantic
 from typing_extensions import Annotated, Literal
 
+from harness.base import hardware
 from harness.base.errors import HarnessError
-from harness.base.machine import describe, physical_cores
 from harness.base.toml import Count, FrozenModel
 from harness.bench.record import ALTERNATE, BenchSettings, Series
 from harness.build.toolchain import Toolchain
@@ -20,6 +20,7 @@ from harness.trials.jobs import scope_of
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
 from harness.trials.variants import parse_variant
+from patches.python.mkldnn_opcache.facts import physical_cores
 
 _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
@@ -109,7 +110,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
     if len(set(names)) != len(names):
         raise HarnessError(f"series: expected different names, found {', '.join(names)}")
     # The rest is for the system and other processes.
-    memory_limit_gib = config.memory_limit_gib or 0.9 * describe().memory_gib
+    memory_limit_gib = config.memory_limit_gib or 0.9 * hardware.describe()["memory_gib"]
     return BenchSettings(
         series=[_series(config, series, toolchain, image_size) for series in config.series],
         cpus=sorted(os.sched_getaffinity(0)),

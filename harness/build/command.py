@@ -12,7 +12,7 @@ from harness import prerequisites
 from harness.base import files, layout, toml
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.build import compiling, pip, trees
+from harness.build import pip, trees, wheel
 from harness.build.toolchain import load_toolchain
 
 EXAMPLES = """examples:
@@ -44,9 +44,10 @@ def build(paths: Layout, cache: Path) -> None:
     """
     toolchain = load_toolchain(paths.toolchain)
     version = toml.project_version(paths.pyproject)
+    wheel.make_library(paths, toolchain, cache)
     for host in toolchain.hosts:
         trees.make_stock(paths, host, cache)
-    compiling.make_library(paths, toolchain)
     for host in toolchain.hosts:
         trees.make_patched(paths, host, version, toolchain)
         trees.make_wheel(paths, host, version)
+    wheel.make_wheel(paths)

@@ -1,33 +1,44 @@
-"""Compiles the library, its faulty builds and the C++ programs, by the Makefiles beside them."""
+"""Compiles the library, its faulty builds and the C++ programs, by the Makefiles beside them.
+
+One make at a time: processes and threads that want the same product wait for each other.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+from harness.base import files
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.process import own_environment
 from harness.build.toolchain import Toolchain
 
-
-def make_library(paths: Layout, toolchain: Toolchain) -> None:
-    """Compile the library."""
-    _compile(paths.sources, paths.library, HEADERS=paths.headers(toolchain.headers))
+_RELEASE = {"RELEASE": 1, "ZIG": f"{sys.executable} -m ziglang"}
 
 
-def make_faulty(paths: Layout, toolchain: Toolchain, fault: str) -> Path:
+def make_library(paths: Layout) -> None:
+    """Compile the library that is handed out, by the zig of this environment."""
+    if importlib.util.find_spec("ziglang") is None:
+        raise HarnessError(f"{sys.executable} has no module 'ziglang': run `make venv`")
+    _compile(paths, paths.sources, paths.library, HEADERS=paths.mkldnn_headers, **_RELEASE)
+
+
+def make_faulty(paths: Layout, fault: str) -> Path:
     """Compile the library with a planted fault (tests/faults/faults.toml) and return it."""
     library = paths.build / "faults" / fault / paths.library.name
     variables = {
         "FAULT": fault,
-        "HEADERS": paths.headers(toolchain.headers),
+        "HEADERS": paths.mkldnn_headers,
         "COMMON": paths.library.parent,
         "OUT": library.parent.parent,
+        **_RELEASE,
     }
     words = [f"{name}={value}" for name, value in variables.items()]
-    _make(paths.faults, library, *words)
+    _make(paths, paths.faults, library, *words)
     return library
 
 
@@ -35,32 +46,34 @@ def make_cpp_test(paths: Layout, toolchain: Toolchain, name: str) -> Path:
     """Compile one of the C++ tests and return it; it finds its libraries by LD_LIBRARY_PATH."""
     program = paths.build / "tests-cpp" / name
     headers = paths.headers(toolchain.headers)
-    _make(paths.cpp_tests, program, str(program), f"HEADERS={headers}", f"BUILD={paths.build}")
+    words = (str(program), f"HEADERS={headers}", f"BUILD={paths.build}")
+    _make(paths, paths.cpp_tests, program, *words)
     return program
 
 
 def make_microbench(paths: Layout, toolchain: Toolchain) -> None:
     """Compile the micro-benchmark, for all MXNet releases."""
     mxnet = paths.stock(toolchain.headers) / "mxnet"
-    _compile(paths.tools / "microbench", paths.microbench, MXNET=mxnet)
+    _compile(paths, paths.tools / "microbench", paths.microbench, MXNET=mxnet)
 
 
 def make_kill_at(paths: Layout) -> Path:
     """Compile and return the library that kills a process in the middle of writing."""
-    _compile(paths.tools / "kill_at", paths.kill_at)
+    _compile(paths, paths.tools / "kill_at", paths.kill_at)
     return paths.kill_at
 
 
-def _compile(sources: Path, product: Path, **variables: object) -> None:
+def _compile(paths: Layout, sources: Path, product: Path, **variables: object) -> None:
     """Compile ``product`` by the Makefile in ``sources``."""
     words = [f"{name}={value}" for name, value in variables.items()]
-    _make(sources, product, *words, f"OUT={product.parent}")
+    _make(paths, sources, product, *words, f"OUT={product.parent}")
 
 
-def _make(sources: Path, product: Path, *words: str) -> None:
+def _make(paths: Layout, sources: Path, product: Path, *words: str) -> None:
     """Run the Makefile in ``sources``, which knows what is out of date."""
     command = ["make", "--silent", f"-j{os.cpu_count() or 1}", "-C", str(sources), *words]
-    result = subprocess.run(command, env=own_environment(), stdout=2)  # to stderr
+    with files.lock(paths.build / ".make", aloud=False):
+        result = subprocess.run(command, env=own_environment(), stdout=2)  # to stderr
     if result.returncode != 0:
         raise HarnessError(f"compiling {sources} failed: make exit {result.returncode}")
     if not product.is_file():

@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 from typing import Callable, List, Sequence
 
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY
+from harness.base.reading import sha256_of
 from harness.build.toolchain import Host
 
 MKLDNN = "libmkldnn.so.0"
-PLATFORM_TAG = "linux_x86_64"  # not manylinux: the library is compiled on this machine
 
 
 def local_version(host: Host, project_version: str) -> str:
@@ -26,11 +25,11 @@ def local_version(host: Host, project_version: str) -> str:
     return f"{host.version}+opcache.{project_version}"
 
 
-def wheel_name(host: Host, project_version: str) -> str:
-    """Return the file name of the patched wheel."""
+def wheel_name(host: Host, project_version: str, platform: str) -> str:
+    """Return the file name of the patched wheel with the platform tag ``platform``."""
     python_tag = "-".join(host.filename.split("-")[2:4])
     name = host.package.replace("-", "_")
-    return f"{name}-{local_version(host, project_version)}-{python_tag}-{PLATFORM_TAG}.whl"
+    return f"{name}-{local_version(host, project_version)}-{python_tag}-{platform}.whl"
 
 
 def link_tree(source: Path, folder: Path) -> None:
@@ -76,16 +75,23 @@ def patch_libraries(tree: Path, library: Path) -> None:
 
 
 def add_package(tree: Path, package: Path) -> None:
-    """Copy the Python package in the folder ``package`` into ``tree``, beside mxnet."""
-    target = tree / package.name
-    target.mkdir()
+    """Copy the Python package in the folder ``package`` into ``tree``."""
     for source in package_files(package):
-        shutil.copyfile(source, target / source.name)
+        target = tree / package.name / source.relative_to(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
 def package_files(package: Path) -> List[Path]:
-    """Return the files of the Python package in the folder ``package``."""
-    return sorted([*package.glob("*.py"), package / "py.typed"])
+    """Return the files of the Python package in the folder ``package``, without caches."""
+    files = [path for path in package.rglob("*") if path.is_file()]
+    return sorted(path for path in files if "__pycache__" not in path.parts)
+
+
+def package_digest(package: Path) -> str:
+    """Return what changes with the name or content of any file of the Python package."""
+    files = package_files(package)
+    return ", ".join(f"{path.relative_to(package)} {sha256_of(path)}" for path in files)
 
 
 def _patchelf(*arguments: object) -> str:
@@ -106,9 +112,14 @@ def _run(command: Sequence[str], name: str) -> str:
 
 
 def rewrite_dist_info(
-    tree: Path, host: Host, project_version: str, requires: Sequence[str], added: str
+    tree: Path,
+    host: Host,
+    project_version: str,
+    requires: Sequence[str],
+    added: str,
+    platform: str,
 ) -> None:
-    """Give the package in ``tree`` its own version, dependencies and tags.
+    """Give the package in ``tree`` its own version, dependencies and platform tag.
 
     ``added`` is a Python package that the release does not have. Removes RECORD, the list of the
     released files; ``pack`` writes a new one.
@@ -129,7 +140,7 @@ def rewrite_dist_info(
 
     def tags(lines: List[str]) -> List[str]:
         released_tag = host.filename[: -len(".whl")].split("-")[-1]
-        lines = [line.replace(released_tag, PLATFORM_TAG) for line in lines]
+        lines = [line.replace(released_tag, platform) for line in lines]
         return ["Root-Is-Purelib: false" if x.startswith("Root-Is") else x for x in lines]
 
     names = patched / "top_level.txt"
@@ -148,14 +159,3 @@ def _rewrite_headers(path: Path, change: Callable[[List[str]], List[str]]) -> No
         "\n".join(change(headers.rstrip("\n").split("\n"))) + (blank + body or "\n"),
         encoding="utf-8",
     )
-
-
-def pack(tree: Path, folder: Path, name: str) -> Path:
-    """Pack ``tree`` as the wheel ``name`` in the existing ``folder``, with a fresh RECORD."""
-    command = [sys.executable, "-m", "wheel", "pack", "--dest-dir", str(folder), str(tree)]
-    _run(command, "wheel pack")
-    wheel = folder / name
-    if not wheel.is_file():
-        found = ", ".join(sorted(path.name for path in folder.iterdir()))
-        raise HarnessError(f"wheel pack: expected {name}, found {found}")
-    return wheel

@@ -6,6 +6,7 @@ file pins. Knows nothing of the cache library.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import List
@@ -13,8 +14,11 @@ from typing import List
 from harness.base.console import say
 from harness.base.errors import HarnessError
 from harness.base.reading import sha256_of
-from harness.build import elf, pip
+from harness.build import pip
 from harness.build.toolchain import Host
+from patches.python.mkldnn_opcache import elf
+
+_HEADER = r"mxnet/include/mkldnn/\w+\.h"
 
 
 def fetch(host: Host, cache: Path, python: Path) -> Path:
@@ -54,12 +58,22 @@ def unpack(wheel: Path, folder: Path) -> None:
         archive.extractall(folder)
 
 
+def unpack_headers(wheel: Path, folder: Path) -> None:
+    """Unpack MKL-DNN's headers alone, into the existing ``folder``."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if re.fullmatch(_HEADER, name)]
+        if not names:
+            raise HarnessError(f"{wheel}: expected {_HEADER}, found none")
+        for name in names:
+            (folder / Path(name).name).write_bytes(archive.read(name))
+
+
 def check_mkldnn(tree: Path, host: Host) -> None:
     """Check that ``tree`` holds the pinned libmkldnn.so.0; raises HarnessError if it does not."""
     path = tree / "mxnet" / "libmkldnn.so.0"
     if not path.is_file():
         raise HarnessError(f"{host.filename}: expected mxnet/{path.name}, found none")
-    found = elf.build_id(path)
+    found = elf.build_id(str(path))
     if found != host.mkldnn_build_id:
         raise HarnessError(
             f"{path.name} of {host.filename}: expected build-id {host.mkldnn_build_id} "

@@ -13,7 +13,7 @@ from harness.base.markdown import markdown
 from harness.bench.record import BenchRecord
 from harness.bench.rows import Row
 from harness.bench.views.ratios import Group, Mean, groups, ratio_text
-from harness.user import run_report
+from patches.python.mkldnn_opcache import run_report
 
 _ALL = "all"
 # By whether scopes alternate.

@@ -32,8 +32,8 @@ from harness.reliability.hostile_programs import (
 from harness.reliability.record import Finding
 from harness.trials.environment import whole_environment
 from harness.trials.jobs import HashJob, to_json
-from harness.trials.variables import ASSUME, CAPACITY, SCOPE, SHADOW, STATS
 from harness.trials.variants import STOCK, parse_variant
+from patches.python.mkldnn_opcache.variables import ASSUME, CAPACITY, SCOPE, SHADOW, STATS
 
 
 @dataclass(frozen=True)

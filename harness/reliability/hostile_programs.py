@@ -13,7 +13,16 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from harness.reliability.context import Context, verdict
 from harness.reliability.record import Finding
-from harness.trials.variables import ALL, ASSUME, CAPACITY, MEMORY, SCOPE, SHADOW, STATS, TRACE
+from patches.python.mkldnn_opcache.variables import (
+    ALL,
+    ASSUME,
+    CAPACITY,
+    MEMORY,
+    SCOPE,
+    SHADOW,
+    STATS,
+    TRACE,
+)
 
 STAGE = "hostile"
 TIMEOUT_S = 120.0

@@ -5,14 +5,30 @@ A variable of the user's shell therefore cannot change one variant and not the o
 
 from __future__ import annotations
 
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Optional, Protocol, Sequence
 
 from harness.base.layout import Layout
-from harness.trials.record import Threads
 from harness.trials.variants import Variant, build_folder
 
+# One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
+# weight depends on its address relative to the gradient's: docs/performance.md.
+HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
 
-def settings(variant: Variant, threads: Threads, overrides: Mapping[str, str]) -> Dict[str, str]:
+
+class OpenMP(Protocol):
+    """OpenMP's settings, such as a record's ``Threads``; None leaves the runtime's default."""
+
+    @property
+    def omp_num_threads(self) -> int: ...
+
+    @property
+    def kmp_affinity(self) -> Optional[str]: ...
+
+    @property
+    def kmp_blocktime(self) -> Optional[str]: ...
+
+
+def settings(variant: Variant, threads: OpenMP, overrides: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables that influence a worker's results, to be recorded with them.
 
     Stock MXNet gets no variable of the cache, even from ``overrides``.
@@ -31,14 +47,21 @@ def settings(variant: Variant, threads: Threads, overrides: Mapping[str, str]) -
 
 
 def whole_environment(
-    layout: Layout, host: str, variant: Variant, chosen: Mapping[str, str]
+    layout: Layout,
+    host: str,
+    variant: Variant,
+    chosen: Mapping[str, str],
+    python_path: Sequence[str] = (),
 ) -> Dict[str, str]:
-    """Return the complete environment of a Python process on a variant's build."""
+    """Return the complete environment of a Python process on a variant's build.
+
+    ``python_path`` are further folders of Python modules.
+    """
     environment = {
         "LC_ALL": "C.UTF-8",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONPATH": str(build_folder(layout, host, variant)),
+        "PYTHONPATH": ":".join([str(build_folder(layout, host, variant)), *python_path]),
         **chosen,
     }
     if variant.preload:

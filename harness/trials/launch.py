@@ -8,16 +8,15 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from harness.base import files, process, reading
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.process import Ended
-from harness.trials.environment import settings, whole_environment
+from harness.trials.environment import OpenMP, settings, whole_environment
 from harness.trials.jobs import Job, to_json
 from harness.trials.proof import check_proof
-from harness.trials.record import Threads
 from harness.trials.variants import Variant
 
 _STDERR_LINES = 20
@@ -42,17 +41,25 @@ class WorkerFailed(HarnessError):
         """Tell whether an allocation failed, or Linux killed the worker for its memory."""
         return any(mark in self.stderr for mark in _NO_MEMORY) or "(SIGKILL)" in str(self)
 
+    def in_short(self, root: Path) -> str:
+        """Return the end of a process in a line to publish, without the folder ``root``."""
+        how = str(self).splitlines()[0].replace("; its last lines:", "")
+        said = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        told = [line for line in said if "rror" in line or "bad_alloc" in line] or said
+        return ": ".join([how, *told[-1:]]).replace(f"{root}/", "")[:300]
+
 
 def run_worker(
     job: Job,
     layout: Layout,
     host: str,
     variant: Variant,
-    threads: Threads,
+    threads: OpenMP,
     timeout_s: float,
     overrides: Optional[Mapping[str, str]] = None,
     expect_hits: bool = True,
     keep_stderr: bool = False,
+    python_path: Sequence[str] = (),
 ) -> Dict[str, Any]:
     """Run a job in a fresh process and return its result with its ``environment``.
 
@@ -60,7 +67,7 @@ def run_worker(
     ``expect_hits``, the cache avoided creations. ``keep_stderr`` adds the worker's ``stderr``.
     """
     chosen = settings(variant, threads, overrides or {})
-    environment = whole_environment(layout, host, variant, chosen)
+    environment = whole_environment(layout, host, variant, chosen, python_path)
     what = f"worker ({_describe(job)}, host {host}, {variant.name})"
     result, stderr = _spawn(job, layout, environment, timeout_s, what)
     check_proof(variant, result, expect_hits, what)

@@ -17,7 +17,6 @@ from typing import (
     Callable,
     ClassVar,
     Dict,
-    List,
     Mapping,
     Optional,
     Sequence,
@@ -29,6 +28,7 @@ from typing import (
 import pydantic
 
 from harness.base import files, machine, reading
+from harness.base.differences import PARTS, SIDES, check_equal
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.toml import FrozenModel, project_version
@@ -37,10 +37,6 @@ from harness.base.toml import FrozenModel, project_version
 _MOST_FAULTS = 10_000
 
 _Run = TypeVar("_Run", bound="RunRecord")
-
-
-class IncompatibleRuns(HarnessError):
-    """Two runs that must not be mixed; names each differing setting with both values."""
 
 
 class RecordModel(FrozenModel):
@@ -207,27 +203,8 @@ def start_or_resume(
 def check_compatible(
     recorded: RunRecord,
     asked: RunRecord,
-    parts: Sequence[str] = ("machine", "versions", "settings"),
-    sides: Tuple[str, str] = ("recorded", "asked"),
+    parts: Sequence[str] = PARTS,
+    sides: Tuple[str, str] = SIDES,
 ) -> None:
     """Raise IncompatibleRuns unless both runs, of one kind, are equal in those parts."""
-    differences: List[str] = []
-    for part in parts:
-        old, new = recorded.model_dump()[part], asked.model_dump()[part]
-        differences += _differences(part, old, new, sides)
-    if differences:
-        raise IncompatibleRuns("; ".join(differences))
-
-
-def _differences(name: str, recorded: Any, asked: Any, sides: Tuple[str, str]) -> List[str]:
-    if isinstance(recorded, dict) and isinstance(asked, dict):
-        found = []
-        for key in sorted({*recorded, *asked}):
-            found += _differences(f"{name}.{key}", recorded.get(key), asked.get(key), sides)
-        return found
-    if isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
-        pairs = enumerate(zip(recorded, asked))
-        return [line for i, pair in pairs for line in _differences(f"{name}.{i}", *pair, sides)]
-    if recorded == asked:
-        return []
-    return [f"{name}: {sides[0]}={recorded!s:.200}, {sides[1]}={asked!s:.200}"]
+    check_equal(recorded.model_dump(), asked.model_dump(), parts, sides)

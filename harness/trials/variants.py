@@ -9,7 +9,7 @@ from typing import Dict, Optional
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.base.reading import sha256_of
-from harness.trials.variables import LIST_WORDS, SCOPES, is_scope
+from patches.python.mkldnn_opcache.variables import LIST_WORDS, SCOPES, is_scope
 
 _PRELOAD = "preload:"
 STOCK = "stock"

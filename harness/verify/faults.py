@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -27,8 +26,6 @@ _FIRST_HOST = "1.3.1"  # creates the primitives of all seven operators in every 
 # Preloaded, because only the library differs; a wrong primitive may never end.
 VARIANT = "preload:all"
 _TIMEOUT_S = 180.0
-# Two hosts may want the same library at the same time.
-_COMPILING = threading.Lock()
 
 
 class Fault(toml.FrozenModel):
@@ -83,8 +80,7 @@ class FaultyLayout(Layout):
 def faulty(layout: Layout, fault: str) -> Layout:
     """Return a work tree like ``layout`` whose library has a fault; builds it."""
     found = type(f"Faulty{fault}", (FaultyLayout,), {"fault": fault})(layout.root)
-    with _COMPILING:
-        make_faulty(layout, load_toolchain(layout.toolchain), fault)
+    make_faulty(layout, fault)
     return found
 
 
@@ -132,8 +128,7 @@ def _wrong_values(result: Mapping[str, Any]) -> List[str]:
 
 def _by_cpp_test(task: Task, layout: Layout) -> Dict[str, List[str]]:
     program, case = known()[task.subject].cpp_test
-    with _COMPILING:
-        test = make_cpp_test(layout, load_toolchain(layout.toolchain), program)
+    test = make_cpp_test(layout, load_toolchain(layout.toolchain), program)
     folders = [layout.library.parent, layout.stock(task.host) / "mxnet"]
     done = subprocess.run(
         [str(test), "--here", case],  # in this environment

@@ -6,46 +6,36 @@ PYTHONPATH, this package never does. The result is written whole or not at all.
 
 from __future__ import annotations
 
+import importlib
 import json
 import platform
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 import mxnet as mx
 import numpy
 
 from harness.base import files, proc, reading
 from harness.base.errors import HarnessError
-from harness.build import elf
 from harness.trials import jobs
-from harness.worker import (
-    alternate,
-    converge,
-    counters,
-    distributed,
-    facts,
-    fork,
-    hashing,
-    operators,
-    scenarios,
-    soak,
-    train,
-)
-from harness.worker.counters import Cache
+from harness.worker import counters
+from patches.python.mkldnn_opcache import elf
 
-_RUN: Dict[type, Callable[[Any, Cache], Dict[str, Any]]] = {
-    jobs.TrainJob: train.run,
-    jobs.ProfileJob: train.run,
-    jobs.AlternateJob: alternate.run,
-    jobs.HashJob: hashing.run,
-    jobs.OperatorsJob: operators.run,
-    jobs.ScenarioJob: scenarios.run,
-    jobs.ForkJob: fork.run,
-    jobs.DistTrainJob: distributed.run,
-    jobs.ConvergeJob: converge.run,
-    jobs.SoakJob: soak.run,
-    jobs.DescribeJob: facts.run,
+# By kind of job the module that runs it. Only that one is imported: the archive of bench-kit has
+# no others.
+_RUN = {
+    jobs.TrainJob: "train",
+    jobs.ProfileJob: "train",
+    jobs.AlternateJob: "alternate",
+    jobs.HashJob: "hashing",
+    jobs.OperatorsJob: "operators",
+    jobs.ScenarioJob: "scenarios",
+    jobs.ForkJob: "fork",
+    jobs.DistTrainJob: "distributed",
+    jobs.ConvergeJob: "converge",
+    jobs.SoakJob: "soak",
+    jobs.DescribeJob: "facts",
 }
 
 
@@ -69,7 +59,8 @@ def run(job: jobs.Job) -> Dict[str, Any]:
     numpy.random.seed(job.seed)
     # MXNet loads its libraries at import: the job runs on those that are mapped now.
     libraries = counters.mapped_libraries()
-    result = _RUN[type(job)](job, counters.open_cache())
+    module = importlib.import_module(f"harness.worker.{_RUN[type(job)]}")
+    result = module.run(job, counters.open_cache())
     return {
         **result,
         "versions": {
@@ -77,7 +68,7 @@ def run(job: jobs.Job) -> Dict[str, Any]:
             "numpy": numpy.__version__,
             "python": platform.python_version(),
         },
-        "libraries": [{"file": p.name, "build_id": elf.build_id(p)} for p in libraries],
+        "libraries": [{"file": p.name, "build_id": elf.build_id(str(p))} for p in libraries],
         "peak_resident_bytes": proc.peak_resident_bytes(),
     }
 

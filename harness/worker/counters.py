@@ -18,7 +18,7 @@ Stats = Dict[str, Any]
 
 def mapped_libraries() -> List[Path]:
     """Return the paths of the mapped libmkldnn*.so* files, sorted, each once."""
-    return [path for path in mapped("libmkldnn") if ".so" in path.name]
+    return [Path(name) for name in mapped("libmkldnn") if ".so" in Path(name).name]
 
 
 def open_cache() -> Cache:

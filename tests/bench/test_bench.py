@@ -17,7 +17,7 @@ from harness.bench import rows as table
 from harness.bench.config import scopes_by_host
 from harness.bench.views import ratios as bench_summary
 from harness.trials.jobs import ProfileJob, TrainJob
-from harness.trials.variables import CAPACITY
+from patches.python.mkldnn_opcache.variables import CAPACITY
 from tests.support.bits import result_of
 from tests.support.commands import harness, harness_words
 from tests.support.processes import wait_until

@@ -7,10 +7,10 @@ from typing import Any, Dict
 
 import pytest
 
+from harness.base.differences import IncompatibleRuns
 from harness.bench import compare
 from harness.bench import record as bench_record
 from harness.bench.record import BenchRecord
-from harness.trials.record import IncompatibleRuns
 from tests.support.commands import harness, refusal
 from tests.support.records import MACHINE, bench
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
-import io
 import lzma
 import re
-import tarfile
 import threading
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Tuple
@@ -19,7 +17,7 @@ from pytest import CaptureFixture, MonkeyPatch
 
 from harness.converge import cifar10
 from harness.converge.cifar10 import TEST_FILE, TRAINING_FILES
-from tests.support.commands import refusal
+from tests.support.commands import refusal, tar_gz
 
 RECORDS = 20
 RECORD_BYTES = 3073
@@ -47,13 +45,7 @@ def write(folder: Path, files: Dict[str, bytes]) -> Path:
 
 
 def archive(files: Dict[str, bytes], top: str = "cifar-10-batches-bin/") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
-        for name, content in files.items():
-            member = tarfile.TarInfo(top + name)
-            member.size = len(content)
-            packed.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return tar_gz((top + name, content) for name, content in files.items())
 
 
 def check_content(data: cifar10.DataSet, files: Dict[str, bytes]) -> None:
@@ -127,12 +119,11 @@ def test_missing_file_and_folder_are_named(files: Dict[str, bytes], tmp_path: Pa
 
 
 def test_hostile_archive_writes_nothing(files: Dict[str, bytes], tmp_path: Path) -> None:
-    folder = tmp_path / "in" / "side"
-    folder.mkdir(parents=True)
-    path = folder / "cifar-10-binary.tar.gz"
+    (tmp_path / "side").mkdir()
+    path = tmp_path / "side" / "cifar-10-binary.tar.gz"
     path.write_bytes(archive(files, top="../"))
     before = sorted(tmp_path.rglob("*"))
-    check_content(cifar10.load(path, folder), files)
+    check_content(cifar10.load(path, path.parent), files)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -197,25 +188,17 @@ def test_download_is_checked_and_cached(
     assert re.search("expected md5 .*: delete it to have it downloaded", said)
 
 
-@pytest.mark.parametrize(
-    ("limit", "value", "message"),
-    [
+def test_download_without_end_is_given_up(
+    files: Dict[str, bytes], answering: Answer, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    answering(served(archive(files)))
+    for limit, value, message in (
         ("_MOST_BYTES", 1000, "expected 1000 bytes at most, found more"),
         ("_MOST_DOWNLOAD_S", 0.0, "not there after 0 s: given up"),
-    ],
-)
-def test_download_without_end_is_given_up(
-    files: Dict[str, bytes],
-    answering: Answer,
-    tmp_path: Path,
-    monkeypatch: MonkeyPatch,
-    limit: str,
-    value: float,
-    message: str,
-) -> None:
-    monkeypatch.setattr(cifar10, limit, value)
-    answering(served(archive(files)))
-    assert message in refusal(cifar10.load, None, tmp_path / "cache")
+    ):
+        with monkeypatch.context() as limited:
+            limited.setattr(cifar10, limit, value)
+            assert message in refusal(cifar10.load, None, tmp_path / "cache")
 
 
 # An answer, and why there is no real data then.

@@ -9,59 +9,28 @@
 namespace api {
 
 // Those that the library exports too, without their mkldnn_ prefix.
-#define API_EXPORTED(X)                \
-  X(concat_primitive_desc_create)      \
-  X(engine_destroy)                    \
-  X(memory_primitive_desc_create)      \
-  X(primitive_create)                  \
-  X(primitive_desc_clone)              \
-  X(primitive_desc_create)             \
-  X(primitive_desc_create_v2)          \
-  X(primitive_desc_destroy)            \
-  X(primitive_desc_iterator_create)    \
-  X(primitive_desc_iterator_create_v2) \
-  X(primitive_desc_iterator_destroy)   \
-  X(primitive_desc_iterator_fetch)     \
-  X(primitive_desc_iterator_next)      \
-  X(primitive_desc_query_pd)           \
-  X(primitive_destroy)                 \
-  X(primitive_get_input_at)            \
-  X(primitive_get_output)              \
-  X(primitive_get_primitive_desc)      \
-  X(reorder_primitive_desc_create)     \
-  X(reorder_primitive_desc_create_v2)  \
-  X(stream_create)                     \
-  X(stream_destroy)                    \
-  X(stream_rerun)                      \
-  X(stream_submit)                     \
-  X(stream_wait)                       \
-  X(sum_primitive_desc_create)
+// clang-format off
+#define API_EXPORTED(X) \
+  X(concat_primitive_desc_create) X(engine_destroy) X(memory_primitive_desc_create) \
+  X(primitive_create) X(primitive_desc_clone) X(primitive_desc_create) X(primitive_desc_create_v2) \
+  X(primitive_desc_destroy) X(primitive_desc_iterator_create) X(primitive_desc_iterator_create_v2) \
+  X(primitive_desc_iterator_destroy) X(primitive_desc_iterator_fetch) \
+  X(primitive_desc_iterator_next) X(primitive_desc_query_pd) X(primitive_destroy) \
+  X(primitive_get_input_at) X(primitive_get_output) X(primitive_get_primitive_desc) \
+  X(reorder_primitive_desc_create) X(reorder_primitive_desc_create_v2) X(stream_create) \
+  X(stream_destroy) X(stream_rerun) X(stream_submit) X(stream_wait) X(sum_primitive_desc_create)
 
-#define API_OTHERS(X)                         \
-  X(engine_create)                            \
-  X(memory_get_data_handle)                   \
-  X(memory_primitive_desc_equal)              \
-  X(memory_primitive_desc_get_size)           \
-  X(memory_set_data_handle)                   \
-  X(post_ops_append_eltwise)                  \
-  X(post_ops_append_sum)                      \
-  X(post_ops_create)                          \
-  X(post_ops_destroy)                         \
-  X(post_ops_len)                             \
-  X(primitive_attr_clone)                     \
-  X(primitive_attr_create)                    \
-  X(primitive_attr_destroy)                   \
-  X(primitive_attr_get_int_output_round_mode) \
-  X(primitive_attr_get_output_scales)         \
-  X(primitive_attr_get_post_ops)              \
-  X(primitive_attr_set_int_output_round_mode) \
-  X(primitive_attr_set_output_scales)         \
-  X(primitive_attr_set_post_ops)              \
-  X(primitive_desc_get_attr)                  \
-  X(primitive_desc_query)                     \
-  X(primitive_desc_query_memory_d)            \
-  X(primitive_desc_query_s32)                 \
+#define API_OTHERS(X) \
+  X(engine_create) X(memory_get_data_handle) X(memory_primitive_desc_equal) \
+  X(memory_primitive_desc_get_size) X(memory_set_data_handle) X(post_ops_append_eltwise) \
+  X(post_ops_append_sum) X(post_ops_create) X(post_ops_destroy) X(post_ops_len) \
+  X(primitive_attr_clone) X(primitive_attr_create) X(primitive_attr_destroy) \
+  X(primitive_attr_get_int_output_round_mode) X(primitive_attr_get_output_scales) \
+  X(primitive_attr_get_post_ops) X(primitive_attr_set_int_output_round_mode) \
+  X(primitive_attr_set_output_scales) X(primitive_attr_set_post_ops) X(primitive_desc_get_attr) \
+  X(primitive_desc_query) X(primitive_desc_query_memory_d) X(primitive_desc_query_s32) \
   X(view_primitive_desc_create)
+// clang-format on
 
 struct Api {
 #define API_DECLARE(name) decltype(&mkldnn_##name) name;

@@ -7,27 +7,18 @@
 
 #include "fuzz_process.h"
 #include "fuzz_twin.h"
-#include "json.h"
-#include "opcache.h"
+#include "stats.h"
 
 namespace fuzz {
 
 namespace {
 
-long total(const json::Document &document, const std::string &name) {
-  const auto found = document.find("totals/" + name);
-  return found != document.end() ? static_cast<long>(found->second.number) : 0;
-}
-
 void count_hits(Counts *shared) {
-  std::string text(mkldnn_opcache_stats_json(nullptr, 0) + 1, '\0');
-  text.resize(mkldnn_opcache_stats_json(&text[0], text.size()));
-  json::Document document;
-  size_t at;
-  if (!json::parse(text, &document, &at)) return;
-  shared->hits = total(document, "primitives_avoided") + total(document, "descriptors_avoided");
-  shared->misses = total(document, "primitives_created") + total(document, "descriptors_created");
-  shared->evictions = total(document, "evictions");
+  const Stats stats;
+  const auto total = [&](const char *name) { return static_cast<long>(stats[name]); };
+  shared->hits = total("totals/primitives_avoided") + total("totals/descriptors_avoided");
+  shared->misses = total("totals/primitives_created") + total("totals/descriptors_created");
+  shared->evictions = total("totals/evictions");
 }
 
 // Returns the first difference.

@@ -13,51 +13,18 @@
 namespace fuzz {
 
 // X(name, weight in a random sequence)
-#define FUZZ_STEPS(X)     \
-  X(describe, 14)         \
-  X(describe_memory, 5)   \
-  X(describe_view, 0.5)   \
-  X(reorder, 4)           \
-  X(sum, 2)               \
-  X(concat, 2)            \
-  X(clone, 5)             \
-  X(destroy_pd, 8)        \
-  X(query_layout, 6)      \
-  X(query_numbers, 3)     \
-  X(compare_memories, 1)  \
-  X(attr_change, 1.5)     \
-  X(attr_clone, 0.3)      \
-  X(attr_destroy, 0.3)    \
-  X(iterate, 3)           \
-  X(iterator_next, 4)     \
-  X(iterator_fetch, 4)    \
-  X(iterator_destroy, 1)  \
-  X(make_memory, 8)       \
-  X(move_data, 8)         \
-  X(destroy_memory, 3)    \
-  X(make_primitive, 12)   \
-  X(ask_primitive, 3)     \
-  X(destroy_primitive, 8) \
-  X(run, 10)              \
-  X(make_stream, 4)       \
-  X(submit, 8)            \
-  X(wait, 4)              \
-  X(rerun, 4)             \
-  X(destroy_stream, 2)    \
-  X(change_scope, 0.4)    \
-  X(change_capacity, 0.4) \
-  X(change_memory, 0.4)   \
-  X(pause, 0.4)           \
-  X(resume, 1)            \
-  X(clear, 0.3)           \
-  X(statistics, 0.3)      \
-  X(openmp_threads, 0.4)  \
-  X(callbacks, 0.3)       \
-  X(make_engine, 0.3)     \
-  X(destroy_engine, 0.3)  \
-  X(go_to_thread, 8)      \
-  X(end_thread, 0.15)     \
-  X(wrong_arguments, 3)
+// clang-format off
+#define FUZZ_STEPS(X) \
+  X(describe, 14) X(describe_memory, 5) X(describe_view, 0.5) X(reorder, 4) X(sum, 2) X(concat, 2) \
+  X(clone, 5) X(destroy_pd, 8) X(query_layout, 6) X(query_numbers, 3) X(compare_memories, 1) \
+  X(attr_change, 1.5) X(attr_clone, 0.3) X(attr_destroy, 0.3) X(iterate, 3) X(iterator_next, 4) \
+  X(iterator_fetch, 4) X(iterator_destroy, 1) X(make_memory, 8) X(move_data, 8) \
+  X(destroy_memory, 3) X(make_primitive, 12) X(ask_primitive, 3) X(destroy_primitive, 8) \
+  X(run, 10) X(make_stream, 4) X(submit, 8) X(wait, 4) X(rerun, 4) X(destroy_stream, 2) \
+  X(change_scope, 0.4) X(change_capacity, 0.4) X(change_memory, 0.4) X(pause, 0.4) X(resume, 1) \
+  X(clear, 0.3) X(statistics, 0.3) X(openmp_threads, 0.4) X(callbacks, 0.3) X(make_engine, 0.3) \
+  X(destroy_engine, 0.3) X(go_to_thread, 8) X(end_thread, 0.15) X(wrong_arguments, 3)
+// clang-format on
 
 enum What : uint8_t {
 #define FUZZ_NAME(name, weight) k_##name,

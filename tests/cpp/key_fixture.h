@@ -127,7 +127,7 @@ Identity identity(const Visit &visit) {
   CHECK(key->complete());
   id.words.assign(key->words(), key->words() + key->size());
   id.hash = key->hash();
-  id.text = printer.str();
+  id.text = printer.c_str();
   return id;
 }
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import List
 
 import pytest
+from mkldnn_opcache import variables
 
 from harness.base.layout import Layout
-from harness.trials import variables
 from tests.support.commands import clean_environment, compile_program, python, run
 
 # Seven arguments, as in MKL-DNN 1.0; the library's own function of this name takes five.

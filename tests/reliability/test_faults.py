@@ -85,7 +85,7 @@ def test_an_end_that_is_not_clean_is_seen(
 
 def test_a_library_that_can_be_unloaded_is_caught(layout: Layout) -> None:
     toolchain = load_toolchain(layout.toolchain)
-    library = make_faulty(layout, toolchain, "UNLOADABLE")
+    library = make_faulty(layout, "UNLOADABLE")
     program = make_cpp_test(layout, toolchain, "unload_program")
     client = make_cpp_test(layout, toolchain, "unload_client.so")
     folder = make_cpp_test(layout, toolchain, "fake/libmkldnn.so.0").parent

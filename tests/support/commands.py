@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Type, Union
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple, Type, Union
 
 import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import here
+
+# Three steps of a convolution; prints the gradient's bytes.
+TRAIN = """
+import mxnet as mx
+x, w = mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((8, 3, 3, 3))
+w.attach_grad()
+for _ in range(3):
+    with mx.autograd.record():
+        y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True)
+    y.backward()
+print(w.grad.asnumpy().tobytes().hex())
+"""
 
 _STEERING = ("MKLDNN_", "MXNET_", "OMP_", "KMP_", "LD_")
 
@@ -53,6 +68,16 @@ def compile_program(source: str, path: os.PathLike, *options: object) -> None:
     subprocess.run([str(word) for word in command], input=source, text=True, check=True)
 
 
+def planted(package: Path, folder: Path, file: str, old: str, new: str) -> Path:
+    """Copy a Python package into ``folder`` with a fault in a file; return the copy."""
+    copy = folder / package.name
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / file).read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+    (copy / file).write_text(text.replace(old, new))
+    return copy
+
+
 def refusal(
     call: Callable[..., object], *arguments: Any, kind: Type[Exception] = HarnessError
 ) -> str:
@@ -68,3 +93,14 @@ def zip_members(path: Path, members: Mapping[str, Union[str, bytes]]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+
+
+def tar_gz(members: Iterable[Tuple], kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+    """Return a tar.gz with members of these names and contents, all of one kind."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.size = kind, link, len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

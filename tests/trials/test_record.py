@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 from harness.base import jsonl
+from harness.base.differences import IncompatibleRuns
 from harness.bench import record as bench_record
 from harness.trials import record
 from harness.trials.record import threads
@@ -144,7 +145,7 @@ def test_wrong_types(saved: Path) -> None:
 def refused(**changes: Any) -> List[str]:
     ours = bench.record()
     theirs = ours.model_copy(update=changes)
-    message = commands.refusal(record.check_compatible, theirs, ours, kind=record.IncompatibleRuns)
+    message = commands.refusal(record.check_compatible, theirs, ours, kind=IncompatibleRuns)
     return message.split("; ")
 
 

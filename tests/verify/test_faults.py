@@ -12,7 +12,6 @@ import pytest
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build.compiling import make_faulty
-from harness.build.toolchain import load_toolchain
 from harness.verify.faults import planted
 
 PATCHED = [fault.name for fault in planted() if not fault.name.startswith("DROP-")]
@@ -60,5 +59,5 @@ def test_a_patch_that_does_not_apply_fails(layout: Layout, tmp_path: Path) -> No
     assert text.count('v.section("forward_hint");') == 1
     path.write_text(text.replace('"forward_hint"', '"hint_of"'), encoding="utf-8")
     with pytest.raises(HarnessError, match="failed: make exit"):
-        make_faulty(copy, load_toolchain(layout.toolchain), "NO_HINT")
+        make_faulty(copy, "NO_HINT")
     assert not (copy.build / "faults" / "NO_HINT").exists()

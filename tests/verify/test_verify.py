@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any, List
 
 import numpy
+import pytest
 
 from harness.base.layout import Layout
 from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
-from harness.trials.jobs import HashJob
-from harness.verify import bitwise, mxnet_debug, mxnet_tests, plan, shadow, table
+from harness.trials.jobs import HashJob, OperatorsJob
+from harness.trials.launch import WorkerFailed
+from harness.verify import bitwise, mxnet_debug, mxnet_tests, operators, plan, shadow, table
 from harness.verify.command import make_checks
 from harness.verify.context import Check, Context, Task
 from harness.verify.faults import faulty, known
@@ -121,6 +124,28 @@ def test_finished_tasks_are_not_done_again(built: Layout, tmp_path: Path) -> Non
     marked = [c.model_copy(update={"summary": "was here"}) for c in whole.checks[:2]]
     resumed = make_checks(context, record(marked, asked), path, workers=1)
     assert [c.summary == "was here" for c in resumed.checks] == [True, True, False]
+
+
+def test_quick_operators_share_a_process(built: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it dies: then each has its own, and the same results."""
+    asked = settings(stages=["operators"], operators=["lrn", "softmax"])
+    ran: List[str] = []
+    run = Context.run
+
+    def counted(self: Context, job: OperatorsJob, *others: Any) -> Any:
+        ran.append(job.operator)
+        if len(ran) == 4:
+            raise WorkerFailed("it died", "")
+        return run(self, job, *others)
+
+    monkeypatch.setattr(Context, "run", counted)
+    found = []
+    for _ in range(2):
+        context = Context(built, asked, timeout_s=300)
+        found.append([each for task in plan.tasks(asked) for each in operators.run(context, task)])
+    assert ran == ["lrn+softmax"] * 4 + ["lrn", "softmax"]
+    assert found[0] == found[1] and {each.status for each in found[0]} == {"pass"}
+    assert [each.subject for each in found[0]] == ["lrn", "lrn", "softmax", "softmax"]
 
 
 def test_wrong_bits_are_found_and_explained(built: Layout) -> None:

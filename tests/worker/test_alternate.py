@@ -10,7 +10,7 @@ import pytest
 from harness.base.layout import Layout
 from harness.trials.jobs import AlternateJob
 from harness.trials.launch import WorkerFailed
-from harness.trials.variables import CAPACITY
+from patches.python.mkldnn_opcache.variables import CAPACITY
 from tests.support.bits import run_job
 
 SCOPES = ("off", "backward", "all")

@@ -51,13 +51,9 @@ struct Operation {
 
 template <class Source>
 void trace(const Source &source, Op op) {
-  try {
-    Printer printer;
-    source.visit(printer);
-    message("miss %s %s", op_name(op), printer.str().c_str());
-  } catch (...) {
-    // Out of memory for a message: say nothing.
-  }
+  Printer printer;
+  source.visit(printer);
+  if (printer.c_str() != nullptr) message("miss %s %s", op_name(op), printer.c_str());
 }
 
 // A real creation, timed; counted when it succeeds.
@@ -107,13 +103,12 @@ void shadow_hit(ThreadCache *cache, Descriptor *d, const Source &source) {
     Busy busy(cache);
     status = source.create(&fresh);
   }
-  try {
-    Printer printer;
-    source.visit(printer);
-    shadow_descriptor(source.r, cache, d, status, fresh, printer.str().c_str());
-  } catch (...) {
-    // Out of memory for the text: this hit goes unchecked.
-    if (fresh != nullptr) source.r.primitive_desc_destroy(fresh);
+  Printer printer;
+  source.visit(printer);
+  if (printer.c_str() != nullptr) {
+    shadow_descriptor(source.r, cache, d, status, fresh, printer.c_str());
+  } else if (fresh != nullptr) {
+    source.r.primitive_desc_destroy(fresh);  // no memory for the text: this hit goes unchecked
   }
 }
 

@@ -1,6 +1,6 @@
 #include "cache/key.h"
 
-#include <stdio.h>
+#include <stdarg.h>
 
 namespace opcache {
 
@@ -28,36 +28,47 @@ uint64_t Key::hash() const {
   return mix(a ^ k0, b ^ k1);
 }
 
-void Printer::section(const char *name) {
-  if (!out_.empty()) out_ += ' ';
-  out_ += name;
-  out_ += ':';
+void Printer::add(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  const int added = vsnprintf(nullptr, 0, format, arguments);
+  va_end(arguments);
+  const size_t wanted = length_ + static_cast<size_t>(added) + 1;
+  if (complete_ && wanted > room_) {
+    char *const larger = static_cast<char *>(realloc(out_, 2 * wanted));
+    complete_ = larger != nullptr;
+    if (complete_) {
+      out_ = larger;
+      room_ = 2 * wanted;
+    }
+  }
+  if (!complete_) return;
+  va_start(arguments, format);
+  vsnprintf(out_ + length_, room_ - length_, format, arguments);
+  va_end(arguments);
+  length_ = wanted - 1;
 }
 
+void Printer::section(const char *name) { add("%s%s:", length_ > 0 ? " " : "", name); }
+
 void Printer::value(const char *name, uint64_t v) {
-  char text[64];
-  snprintf(text, sizeof(text), " %s=%llu", name, static_cast<unsigned long long>(v));
-  out_ += text;
+  add(" %s=%llu", name, static_cast<unsigned long long>(v));
 }
 
 void Printer::number(const char *name, int v) { numbers(name, &v, 1); }
 
-void Printer::real(const char *name, float v) {
-  char text[64];
-  snprintf(text, sizeof(text), " %s=%a", name, static_cast<double>(v));
-  out_ += text;
-}
+void Printer::real(const char *name, float v) { add(" %s=%a", name, static_cast<double>(v)); }
 
 void Printer::numbers(const char *name, const int *v, int n) {
-  out_ += std::string(" ") + name + "=";
-  for (int i = 0; i < n; ++i) out_ += (i > 0 ? "x" : "") + std::to_string(v[i]);
+  add(" %s=", name);
+  for (int i = 0; i < n; ++i) add("%s%d", i > 0 ? "x" : "", v[i]);
 }
 
 void Printer::strides(const char *name, const ptrdiff_t *v, int n) {
-  out_ += std::string(" ") + name + "=";
-  for (int i = 0; i < n; ++i) out_ += (i > 0 ? "," : "") + std::to_string(v[i]);
+  add(" %s=", name);
+  for (int i = 0; i < n; ++i) add("%s%td", i > 0 ? "," : "", v[i]);
 }
 
-void Printer::text(const char *name, const char *v) { out_ += std::string(" ") + name + "=" + v; }
+void Printer::text(const char *name, const char *v) { add(" %s=%s", name, v); }
 
 }  // namespace opcache

@@ -6,9 +6,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-#include <string>
 
 namespace opcache {
 
@@ -86,8 +86,9 @@ class Key : public Description {
   }
   static void enter(const char *name) { current_section() = name; }
   static bool dropped(const char *name) {
-    const std::string field = std::string(current_section()) + "." + name;
-    return field.compare(0, strlen(OPCACHE_FAULT_DROP), OPCACHE_FAULT_DROP) == 0;
+    char field[128];
+    snprintf(field, sizeof(field), "%s.%s", current_section(), name);
+    return strncmp(field, OPCACHE_FAULT_DROP, strlen(OPCACHE_FAULT_DROP)) == 0;
   }
 #else
   void enter(const char *) {}
@@ -111,7 +112,12 @@ class Key : public Description {
 // Same visitor interface; for messages and tests.
 class Printer : public Description {
  public:
-  const std::string &str() const { return out_; }
+  Printer() : out_(nullptr), length_(0), room_(0), complete_(true) {}
+  ~Printer() { free(out_); }
+  Printer(const Printer &) = delete;
+  Printer &operator=(const Printer &) = delete;
+  // nullptr when memory was short.
+  const char *c_str() const { return complete_ ? out_ : nullptr; }
 
   void section(const char *name);
   void value(const char *name, uint64_t v);
@@ -122,7 +128,12 @@ class Printer : public Description {
   void text(const char *name, const char *v);
 
  private:
-  std::string out_;
+  void add(const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+  char *out_;
+  size_t length_;
+  size_t room_;
+  bool complete_;
 };
 
 }  // namespace opcache

@@ -1,5 +1,8 @@
 #include "cache/registry.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include <new>
 
 #include "cache/handles.h"
@@ -8,10 +11,17 @@
 
 namespace opcache {
 
+namespace {
+
+// Never destroyed: threads may end after static destructors have run.
+alignas(Registry) char g_registry[sizeof(Registry)];
+pthread_once_t g_once = PTHREAD_ONCE_INIT;
+
+}  // namespace
+
 Registry &Registry::get() {
-  // Has no destructor: threads may end after static destructors have run.
-  static Registry registry;
-  return registry;
+  pthread_once(&g_once, [] { new (g_registry) Registry(); });
+  return *reinterpret_cast<Registry *>(g_registry);
 }
 
 Registry::Registry()
@@ -21,8 +31,9 @@ Registry::Registry()
       orphans_(PTHREAD_MUTEX_INITIALIZER) {}
 
 Owner *Registry::add() {
-  Owner *const owner = new (std::nothrow) Owner();
-  if (owner == nullptr) return nullptr;
+  void *const memory = malloc(sizeof(Owner));
+  if (memory == nullptr) return nullptr;
+  Owner *const owner = new (memory) Owner();
   pthread_mutex_init(&owner->mutex, nullptr);
   owner->references = 1;
   owner->thread = pthread_self();
@@ -46,7 +57,7 @@ void Registry::remove(Owner *owner) {
   pthread_mutex_lock(&orphans_);
   const uint64_t left = --owner->references;
   pthread_mutex_unlock(&orphans_);
-  if (left == 0) delete owner;
+  if (left == 0) free(owner);
 }
 
 bool Registry::release_orphan(Owner *owner, Descriptor *d) {
@@ -54,7 +65,7 @@ bool Registry::release_orphan(Owner *owner, Descriptor *d) {
   const bool last_of_descriptor = --d->live_primitives == 0;
   const uint64_t left = --owner->references;
   pthread_mutex_unlock(&orphans_);
-  if (left == 0) delete owner;
+  if (left == 0) free(owner);
   return last_of_descriptor;
 }
 

@@ -21,18 +21,9 @@ std::atomic<uint64_t> g_next_id(1);
 
 // A thread-specific key, not a thread_local destructor: those of MXNet, which release cached
 // primitives, run before it.
-struct ThreadKey {
-  explicit ThreadKey(void (*end_of_thread)(void *))
-      : usable(pthread_key_create(&key, end_of_thread) == 0 && Registry::get().survives_forks()) {}
-
-  pthread_key_t key;
-  const bool usable;
-};
-
-const ThreadKey &thread_key(void (*end_of_thread)(void *)) {
-  static const ThreadKey key(end_of_thread);
-  return key;
-}
+pthread_key_t g_key;
+bool g_usable;
+pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
 }  // namespace
 
@@ -65,7 +56,10 @@ void ThreadCache::free_record(Freelist kind, void *memory) {
 }
 
 bool ThreadCache::usable() {
-  if (thread_key(end_of_thread).usable) return true;
+  pthread_once(&g_once, [] {
+    g_usable = pthread_key_create(&g_key, end_of_thread) == 0 && Registry::get().survives_forks();
+  });
+  if (g_usable) return true;
   static std::atomic<bool> said(false);
   if (!said.exchange(true)) {
     message("the system has no thread-specific key left, or no memory; not caching");
@@ -89,9 +83,11 @@ void ThreadCache::apply_settings_here() {
 ThreadCache *ThreadCache::create_mine() {
   Owner *const owner = usable() ? Registry::get().add() : nullptr;
   if (owner == nullptr) return nullptr;
-  ThreadCache *const cache = new (std::nothrow) ThreadCache(owner);
-  if (cache == nullptr || pthread_setspecific(thread_key(end_of_thread).key, cache) != 0) {
-    delete cache;
+  void *const memory = malloc(sizeof(ThreadCache));
+  ThreadCache *const cache = memory != nullptr ? new (memory) ThreadCache(owner) : nullptr;
+  if (cache == nullptr || pthread_setspecific(g_key, cache) != 0) {
+    if (cache != nullptr) cache->~ThreadCache();
+    free(memory);
     Registry::get().remove(owner);
     return nullptr;
   }
@@ -104,7 +100,8 @@ void ThreadCache::end_of_thread(void *memory) {
   t_cache = nullptr;
   cache->shut_down();
   Registry::get().remove(cache->owner_);
-  delete cache;
+  cache->~ThreadCache();
+  free(cache);
 }
 
 // What is idle is destroyed on the thread that created it. What callers still hold stays valid and

@@ -188,7 +188,11 @@ size_t estimated_primitive_bytes(Op op) {
   }
 }
 
-Ledger::~Ledger() { free(entries_); }
+Ledger::~Ledger() {
+  // An exception of the real library passed a Metering by, which is compiled without exceptions.
+  if (t_ledger == this) t_ledger = nullptr;
+  free(entries_);
+}
 
 void Ledger::clear() {
   for (size_t i = 0; used_ > 0 && i <= mask_; ++i) entries_[i].block = nullptr;

@@ -3,21 +3,26 @@
 For MXNet's Module as ``epoch_end_callback``, for Gluon as a plain call at the end of an epoch.
 """
 
-from __future__ import annotations
-
 import logging
-from typing import Any, Dict, Optional
 
 from .library import loaded, read_stats
 
+MYPY = False
+if MYPY:
+    from typing import Any, Dict  # noqa: F401
+
 _LOGGER = logging.getLogger("mkldnn_opcache")
 _FIELDS = (
-    *("primitives_avoided", "descriptors_avoided", "primitives_created", "descriptors_created"),
-    *("avoided_ns", "evictions"),
+    "primitives_avoided",
+    "descriptors_avoided",
+    "primitives_created",
+    "descriptors_created",
+    "avoided_ns",
+    "evictions",
 )
 
 
-class EpochLogger:
+class EpochLogger(object):
     """Logs, with level INFO, the rise of the counters since its last line or its creation::
 
         Epoch[3] opcache: 13375 creations avoided (532.1 ms not spent), 528 made, 0 evicted
@@ -27,18 +32,14 @@ class EpochLogger:
     The constructor raises NotLoaded when no cache library is loaded in this process.
     """
 
-    def __init__(self, logger: logging.Logger = _LOGGER) -> None:
+    def __init__(self, logger=_LOGGER):
+        # type: (logging.Logger) -> None
         self._logger = logger
         self._library = loaded()
         self._before = self._totals()
 
-    def __call__(
-        self,
-        epoch: int,
-        symbol: Optional[Any] = None,
-        arg_params: Optional[Any] = None,
-        aux_params: Optional[Any] = None,
-    ) -> None:
+    def __call__(self, epoch, symbol=None, arg_params=None, aux_params=None):
+        # type: (int, Any, Any, Any) -> None
         """Log the line of ``epoch``; ignore the further arguments of Module.fit."""
         now, before = self._totals(), self._before
         self._before = now
@@ -56,6 +57,7 @@ class EpochLogger:
             rise["evictions"],
         )
 
-    def _totals(self) -> Dict[str, int]:
+    def _totals(self):
+        # type: () -> Dict[str, int]
         totals = read_stats(self._library)["totals"]
         return {name: totals[name] for name in _FIELDS}

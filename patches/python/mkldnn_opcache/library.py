@@ -4,16 +4,19 @@ The mapped files are the evidence: the environment proves nothing. Standard libr
 imports mxnet, and never loads a library by looking for it.
 """
 
-from __future__ import annotations
-
 import ctypes
-import functools
 import json
 import os
-from pathlib import Path
-from typing import Any, Dict, List
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Optional  # noqa: F401
 
 LIBRARY = "libmkldnn_opcache.so"
+# <dlfcn.h>; Python 2.7 has no os.RTLD_...
+RTLD_LAZY, RTLD_NOW, RTLD_NOLOAD = 1, 2, 4
+
+_loaded = None  # type: Optional[ctypes.CDLL]
 
 
 class Error(RuntimeError):
@@ -24,40 +27,59 @@ class NotLoaded(Error):
     """No cache library is loaded in this process."""
 
 
-def mapped(name: str, maps: Path = Path("/proc/self/maps")) -> List[Path]:
+def beside():
+    # type: () -> str
+    """Return the path of the library that an installed package has beside this file."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), LIBRARY)
+
+
+def mapped(name, maps="/proc/self/maps"):
+    # type: (str, str) -> List[str]
     """Return the paths of the mapped files whose names begin with ``name``, sorted, each once."""
-    paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines()}
+    with open(maps) as file:
+        paths = {line.rstrip("\n").split(None, 5)[-1] for line in file}
     # A library that was rebuilt since: the old file is in use.
-    found = {Path(path.replace(" (deleted)", "")) for path in paths if path.startswith("/")}
-    return sorted(path for path in found if path.name.startswith(name))
+    found = {path.replace(" (deleted)", "") for path in paths if path.startswith("/")}
+    return sorted(path for path in found if os.path.basename(path).startswith(name))
 
 
-@functools.lru_cache(maxsize=None)  # it cannot be unloaded
-def loaded() -> ctypes.CDLL:
+def loaded():
+    # type: () -> ctypes.CDLL
     """Return the cache library that this process runs on.
 
     Raises NotLoaded when there is none, and Error when there are two.
     """
+    global _loaded
+    if _loaded is None:  # it cannot be unloaded
+        _loaded = _find()
+    return _loaded
+
+
+def _find():
+    # type: () -> ctypes.CDLL
     try:
         # By its soname, whatever the file's name; NOLOAD never loads another file.
-        library = ctypes.CDLL(LIBRARY, mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
+        library = ctypes.CDLL(LIBRARY, mode=RTLD_NOLOAD | RTLD_LAZY)
     except OSError:
+        library = None
+    if library is None:
         raise NotLoaded(
-            f"no {LIBRARY} is loaded in this process: import mxnet from the patched wheel first; "
-            "or, for an unmodified MXNet, name the library in LD_PRELOAD when Python starts, or "
-            "call mkldnn_opcache.load() before import mxnet"
-        ) from None
+            "no %s is loaded in this process: import mxnet from the patched wheel first; or, for "
+            "an unmodified MXNet, name the library in LD_PRELOAD when Python starts, or call "
+            "mkldnn_opcache.load() before import mxnet" % LIBRARY
+        )
     copies = mapped(LIBRARY)
     if len(copies) > 1:
         raise Error(
-            f"expected one {LIBRARY} in this process, found {' and '.join(map(str, copies))}: "
-            "load one of them only"
+            "expected one %s in this process, found %s: load one of them only"
+            % (LIBRARY, " and ".join(copies))
         )
     _declare(library)
     return library
 
 
-def _declare(library: ctypes.CDLL) -> None:
+def _declare(library):
+    # type: (ctypes.CDLL) -> None
     size, text, number = ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int
     interface = {
         "stats_json": (size, (text, size)),
@@ -71,16 +93,17 @@ def _declare(library: ctypes.CDLL) -> None:
         "set_memory": (number, (size,)),
         "pause": (None, ()),
         "resume": (number, ()),
-    }
+    }  # type: Dict[str, Any]
     for name, (result, arguments) in interface.items():
         try:
-            function = getattr(library, f"mkldnn_opcache_{name}")
+            function = getattr(library, "mkldnn_opcache_%s" % name)
         except AttributeError as error:
-            raise Error(f"{LIBRARY} is older than this package: {error}") from None
+            raise Error("%s is older than this package: %s" % (LIBRARY, error))
         function.restype, function.argtypes = result, arguments
 
 
-def read_stats(library: ctypes.CDLL) -> Dict[str, Any]:
+def read_stats(library):
+    # type: (ctypes.CDLL) -> Dict[str, Any]
     """Return the report of the library: its identity and its counters."""
     # Counters of other threads may grow between the two calls, and the text with them.
     size = library.mkldnn_opcache_stats_json(None, 0) + 1
@@ -88,6 +111,6 @@ def read_stats(library: ctypes.CDLL) -> Dict[str, Any]:
         text = ctypes.create_string_buffer(size)
         needed = library.mkldnn_opcache_stats_json(text, size)
         if needed < size:
-            found: Dict[str, Any] = json.loads(text.value)
+            found = json.loads(text.value.decode("utf-8"))  # type: Dict[str, Any]
             return found
         size = needed + 1

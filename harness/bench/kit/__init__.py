@@ -1,0 +1,1 @@
+"""The benchmark on a machine without network: an archive, and its program."""

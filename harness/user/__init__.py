@@ -1,1 +1,0 @@
-"""Commands for users' own programs: run and doctor."""
