@@ -13,6 +13,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from harness.base import statistics
 from harness.base.errors import HarnessError
 from harness.base.markdown import Column, columns, interval_text
+from harness.bench import alternation
 from harness.bench.record import BenchRecord, Cell, load
 from harness.bench.rows import Row, rows
 from harness.trials.record import check_compatible
@@ -24,7 +25,8 @@ EXAMPLES = """examples:
 LEGEND = (
     "B / A: medians of images per second, with a 95 % bootstrap interval; the two runs were not",
     "interleaved, so a machine that was busier shows here too; ~: the interval includes 1",
-    "to stock A, B: each run's own ratio to its own stock, which a busier machine changes less",
+    "to stock A, B: each run's own ratio to its own stock, or to its first scope where scopes",
+    "alternate, which a busier machine changes less",
 )
 
 
@@ -55,9 +57,9 @@ def changes(first: BenchRecord, second: BenchRecord) -> List[Change]:
     # Versions may differ: the comparison is about them.
     check_compatible(first, second, ("machine", "settings"), ("A", "B"))
     speeds = [_speeds(first), _speeds(second)]
-    later = {_key(row): row for row in rows(second)}
+    later = {_key(row): row for row in _rows(second)}
     found = []
-    for row in rows(first):
+    for row in _rows(first):
         if _key(row) in later:
             old, new = (each[_key(row)] for each in speeds)
             ratio = statistics.median(new) / statistics.median(old)
@@ -68,6 +70,10 @@ def changes(first: BenchRecord, second: BenchRecord) -> List[Change]:
     return found
 
 
+def _rows(run: BenchRecord) -> List[Row]:
+    return [*alternation.rows(run), *rows(run)]
+
+
 def _key(row: Row) -> Cell:
     return row.series.name, row.case, row.host, row.variant
 
@@ -76,6 +82,10 @@ def _speeds(run: BenchRecord) -> Dict[Cell, List[float]]:
     found: Dict[Cell, List[float]] = {}
     for sample in run.samples:
         found.setdefault(sample.key[:4], []).append(sample.images_per_second)
+    for process in run.alternates:
+        for scope, each in alternation.measured(process).items():
+            cell = (process.series, process.case, process.host, scope)
+            found.setdefault(cell, []).append(process.case.batch_size * 1e9 / each.step_ns)
     return found
 
 

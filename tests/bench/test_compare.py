@@ -36,6 +36,13 @@ def test_ratios_are_b_over_a() -> None:
     assert "no variant in common" in refusal(compare.changes, bench.record(), nothing)
 
 
+def test_alternating_scopes_are_compared_one_by_one() -> None:
+    run = bench.alternating_record()
+    found = compare.changes(run, run)
+    assert len(found) == 20 and {change.ratio for change in found} == {1.0}
+    assert "1.458x (1.422 to 1.495)" in compare.render(run, run)
+
+
 def test_printed_on_the_command_line(tmp_path: Path) -> None:
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for path, run in zip(paths, (bench.record(), later(opcache="0.0.1"))):
