@@ -29,6 +29,14 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(GROUPS.get(name, name) + host))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-pythons",
+        action="store_true",
+        help="run tests of the wheel and of --compat on every Python and release, not on a few",
+    )
+
+
 @pytest.fixture(scope="session")
 def layout() -> Layout:
     return here()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from typing import Any, Dict
+from pathlib import Path
+from typing import Any, Dict, Optional
 
 from harness.base import proc
 from patches.python.mkldnn_opcache.facts import cpu_flags, cpus, physical_cores
@@ -23,12 +24,22 @@ def describe() -> Dict[str, Any]:
         "vectors": " ".join(word for word in _VECTORS if word in cpu_flags()),
         "logical_cpus": len(cpus()),
         "physical_cores": physical_cores(),
+        "cpu_limit": cpu_limit(),
         # Whole GiB: the exact size differs by some kilobytes from boot to boot.
         "memory_gib": round(proc.total_bytes() / 2**30),
         "kernel": f"{platform.system()} {platform.release()}",
         "glibc": " ".join(platform.libc_ver()),
         "compiler": _compiler(),
     }
+
+
+def cpu_limit(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> Optional[float]:
+    """Return how many CPUs a container may use at a time; None without a limit."""
+    try:
+        quota, period = cpu_max.read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # no such file, or the word max
+        return None
 
 
 def _compiler() -> str:

@@ -35,7 +35,9 @@ def physical_cores(sys_cpu=_SYS_CPU):
 def cpus():
     # type: () -> List[int]
     """Return the numbers of the CPUs that this process may use."""
-    # Python 2.7 has no os.sched_getaffinity.
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    # Python 2.7.
     found = []  # type: List[int]
     for part in _field("/proc/self/status", "Cpus_allowed_list").split(","):
         first, _, last = part.partition("-")
