@@ -29,24 +29,31 @@ ifneq ($(strip $(GIVEN)),)
     $(or $(MAKECMDGOALS),all) $(if $(QUICK),QUICK=1 )ARGS='$(OPTIONS)')
 endif
 
-.PHONY: all help venv build test sanitize report check format clean distclean $(COMMANDS)
+.PHONY: all help venv wheel build dist test sanitize report check format clean distclean $(COMMANDS)
 
 all: build
 
 help: ## Print this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
-	@echo "ARGS passes options, --help lists them: make bench ARGS='--models alexnet'"
-	@echo 'QUICK=1 shortens verify and reliability to some minutes'
-	@echo 'PYTHON=python3.9 chooses the Python of .venv (3.8 to 3.11)'
+	@echo 'ARGS=--help: options; QUICK=1: verify, reliability; PYTHON=python3.9: of .venv'
 
 venv: ## Create .venv
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo 'opcache: error: $(PYTHON) is needed, not found on PATH' >&2; exit 1; }
-	@$(PYTHON) -m harness.prerequisites
+	@$(PYTHON) -m harness.prerequisites $(PROGRAMS)
 	@$(PYTHON) -m harness.bootstrap
+
+wheel: venv ## Write the wheel of the cache for released MXNets
+	@$(VENV_PYTHON) -m harness wheel
 
 build: venv ## Build the library, patched MXNet releases and wheels
 	@$(VENV_PYTHON) -m harness build
+
+dist: venv ## Write all that a release hands out into dist/
+	@$(VENV_PYTHON) -m harness dist
+
+# The C++ programs of these are compiled on this machine; planted faults are patches.
+test sanitize microbench verify reliability: PROGRAMS := g++ patch
 
 test: build ## Run the C++ tests and pytest, which gets ARGS
 	$(CPP_TESTS) test
@@ -81,6 +88,7 @@ check: venv ## Check formats, lint, types and the order of the packages
 	$(VENV_PYTHON) -m mypy harness models
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/clang-format --dry-run -Werror $(CXX_FILES)
+	.venv/bin/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 
 format: venv ## Format Python and C++
 	$(VENV_PYTHON) -m ruff format .

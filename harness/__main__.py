@@ -34,6 +34,7 @@ COMMANDS: Tuple[Tuple[str, Optional[str], str], ...] = (
     ("doctor", None, "diagnose an interpreter's MXNet, and measure its gain"),
     ("microbench", "microbench.command", "time single MKL-DNN calls, uncached and cached"),
     ("wheel", "build.wheel", "write our own wheel: the library, the package, its command"),
+    ("dist", "build.dist", "write all that a release hands out"),
     ("source-patch", "build.source_patch", "write the cache as a patch for MXNet sources"),
 )
 

@@ -10,12 +10,12 @@ import sys
 
 PYTHON_OLDEST = (3, 8)
 PYTHON_NEWEST = (3, 11)
-PROGRAMS = (("g++", "g++"), ("make", "make"))  # (program, Debian package)
+PROGRAMS = ("make",)  # of every build; tests need more. Debian's packages have the same names
 
 
-def problems():
-    # type: () -> list
-    """Return one line of text per missing prerequisite."""
+def problems(programs=PROGRAMS):
+    # type: (tuple) -> list
+    """Return one line of text per missing prerequisite; ``programs`` have to be on PATH."""
     found = []
     if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "amd64"):
         found.append("Linux x86-64 is needed, found %s %s" % (sys.platform, platform.machine()))
@@ -34,11 +34,11 @@ def problems():
                     "install it, for example `apt-get install python3-venv`"
                     % (module, sys.executable)
                 )
-    for program, package in PROGRAMS:
+    for program in programs:
         if not _on_path(program):
             found.append(
                 "%s is needed, not found on PATH: install it, for example `apt-get install %s`"
-                % (program, package)
+                % (program, program)
             )
     return found
 
@@ -53,8 +53,11 @@ def _on_path(program):
 
 def main():
     # type: () -> int
-    """Print every problem to stderr; return 1 if there is one, else 0."""
-    found = problems()
+    """Print every problem to stderr; return 1 if there is one, else 0.
+
+    The words of the command line are further programs that have to be on PATH.
+    """
+    found = problems(PROGRAMS + tuple(sys.argv[1:]))
     for line in found:
         sys.stderr.write("opcache: error: %s\n" % line)
     return 1 if found else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Callable, Iterator, List
 
 import pytest
@@ -27,6 +29,14 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(GROUPS.get(name, name) + host))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-pythons",
+        action="store_true",
+        help="run tests of the wheel and of --compat on every Python and release, not on a few",
+    )
+
+
 @pytest.fixture(scope="session")
 def layout() -> Layout:
     return here()
@@ -47,6 +57,15 @@ def error_of(
         return printed.err[len(start) : -1]
 
     return error_of
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user may look into."""
+    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session", params=HOSTS)

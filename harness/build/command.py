@@ -50,3 +50,4 @@ def build(paths: Layout, cache: Path) -> None:
     for host in toolchain.hosts:
         trees.make_patched(paths, host, version, toolchain)
         trees.make_wheel(paths, host, version)
+    wheel.make_wheel(paths)

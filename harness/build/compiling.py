@@ -5,6 +5,7 @@ One make at a time: processes and threads that want the same product wait for ea
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -20,7 +21,9 @@ _RELEASE = {"RELEASE": 1, "ZIG": f"{sys.executable} -m ziglang"}
 
 
 def make_library(paths: Layout) -> None:
-    """Compile the library that is handed out."""
+    """Compile the library that is handed out, by the zig of this environment."""
+    if importlib.util.find_spec("ziglang") is None:
+        raise HarnessError(f"{sys.executable} has no module 'ziglang': run `make venv`")
     _compile(paths, paths.sources, paths.library, HEADERS=paths.mkldnn_headers, **_RELEASE)
 
 

@@ -14,6 +14,7 @@ from typing import Callable, List, Sequence
 
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY
+from harness.base.reading import sha256_of
 from harness.build.toolchain import Host
 
 MKLDNN = "libmkldnn.so.0"
@@ -85,6 +86,12 @@ def package_files(package: Path) -> List[Path]:
     """Return the files of the Python package in the folder ``package``, without caches."""
     files = [path for path in package.rglob("*") if path.is_file()]
     return sorted(path for path in files if "__pycache__" not in path.parts)
+
+
+def package_digest(package: Path) -> str:
+    """Return what changes with the name or content of any file of the Python package."""
+    files = package_files(package)
+    return ", ".join(f"{path.relative_to(package)} {sha256_of(path)}" for path in files)
 
 
 def _patchelf(*arguments: object) -> str:

@@ -63,11 +63,16 @@ def main(args: argparse.Namespace) -> int:
     """Write the patch into dist/; return 0."""
     del args
     paths = layout.here()
+    say(f"wrote {shown(write(paths), paths.root)}")
+    return 0
+
+
+def write(paths: Layout) -> Path:
+    """Write the patch into dist/ and return its path."""
     version = toml.project_version(paths.pyproject)
     patch = patch_path(paths, version)
     write_text(patch, render(added_files(paths.sources, version), version))
-    say(f"wrote {shown(patch, paths.root)}")
-    return 0
+    return patch
 
 
 def patch_path(paths: Layout, version: str) -> Path:

@@ -37,8 +37,9 @@ def of_libraries(libraries: Sequence[Path], root: Path) -> str:
         return of_wheel(wheel)
 
 
-def check(platform: str, library: Path) -> None:
-    """Raise HarnessError unless a tag of ``library`` covers all systems of manylinux2014."""
+def check(library: Path) -> None:
+    """Raise HarnessError unless ``library`` runs on all systems of the tag ``OLDEST``."""
+    platform = of_libraries([library], library.parent)
     if _policy(platform)["priority"] < _policy(OLDEST)["priority"]:
         raise HarnessError(f"{library}: expected {OLDEST} or older, found {platform}")
 

@@ -14,14 +14,15 @@ from harness.base import files, layout, toml
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.build import compiling, packing, patching, pip, tags, trees
+from harness.base.reading import sha256_of
+from harness.build import compiling, packing, patching, pip, stamps, tags, trees
 from harness.build.toolchain import Toolchain, load_toolchain
 
 EXAMPLES = """example:
   python -m harness wheel && pip install dist/mkldnn_opcache-*.whl
 """
 
-_NAME = "mkldnn-opcache"
+_NAME, _FILE_NAME = "mkldnn-opcache", "mkldnn_opcache"
 _METADATA = """\
 Metadata-Version: 2.1
 Name: {name}
@@ -78,33 +79,35 @@ def make_wheel(paths: Layout) -> Path:
 
     Raises HarnessError when the library does not run wherever manylinux2014 does.
     """
-    platform = tags.of_libraries([paths.library], paths.library.parent)
-    tags.check(platform, paths.library)
-    wheel = wheel_path(paths, platform)
-    packing.pack(wheel, paths.build / ".pack", lambda folder: _fill(folder, paths, platform))
+    version = toml.project_version(paths.pyproject)
+    wheel = paths.dist / f"{_FILE_NAME}-{version}-py2.py3-none-{tags.OLDEST}.whl"
+    sources = (paths.library, paths.readme, paths.license, paths.pyproject, Path(__file__))
+    inputs = {path.name: sha256_of(path) for path in sources}
+    inputs["package"] = patching.package_digest(paths.package)
+    stamp = paths.build / "wheel.json"
+    if wheel.is_file() and stamps.current(stamp, inputs):
+        return wheel
+    tags.check(paths.library)
+    say(f"packing {wheel.name}")
+    stamp.unlink(missing_ok=True)
+    packing.pack(wheel, paths.build / ".pack", lambda folder: _fill(folder, paths, version))
+    stamps.write(stamp, inputs)
     return wheel
 
 
-def wheel_path(paths: Layout, platform: str = tags.OLDEST) -> Path:
-    """Return the path of our own wheel of this version."""
-    version = toml.project_version(paths.pyproject)
-    return paths.dist / f"{_NAME.replace('-', '_')}-{version}-py2.py3-none-{platform}.whl"
-
-
-def _fill(folder: Path, paths: Layout, platform: str) -> None:
+def _fill(folder: Path, paths: Layout, version: str) -> None:
     patching.add_package(folder, paths.package)
     library = folder / paths.package.name / paths.library.name
     shutil.copyfile(paths.library, library)
     library.chmod(0o755)
-    version = toml.project_version(paths.pyproject)
-    info = folder / f"{_NAME.replace('-', '_')}-{version}.dist-info"
+    info = folder / f"{_FILE_NAME}-{version}.dist-info"
     info.mkdir()
     fields = {
         "name": _NAME,
         "version": version,
         "summary": toml.read_toml(paths.pyproject)["project"]["description"],
         "description": paths.readme.read_text(encoding="utf-8"),
-        "platform": platform,
+        "platform": tags.OLDEST,
     }
     for name, text in (("METADATA", _METADATA), ("WHEEL", _WHEEL)):
         (info / name).write_text(text.format(**fields), encoding="utf-8")

@@ -24,6 +24,7 @@ from harness.converge import checkpoint
 from harness.reliability.context import finding
 from harness.reliability.record import Finding
 from harness.trials.record import save
+from patches.python.mkldnn_opcache import common
 
 # More than any writer takes: a limit for one that never ends.
 MOST_STEPS = 500
@@ -101,9 +102,20 @@ def _read_tree(folder: Path) -> Optional[int]:
     return int(texts[0])
 
 
+def _write_installed(folder: Path, content: int) -> None:
+    common.write_text(str(folder / "enabled.pth"), str(content) * 200)
+
+
+def _read_installed(folder: Path) -> int:
+    text = (folder / "enabled.pth").read_text(encoding="utf-8")
+    assert len(text) == 200, text
+    return int(text[0])
+
+
 WRITERS = {
     "record": Writer(_write_record, _read_record, ["record.json"]),
     "json lines": Writer(_append, _read_last, ["lines.jsonl"]),
+    "enable": Writer(_write_installed, _read_installed, ["enabled.pth"]),
     "checkpoint": Writer(_write_checkpoint, _read_checkpoint, [checkpoint.FILE]),
     # Two renames: a kill between them leaves no tree, and the next build unpacks it again.
     "unpacked tree": Writer(_write_tree, _read_tree, ["tree"], may_be_absent=True),

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,13 +23,16 @@ from tests.support.commands import run, zip_members
 ROOT = layout.here().root
 
 
-@pytest.mark.parametrize("missing", ["g++", "make", "python3"])
+@pytest.mark.parametrize(
+    "target, missing",
+    [("wheel", "make"), ("wheel", "python3"), ("test", "g++"), ("verify", "patch")],
+)
 def test_a_missing_program_stops_make_before_it_makes_anything(
-    tmp_path: Path, missing: str
+    tmp_path: Path, target: str, missing: str
 ) -> None:
     path, work = tmp_path / "path", tmp_path / "work"
     path.mkdir()
-    for name in {"sh", "make", "g++", "python3"} - {missing}:
+    for name in {"sh", "make", "g++", "patch", "python3"} - {missing}:
         found = sys.executable if name == "python3" else shutil.which(name)
         # Not a link: an interpreter that is called through one does not find its environment.
         (path / name).write_text(f'#!/bin/sh\nexec "{found}" "$@"\n')
@@ -38,12 +42,18 @@ def test_a_missing_program_stops_make_before_it_makes_anything(
         shutil.copy(ROOT / name, work)
     outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON")
     environment = {name: value for name, value in os.environ.items() if name not in outer}
-    result = run([shutil.which("make"), "venv"], cwd=work, env={**environment, "PATH": str(path)})
+    result = run([shutil.which("make"), target], cwd=work, env={**environment, "PATH": str(path)})
     assert result.returncode != 0
     start = "opcache: error: "
     (error,) = [line for line in result.stderr.splitlines() if line.startswith(start)]
     assert error.startswith(f"{start}{missing} is needed, not found on PATH")
     assert not (work / ".venv").exists()
+
+
+def test_a_build_needs_no_compiler_of_the_system() -> None:
+    for target in ("wheel", "build", "dist"):
+        said = run(["make", "-n", target], cwd=ROOT).stdout
+        assert re.search(r"-m harness\.prerequisites *\n", said), said
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,7 @@
-"""The build on a stand-in release: what is refused, what is resumed, what is left alone.
-
-The stand-in has what the build touches: a libmxnet.so that needs a libmkldnn.so.0 with a build-id,
-a header, and the metadata of a wheel.
-"""
+"""The build on a stand-in release: what is refused, what is resumed, what is left alone."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -15,116 +10,16 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Union
+from typing import Callable
 
 import pytest
 
 from harness.base import layout
 from harness.base.errors import HarnessError
-from harness.base.layout import Layout
 from harness.build import command as build
 from harness.build import pip
+from tests.build.conftest import BUILD_ID, VERSION, FakeTree, Members
 from tests.support.commands import compile_program, zip_members
-
-BUILD_ID = "0123456789abcdef0123456789abcdef01234567"
-VERSION = "1.0"
-WHEEL = f"mxnet_mkl-{VERSION}-py2.py3-none-manylinux1_x86_64.whl"
-
-METADATA = """Metadata-Version: 2.1
-Name: mxnet-mkl
-Version: 1.0
-Summary: A stand-in.
-Requires-Dist: numpy (<1.15.0,>=1.8.2)
-
-Version: of the description, which is not a header
-"""
-WHEEL_METADATA = """Wheel-Version: 1.0
-Generator: none
-Root-Is-Purelib: true
-Tag: py2-none-manylinux1_x86_64
-Tag: py3-none-manylinux1_x86_64
-"""
-MAKEFILE = """$(OUT)/libmkldnn_opcache.so: opcache.cc $(HEADERS)/mkldnn.h
-\t@mkdir -p $(OUT)
-\tg++ -shared -fPIC -I$(HEADERS) -Wl,-soname,libmkldnn_opcache.so -o $@ opcache.cc
-"""
-TOOLCHAIN = """headers = "1.0"
-requires = ["numpy<1.24"]
-[[hosts]]
-version = "{version}"
-package = "mxnet-mkl"
-filename = "{filename}"
-sha256 = "{sha256}"
-mkldnn = "v0.0"
-mkldnn_build_id = "{build_id}"
-"""
-
-Members = Dict[str, Union[str, bytes]]
-
-
-@pytest.fixture(scope="module")
-def members(tmp_path_factory: pytest.TempPathFactory) -> Members:
-    """The members of the stand-in's wheel, by name."""
-    folder = tmp_path_factory.mktemp("release")
-    real, mxnet = folder / "libmkldnn.so.0", folder / "libmxnet.so"
-    link = [f"-Wl,-soname,{real.name}", f"-Wl,--build-id=0x{BUILD_ID}"]
-    compile_program('extern "C" int mkldnn() { return 0; }', real, *link)
-    needing = 'extern "C" int mkldnn(); int mxnet() { return mkldnn(); }'
-    compile_program(needing, mxnet, str(real))
-    info = f"mxnet_mkl-{VERSION}.dist-info"
-    return {
-        "mxnet/__init__.py": "",
-        "mxnet/libmkldnn.so.0": real.read_bytes(),
-        "mxnet/libmxnet.so": mxnet.read_bytes(),
-        "mxnet/include/mkldnn/mkldnn.h": "",
-        f"{info}/METADATA": METADATA,
-        f"{info}/WHEEL": WHEEL_METADATA,
-        f"{info}/top_level.txt": "mxnet\n",
-        f"{info}/RECORD": f"{info}/RECORD,,\n",
-    }
-
-
-@dataclasses.dataclass(frozen=True)
-class FakeTree:
-    """A work tree that can be built, and the wheel cache it is built from."""
-
-    layout: Layout
-    cache: Path
-
-    @property
-    def wheel(self) -> Path:
-        """The released wheel in the cache."""
-        return self.cache / WHEEL
-
-    def pin(self, sha256: Optional[str] = None, build_id: str = BUILD_ID) -> None:
-        """Write the toolchain file with this sha256, by default the wheel's."""
-        sha256 = sha256 or hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        text = TOOLCHAIN.format(version=VERSION, filename=WHEEL, sha256=sha256, build_id=build_id)
-        self.layout.toolchain.write_text(text)
-
-    def states(self, folder: str) -> Dict[str, List[int]]:
-        """Return the identity and time of change of every file under ``folder``, by path."""
-        return {
-            str(path): [path.stat().st_ino, path.stat().st_mtime_ns]
-            for path in sorted((self.layout.root / folder).rglob("*"))
-        }
-
-
-@pytest.fixture
-def tree(tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch) -> FakeTree:
-    """A work tree with its wheel in the cache."""
-    monkeypatch.setenv("PIP_NO_INDEX", "1")  # whatever goes wrong, no test downloads
-    tree = FakeTree(Layout(tmp_path / "work"), tmp_path / "cache")
-    for folder in (tree.layout.toolchain.parent, tree.layout.sources, tree.layout.package):
-        folder.mkdir(parents=True)
-    zip_members(tree.wheel, members)
-    tree.pin()
-    tree.layout.pyproject.write_text('[project]\nversion = "9.9"\n')
-    for name in ("__init__.py", "py.typed"):
-        (tree.layout.package / name).write_text("")
-    (tree.layout.sources / "Makefile").write_text(MAKEFILE)
-    (tree.layout.sources / "opcache.cc").write_text('extern "C" int opcache() { return 0; }\n')
-    return tree
 
 
 def make(tree: FakeTree) -> None:
@@ -133,18 +28,20 @@ def make(tree: FakeTree) -> None:
 
 def shipped(tree: FakeTree) -> zipfile.ZipFile:
     """Open the patched wheel."""
-    return zipfile.ZipFile(next(tree.layout.dist.iterdir()))
+    return zipfile.ZipFile(next(tree.layout.dist.glob("mxnet*")))
 
 
 def test_a_second_build_does_nothing_and_makes_missing_products(tree: FakeTree) -> None:
     make(tree)
     before = tree.states(".")
-    assert [path.name for path in tree.layout.dist.iterdir()] == [
-        "mxnet_mkl-1.0+opcache.9.9-py2.py3-none-linux_x86_64.whl"
+    assert sorted(path.name for path in tree.layout.dist.iterdir()) == [
+        "mkldnn_opcache-9.9-py2.py3-none-manylinux2014_x86_64.whl",
+        "mxnet_mkl-1.0+opcache.9.9-py2.py3-none-linux_x86_64.whl",
     ]
     make(tree)
     assert tree.states(".") == before
-    next(tree.layout.dist.iterdir()).unlink()
+    for wheel in tree.layout.dist.iterdir():
+        wheel.unlink()
     shutil.rmtree(tree.layout.patched(VERSION))
     tree.layout.library.unlink()
     make(tree)
@@ -181,7 +78,7 @@ def test_the_wheel_describes_itself_and_follows_the_package(tree: FakeTree) -> N
     assert [x for x in headers.splitlines() if "Requires" in x] == ["Requires-Dist: numpy<1.24"]
     assert "opcache" in next(x for x in headers.splitlines() if x.startswith("Summary:"))
     assert description == "Version: of the description, which is not a header\n"
-    assert "manylinux" not in tags and tags.count("linux_x86_64") == 2
+    assert tags.count("-linux_x86_64\n") == 2 and "manylinux" not in tags
     assert not [name for name in names if ".opcache-" in name or "1.0.dist-info" in name]
 
     # A changed package is shipped; the caches of a used tree are not.
@@ -205,7 +102,8 @@ def test_a_wrong_hash_names_file_expected_and_found(
     monkeypatch.setattr(layout, "here", lambda: tree.layout)
     monkeypatch.setattr(pip, "wheel_cache", lambda: tree.cache)
     tree.pin(expected)
-    assert f"{tree.wheel}: {said}delete it" in error_of("build")
+    for command in ("build", "wheel", "dist"):
+        assert f"{tree.wheel}: {said}delete it" in error_of(command)
     assert not tree.layout.stock(VERSION).exists()
     # The pin is checked also where the tree stands.
     tree.pin()

@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import Dict
 
 import pytest
@@ -74,3 +75,17 @@ def test_documents_name_no_variable_that_is_refused() -> None:
     for pattern in ("*.md", "docs/*.md", "results/*.md", "configs/*.toml", ".ci/run"):
         for path in ROOT.glob(pattern):
             assert not old.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("old", "wrong"),
+    [("", ""), ("github.ref_type", "github.reftype"), ("needs: check", "needs: chek")],
+)
+def test_a_wrong_workflow_is_found(tmp_path: Path, old: str, wrong: str) -> None:
+    (command,) = re.findall(r"^\t(\S+/actionlint .*) \.github/workflows/\*\.yml$", TEXT, re.M)
+    (workflow,) = (ROOT / ".github" / "workflows").iterdir()
+    text = workflow.read_text()
+    assert old in text
+    (tmp_path / "ci.yml").write_text(text.replace(old, wrong, 1))
+    done = subprocess.run([*command.split(), tmp_path / "ci.yml"], cwd=ROOT, capture_output=True)
+    assert (done.returncode != 0) == bool(old), done.stdout

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from packaging.requirements import Requirement
 
 from harness.base import layout, toml
-from harness.build import patching, toolchain
+from harness.build import toolchain, trees
 from tests.support.commands import clean_environment, python, run
 
 PATHS = layout.here()
@@ -30,7 +30,7 @@ hosts = pytest.mark.parametrize("host", TOOLCHAIN.hosts, ids=lambda host: host.v
 
 
 def wheel_of(host: toolchain.Host) -> Path:
-    return PATHS.dist / patching.wheel_name(host, VERSION)
+    return trees.wheel_of(PATHS, host, VERSION)
 
 
 def dynamic(path: Path) -> Tuple[List[str], List[str]]:

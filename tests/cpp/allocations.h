@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <new>
 
 #include "relocations.h"
 
@@ -58,21 +57,6 @@ int failing_posix_memalign(void **memory, size_t alignment, size_t bytes) {
   return error;
 }
 
-// Under sanitizers it is theirs, else the library's own, made of malloc.
-void *failing_new(size_t bytes, const std::nothrow_t &nothrow) {
-  return fails() ? nullptr : counted(operator new(bytes, nothrow));
-}
-
-// Counts only: throwing through a library with a C++ runtime of its own proves nothing.
-void *counting_new(size_t bytes) { return counted(operator new(bytes)); }
-
-void counting_delete(void *memory) {
-  if (memory != nullptr) g_alive.fetch_sub(1);
-  operator delete(memory);
-}
-
-void counting_sized_delete(void *memory, size_t) { counting_delete(memory); }
-
 void counting_free(void *memory) {
   if (memory != nullptr) g_alive.fetch_sub(1);
   free(memory);
@@ -94,10 +78,6 @@ const Import kImports[] = {
     {"posix_memalign", reinterpret_cast<void *>(failing_posix_memalign)},
     {"free", reinterpret_cast<void *>(counting_free)},
     {"pthread_setspecific", reinterpret_cast<void *>(failing_setspecific)},
-    {"_ZnwmRKSt9nothrow_t", reinterpret_cast<void *>(failing_new)},
-    {"_Znwm", reinterpret_cast<void *>(counting_new)},
-    {"_ZdlPv", reinterpret_cast<void *>(counting_delete)},
-    {"_ZdlPvm", reinterpret_cast<void *>(counting_sized_delete)},
 };
 
 void overwrite(void **slot, void *value) {

@@ -8,9 +8,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import pytest
 
@@ -120,15 +119,6 @@ def test_a_training_in_hostile_surroundings(built: Layout, tmp_path: Path) -> No
     case = next(each for each in CASES if each.name == "statistics to a FIFO")
     found = hostile._train_case(context(built, tmp_path), case, "1.3.1")
     assert (found.outcome, found.figures) == ("pass", {"lines": 1}), found.details
-
-
-@pytest.fixture
-def shared() -> Iterator[Path]:
-    """A folder that every user may look into."""
-    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a program root's rights")

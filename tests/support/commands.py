@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,18 @@ import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import here
+
+# Three steps of a convolution; prints the gradient's bytes.
+TRAIN = """
+import mxnet as mx
+x, w = mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((8, 3, 3, 3))
+w.attach_grad()
+for _ in range(3):
+    with mx.autograd.record():
+        y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True)
+    y.backward()
+print(w.grad.asnumpy().tobytes().hex())
+"""
 
 _STEERING = ("MKLDNN_", "MXNET_", "OMP_", "KMP_", "LD_")
 
@@ -53,6 +66,16 @@ def compile_program(source: str, path: os.PathLike, *options: object) -> None:
     kind = ["-shared", "-fPIC"] if ".so" in os.path.basename(path) else []
     command = ["g++", *kind, "-w", "-o", path, "-x", "c++", "-", "-x", "none", *options]
     subprocess.run([str(word) for word in command], input=source, text=True, check=True)
+
+
+def planted(package: Path, folder: Path, file: str, old: str, new: str) -> Path:
+    """Copy a Python package into ``folder`` with a fault in a file; return the copy."""
+    copy = folder / package.name
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / file).read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+    (copy / file).write_text(text.replace(old, new))
+    return copy
 
 
 def refusal(

@@ -35,6 +35,9 @@ NUMPY = {
     **dict.fromkeys(("3.12", "3.13"), "numpy"),
 }
 VERSIONS = tuple(NUMPY)
+# Served by --compat: their NumPy lacks names.
+NEED_COMPAT = ("3.12", "3.13")
+OWN = "{}.{}".format(*sys.version_info[:2])
 # Folders where distributions and version managers put executables.
 _FOLDERS = (
     *("/usr/bin", "/usr/local/bin", "/opt/python/*/bin", "/opt/*/bin", "~/.local/bin"),
@@ -172,14 +175,27 @@ class Environment:
 def create(version: str, root: Path, pip_inside: bool = False) -> Environment:
     """Create an empty environment in ``root``; skip the test if this Python is absent."""
     base = interpreter(version)
-    here_version = "{}.{}".format(*sys.version_info[:2])
     words = ["-q", "--no-download", "--no-periodic-update", "--no-setuptools", "--no-wheel"]
     words += [] if pip_inside else ["--no-pip"]
     command = [sys.executable, "-m", "virtualenv", *words, "-p", base, root]
-    tool = site(here_version, _VIRTUALENV)
+    tool = site(OWN, _VIRTUALENV)
     result = run(command, env=clean_environment(PYTHONPATH=tool))
     assert result.returncode == 0, result.stdout + result.stderr
     return Environment(version, root)
+
+
+@lru_cache(maxsize=None)
+def installed(root: Path, version: str, release: str) -> Environment:
+    """Return an environment below ``root`` with NumPy, a stock MXNet and our wheel."""
+    wheels = sorted(here().dist.glob("mkldnn_opcache-*.whl"))
+    if not wheels:
+        pytest.skip("dist/ has no wheel: run make build")
+    environment = create(version, root / f"{version}-{release}")
+    environment.link(site(version))
+    built = here().stock(release)
+    environment.link(built if built.is_dir() else site(OWN, "--no-deps", f"mxnet-mkl=={release}"))
+    environment.unpack(wheels[-1])
+    return environment
 
 
 def _link(source: str, target: str) -> None:

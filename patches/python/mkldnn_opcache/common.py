@@ -4,7 +4,7 @@ Stands for what the oldest supported Python, 2.7, lacks. There, all text is byte
 gives them, so nothing has to be decoded to be printed.
 """
 
-import errno
+import fcntl
 import glob
 import json
 import os
@@ -136,19 +136,28 @@ def write_text(path, text):
     Removes what a killed writer left beside it. OSError leaves the old file untouched.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    for left in leftovers(path):
-        os.unlink(left)
-    descriptor, temporary = tempfile.mkstemp(prefix=".%s." % name, suffix=".tmp", dir=folder)
+    locked = os.open(folder, os.O_RDONLY)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("ascii"))
-            file.flush()
-            os.fsync(descriptor)
-            os.fchmod(descriptor, 0o644)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        try:
+            fcntl.flock(locked, fcntl.LOCK_EX)  # another writer's file is no leftover
+        except EnvironmentError:  # a file system without locks
+            pass
+        for left in leftovers(path):
+            os.unlink(left)
+        descriptor, temporary = tempfile.mkstemp(prefix=".%s." % name, suffix=".tmp", dir=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text.encode("ascii"))
+                file.flush()
+                os.fsync(descriptor)
+                os.fchmod(descriptor, 0o644)
+            os.rename(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        os.fsync(locked)
+    finally:
+        os.close(locked)
 
 
 def leftovers(path):
@@ -216,9 +225,3 @@ def signal_name(number):
     names = sorted(name for name in dir(signal) if re.match("SIG[A-Z0-9]+$", name))
     found = [name for name in names if getattr(signal, name) == number]
     return found[0] if found else "signal %d" % number
-
-
-def is_absent(error):
-    # type: (EnvironmentError) -> bool
-    """Tell whether the error is that a file does not exist."""
-    return error.errno == errno.ENOENT

@@ -6,7 +6,8 @@ NumPy 2 also changed the meaning of names that it kept. There ``_EDITS`` changes
 of MXNet's own source while Python loads it, in memory and only where it is needed:
 
 - A scalar in a tuple prints as ``np.float32(0.5)``, which MXNet's operators do not parse.
-- A Python float plus a float32 is a float32, so that the sums of metrics lose half of their bits.
+- A Python float plus a float32 is a float32, so that sums of metrics and norms of
+  gradients lose half of their bits.
 - ``ndarray.tostring`` is gone.
 - MXNet 1.6 imports the package requests, which only downloads need.
 
@@ -61,7 +62,7 @@ _NUMPY_NAMES = {
     "unicode_": "str_",
 }
 _COLLECTIONS = (
-    "Awaitable AsyncIterable AsyncIterator ByteString Callable Collection Container Coroutine "
+    "Awaitable AsyncIterable AsyncIterator Callable Collection Container Coroutine "
     "Generator Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping "
     "MutableSequence MutableSet Reversible Sequence Set Sized ValuesView"
 ).split()
@@ -84,8 +85,10 @@ def install():
         if needed():
             edits.setdefault(name, []).append((pattern, replacement))
     _added.extend(name + " (edited)" for name in edits)
-    sys.meta_path.insert(0, _Editor(edits))
-    sys.meta_path.append(_Modules(modules))
+    if edits:
+        sys.meta_path.insert(0, _Editor(edits))
+    if modules:
+        sys.meta_path.append(_Modules(modules))
     return sorted(_added)
 
 
@@ -233,9 +236,9 @@ def _plain(value):
     numpy = _numpy()
     if type(value) in (tuple, list):
         return type(value)(map(_plain, value))
-    if isinstance(value, numpy.generic) and not isinstance(value, (numpy.str_, numpy.bytes_)):
-        return _Text(str(value))
-    return value
+    if isinstance(value, (numpy.str_, numpy.bytes_)):
+        return value.item()
+    return _Text(str(value)) if isinstance(value, numpy.generic) else value
 
 
 class _Text(str):
@@ -269,22 +272,28 @@ def _no_tostring():
     return not hasattr(_numpy().ndarray, "tostring")
 
 
-# Module, whether it needs the edit here, pattern and replacement. `opcache_compat` is this module.
 _TEXT = (_numpy_2, r"\bstr\((s|v|val|value|shape)\)", r"opcache_compat.text(\1)")
+_NORM = (_numpy_2, r"(norm = )(multiply\(v, v\)\.asnumpy\(\)\.sum\(\))", r"\1numpy.float64(\2)")
+_REQUESTS = (r"^import requests$", "requests = opcache_compat.imported('requests')")
+# Module, whether it needs the edit here, pattern and replacement. `opcache_compat` is this module.
 _EDITS = (
     ("mxnet._ctypes.ndarray",) + _TEXT,
     ("mxnet._ctypes.symbol",) + _TEXT,
     ("mxnet.symbol.symbol",) + _TEXT,
     ("mxnet.io",) + _TEXT,
     ("mxnet.io.io",) + _TEXT,
-    ("mxnet.metric", _numpy_2, r"(sum_metric = )0\.0?$", r"\1numpy.float64(0.0)"),
-    ("mxnet.recordio", _no_tostring, r"\.tostring\(\)", ".tobytes()"),
+    ("mxnet.metric", _numpy_2, r"\b(sum_metric|loss)( = )0\.0?$", r"\1\2numpy.float64(0.0)"),
+    ("mxnet.metric", _numpy_2, r"\bnum -= (?=ndarray\.)", "num = numpy.int64(num) - "),
+    ("mxnet.optimizer",) + _NORM,
+    ("mxnet.optimizer.optimizer",) + _NORM,
     (
         "mxnet.gluon.utils",
-        lambda: _absent("requests"),
-        r"^import requests$",
-        'requests = opcache_compat.imported("requests")',
+        _numpy_2,
+        r"\(total_norm \+ 1e-8\)(?=\n    if scale < 1)",
+        "(np.float64(total_norm) + 1e-8)",
     ),
+    ("mxnet.gluon.utils", lambda: _absent("requests")) + _REQUESTS,
+    ("mxnet.recordio", _no_tostring, r"\.tostring\(\)", ".tobytes()"),
 )
 
 

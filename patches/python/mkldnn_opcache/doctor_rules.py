@@ -6,7 +6,7 @@ Pure: facts in, findings out. Facts about MXNet come from probe_inspect.py.
 import collections
 import os
 
-from . import variables
+from . import compat, variables
 from .library import LIBRARY
 from .releases import MKLDNNS, RELEASES, release_of
 
@@ -28,13 +28,8 @@ _DEBUGGING = (
     ("MKLDNN_OPCACHE_TRACE", "the cache prints a line for each creation"),
     ("MKLDNN_OPCACHE_SHADOW", "each hit is created again, and both results are compared"),
 )
-_COMPAT = "opcache run --compat and opcache enable --compat add what newer %s removed"
+_COMPAT = "opcache run --compat and opcache enable --compat add what newer Pythons and NumPys lack"
 _REMEDIES = (
-    ("module 'numpy' has no attribute", _COMPAT % "NumPy"),
-    ("from 'collections'", _COMPAT % "Python"),
-    ("module 'collections' has no attribute", _COMPAT % "Python"),
-    ("module 'inspect' has no attribute", _COMPAT % "Python"),
-    ("No module named 'imp'", _COMPAT % "Python"),
     ("No module named", "install it into this interpreter's environment"),
     ("cannot open shared object file", "install the package that has this library"),
     ("not found (required by", "this system's C or C++ runtime is too old for it"),
@@ -84,8 +79,10 @@ def mxnet(look, loaded):
     if "error" not in loaded:
         return [ok("mxnet", "%s, NumPy %s" % (name, loaded["numpy"]))]
     error = loaded["error"]
-    remedies = [remedy for part, remedy in _REMEDIES if part in error][:1]
-    return [problem("mxnet", "%s, cannot be imported: %s" % (name, "; ".join([error] + remedies)))]
+    remedies = [_COMPAT] if compat.explains(error) else []
+    remedies += [remedy for part, remedy in _REMEDIES if part in error]
+    reason = "; ".join([error] + remedies[:1])
+    return [problem("mxnet", "%s, cannot be imported: %s" % (name, reason))]
 
 
 def version_of(look, loaded):

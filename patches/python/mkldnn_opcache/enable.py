@@ -4,14 +4,13 @@ The whole effect is one .pth file in the site-packages folder that holds this pa
 or it is not. Nobody's file is edited.
 """
 
-import importlib
 import json
 import os
 import site
 import sys
 import sysconfig
 
-from . import doctor_rules, elf, hook, library, options, probe_inspect, variables
+from . import compat, doctor_rules, elf, hook, library, options, probe_inspect, variables
 from .common import json_line, leftovers, literal, native, say, show, write_text
 from .library import Error
 from .options import Command
@@ -157,9 +156,9 @@ def _enabled():
 def _settings_of(path):
     # type: (str) -> Dict[str, Any]
     """Return the settings in a file of ``enable``; Error for any other file."""
-    with open(path) as file:
-        first = file.readline()
     try:
+        with open(path) as file:
+            first = file.readline()
         if not first.startswith(_MARK):
             raise ValueError
         found = native(json.loads(first[len(_MARK) :]))  # type: Dict[str, Any]
@@ -172,8 +171,10 @@ def _settings_of(path):
 def _names():
     # type: () -> str
     # In this process, which ends soon and runs nothing else.
-    names = importlib.import_module(hook.PACKAGE + ".compat").install()
-    return "adds %s" % (", ".join(names) or "nothing here")
+    try:
+        return "adds %s" % (", ".join(compat.install()) or "nothing here")
+    except ImportError as error:
+        return "on, but cannot add anything: %s" % error
 
 
 def _mxnet():

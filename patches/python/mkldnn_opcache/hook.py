@@ -5,8 +5,8 @@ of ``run --compat``. They import this module when somebody looks for mxnet, neve
 is a line on stderr, and MXNet is imported without the cache.
 """
 
-import importlib
 import os
+import shutil
 import sys
 
 from . import variables
@@ -17,37 +17,38 @@ MYPY = False
 if MYPY:
     from typing import Any, Dict, List, MutableMapping, Optional  # noqa: F401
 
-PACKAGE = __name__.rpartition(".")[0]
-
 # Runs in every interpreter: no other import, and one comparison for each module that is looked for.
 _START = """\
 import sys
 class Opcache(object):
+    opcache, finder = %(origin)s, None
     def find_spec(self, name, path=None, target=None):
-        if name == "mxnet":
-            finder = self.finder()
-            return finder and finder.find_spec(name, path, target)
+        if name == "mxnet" and self.found():
+            return self.finder.find_spec(name, path, target)
     def find_module(self, name, path=None):
-        if name == "mxnet" and sys.version_info[0] == 2:
-            finder = self.finder()
-            return finder and finder.find_module(name, path)
-    def finder(self):
-        sys.meta_path.remove(self)
-        try:
-            from mkldnn_opcache import hook
-            return hook.install(%(settings)s)
-        except Exception as error:
-            sys.stderr and sys.stderr.write(
-                "opcache: %%s: MXNet is not cached (%%s)\\n" %% (error, %(origin)s)
-            )
-sys.meta_path.insert(0, Opcache())
+        if name == "mxnet" and sys.version_info[0] == 2 and self.found():
+            return self.finder.find_module(name, path)
+    def found(self):
+        if self.finder is None:
+            self.finder = False
+            try:
+                from mkldnn_opcache import hook
+                self.finder = hook.Finder(%(settings)s, self)
+            except Exception as error:
+                sys.stderr and sys.stderr.write(
+                    "opcache: %%s: MXNet is not cached (%%s)\\n" %% (error, self.opcache)
+                )
+        return self.finder
+# Virtual environments run a .pth file twice.
+if Opcache.opcache not in [getattr(each, "opcache", None) for each in sys.meta_path]:
+    sys.meta_path.insert(0, Opcache())
 """
 # The folder hides another sitecustomize, which runs then.
 _CUSTOMIZE = """\
 import os, sys
 folder = os.path.dirname(os.path.abspath(__file__))
 path, sys.path[:] = sys.path[:], [p for p in sys.path if os.path.abspath(p) != folder]
-sys.modules.pop("sitecustomize", None)
+hidden = sys.modules.pop("sitecustomize", None)  # Python 2 clears a module without references
 try:
     import sitecustomize
 except ImportError as error:
@@ -72,28 +73,25 @@ def add_to_path(folder, environment):
     # type: (str, MutableMapping[str, str]) -> None
     """Make Pythons of ``environment`` add the compatibility names; ``folder`` is for them alone."""
     settings = {"library": None, "variables": {}, "compat": True}  # type: Dict[str, Any]
-    text = start(settings, "opcache run --compat") + _CUSTOMIZE
+    program = start(settings, "opcache run --compat")
+    text = "exec(%s, {})\n%s" % (literal(program), _CUSTOMIZE)
     write_text(os.path.join(folder, "sitecustomize.py"), text)
     package = os.path.dirname(os.path.abspath(__file__))
-    os.symlink(package, os.path.join(folder, "mkldnn_opcache"))
+    # A copy, beside which those Pythons may write their bytecode.
+    ignored = shutil.ignore_patterns("*.so", "*.pyc", "__pycache__")
+    shutil.copytree(package, os.path.join(folder, "mkldnn_opcache"), ignore=ignored)
     others = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([folder] + ([others] if others else []))
-
-
-def install(settings):
-    # type: (Dict[str, Any]) -> Finder
-    """Add a finder of mxnet with these settings to sys.meta_path, and return it."""
-    finder = Finder(settings)
-    sys.meta_path.insert(0, finder)
-    return finder
 
 
 class Finder(object):
     """Finds mxnet by the finders behind it, and prepares the process before mxnet's own code."""
 
-    def __init__(self, settings):
-        # type: (Dict[str, Any]) -> None
+    def __init__(self, settings, place):
+        # type: (Dict[str, Any], Any) -> None
+        """``place`` stands in sys.meta_path for this finder; Python 2 must not find it changed."""
         self._settings = settings
+        self._place = place
         self._prepared = False
 
     def find_spec(self, name, path=None, target=None):
@@ -101,7 +99,7 @@ class Finder(object):
         """Return the others' spec, whose loader prepares first. Python 3."""
         if name != "mxnet":
             return None
-        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+        for finder in sys.meta_path[sys.meta_path.index(self._place) + 1 :]:
             find = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find is not None else None
             if spec is not None:
@@ -161,4 +159,6 @@ class Finder(object):
     def _add_names(self):
         # type: () -> None
         if self._settings["compat"] or os.environ.get(variables.COMPAT) == "1":
-            importlib.import_module(PACKAGE + ".compat").install()
+            from . import compat  # slow on some Pythons, and rarely asked for
+
+            compat.install()
