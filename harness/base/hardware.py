@@ -5,15 +5,14 @@ Names no person, computer or folder.
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List
+from typing import Any, Dict, Optional
 
 from harness.base import proc
+from patches.python.mkldnn_opcache.facts import cpu_flags, cpus, physical_cores
 
-_SYS_CPU = Path("/sys/devices/system/cpu")
 # MKL-DNN chooses its kernels by these.
 _VECTORS = ("sse4_2", "avx", "avx2", "avx512f")
 
@@ -25,6 +24,7 @@ def describe() -> Dict[str, Any]:
         "vectors": " ".join(word for word in _VECTORS if word in cpu_flags()),
         "logical_cpus": len(cpus()),
         "physical_cores": physical_cores(),
+        "cpu_limit": cpu_limit(),
         # Whole GiB: the exact size differs by some kilobytes from boot to boot.
         "memory_gib": round(proc.total_bytes() / 2**30),
         "kernel": f"{platform.system()} {platform.release()}",
@@ -33,28 +33,13 @@ def describe() -> Dict[str, Any]:
     }
 
 
-def cpus() -> List[int]:
-    """Return the numbers of the CPUs that this process may use."""
-    return sorted(os.sched_getaffinity(0))
-
-
-def physical_cores(sys_cpu: Path = _SYS_CPU) -> int:
-    """Count the physical cores of the CPUs that this process may use."""
-    cores = set()
-    for cpu in cpus():
-        topology = sys_cpu / f"cpu{cpu}" / "topology"
-        try:
-            package = (topology / "physical_package_id").read_text()
-            core = (topology / "core_id").read_text()
-        except OSError:  # Some containers hide the topology: count every CPU as a core.
-            package, core = "unknown", str(cpu)
-        cores.add((package.strip(), core.strip()))
-    return len(cores)
-
-
-def cpu_flags() -> FrozenSet[str]:
-    """Return the processor's features in the words of /proc/cpuinfo."""
-    return frozenset(proc.cpu_field("flags").split())
+def cpu_limit(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> Optional[float]:
+    """Return how many CPUs a container may use at a time; None without a limit."""
+    try:
+        quota, period = cpu_max.read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # no such file, or the word max
+        return None
 
 
 def _compiler() -> str:

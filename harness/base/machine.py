@@ -20,6 +20,7 @@ class Machine(FrozenModel):
     vectors: Optional[str] = None  # not in older records
     logical_cpus: int = pydantic.Field(gt=0)
     physical_cores: int = pydantic.Field(gt=0)
+    cpu_limit: Optional[float] = None  # of a container; not in older records
     memory_gib: int = pydantic.Field(ge=0)
     kernel: str
     glibc: str

@@ -1,7 +1,7 @@
 """Computes statistics of interleaved samples. Pure functions of numbers, on SciPy.
 
-Samples are compared in pairs of the same round: over minutes a machine's speed drifts by more than
-the effects to be measured.
+Samples are compared in pairs of the same round, or of the same cycle in one process: over minutes a
+machine's speed drifts by more than the effects to be measured.
 """
 
 from __future__ import annotations
@@ -68,6 +68,38 @@ def geometric_mean_interval(samples: Sequence[Sequence[float]]) -> Optional[Inte
         return numpy.exp(numpy.mean(numpy.log(medians), axis=0))
 
     return _bootstrap([numpy.asarray(values, dtype=float) for values in samples], statistic)
+
+
+def log_ratio(baseline_ns: numpy.ndarray, candidate_ns: numpy.ndarray) -> numpy.ndarray:
+    """Return the logarithm of the candidate's speed over the baseline's in one process.
+
+    The arrays have the shape (..., cycles, blocks of a cycle) and hold the median step of each
+    block. A cycle's value is the mean over its blocks, so that a linear drift cancels; the median
+    over the cycles leaves out those that other work of the machine disturbed.
+    """
+    return numpy.median(cycle_log_ratios(baseline_ns, candidate_ns), axis=-1)
+
+
+def cycle_log_ratios(baseline_ns: numpy.ndarray, candidate_ns: numpy.ndarray) -> numpy.ndarray:
+    """Return the values of which ``log_ratio`` is the median; shape (..., cycles)."""
+    return numpy.log(baseline_ns).mean(axis=-1) - numpy.log(candidate_ns).mean(axis=-1)
+
+
+def mean_interval(log_ratios: Any) -> Optional[Interval]:
+    """Return the 95 % t interval of the mean of the processes' log ratios; None of fewer than two.
+
+    With equally many cycles in each process this is the interval of the mixed model with a random
+    intercept per process, whatever happens inside the processes: their values are independent. It
+    is exact if they are normal. If processes have two ratios, it covers their mean less often the
+    fewer the processes: all of n are alike with a probability of 2 * 0.5**n.
+
+    The processes are the last axis; of several samples the ends are arrays.
+    """
+    values = numpy.asarray(log_ratios, dtype=float)
+    if values.shape[-1] < 2:
+        return None
+    found = scipy.stats.ttest_1samp(values, 0.0, axis=-1).confidence_interval(CONFIDENCE)
+    return found.low, found.high
 
 
 def ratio_of_medians_interval(

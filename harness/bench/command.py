@@ -1,4 +1,4 @@
-"""The bench command: stock against patched, in fresh processes, interleaved.
+"""The bench command: scopes against each other, in one process or in interleaved fresh ones.
 
 ``plan`` decides the next process. Each finished process is a line of the record on disk before the
 next one starts: a killed run loses at most one process, and the same command continues it.
@@ -21,9 +21,10 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import known_words, number, numbers, words
 from harness.base.toml import load
-from harness.bench import plan, record, rows, tables
+from harness.bench import alternation, plan, record, rows, tables
 from harness.bench.config import BenchConfig, resolve, scopes_by_host
 from harness.bench.record import (
+    ALTERNATE,
     MEMORY,
     PROFILE,
     TRAIN,
@@ -36,7 +37,8 @@ from harness.bench.record import (
 )
 from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
-from harness.trials.jobs import ProfileJob, TrainJob, fields_for
+from harness.trials.environment import HEAP
+from harness.trials.jobs import AlternateJob, Job, ProfileJob, TrainJob, fields_for
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
 from harness.trials.record import check_compatible, now, utc
@@ -45,17 +47,15 @@ from patches.python.mkldnn_opcache import variables
 
 # MXNet's profiler then sees every operator, not groups of operators.
 _PROFILING = {"MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
-# One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
-# weight depends on its address relative to the gradient's: docs/performance.md.
-_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
 # The library counts bytes under a bound only; this bound exceeds every machine's memory.
 _COUNTING = {variables.MEMORY: "1024G"}
 
 EXAMPLES = """examples:
   python -m harness bench
   python -m harness bench --models mobilenet-1.0 --image-size 64 --samples 10
-  python -m harness bench --hosts 1.3.1,1.4.1 --scopes stock,backward,convolution+pooling
-  python -m harness bench --scopes stock,preload:backward --out results/raw/preload.jsonl
+  python -m harness bench --hosts 1.3.1,1.4.1 --scopes off,backward,convolution+pooling
+  python -m harness bench --scopes off,off-again --out results/raw/noise.jsonl
+  python -m harness bench --config configs/bench-small.toml --scopes stock,preload:backward
   python -m harness bench --config configs/bench-full.toml --out results/raw/bench-full.jsonl
 """
 
@@ -70,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
     parser.add_argument(
         "--scopes",
-        help="for every release: stock, stock-again (the noise), off, backward, all, operators "
-        "joined by +, or preload: before one of these",
+        help="for every release: off, backward, all, operators joined by +; NAME-again for the "
+        "noise; in series of fresh processes also stock, stock-again, preload: before a scope",
     )
     parser.add_argument(
         "--samples", help="timed processes per model, release and scope, whatever time they take"
@@ -117,7 +117,10 @@ def main(args: argparse.Namespace) -> int:
             raise
     folder = args.tables or tables.beside(path)
     tables.write(run, folder)
-    if rows.cells(run):
+    if run.alternates:
+        print(alternation.render(run))
+        print(ratios.text([group for group in ratios.groups(run) if not group.alternates]))
+    elif rows.cells(run):
         print(rows.render(run))
         print(ratios.render(run))
     if run.memories:
@@ -157,11 +160,14 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
         asked["batch_sizes"] = numbers("--batch-size", args.batch_size)
     hosts = None if args.hosts is None else words("--hosts", args.hosts)
     scopes = None if args.scopes is None else words("--scopes", args.scopes)
+    alternating = any(each.job == ALTERNATE for each in series)
     for at, each in enumerate(series):
         own = dict(asked)
-        if hosts is not None or scopes is not None:
-            own["scopes"] = scopes_by_host(each.scopes or config.scopes, hosts, scopes)
-        if args.samples is not None and each.job == TRAIN:
+        # Beside alternating scopes, other series keep theirs: what is compared with stock.
+        mine = scopes if each.job == ALTERNATE or not alternating else None
+        if hosts is not None or mine is not None:
+            own["scopes"] = scopes_by_host(each.scopes or config.scopes, hosts, mine)
+        if args.samples is not None and each.job in (TRAIN, ALTERNATE):
             own["rounds_min"] = own["rounds_max"] = number("--samples", args.samples)
         series[at] = each.model_copy(update=own)
     return config.model_copy(update={"series": tuple(series)})
@@ -169,7 +175,12 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
 
 def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
     versions: Dict[str, str] = {}
-    for host, word in dict.fromkeys(run for series in settings.series for run in series.runs):
+    words = [
+        (host, series.build_word(variant))
+        for series in settings.series
+        for host, variant in series.runs
+    ]
+    for host, word in dict.fromkeys(words):
         variant = parse_variant(word)
         folder = build_folder(layout, host, variant)
         _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
@@ -246,15 +257,26 @@ def _process(layout: Layout, settings: BenchSettings, key: SampleKey, timeout_s:
 def _run(
     layout: Layout, settings: BenchSettings, series: Series, key: SampleKey, timeout_s: float
 ) -> Dict[str, Any]:
-    kind = ProfileJob if series.job == PROFILE else TrainJob
-    job = kind(**fields_for(kind, key.case, series, settings))
+    job = _job(settings, series, key)
     overrides = {
         **(_PROFILING if series.job == PROFILE else {}),
-        **(_HEAP if series.allocator == "heap" else {}),
+        **(HEAP if series.allocator == "heap" else {}),
         **(_COUNTING if series.job == MEMORY else {}),
     }
-    variant = parse_variant(key.variant)
+    variant = parse_variant(series.build_word(key.variant))
     result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)
     if result["cpus"] != settings.cpus:
         raise NotProven(f"expected to run on CPUs {settings.cpus}, found {result['cpus']}")
     return result
+
+
+def _job(settings: BenchSettings, series: Series, key: SampleKey) -> Job:
+    if series.job != ALTERNATE:
+        kind = ProfileJob if series.job == PROFILE else TrainJob
+        return kind(**fields_for(kind, key.case, series, settings))
+    return AlternateJob(
+        **fields_for(AlternateJob, key.case, series, settings),
+        scopes=series.scopes(key.variant),
+        process=key.round,
+        budget_s=series.steps_budget_s,
+    )

@@ -6,7 +6,7 @@ Checks every name before the first process starts. Runs nothing.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import pydantic
 from typing_extensions import Annotated, Literal
@@ -14,11 +14,13 @@ from typing_extensions import Annotated, Literal
 from harness.base import hardware
 from harness.base.errors import HarnessError
 from harness.base.toml import Count, FrozenModel
-from harness.bench.record import BenchSettings, Series
+from harness.bench.record import ALTERNATE, BenchSettings, Series
 from harness.build.toolchain import Toolchain
+from harness.trials.jobs import scope_of
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
 from harness.trials.variants import parse_variant
+from patches.python.mkldnn_opcache.facts import physical_cores
 
 _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
@@ -30,7 +32,7 @@ class SeriesConfig(FrozenModel):
     """
 
     name: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    job: Literal["train", "profile", "memory"] = "train"
+    job: Literal["train", "profile", "memory", "alternate"] = "train"
     batch_sizes: Tuple[Count, ...] = pydantic.Field(min_length=1)
     models: Optional[Tuple[str, ...]] = None
     scopes: Optional[Dict[str, Tuple[str, ...]]] = None
@@ -44,6 +46,10 @@ class SeriesConfig(FrozenModel):
     timed_steps_min: Optional[Count] = None
     timed_steps_max: Optional[Count] = None
     steps_budget_s: Optional[float] = pydantic.Field(default=None, ge=0)
+    block_s: Optional[float] = pydantic.Field(default=None, ge=0)
+    cycles_min: Optional[Count] = None
+    cycles_max: Optional[Count] = None
+    half_width: Optional[float] = pydantic.Field(default=None, ge=0)
 
 
 class BenchConfig(FrozenModel):
@@ -132,10 +138,13 @@ def _series(
             )
     for host, scopes in found["scopes"].items():
         toolchain.host(host)
-        for scope in scopes:
-            parse_variant(scope)
+        if series.job == ALTERNATE:
+            _check_alternating(series.name, scopes)
+        else:
+            for scope in scopes:
+                parse_variant(scope)
     threads = Threads(
-        omp_num_threads=found.pop("omp_num_threads") or hardware.physical_cores(),
+        omp_num_threads=found.pop("omp_num_threads") or physical_cores(),
         kmp_affinity=config.kmp_affinity,
         kmp_blocktime=config.kmp_blocktime,
     )
@@ -147,6 +156,21 @@ def _series(
     del found["models"]
     variants = {host: list(scopes) for host, scopes in found.pop("scopes").items()}
     return Series(**found, cases=cases, variants=variants, threads=threads)
+
+
+def _check_alternating(name: str, scopes: Sequence[str]) -> None:
+    """Refuse scopes that cannot alternate in one process: of other builds, equal, or one alone."""
+    for scope in scopes:
+        variant = parse_variant(scope_of(scope).replace(",", "+"))
+        if variant.scope is None or variant.preload:
+            raise HarnessError(
+                f"series {name}: expected scopes of the cache, which alternate in one process, "
+                f"found '{scope}'"
+            )
+    if len(set(scopes)) != len(scopes) or len(scopes) < 2:
+        raise HarnessError(
+            f"series {name}: expected two or more different scopes, found {', '.join(scopes)}"
+        )
 
 
 def _case(config: BenchConfig, model: str, batch_size: int, image_size: Optional[int]) -> Case:

@@ -11,7 +11,8 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from harness.base import statistics
 from harness.base.errors import HarnessError
 from harness.base.markdown import Column, columns, interval_text, markdown, number
-from harness.bench import pr11301, step_model
+from harness.bench import alternation, pr11301, step_model
+from harness.bench.alternation import OFF, AlternateRow
 from harness.bench.pr11301 import BeforeAfter
 from harness.bench.record import BenchRecord
 from harness.bench.rows import Row, rows
@@ -22,7 +23,6 @@ from harness.trials.variants import STOCK, STOCK_AGAIN
 CORES = (2, 8, 28, 56)
 # Half of the ideal: an assumption, printed beside the fitted efficiency.
 EFFICIENCY = 0.5
-OFF = "off"
 
 
 def checked(efficiency: float) -> float:
@@ -47,16 +47,17 @@ class Measured:
 def measured(run: BenchRecord) -> List[Measured]:
     """Return every cached variant that was measured together with stock and the variant ``off``.
 
-    Stock's time in creation and destruction is the time that ``off`` counted on as many threads.
+    Where scopes alternate, ``off`` stands for stock. Stock's time in creation and destruction is
+    the time that ``off`` counted on as many threads.
     """
     found: Dict[Tuple[int, Case, str, str], Row] = {}
-    for row in rows(run):
+    for row in [*alternation.rows(run), *rows(run)]:
         threads = row.series.threads.omp_num_threads
         found.setdefault((threads, row.case, row.host, row.variant), row)
     result = []
     for (threads, case, host, variant), row in found.items():
-        stock = found.get((threads, case, host, STOCK))
         off = found.get((threads, case, host, OFF))
+        stock = off if isinstance(row, AlternateRow) else found.get((threads, case, host, STOCK))
         if variant in (STOCK, STOCK_AGAIN, OFF) or stock is None or off is None:
             continue
         step = Step(

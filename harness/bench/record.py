@@ -1,8 +1,9 @@
 """The record of a benchmark run: its settings, and every raw measurement in a line.
 
 A record is a file of JSON lines (harness/base/jsonl.py). The header holds the machine, the versions
-and the settings; each further line is one finished process: ``train``, ``profile``, ``memory``
-or ``failure``. A foreign record, or one damaged before its last line, is refused in one line.
+and the settings; each further line is one finished process: ``train``, ``profile``, ``memory``,
+``alternate`` or ``failure``. A foreign record, or one damaged before its last line, is refused in
+one line.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing_extensions import Annotated, Literal
 
 from harness.base import jsonl
 from harness.base.errors import HarnessError
+from harness.trials.jobs import scope_of
 from harness.trials.record import (
     Case,
     Library,
@@ -24,8 +26,11 @@ from harness.trials.record import (
     first_fault,
 )
 
-TRAIN, PROFILE, MEMORY = "train", "profile", "memory"
+TRAIN, PROFILE, MEMORY, ALTERNATE = "train", "profile", "memory", "alternate"
 
+
+# Between the scopes of an alternating process.
+_BETWEEN = ","
 
 # A variant of a case in a series, sampled once per round: series, case, host, variant.
 Cell = Tuple[str, Case, str, str]
@@ -44,17 +49,19 @@ class SampleKey(NamedTuple):
 class Series(RecordModel):
     """Processes of one kind: every variant of every case once per round.
 
-    ``job`` is ``train`` (times whole steps), ``profile`` (times each operator) or ``memory``
-    (counts the cache's bytes, which costs time: its steps are not compared). After the warm-up a
-    process times as many steps as fit into ``steps_budget_s``, within the two limits. After the
-    first round a case gets as many rounds as fit into ``case_budget_s``, within the two limits.
+    ``job`` is ``train`` (times whole steps), ``profile`` (times each operator), ``memory`` (counts
+    the cache's bytes, which costs time: its steps are not compared) or ``alternate`` (switches
+    between all scopes of a host in each process, the first of them the baseline: AlternateJob).
+    After the warm-up a process times as many steps, or cycles, as fit into ``steps_budget_s``,
+    within the two limits. After the first round a case gets as many rounds as fit into
+    ``case_budget_s``, within the two limits.
 
     ``allocator`` is where glibc puts large blocks: ``default``, each in a mapping of its own, whose
     address differs from process to process, or ``heap``, one after the other.
     """
 
     name: str = pydantic.Field(min_length=1)
-    job: Literal["train", "profile", "memory"]
+    job: Literal["train", "profile", "memory", "alternate"]
     cases: List[Case] = pydantic.Field(min_length=1)
     variants: Dict[str, Annotated[List[str], pydantic.Field(min_length=1)]] = pydantic.Field(
         min_length=1, description="by host"
@@ -69,11 +76,27 @@ class Series(RecordModel):
     timed_steps_min: pydantic.PositiveInt
     timed_steps_max: pydantic.PositiveInt
     steps_budget_s: float = pydantic.Field(ge=0)
+    block_s: float = pydantic.Field(default=0.3, ge=0)
+    cycles_min: pydantic.PositiveInt = 3
+    cycles_max: pydantic.PositiveInt = 1000
+    half_width: float = pydantic.Field(default=0.0, ge=0)
 
     @property
     def runs(self) -> List[Tuple[str, str]]:
-        """Every host with each of its variants."""
+        """Every host with each of its variants; one with all of them where scopes alternate."""
+        if self.job == ALTERNATE:
+            return [(host, _BETWEEN.join(words)) for host, words in self.variants.items()]
         return [(host, word) for host, words in self.variants.items() for word in words]
+
+    def scopes(self, variant: str) -> List[str]:
+        """Return the scopes of a process of this series."""
+        return variant.split(_BETWEEN)
+
+    def build_word(self, variant: str) -> str:
+        """Return the word of a process's build: where scopes alternate, the last one."""
+        if self.job != ALTERNATE:
+            return variant
+        return scope_of(self.scopes(variant)[-1]).replace(",", "+")
 
 
 class BenchSettings(RecordModel):
@@ -118,16 +141,12 @@ class Failure(_Process):
     detail: str
 
 
-class _Sample(_Process):
-    """The common part of all results: wall times of the steps, and the evidence of the build.
+class _Result(_Process):
+    """The common part of all results: the evidence of the build, and its output.
 
-    ``stats`` are the cache library's counters over the timed steps, None without the library.
-    ``still_missing``: the cache created something in these steps; None without an active cache.
+    ``stats`` are the cache library's counters over the last steps, None without the library.
     """
 
-    warm_up_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
-    step_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
-    still_missing: Optional[bool]
     finite: bool
     peak_resident_bytes: int = pydantic.Field(gt=0)
     cpus: List[int]
@@ -135,6 +154,17 @@ class _Sample(_Process):
     versions: Dict[str, str]
     libraries: List[Library]
     stats: Optional[Dict[str, Any]]
+
+
+class _Sample(_Result):
+    """The result of one variant: wall times of the steps; ``stats`` are of the timed steps.
+
+    ``still_missing``: the cache created something in these steps; None without an active cache.
+    """
+
+    warm_up_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    step_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    still_missing: Optional[bool]
 
     @property
     def step_mean_ns(self) -> float:
@@ -191,12 +221,39 @@ class MemorySample(_Sample):
         return counted["idle_bytes"] + counted["descriptor_bytes"] if counted else None
 
 
-Finished = Union[TrainSample, ProfileSample, MemorySample, Failure]
-_Sampled = TypeVar("_Sampled", TrainSample, ProfileSample, MemorySample, Failure)
+class Block(RecordModel):
+    """Steps timed in one scope, and what the counters gained over them; times in nanoseconds."""
+
+    cycle: int = pydantic.Field(ge=0)
+    scope: str
+    discarded: int = pydantic.Field(ge=0)
+    step_ns: List[pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    still_missing: Optional[bool]
+    create_ns: int
+    destroy_ns: int
+    cache_ns: int
+    primitives_created: int
+    descriptors_created: int
+    primitives_avoided: int
+    descriptors_avoided: int
+
+
+class AlternateSample(_Result):
+    """One process that switched scopes between blocks of steps."""
+
+    type: Literal["alternate"] = "alternate"
+    warm_up_steps: Dict[str, pydantic.PositiveInt]
+    steps_per_block: int = pydantic.Field(gt=0)
+    blocks: List[Block] = pydantic.Field(min_length=1)
+
+
+Finished = Union[TrainSample, ProfileSample, MemorySample, AlternateSample, Failure]
+_Sampled = TypeVar("_Sampled", TrainSample, ProfileSample, MemorySample, AlternateSample, Failure)
 TYPES: Dict[str, Type[Any]] = {
     TRAIN: TrainSample,
     PROFILE: ProfileSample,
     MEMORY: MemorySample,
+    ALTERNATE: AlternateSample,
     "failure": Failure,
 }
 
@@ -224,6 +281,11 @@ class BenchRecord(RunRecord):
     def memories(self) -> List[MemorySample]:
         """The processes whose cache counted its bytes."""
         return self._of(MemorySample)
+
+    @property
+    def alternates(self) -> List[AlternateSample]:
+        """The processes that switched scopes."""
+        return self._of(AlternateSample)
 
     @property
     def failures(self) -> List[Failure]:

@@ -163,9 +163,20 @@ def warnings(record: BenchRecord) -> List[str]:
         if case.model not in models:
             models.append(case.model)
 
-    for row in rows(record):
+    # Where scopes alternate, the intervals say all of it: fresh processes only show the detour.
+    for row in [] if record.alternates else rows(record):
         for text in _doubts(row):
             warn(row.case, row.host, row.variant, row.series, text)
+    for each in record.alternates:
+        series = record.settings.find(each.series)
+        missing = {block.scope for block in each.blocks if block.still_missing}
+        for scope in series.scopes(each.variant):
+            if scope in missing:
+                text = "the cache still created something in timed steps"
+                warn(each.case, each.host, scope, series, text)
+        if not each.finite:
+            text = f"round {each.round}: the network's output is not finite"
+            warn(each.case, each.host, each.variant, series, text)
     for sample in [*record.samples, *record.profiles]:
         series = record.settings.find(sample.series)
         if sample.still_missing:

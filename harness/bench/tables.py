@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from harness.base import files
-from harness.bench import extrapolation, pr11301, rows
+from harness.bench import alternation, extrapolation, pr11301, rows
 from harness.bench.record import BenchRecord, Failure
 from harness.bench.rows import Row
 from harness.bench.views import memory, operators, ratios
@@ -40,12 +40,17 @@ def write(
 def bench_markdown(run: BenchRecord) -> str:
     """Return the page of throughput and memory."""
     warnings = [f"- {line}" for line in rows.warnings(run)]
-    timed = ["## Ratios", ratios.render(run), "## Everything measured", rows.render(run)]
+    timed = ["## Ratios", ratios.render(run)] if run.alternates or rows.cells(run) else []
+    if run.alternates:
+        timed += ["## Alternating scopes", alternation.render(run)]
+    if rows.cells(run):
+        timed += ["## Everything measured", rows.render(run)]
+    if run.alternates and rows.cells(run):
+        timed[-2] = "## Fresh processes"
     parts = [
-        _heading(run, "Training throughput" if rows.cells(run) else "Memory use"),
-        *(timed if rows.cells(run) else []),
-        "## Memory",
-        memory.render(run),
+        _heading(run, "Training throughput" if timed else "Memory use"),
+        *timed,
+        *(["## Memory", memory.render(run)] if memory.memory(run) else []),
         *(["## Warnings", "\n".join(warnings) + "\n"] if warnings else []),
     ]
     return "\n".join(parts)
@@ -68,7 +73,7 @@ def bench_rows(run: BenchRecord) -> List[Dict[str, Any]]:
     """Return every variant that was tried, and the geometric means, as one flat table."""
     known = pr11301.throughput()
     found = []
-    for cell in rows.cells(run):
+    for cell in [*alternation.rows(run), *rows.cells(run)]:
         series = cell.series if isinstance(cell, Row) else run.settings.find(cell.series)
         reference = known.get(cell.case.model)
         compared = cell.case.batch_size == pr11301.BATCH_SIZE and cell.variant == "backward"
@@ -117,6 +122,11 @@ def _measured(row: Row) -> Dict[str, Any]:
         "ratio_low": low,
         "ratio_high": high,
         "pairs": row.pairs,
+        **(
+            {"limit": row.limit, "removed": row.removed}
+            if isinstance(row, alternation.AlternateRow)
+            else {}
+        ),
         **{f"{name}_ms": None if ns is None else ns / 1e6 for name, ns in times.items()},
         "peak_resident_bytes": int(row.peak_resident_bytes),
     }

@@ -14,8 +14,9 @@ from typing import List
 from harness.base.console import say
 from harness.base.errors import HarnessError
 from harness.base.reading import sha256_of
-from harness.build import elf, pip
+from harness.build import pip
 from harness.build.toolchain import Host
+from patches.python.mkldnn_opcache import elf
 
 _HEADER = r"mxnet/include/mkldnn/\w+\.h"
 
@@ -72,7 +73,7 @@ def check_mkldnn(tree: Path, host: Host) -> None:
     path = tree / "mxnet" / "libmkldnn.so.0"
     if not path.is_file():
         raise HarnessError(f"{host.filename}: expected mxnet/{path.name}, found none")
-    found = elf.build_id(path)
+    found = elf.build_id(str(path))
     if found != host.mkldnn_build_id:
         raise HarnessError(
             f"{path.name} of {host.filename}: expected build-id {host.mkldnn_build_id} "

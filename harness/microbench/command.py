@@ -15,12 +15,11 @@ from typing import Any, Dict, List, NamedTuple, Sequence
 import pydantic
 from tqdm import tqdm
 
-from harness.base import hardware, process, reading
+from harness.base import process, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
 from harness.base.options import number, words
-from harness.build import elf
 from harness.build.compiling import make_microbench
 from harness.build.toolchain import Host, load_toolchain
 from harness.microbench import table
@@ -33,6 +32,8 @@ from harness.trials import record
 from harness.trials.environment import settings
 from harness.trials.proof import NotProven, check_proof
 from harness.trials.variants import build_folder, parse_variant
+from patches.python.mkldnn_opcache import elf
+from patches.python.mkldnn_opcache.facts import physical_cores
 
 _ROUNDS = 6  # the fewest pairs with a 95 % interval of their median
 _REPETITIONS = 11
@@ -79,7 +80,7 @@ def main(args: argparse.Namespace) -> int:
         variants=list(table.VARIANTS),
         rounds=number("--rounds", args.rounds),
         repetitions=number("--repetitions", args.repetitions),
-        threads=record.threads(hardware.physical_cores()),
+        threads=record.threads(physical_cores()),
     )
     if args.out is not None and args.out.exists():
         raise HarnessError(f"{args.out} exists: choose another --out")
@@ -139,7 +140,7 @@ def _sample(layout: Layout, asked: MicrobenchSettings, planned: _Planned) -> Sam
     command.append(str(asked.repetitions))
     result = _output(command, {**environment, **loaded}, what)
     paths = [Path(name) for name in result.pop("libraries")]
-    libraries = [{"file": path.name, "build_id": elf.build_id(path)} for path in paths]
+    libraries = [{"file": path.name, "build_id": elf.build_id(str(path))} for path in paths]
     check_proof(variant, {"libraries": libraries, "stats": result["stats"]}, True, what)
     check_mkldnn(planned.host, libraries, what)
     taken = {

@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from harness.base.errors import HarnessError
-from harness.base.markdown import interval_text, markdown
+from harness.base.markdown import markdown
 from harness.bench.record import BenchRecord
 from harness.bench.rows import Row
 from harness.bench.views.ratios import Group, Mean, groups, ratio_text
-from harness.trials.variants import STOCK_AGAIN
 from patches.python.mkldnn_opcache import run_report
 
 _ALL = "all"
+# By whether scopes alternate.
+_BASELINES = {False: "unmodified MXNet", True: "the same process with the cache off"}
 
 
 class _Column(NamedTuple):
@@ -30,19 +31,24 @@ class _Column(NamedTuple):
         row = self.group.cells.get(model, {}).get((self.mean.host, _ALL))
         if not isinstance(row, Row) or row.ratio is None:
             return "-"
-        return ratio_text(row.ratio, row.interval)
+        return ratio_text(row.ratio, row.interval, self.group.digits)
+
+    @property
+    def mean_text(self) -> str:
+        """Return the geometric mean with its interval."""
+        return ratio_text(self.mean.ratio, self.mean.interval, self.group.digits)
 
     @property
     def noise(self) -> str:
-        """Return the geometric mean of stock's ratios to itself, where it was measured."""
+        """Return the geometric mean of the baseline's ratios to itself, where it was measured."""
         for mean in self.group.means():
-            if (mean.host, mean.variant) == (self.mean.host, STOCK_AGAIN):
-                return ratio_text(mean.ratio, mean.interval)
+            if (mean.host, mean.variant) == (self.mean.host, f"{self.group.baseline}-again"):
+                return ratio_text(mean.ratio, mean.interval, self.group.digits)
         return "-"
 
     @property
     def pairs(self) -> str:
-        """Return how many pairs of processes a network has."""
+        """Return how many pairs of processes, or alternating processes, a network has."""
         return "/".join(
             map(str, sorted({row.pairs for row in self.group.rows((self.mean.host, _ALL))}))
         )
@@ -71,12 +77,14 @@ def _title(group: Group) -> str:
 def headline(records: Sequence[BenchRecord]) -> List[str]:
     """Return a line per batch size and single network, with the ratio on every release."""
     columns = _columns(records)
+    baselines = dict.fromkeys(each.group.alternates for each in columns.values())
     lines = [
-        "Training throughput relative to unmodified MXNet (95 % interval; ~: no difference shown):"
+        f"Training throughput relative to {' or '.join(_BASELINES[each] for each in baselines)} "
+        "(95 % interval; ~: no difference shown):"
     ]
     for title in dict.fromkeys(title for title, _ in columns):
         ratios = [
-            f"**{each.mean.ratio:.2f}x** ({interval_text(each.mean.interval, 2)}) on {host}"
+            f"**{each.mean_text.replace(' (', '** (')} on {host}"
             for (of, host), each in columns.items()
             if of == title
         ]
@@ -90,17 +98,20 @@ def table(records: Sequence[BenchRecord]) -> List[str]:
     models = list(dict.fromkeys(model for each in columns for model in each.group.cells))
     titles = [f"batch {each.group.batch_size}, {each.mean.host}" for each in columns]
     lines = [[model, *(each.cell(model) for each in columns)] for model in models]
-    means = [ratio_text(each.mean.ratio, each.mean.interval) for each in columns]
-    lines.append(["geometric mean", *means])
-    lines.append(["noise: stock / stock", *(each.noise for each in columns)])
-    lines.append(["pairs of processes", *(each.pairs for each in columns)])
+    lines.append(["geometric mean", *(each.mean_text for each in columns)])
+    alternating = all(each.group.alternates for each in columns)
+    noise = [each.noise for each in columns]
+    if not alternating or set(noise) != {"-"}:
+        lines.append([f"noise: {'off / off' if alternating else 'stock / stock'}", *noise])
+    processes = "processes" if alternating else "pairs of processes"
+    lines.append([processes, *(each.pairs for each in columns)])
     return markdown(["model", *titles], ["model"], lines)
 
 
 def report(record: BenchRecord) -> List[str]:
     """Return the lines that ``run`` prints, in a fence, from the first counters of scope all."""
-    for sample in record.samples:
-        if sample.variant == _ALL and sample.stats is not None:
+    for sample in [*record.samples, *record.alternates]:
+        if sample.variant.split(",")[-1] == _ALL and sample.stats is not None:
             # The counters of the timed steps stand for those of a process.
             process = run_report.Process(pid=0, counters=sample.stats)
             lines = run_report.lines([process], None, ())

@@ -10,6 +10,10 @@ from typing import Dict, Mapping, Optional, Protocol, Sequence
 from harness.base.layout import Layout
 from harness.trials.variants import Variant, build_folder
 
+# One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
+# weight depends on its address relative to the gradient's: docs/performance.md.
+HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
+
 
 class OpenMP(Protocol):
     """OpenMP's settings, such as a record's ``Threads``; None leaves the runtime's default."""

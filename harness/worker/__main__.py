@@ -18,9 +18,9 @@ import numpy
 
 from harness.base import files, proc, reading
 from harness.base.errors import HarnessError
-from harness.build import elf
 from harness.trials import jobs
 from harness.worker import counters
+from patches.python.mkldnn_opcache import elf
 
 # By kind of job the module that runs it. Only that one is imported: the archive of bench-kit has
 # no others.
@@ -68,7 +68,7 @@ def run(job: jobs.Job) -> Dict[str, Any]:
             "numpy": numpy.__version__,
             "python": platform.python_version(),
         },
-        "libraries": [{"file": p.name, "build_id": elf.build_id(p)} for p in libraries],
+        "libraries": [{"file": p.name, "build_id": elf.build_id(str(p))} for p in libraries],
         "peak_resident_bytes": proc.peak_resident_bytes(),
     }
 

@@ -119,12 +119,11 @@ def test_missing_file_and_folder_are_named(files: Dict[str, bytes], tmp_path: Pa
 
 
 def test_hostile_archive_writes_nothing(files: Dict[str, bytes], tmp_path: Path) -> None:
-    folder = tmp_path / "in" / "side"
-    folder.mkdir(parents=True)
-    path = folder / "cifar-10-binary.tar.gz"
+    (tmp_path / "side").mkdir()
+    path = tmp_path / "side" / "cifar-10-binary.tar.gz"
     path.write_bytes(archive(files, top="../"))
     before = sorted(tmp_path.rglob("*"))
-    check_content(cifar10.load(path, folder), files)
+    check_content(cifar10.load(path, path.parent), files)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -189,25 +188,17 @@ def test_download_is_checked_and_cached(
     assert re.search("expected md5 .*: delete it to have it downloaded", said)
 
 
-@pytest.mark.parametrize(
-    ("limit", "value", "message"),
-    [
+def test_download_without_end_is_given_up(
+    files: Dict[str, bytes], answering: Answer, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    answering(served(archive(files)))
+    for limit, value, message in (
         ("_MOST_BYTES", 1000, "expected 1000 bytes at most, found more"),
         ("_MOST_DOWNLOAD_S", 0.0, "not there after 0 s: given up"),
-    ],
-)
-def test_download_without_end_is_given_up(
-    files: Dict[str, bytes],
-    answering: Answer,
-    tmp_path: Path,
-    monkeypatch: MonkeyPatch,
-    limit: str,
-    value: float,
-    message: str,
-) -> None:
-    monkeypatch.setattr(cifar10, limit, value)
-    answering(served(archive(files)))
-    assert message in refusal(cifar10.load, None, tmp_path / "cache")
+    ):
+        with monkeypatch.context() as limited:
+            limited.setattr(cifar10, limit, value)
+            assert message in refusal(cifar10.load, None, tmp_path / "cache")
 
 
 # An answer, and why there is no real data then.

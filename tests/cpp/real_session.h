@@ -304,6 +304,17 @@ class Session {
 
 typedef std::function<void(Session *)> Case;
 
+// Three runs, the first of them past the library: the same bits.
+inline void same_bits(const Case &run) {
+  std::string expected;
+  for (int round = 0; round < 3; ++round) {
+    Session s(round == 0 ? direct() : through());
+    run(&s);
+    if (round == 0) expected = s.bits();
+    CHECK_TEXT(s.bits() == expected, "round " << round);
+  }
+}
+
 // `op`: the name under which the second cached run must show hits. `prepare_thread` is called first
 // on every thread that compare starts.
 inline void compare(

@@ -69,8 +69,7 @@ TEST(engine_stays_while_anything_is_cached, ASSUME) {
     CHECK_EQ(made_by_call(other, kReluBackward, 4), 1);
   });
   check_no_misuse();
-  CHECK_EQ(fake_live(kFakePrimitive), 0);
-  CHECK_EQ(fake_live(kFakeDescriptor), 0);
+  check_none_lives();
 }
 
 CACHED_TEST(clones_only_count) {

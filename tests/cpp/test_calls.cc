@@ -2,10 +2,13 @@
 // with a cold cache and with a warm one. A call of the program fails only when the function of its
 // name failed, with that status, and then all that follows is as it is without the library when
 // that call fails; nothing leaks, and afterwards everything works as ever.
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <new>
 
 #include "api0/real.h"
@@ -248,6 +251,10 @@ CACHED_TEST(failed_rebind_is_made_good) {
 // The library has no C++ runtime, which would take another one's exception for its own: one of the
 // real library finds its handler in the caller. The thread may pass through from then on.
 TEST(exception_of_mkldnn_reaches_the_caller, ASSUME) {
+  std::set_terminate([] {
+    fputs("an exception found no handler\n", stderr);
+    _exit(1);
+  });
   const Engine engine;
   static std::atomic<int> countdown;
   int thrown = 0;

@@ -10,8 +10,6 @@ using namespace workload;
 
 namespace {
 
-void set_scope(const char *text) { CHECK_EQ(mkldnn_opcache_set_scope(text, nullptr, 0), 0); }
-
 // Runs it where its caller's data are now, which are not where they were.
 void move_and_run(Bound *bound, int first, uint64_t expected) {
   bound->move_to(first);

@@ -201,14 +201,16 @@ extern "C" int pthread_mutex_lock(pthread_mutex_t *mutex) {
     lock = reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
     real = lock;
   }
-  if (!t_watched && !g_watch.holds.load()) return lock(mutex);
-  if (!in_the_library(__builtin_return_address(0))) return lock(mutex);
   if (!t_watched) {
+    // All that the other thread holds is the library's. Where this call came from cannot be told:
+    // it may be the last of its function, which is gone then.
+    if (!g_watch.holds.load()) return lock(mutex);
     if (pthread_mutex_trylock(mutex) == 0) return 0;
     g_watch.waited_for = true;
     g_watch.go_on = true;
     return lock(mutex);
   }
+  if (!in_the_library(__builtin_return_address(0))) return lock(mutex);
   const int status = lock(mutex);
   if (g_watch.until.fetch_sub(1) == 0) {
     g_watch.holds = true;

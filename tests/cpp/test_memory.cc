@@ -125,43 +125,15 @@ CACHED_TEST(one_order_for_all_kinds, MEMORY(8M)) {
 CACHED_TEST(live_ones_are_never_evicted, MEMORY(2M)) {
   fake_grow(kFakePrimitive, kMiB);
   fake_grow(kFakeDescriptor, kMiB / 4);
-  std::vector<Described> all;
-  std::vector<Bound> live;
-  for (int n = 4; n < 14; ++n) {
-    all.emplace_back(engine, kReluBackward, n);
-    live.emplace_back(engine, all.back(), 10 * n);
-    live.back().run(content(engine, kReluBackward, n));
-  }
-  // Of these nobody holds the descriptor but the primitive.
-  for (size_t i = 0; i < 5; ++i) all[i].reset();
-  for (int round = 0; round < 2; ++round) {
-    call_all(engine, kPoolingBackward, 30, 40);
-    for (size_t i = 0; i < live.size(); ++i) {
-      const uint64_t expected = content(engine, kReluBackward, 4 + static_cast<int>(i));
-      live[i].run(expected);
-      CHECK_EQ(content_behind(live[i]), expected);
-    }
-  }
-  CHECK(Stats()["memory/live_bytes"] >= 10.0 * kMiB);
-  CHECK(fake_live(kFakePrimitive) >= 10);
-  live.clear();
-  all.clear();
+  live_ones_stay(engine, [] { CHECK(Stats()["memory/live_bytes"] >= 10.0 * kMiB); });
   CHECK_EQ(Stats()["memory/live_bytes"], 0);
   CHECK_TEXT(kept() <= 2 * kMiB, kept());
 }
 
-// Everything is a miss, and right; nothing is left idle.
-static void keeps_nothing(mkldnn_engine_t engine) {
-  for (int round = 0; round < 3; ++round) {
-    for (const What w : known_kinds()) {
-      CHECK_EQ(primitives_made_by([&] { call_right(engine, w, 4); }), 1);
-      CHECK_EQ(fake_live(kFakePrimitive), 0);
-      CHECK_EQ(kept(), 0);
-    }
-  }
+CACHED_TEST(smaller_than_anything, MEMORY(1)) {
+  keeps_nothing(engine);
+  CHECK_EQ(kept(), 0);
 }
-
-CACHED_TEST(smaller_than_anything, MEMORY(1)) { keeps_nothing(engine); }
 
 CACHED_TEST(memory_0_is_off, MEMORY(0)) {
   keeps_nothing(engine);

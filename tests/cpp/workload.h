@@ -147,8 +147,8 @@ struct Bound : Primitive {
     CHECK_EQ(fake_executions(), before + 1);
     check_log(first, expected);
   }
-  void check_log(int first_buffer, uint64_t expected = 0) const {
-    const FakeExecution e = last_execution();
+  void check_log(int first_buffer, uint64_t expected = 0,
+                 const FakeExecution &e = last_execution()) const {
     CHECK_EQ(e.inputs, inputs.size());
     CHECK_EQ(e.outputs, outputs.size());
     for (int i = 0; i < e.inputs + e.outputs; ++i) CHECK_EQ(e.data[i], buffer(first_buffer + i));
@@ -160,6 +160,12 @@ struct Bound : Primitive {
   std::vector<const_mkldnn_primitive_t> outputs;
   int first;
 };
+
+// No object of an operation, at the fake.
+inline void check_none_lives() {
+  CHECK_EQ(fake_live(kFakePrimitive), 0);
+  CHECK_EQ(fake_live(kFakeDescriptor), 0);
+}
 
 // Describe, create, run, destroy: one call of an operator.
 inline void call(mkldnn_engine_t engine, What what, int n, int first = 0) {
@@ -203,10 +209,38 @@ inline long made_by_running(mkldnn_engine_t engine, const_mkldnn_primitive_desc_
 inline void call_all(mkldnn_engine_t engine, What what, int n, int end) {
   for (; n < end; ++n) call(engine, what, n);
 }
+// Everything is a miss, and right; nothing of it is kept.
+inline void keeps_nothing(mkldnn_engine_t engine) {
+  for (int round = 0; round < 3; ++round) {
+    for (const What what : known_kinds()) {
+      CHECK_EQ(primitives_made_by([&] { call_right(engine, what, 4, 10 * round); }), 1);
+      check_none_lives();
+    }
+  }
+}
 inline std::vector<Described> described(mkldnn_engine_t engine, What what, int n, int end) {
   std::vector<Described> all;
   for (; n < end; ++n) all.emplace_back(engine, what, n);
   return all;
+}
+
+// Ten that are live under a bound, half of whose descriptors nobody else holds: all run right while
+// others come and go. `last` is called while they live.
+inline void live_ones_stay(mkldnn_engine_t engine, const std::function<void()> &last) {
+  std::vector<Described> all = described(engine, kReluBackward, 4, 14);
+  std::vector<Bound> live;
+  for (int i = 0; i < 10; ++i) live.emplace_back(engine, all[static_cast<size_t>(i)], 100 * i);
+  for (size_t i = 0; i < 5; ++i) all[i].reset();
+  for (int round = 0; round < 2; ++round) {
+    call_all(engine, kReluBackward, 30, 40);
+    for (size_t i = 0; i < live.size(); ++i) {
+      const uint64_t expected = content(engine, kReluBackward, 4 + static_cast<int>(i));
+      live[i].run(expected);
+      CHECK_EQ(content_behind(live[i]), expected);
+    }
+  }
+  CHECK(fake_live(kFakePrimitive) >= 10);
+  last();
 }
 
 // Runs f on a thread and waits for its end, when that thread's part of the cache is gone too.
@@ -240,6 +274,9 @@ inline void with_engine(const std::function<void(mkldnn_engine_t)> &f) {
   CHECK_OK(mkldnn_engine_destroy(engine));
   check_end();
 }
+
+inline void set_scope(const char *text) { CHECK_EQ(mkldnn_opcache_set_scope(text, nullptr, 0), 0); }
+inline void set_capacity(size_t n) { CHECK_EQ(mkldnn_opcache_set_capacity(n), 0); }
 
 // A test of the library before the fake, with_engine.
 #define CACHED_TEST(name, ...)                                                \

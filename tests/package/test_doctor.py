@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+import numpy
 import pytest
+import scipy.stats
 from mkldnn_opcache import Error, doctor, doctor_rules, probe, run
 from mkldnn_opcache.doctor_rules import Finding
 from mkldnn_opcache.probe import ProbeSample
 from pytest import MonkeyPatch
 
+from harness.base import statistics
 from harness.base.layout import Layout, here
 from harness.build.toolchain import load_toolchain
 from tests.support.commands import clean_environment, harness, refusal
@@ -317,6 +320,24 @@ def test_findings_of_the_probe(all_ms: List[int], status: str, text: str) -> Non
     # 10 ms creating and 5 ms destroying in 50 ms.
     assert "creation takes 30% of a step (" in creation.text
     assert ratio.status == status and text in ratio.text
+
+
+def test_interval_of_a_median() -> None:
+    """As wide as it must be, and no narrower than the harness's own of the same values."""
+    for number in range(1, 60):
+        values = list(numpy.random.default_rng(number).lognormal(size=number))
+        assert probe.median(values) == pytest.approx(statistics.median(values))
+        found, ordered = probe.median_interval(values), sorted(values)
+        if found is None:
+            assert number < statistics.ENOUGH_PAIRS
+            continue
+        below = ordered.index(found[0]) + 1  # the interval begins at this order statistic
+        assert found == (ordered[below - 1], ordered[-below])
+        outside = [2 * scipy.stats.binom.cdf(k, number, 0.5) for k in (below - 1, below)]
+        assert outside[0] <= 1 - statistics.CONFIDENCE < outside[1]
+        bootstrap = statistics.median_interval(values)
+        assert bootstrap is not None
+        assert ordered[max(below - 3, 0)] <= bootstrap[0] <= ordered[below + 1]
 
 
 def test_a_probe_without_the_cache_says_nothing_of_speed() -> None:

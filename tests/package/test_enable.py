@@ -10,13 +10,13 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Optional, Set
 
 import pytest
 
 from harness.base.layout import Layout
 from tests.support import interpreters
-from tests.support.commands import TRAIN, clean_environment, python, run
+from tests.support.commands import TRAIN, clean_environment, planted, python, run
 from tests.support.interpreters import Environment
 
 OWN = "{}.{}".format(*sys.version_info[:2])
@@ -41,7 +41,9 @@ print(json.dumps(dict(mxnet.seen, early=early)))
 """
 
 
-def prepared(built: Layout, root: Path, version: str = OWN) -> Environment:
+def prepared(
+    built: Layout, root: Path, version: str = OWN, package: Optional[Path] = None
+) -> Environment:
     """Create an environment with the package, the library, and an MXNet that tells what it sees."""
     if version == OWN:
         venv.create(root, symlinks=True)
@@ -49,7 +51,8 @@ def prepared(built: Layout, root: Path, version: str = OWN) -> Environment:
     else:
         environment = interpreters.create(version, root)
     target = environment.packages / "mkldnn_opcache"
-    shutil.copytree(built.package, target, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(package or built.package, target, ignore=ignored)
     shutil.copy(built.library, target)
     mxnet = environment.packages / "mxnet"
     mxnet.mkdir()
@@ -84,9 +87,7 @@ def tree(environment: Environment) -> Set[Path]:
     return {path for path in environment.root.rglob("*") if "__pycache__" not in path.parts}
 
 
-@pytest.mark.parametrize("version", interpreters.VERSIONS)
-def test_enable_and_disable_on_every_python(built: Layout, tmp_path: Path, version: str) -> None:
-    environment = prepared(built, tmp_path / "environment", version)
+def check_enable_and_disable(built: Layout, environment: Environment) -> None:
     before = tree(environment)
     assert opcache(environment, "status").returncode == 1
     assert told(environment)["libraries"] == []
@@ -98,7 +99,8 @@ def test_enable_and_disable_on_every_python(built: Layout, tmp_path: Path, versi
         ["scope", "backward"],
     ]
     assert opcache(environment, "status").stdout == done.stdout
-    assert ("collections.Mapping" in done.stdout) == (version in ("3.10", "3.11", "3.12", "3.13"))
+    lacking = environment.version in ("3.10", "3.11", "3.12", "3.13")
+    assert ("collections.Mapping" in done.stdout) == lacking
     here = {"libraries": [library(environment)], "scope": "backward", "names": True, "early": False}
     assert told(environment) == here
     # In the processes that it starts too, and what the environment says goes first.
@@ -110,6 +112,29 @@ def test_enable_and_disable_on_every_python(built: Layout, tmp_path: Path, versi
     done = opcache(environment, "disable")
     assert (done.returncode, done.stderr) == (0, "") and tree(environment) == before
     assert told(environment)["libraries"] == []
+
+
+@pytest.mark.parametrize("version", interpreters.VERSIONS)
+def test_enable_and_disable_on_every_python(built: Layout, tmp_path: Path, version: str) -> None:
+    check_enable_and_disable(built, prepared(built, tmp_path / "environment", version))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("hook.py", 'if name == "mxnet" and self.found():', "if self.found():"),
+        ("hook.py", "if not os.environ.get(name):", "if True:"),
+        ("hook.py", "if not library.mapped(LIBRARY):", "if True:"),
+        ("hook.py", "compat.install()", "pass"),
+        ("enable.py", "    os.unlink(found)", "    pass"),
+    ],
+)
+def test_faults_of_the_package_are_found(
+    built: Layout, tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    package = planted(built.package, tmp_path, file, old, new)
+    with pytest.raises(AssertionError):
+        check_enable_and_disable(built, prepared(built, tmp_path / "environment", OWN, package))
 
 
 def test_training_in_an_enabled_environment(

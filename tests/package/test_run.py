@@ -6,13 +6,15 @@ import json
 import os
 import pty
 import select
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from mkldnn_opcache import Error
@@ -25,15 +27,31 @@ from harness.build import patching
 from harness.build.toolchain import load_toolchain
 from tests.support import commands
 from tests.support.commands import TRAIN, clean_environment, harness_words, python
+from tests.support.interpreters import interpreter
 from tests.support.records import bench
-
-RUN = harness_words("run")
 
 
 def run(*words: object, options: Any = (), **settings: Any) -> subprocess.CompletedProcess:
     """Run a command by `run`, in the clean environment unless ``settings`` have another."""
     settings = {"env": clean_environment(), **settings}
     return commands.harness("run", *options, "--", *words, **settings)
+
+
+@pytest.fixture(params=["harness", "2.7", "3.6", "3.13"])
+def words(request: pytest.FixtureRequest, built: Layout) -> List[str]:
+    """The words before a command: of the harness, and of the package on some Pythons."""
+    if request.param == "harness":
+        return harness_words("run", "--")
+    return package_words(built, built.package, interpreter(request.param))
+
+
+def package_words(built: Layout, package: Path, executable: Path) -> List[str]:
+    program = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r}); "
+        "from mkldnn_opcache.__main__ import main; sys.exit(main())"
+    )
+    command = [str(executable), "-B", "-c", program, "run"]
+    return [*command, "--library", str(built.library), "--"]
 
 
 def on(tree: Path, **variables: object) -> Dict[str, Any]:
@@ -43,7 +61,7 @@ def on(tree: Path, **variables: object) -> Dict[str, Any]:
 
 @lru_cache(maxsize=None)
 def trained_alone(tree: Path) -> str:
-    """Return what the training prints without the launcher."""
+    """Return what the training prints without `run`."""
     return commands.run(python(TRAIN), **on(tree)).stdout
 
 
@@ -97,11 +115,12 @@ def test_processes_are_summed(built: Layout, tmp_path: Path) -> None:
     assert f"avoided: {avoided} primitives" in second
 
 
-def test_input_output_and_open_files_are_the_commands_own() -> None:
+def test_input_output_and_open_files_are_the_commands_own(words: List[str]) -> None:
     data = os.urandom(1 << 16)
     reader, writer = os.pipe()
     script = f"cat; echo to stderr >&2; echo to {writer} >&{writer}"
-    done = run("bash", "-c", script, input=data, text=False, pass_fds=[writer])
+    command = [*words, "bash", "-c", script]
+    done = commands.run(command, cwd=here().root, input=data, text=False, pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader) as file:
         assert file.read() == f"to {writer}\n"
@@ -127,7 +146,7 @@ def test_other_preloaded_libraries_stay(built: Layout) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "printed"),
+    ("command", "code", "printed"),
     [
         (["sh", "-c", "exit 0"], 0, ""),
         (["sh", "-c", "exit 7"], 7, ""),
@@ -137,11 +156,14 @@ def test_other_preloaded_libraries_stay(built: Layout) -> None:
         (["{folder}/static"], 5, ""),
     ],
 )
-def test_commands_end_as_alone(tmp_path: Path, words: List[str], code: int, printed: str) -> None:
+def test_commands_end_as_alone(
+    words: List[str], tmp_path: Path, command: List[str], code: int, printed: str
+) -> None:
     (tmp_path / "script").write_text('echo "$1"; exit 3\n')
     (tmp_path / "script").chmod(0o755)
     commands.compile_program("int main() { return 5; }", tmp_path / "static", "-static")
-    done = run(*[word.format(folder=tmp_path) for word in words])
+    command = [word.format(folder=tmp_path) for word in command]
+    done = commands.run([*words, *command], cwd=here().root)
     assert (done.returncode, done.stdout) == (code, printed)
     assert len(done.stderr.splitlines()) == 3
     assert "not active: no process that ended by itself had loaded" in done.stderr
@@ -155,16 +177,18 @@ def test_commands_end_as_alone(tmp_path: Path, words: List[str], code: int, prin
         ("/etc", 126, "Permission denied"),
     ],
 )
-def test_commands_that_cannot_start(command: str, code: int, message: str) -> None:
-    done = run(command)
+def test_commands_that_cannot_start(
+    words: List[str], command: str, code: int, message: str
+) -> None:
+    done = commands.run([*words, command], cwd=here().root)
     assert done.returncode == code
     assert done.stderr == f"opcache: error: {command}: {message}\n"
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-def test_report_without_a_reader(layout: Layout, redirection: str) -> None:
-    command = " ".join([*RUN, "--", "sh", "-c", "'echo out; exit 6'", redirection])
-    done = commands.run(["bash", "-c", command], cwd=layout.root)
+def test_report_without_a_reader(words: List[str], redirection: str) -> None:
+    command = f"{shlex.join([*words, 'sh', '-c', 'echo out; exit 6'])} {redirection}"
+    done = commands.run(["bash", "-c", command], cwd=here().root)
     assert (done.returncode, done.stdout) == (6, "out\n")
 
 
@@ -185,10 +209,10 @@ while True:
 NAMES = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 
 
-def start(layout: Layout, *handled: str, group: bool = False) -> subprocess.Popen:
+def start(words: List[str], *handled: str, group: bool = False) -> subprocess.Popen:
     process = subprocess.Popen(
-        [*RUN, "--", *python(WAITS), *handled],
-        cwd=layout.root,
+        [*words, *python(WAITS), *handled],
+        cwd=here().root,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -199,8 +223,8 @@ def start(layout: Layout, *handled: str, group: bool = False) -> subprocess.Pope
     return process
 
 
-def test_signals_reach_the_command_once(layout: Layout) -> None:
-    process = start(layout, *NAMES)
+def test_signals_reach_the_command_once(words: List[str]) -> None:
+    process = start(words, *NAMES)
     assert process.stdout is not None
     for name in NAMES:
         process.send_signal(getattr(signal, name))
@@ -217,8 +241,8 @@ def test_signals_reach_the_command_once(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1"])
-def test_dies_of_the_signal_that_killed_the_command(layout: Layout, name: str) -> None:
-    process = start(layout)
+def test_dies_of_the_signal_that_killed_the_command(words: List[str], name: str) -> None:
+    process = start(words)
     process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == -getattr(signal, name)
@@ -234,14 +258,16 @@ def read_until(terminal: int, text: bytes) -> bytes:
     return seen
 
 
-# A command in a session of its own is not reached by the terminal: nor through the launcher.
-@pytest.mark.parametrize(("words", "times"), [([], 1), (["setsid"], 0)])
-def test_terminal_reaches_the_command_itself(layout: Layout, words: List[str], times: int) -> None:
+# A command in a session of its own is not reached by the terminal: nor through `run`.
+@pytest.mark.parametrize(("session", "times"), [([], 1), (["setsid"], 0)])
+def test_terminal_reaches_the_command_itself(
+    words: List[str], session: List[str], times: int
+) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
-        os.chdir(layout.root)
-        command = [*RUN, "--", *words, *python(WAITS), "SIGINT", "SIGUSR1"]
-        os.execve(RUN[0], command, clean_environment())
+        os.chdir(here().root)
+        command = [*words, *session, *python(WAITS), "SIGINT", "SIGUSR1"]
+        os.execve(command[0], command, clean_environment())
     try:
         read_until(terminal, b"ready")
         os.write(terminal, b"\x03")
@@ -256,8 +282,34 @@ def test_terminal_reaches_the_command_itself(layout: Layout, words: List[str], t
         os.close(terminal)
 
 
-def test_stops_and_goes_on_with_the_command(layout: Layout) -> None:
-    process = start(layout, "SIGTERM", group=True)
+def check_death(words: List[str]) -> None:
+    command = [*words, "sh", "-c", "kill -TERM $$; exit 3"]
+    assert commands.run(command, cwd=here().root).returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check"),
+    [
+        (
+            "if code != _SI_KERNEL:",
+            "if True:",
+            lambda words: test_terminal_reaches_the_command_itself(words, ["setsid"], 0),
+        ),
+        ("        signals.restore(mask)\n", "", check_death),
+        ("return _die_of(ended_by)", "return 128 + ended_by", check_death),
+    ],
+)
+def test_faults_of_the_package_are_found(
+    built: Layout, tmp_path: Path, old: str, new: str, check: Callable[[List[str]], None]
+) -> None:
+    package = commands.planted(built.package, tmp_path, "run.py", old, new)
+    words = package_words(built, package, Path(sys.executable))
+    with pytest.raises(AssertionError):
+        check(words)
+
+
+def test_stops_and_goes_on_with_the_command(words: List[str]) -> None:
+    process = start(words, "SIGTERM", group=True)
     os.killpg(process.pid, signal.SIGTSTP)
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -65,6 +66,16 @@ def compile_program(source: str, path: os.PathLike, *options: object) -> None:
     kind = ["-shared", "-fPIC"] if ".so" in os.path.basename(path) else []
     command = ["g++", *kind, "-w", "-o", path, "-x", "c++", "-", "-x", "none", *options]
     subprocess.run([str(word) for word in command], input=source, text=True, check=True)
+
+
+def planted(package: Path, folder: Path, file: str, old: str, new: str) -> Path:
+    """Copy a Python package into ``folder`` with a fault in a file; return the copy."""
+    copy = folder / package.name
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / file).read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+    (copy / file).write_text(text.replace(old, new))
+    return copy
 
 
 def refusal(

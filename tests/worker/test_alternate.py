@@ -10,7 +10,7 @@ import pytest
 from harness.base.layout import Layout
 from harness.trials.jobs import AlternateJob
 from harness.trials.launch import WorkerFailed
-from harness.trials.variables import CAPACITY
+from patches.python.mkldnn_opcache.variables import CAPACITY
 from tests.support.bits import run_job
 
 SCOPES = ("off", "backward", "all")
@@ -60,8 +60,8 @@ def test_blocks_hold_the_work_of_their_scope(built: Layout, host: str) -> None:
     assert result["stats"]["scope"] == "all" and result["steps_per_block"] == 1
     assert all(count >= 2 for count in result["warm_up_steps"].values())
     created: Dict[str, set] = {scope: set() for scope in SCOPES}
-    for before, block in zip([{"scope": ""}, *blocks], blocks):
-        # The second of two equal blocks follows without a switch.
+    for before, block in zip([{"scope": SCOPES[0]}, *blocks], blocks):
+        # A block in the scope of the one before follows without a switch.
         assert (block["discarded"] > 0) == (block["scope"] != before["scope"])
         assert len(block["step_ns"]) == 1
         assert block["still_missing"] is (None if block["scope"] == "off" else False)

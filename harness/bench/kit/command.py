@@ -19,7 +19,8 @@ from harness.base import files, reading
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout, here
-from harness.base.toml import project_version
+from harness.base.toml import load, project_version
+from harness.bench.config import BenchConfig, resolve
 from harness.bench.kit import manifest
 from harness.bench.record import BenchRecord
 from harness.build.toolchain import load_toolchain
@@ -40,15 +41,14 @@ _MODULES = (
     *("__init__", "base/__init__", "base/console", "base/differences", "base/errors"),
     *("base/files", "base/hardware", "base/jsonl", "base/layout", "base/options", "base/proc"),
     *("base/process", "base/reading", "bench/__init__", "bench/kit/__init__"),
-    *("bench/kit/manifest", "bench/kit/measure", "bench/kit/plan", "build/__init__", "build/elf"),
+    *(
+        "bench/kit/manifest",
+        "bench/kit/measure",
+        "bench/kit/plan",
+    ),
     *("trials/__init__", "trials/environment", "trials/jobs", "trials/launch", "trials/networks"),
-    *("trials/proof", "trials/variables", "trials/variants", "worker/__init__"),
+    *("trials/proof", "trials/variants", "worker/__init__"),
     *("worker/__main__", "worker/alternate", "worker/counters", "worker/data", "worker/network"),
-)
-# PR #11301's, in the order of work: those with the largest ratios and the shortest steps first.
-_MODELS = (
-    *("googlenet", "inception-bn", "resnet-50", "inception-v3", "alexnet", "vgg-16"),
-    *("resnet-152", "inception-v4", "vgg-19"),
 )
 _XZ = [
     {"id": lzma.FILTER_X86},
@@ -113,6 +113,10 @@ def _manifest(layout: Layout, host: str, found: Dict[str, bytes]) -> Dict[str, A
     described = run_worker(
         DescribeJob(), layout, host, variant, record.threads(1), timeout_s=120, expect_hits=False
     )
+    config = load(layout.root / "configs" / "bench-kit.toml", BenchConfig)
+    config = config.model_copy(update={"scopes": {host: config.scopes[host]}})
+    settings = resolve(config, load_toolchain(layout.toolchain), None)
+    (series,) = settings.series
     networks = {
         name: {
             "image_size": find_network(name).image_size,
@@ -128,16 +132,8 @@ def _manifest(layout: Layout, host: str, found: Dict[str, bytes]) -> Dict[str, A
             "opcache": project_version(layout.pyproject),
             **library_versions(layout, host, variant),
         },
-        "models": list(_MODELS),
-        "scopes": ["off", "backward", "all"],
-        "series": {
-            "job": "alternate",
-            "block_s": 0.6,
-            "budget_s": 6.0,
-            "cycles_min": 1,
-            "warm_up_steps_min": 1,
-        },
-        "settings": {"seed": 1, "learning_rate": 0.01, "momentum": 0.9},
+        "series": series.model_dump(),
+        "settings": settings.model_dump(include={"seed", "learning_rate", "momentum"}),
         "networks": networks,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(found.items())},
     }

@@ -22,12 +22,13 @@ from harness.base.options import known_words, number, numbers, words
 from harness.base.reading import sha256_of
 from harness.bench.kit import manifest
 from harness.bench.kit.plan import Cell, Done, next_cell
-from harness.trials.environment import whole_environment
-from harness.trials.jobs import AlternateJob, fields_for
+from harness.trials.environment import HEAP, whole_environment
+from harness.trials.jobs import AlternateJob, fields_for, scope_of
 from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.proof import NotProven
 from harness.trials.variants import parse_variant
+from patches.python.mkldnn_opcache.facts import cpu_flags, physical_cores
 
 _EPILOG = """example:
   python3 run.py --models googlenet,resnet-50 --batch-size 32 --threads 16,8 --minutes 8 \\
@@ -79,13 +80,18 @@ def _parse(argv: Sequence[str], kit: Dict[str, Any]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--hosts", help=f"MXNet releases; this kit has {kit['host']}")
-    add("--models", help=f"networks in the order of work (default: {','.join(kit['models'])})")
-    add("--batch-size", default="32", help="images per step (default: 32)")
+    series = kit["series"]
+    models = ",".join(dict.fromkeys(case["model"] for case in series["cases"]))
+    add("--models", default=models, help=f"networks in the order of work (default: {models})")
+    batch_size = str(series["cases"][0]["batch_size"])
+    add("--batch-size", default=batch_size, help=f"images per step (default: {batch_size})")
     add("--image-size", help="side in pixels, for every model (default: its paper's)")
     add("--threads", help="OpenMP threads, such as 16,8 (default: the physical cores)")
-    add("--scopes", help=f"(default: {','.join(kit['scopes'])}); the first is the baseline")
+    scopes = ",".join(series["variants"][kit["host"]])
+    add("--scopes", default=scopes, help=f"the first is the baseline (default: {scopes})")
     add("--minutes", type=float, default=8.0, help="limit of the whole run (default: 8)")
-    add("--processes", default="3", help="most processes per network and threads (default: 3)")
+    most = str(series["rounds_max"])
+    add("--processes", default=most, help=f"most for each network and threads (default: {most})")
     add("--out", type=Path, required=True, help="record; an unfinished one is continued")
     return parser.parse_args(argv)
 
@@ -96,7 +102,6 @@ def _main(argv: Sequence[str], elapsed_s: Callable[[], float]) -> int:
     args = _parse(argv, kit)
     if not 0 < args.minutes < 10_000:
         raise HarnessError(f"--minutes: expected a number above 0, found {args.minutes}")
-    processes = number("--processes", args.processes)
     known_words("--hosts", args.hosts, [kit["host"]], [kit["host"]])
     settings = _settings(args, kit)
     _check_processor()
@@ -111,22 +116,23 @@ def _main(argv: Sequence[str], elapsed_s: Callable[[], float]) -> int:
         if lines:
             say(f"continuing {args.out}, {len(lines)} processes in it")
         run = _Run(layout, kit, settings, python_path, elapsed_s, 60 * args.minutes)
-        failures = run.take(lines, file, processes)
+        failures = run.take(lines, file)
     say(f"the record is {args.out}")
     return 1 if failures else 0
 
 
 def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
     """Return a record's settings: the kit's, with what the options choose."""
-    models = list(kit["models"]) if args.models is None else words("--models", args.models)
-    scopes = list(kit["scopes"]) if args.scopes is None else words("--scopes", args.scopes)
+    models, scopes = words("--models", args.models), words("--scopes", args.scopes)
+    processes = number("--processes", args.processes)
     if len(scopes) < 2:
         raise HarnessError(f"--scopes: expected two or more, found {', '.join(scopes)}")
     for scope in scopes:
-        if parse_variant(scope).scope is None or parse_variant(scope).preload:
+        variant = parse_variant(_build_word(scope))
+        if variant.scope is None or variant.preload:
             raise HarnessError(f"--scopes: the kit has no unmodified MXNet, found '{scope}'")
     if args.threads is None:
-        threads: Tuple[int, ...] = (hardware.physical_cores(),)
+        threads: Tuple[int, ...] = (physical_cores(),)
     else:
         threads = numbers("--threads", args.threads)
     side = None if args.image_size is None else number("--image-size", args.image_size)
@@ -143,7 +149,9 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
             "name": f"threads-{count}",
             "cases": cases,
             "variants": {kit["host"]: list(scopes)},
-            "threads": _Threads(count, None, None)._asdict(),
+            "threads": {**kit["series"]["threads"], "omp_num_threads": count},
+            "rounds_min": min(kit["series"]["rounds_min"], processes),
+            "rounds_max": processes,
         }
         for count in threads
     ]
@@ -155,7 +163,7 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
 def _check_processor() -> None:
     if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "amd64"):
         raise HarnessError(f"Linux x86-64 is needed, found {sys.platform} {platform.machine()}")
-    if _NEEDED_VECTORS not in hardware.cpu_flags():
+    if _NEEDED_VECTORS not in cpu_flags():
         raise HarnessError(f"a processor with {_NEEDED_VECTORS} is needed, found one without")
 
 
@@ -234,7 +242,7 @@ class _Run:
             for series in settings["series"]
         }
 
-    def take(self, lines: Sequence[Any], file: jsonl.Appender, processes: int) -> int:
+    def take(self, lines: Sequence[Any], file: jsonl.Appender) -> int:
         """Start processes while they fit into the time; return the number of failures."""
         cells = list(self._cells)
         by_name = {
@@ -248,10 +256,11 @@ class _Run:
             )
             for line in lines
         ]
+        first = self._settings["series"][0]
         failures = 0
         while True:
             left_s = self._limit_s - self._elapsed_s()
-            cell = next_cell(cells, done, left_s, min(2, processes), processes)
+            cell = next_cell(cells, done, left_s, first["rounds_min"], first["rounds_max"])
             if cell is None:
                 return failures
             count = sum(each.cell == cell for each in done)
@@ -269,7 +278,7 @@ class _Run:
             "series": series["name"],
             "case": case,
             "host": self._host,
-            "variant": "+".join(scopes),
+            "variant": ",".join(scopes),
             "round": round_,
             "started_utc": _utc(_now()),
         }
@@ -279,14 +288,16 @@ class _Run:
                 **fields_for(AlternateJob, case.items(), series.items(), self._settings.items()),
                 scopes=scopes,
                 process=round_,
+                budget_s=series["steps_budget_s"],
             )
             result = run_worker(
                 job,
                 self._layout,
                 self._host,
-                parse_variant(scopes[-1]),
+                parse_variant(_build_word(scopes[-1])),
                 _Threads(**series["threads"]),
                 left_s + _GRACE_S,
+                HEAP if series["allocator"] == "heap" else {},
                 python_path=self._python_path,
             )
             result["type"] = "alternate"
@@ -313,6 +324,10 @@ class _Run:
             ratios = [f"{each} {steps[baseline] / steps[each]:.3f}x" for each in others]
             said.append(", ".join(ratios))
         say(" ".join(said))
+
+
+def _build_word(scope: str) -> str:
+    return scope_of(scope).replace(",", "+")
 
 
 def _work(kit: Dict[str, Any], case: Dict[str, Any]) -> float:

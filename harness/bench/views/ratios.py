@@ -1,7 +1,7 @@
 """The ratios of all networks side by side, with their geometric mean.
 
-Pure: a record in, rows and text out. Every number is from rows.py or a geometric mean of these; the
-published ratios of PR #11301 stand beside.
+Pure: a record in, rows and text out. Every number is from rows.py, alternation.py or a geometric
+mean of these; the published ratios of PR #11301 stand beside.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from harness.base import statistics
 from harness.base.markdown import interval_text, markdown
-from harness.bench import pr11301
+from harness.bench import alternation, pr11301
+from harness.bench.alternation import AlternateRow
 from harness.bench.record import BenchRecord, Failure
 from harness.bench.rows import NO_RESULT, Row, cells
 from harness.trials.variants import STOCK, STOCK_AGAIN
@@ -31,20 +32,33 @@ class Mean(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """The content of one table: one batch size and number of threads, with stock.
+    """The content of one table: one batch size and number of threads, with a baseline.
 
-    ``cells`` are by network and by (host, variant), in the order of the settings.
+    ``cells`` are by network and by (host, variant), in the order of the settings. The ``baseline``
+    is stock in another process, or a scope in the same one.
     """
 
     batch_size: int
     omp_num_threads: int
+    baseline: str
     cells: Dict[str, Dict[Tuple[str, str], Cell]]
+
+    @property
+    def alternates(self) -> bool:
+        """Tell whether the ratios are of scopes in the same process."""
+        return self.baseline != STOCK
 
     @property
     def title(self) -> str:
         """The batch size and the number of threads."""
         threads = f"{self.omp_num_threads} thread{'s' if self.omp_num_threads > 1 else ''}"
-        return f"Batch size {self.batch_size}, {threads}"
+        how = "; scopes alternate in each process" if self.alternates else ""
+        return f"Batch size {self.batch_size}, {threads}{how}"
+
+    @property
+    def digits(self) -> int:
+        """The digits that the intervals are narrow enough for."""
+        return 3 if self.alternates else 2
 
     @property
     def runs(self) -> List[Tuple[str, str]]:
@@ -61,7 +75,10 @@ class Group:
         means = []
         for run in self.runs:
             rows = self.rows(run)
-            if rows:
+            if rows and self.alternates:
+                networks = [row for row in rows if isinstance(row, AlternateRow)]
+                means.append(Mean(*run, *alternation.mean(networks), len(rows)))
+            elif rows:
                 ratio = statistics.geometric_mean([statistics.median(row.ratios) for row in rows])
                 interval = statistics.geometric_mean_interval([row.ratios for row in rows])
                 means.append(Mean(*run, ratio, interval, len(rows)))
@@ -69,13 +86,16 @@ class Group:
 
 
 def groups(record: BenchRecord) -> List[Group]:
-    """Return the tables of a record, in the order of work; series without stock make none."""
-    found: Dict[Tuple[int, int], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
-    for cell in cells(record):
+    """Return the tables of a record, in the order of work; series without a baseline make none."""
+    found: Dict[Tuple[int, int, str], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
+    for cell in [*alternation.rows(record), *cells(record)]:
         series = cell.series if isinstance(cell, Row) else record.settings.find(cell.series)
-        if STOCK not in series.variants[cell.host]:
+        baseline = STOCK
+        if isinstance(cell, AlternateRow):
+            baseline = series.variants[cell.host][0]
+        elif STOCK not in series.variants[cell.host]:
             continue
-        key = (cell.case.batch_size, series.threads.omp_num_threads)
+        key = (cell.case.batch_size, series.threads.omp_num_threads, baseline)
         by_run = found.setdefault(key, {}).setdefault(cell.case.model, {})
         by_run.setdefault((cell.host, cell.variant), cell)
     return [Group(*key, by_model) for key, by_model in found.items()]
@@ -83,10 +103,15 @@ def groups(record: BenchRecord) -> List[Group]:
 
 def render(record: BenchRecord) -> str:
     """Return a table of ratios for each batch size as Markdown, with the legend below."""
+    return text(groups(record))
+
+
+def text(shown: Sequence[Group]) -> str:
+    """Return the tables of some groups, with the legend below."""
     lines: List[str] = []
-    for group in groups(record):
+    for group in shown:
         lines += [f"**{group.title}**", "", *table(group), ""]
-    return "\n".join([*lines, *_legend(record)]) + "\n"
+    return "\n".join([*lines, *_legend(shown)]) + "\n"
 
 
 def table(group: Group) -> List[str]:
@@ -94,10 +119,10 @@ def table(group: Group) -> List[str]:
     with_reference = _with_reference(group)
     titles = ["model"]
     for host, variant in group.runs:
-        if variant == STOCK:
-            titles.append(f"{host} stock img/s")
+        if variant == group.baseline:
+            titles.append(f"{host} {variant} img/s")
         else:
-            titles.append(f"{host} {variant} / stock")
+            titles.append(f"{host} {variant} / {group.baseline}")
         if with_reference and (host, variant) == pr11301.RUN:
             titles.append(pr11301.TITLE)
     lines = [_network(group, model, with_reference) for model in group.cells]
@@ -105,7 +130,7 @@ def table(group: Group) -> List[str]:
     last = ["geometric mean"]
     for run in group.runs:
         mean = means.get(run)
-        last.append("-" if mean is None else ratio_text(mean.ratio, mean.interval))
+        last.append("-" if mean is None else ratio_text(mean.ratio, mean.interval, group.digits))
         if with_reference and run == pr11301.RUN:
             last.append(_reference_mean(group.rows(run)))
     return markdown(titles, ("model",), [*lines, last])
@@ -119,19 +144,24 @@ def _network(group: Group, model: str, with_reference: bool) -> List[str]:
             line.append("-")
         elif isinstance(cell, Failure):
             line.append(NO_RESULT[cell.reason])
-        elif cell.variant == STOCK:
+        elif cell.variant == group.baseline:
             line.append(f"{cell.images_per_second:.2f}")
         else:
-            line.append("-" if cell.ratio is None else ratio_text(cell.ratio, cell.interval))
+            line.append(_ratio(group, cell))
         if with_reference and run == pr11301.RUN:
             reported = pr11301.throughput().get(model)
             line.append("-" if reported is None else f"{reported.ratio:.2f}x")
     return line
 
 
-def ratio_text(ratio: float, interval: Optional[statistics.Interval]) -> str:
+def _ratio(group: Group, row: Row) -> str:
+    return "-" if row.ratio is None else ratio_text(row.ratio, row.interval, group.digits)
+
+
+def ratio_text(ratio: float, interval: Optional[statistics.Interval], digits: int = 2) -> str:
     """Return a ratio, with its interval where there is one."""
-    return f"{ratio:.2f}x" if interval is None else f"{ratio:.2f}x ({interval_text(interval, 2)})"
+    shown = f"{ratio:.{digits}f}x"
+    return shown if interval is None else f"{shown} ({interval_text(interval, digits)})"
 
 
 def _with_reference(group: Group) -> bool:
@@ -147,15 +177,21 @@ def _reference_mean(rows: Sequence[Row]) -> str:
     return f"{statistics.geometric_mean(ratios):.2f}x" if ratios else "-"
 
 
-def _legend(record: BenchRecord) -> List[str]:
-    lines = [
-        "ratio: median over pairs of processes of one round, with its 95 % bootstrap interval;",
-        "~: the interval includes 1, no difference is shown",
-    ]
-    if any(run[1] == STOCK_AGAIN for group in groups(record) for run in group.runs):
+def _legend(shown: Sequence[Group]) -> List[str]:
+    lines = []
+    if any(group.alternates for group in shown):
+        lines.append(
+            "alternating scopes: geometric mean over processes, with its 95 % t interval over them;"
+        )
+    if any(not group.alternates for group in shown) or not shown:
+        lines.append(
+            "ratio: median over pairs of processes of one round, with its 95 % bootstrap interval;"
+        )
+    lines.append("~: the interval includes 1, no difference is shown")
+    if any(run[1] == STOCK_AGAIN for group in shown for run in group.runs):
         lines.append(
             f"{STOCK_AGAIN} / stock: stock measured twice; its distance from 1 is measurement noise"
         )
-    if any(_with_reference(group) for group in groups(record)):
+    if any(_with_reference(group) for group in shown):
         lines.append(f"{pr11301.TITLE}: its published ratio, on {pr11301.CORES} cores")
     return lines

@@ -1,4 +1,4 @@
-"""Grouped bars: every variant's throughput over stock's on the same release, by network."""
+"""Grouped bars: every variant's throughput over the baseline's on the same release, by network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from harness.bench.views.ratios import Group, groups
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source, machine_line
-from harness.trials.variants import STOCK_AGAIN
+from harness.trials.variants import STOCK, STOCK_AGAIN
 
 _BAR_INCHES = 0.17
 MEAN = "geometric mean"
@@ -19,7 +19,7 @@ _NAMES = {STOCK_AGAIN: "stock again (noise)"}
 
 @dataclass(frozen=True)
 class Bar:
-    """One ratio to stock and, where it is known, its interval (low, high)."""
+    """One ratio to the baseline and, where it is known, its interval (low, high)."""
 
     network: str
     host: str
@@ -34,7 +34,7 @@ class Bar:
 
 
 @style.styled
-def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
+def figure(bars: Sequence[Bar], title: str, subtitle: str, baseline: str = STOCK) -> Figure:
     """Draw at least one bar; networks and variants keep the order of their first bars."""
     networks = list(dict.fromkeys(bar.network for bar in bars))
     series = list(dict.fromkeys(bar.series for bar in bars))
@@ -71,12 +71,12 @@ def figure(bars: Sequence[Bar], title: str, subtitle: str) -> Figure:
     axes.set_ylim(len(networks) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    axes.set_xlabel("img/s over stock's on the same host (1 = no difference)")
+    axes.set_xlabel(f"img/s over {baseline}'s on the same host (1 = no difference)")
     drawn.legend(loc="outside lower center", ncols=min(3, len(series)) if len(series) != 4 else 2)
     return drawn
 
 
-def alt_text(bars: Sequence[Bar]) -> str:
+def alt_text(bars: Sequence[Bar], baseline: str = STOCK) -> str:
     """Return the figure in words."""
     parts: List[str] = []
     for host, variant in dict.fromkeys(bar.series for bar in bars):
@@ -86,12 +86,16 @@ def alt_text(bars: Sequence[Bar]) -> str:
             f"{host} {variant} from {least.ratio:.2f}x ({least.network}) "
             f"to {most.ratio:.2f}x ({most.network})"
         )
-    return f"Bars of throughput over stock's: {'; '.join(parts)}."
+    return f"Bars of throughput over {baseline}'s: {'; '.join(parts)}."
 
 
 def draw(source: Source) -> List[style.Drawn]:
-    """Return a figure for each batch size and number of threads with stock and other variants."""
+    """Return a figure for each batch size and number of threads with a baseline and others.
+
+    Beside alternating scopes, fresh processes only show the detour through the library: no figure.
+    """
     found = [group for group in groups(source.bench) if group.means()]
+    found = [group for group in found if group.alternates] or found
     if not found:
         raise Missing("the record has no variant with stock beside it: make bench")
     most = max(group.omp_num_threads for group in found)
@@ -108,7 +112,7 @@ def _drawn(source: Source, group: Group, most_threads: int) -> style.Drawn:
     ]
     if len(group.cells) > 1:
         bars += [Bar(MEAN, mean.host, mean.variant, *mean[2:4]) for mean in group.means()]
-    title = f"Throughput over stock's, batch size {group.batch_size}"
+    title = f"Throughput over {group.baseline}'s, batch size {group.batch_size}"
     name = f"ratios-batch-{group.batch_size}"
     if group.omp_num_threads != most_threads:
         title = title.replace("batch size", "batch")
@@ -116,8 +120,12 @@ def _drawn(source: Source, group: Group, most_threads: int) -> style.Drawn:
         name += f"-threads-{group.omp_num_threads}"
     pairs = sorted({row.pairs for row in rows})
     number = "to".join(f" {count} " for count in dict.fromkeys((pairs[0], pairs[-1])))
+    what = f"median of{number}pairs; line: 95 % bootstrap interval"
+    if group.alternates:
+        what = f"mean of{number}processes; line: 95 % t interval"
     subtitle = (
         f"{machine_line(source.bench, rows[0].series.threads, [host for host, _ in group.runs])}\n"
-        f"bar: median of{number}pairs; line: 95 % bootstrap interval; ~: it includes 1"
+        f"bar: {what}; ~: it includes 1"
     )
-    return style.Drawn(name, figure(bars, title, subtitle), title, alt_text(bars))
+    drawn = figure(bars, title, subtitle, group.baseline)
+    return style.Drawn(name, drawn, title, alt_text(bars, group.baseline))

@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from matplotlib.figure import Figure
 
 from harness.base import statistics
+from harness.bench import alternation
 from harness.bench.extrapolation import OFF
 from harness.bench.record import BenchRecord
 from harness.bench.rows import Row, rows
@@ -53,7 +54,7 @@ def draw(source: Source) -> List[style.Drawn]:
 
     Stock has no counters: the variant ``off`` counts its creation and destruction.
     """
-    all_rows = rows(source.bench)
+    all_rows = [*alternation.rows(source.bench), *rows(source.bench)]
     most = max((row.series.threads.omp_num_threads for row in all_rows), default=0)
     groups: Dict[Tuple[str, int], Dict[Tuple[str, str], Row]] = {}
     for row in all_rows:

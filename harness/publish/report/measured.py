@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence, Tuple
 
 from harness.base.markdown import interval_text
+from harness.bench import alternation
 from harness.bench.record import BenchRecord, Series
 from harness.bench.rows import Row, rows, warnings
 from harness.bench.views.ratios import Group, groups
@@ -15,6 +16,7 @@ from harness.publish.report.page import Card, Fact, Section
 from harness.trials.record import Threads
 from harness.trials.variants import STOCK_AGAIN
 
+_NOISE = (STOCK_AGAIN, "off-again")
 # The first numbers of the page, where they have been measured.
 _HEADLINES = (("1.4.1", "all"), ("1.3.1", "all"), ("1.3.1", "backward"))
 
@@ -33,7 +35,8 @@ def cards(run: BenchRecord) -> List[Card]:
                     detail = f"geometric mean of {networks}"
                     if mean.interval is not None:
                         detail += f", 95 % interval {interval_text(mean.interval, 2)}"
-                    what = f"stock's img/s: {host}, scope {variant}, batch size {group.batch_size}"
+                    whose = f"{group.baseline}'s img/s"
+                    what = f"{whose}: {host}, scope {variant}, batch size {group.batch_size}"
                     found.append(Card(f"{mean.ratio:.2f}x", what, detail))
     return found
 
@@ -47,7 +50,8 @@ def _on_most_threads(run: BenchRecord) -> List[Group]:
 
 def slower(run: BenchRecord) -> Section:
     """Return every ratio below 1 of a cached variant, those beyond noise first."""
-    tried = [(r, r.ratio) for r in rows(run) if r.ratio is not None and r.variant != STOCK_AGAIN]
+    both = [*alternation.rows(run), *rows(run)]
+    tried = [(r, r.ratio) for r in both if r.ratio is not None and r.variant not in _NOISE]
     below = [row for row, ratio in tried if ratio < 1]
     beyond = [row for row in below if row.interval is not None and row.interval[1] < 1]
     others = [row for row in below if row not in beyond]

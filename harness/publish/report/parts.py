@@ -41,7 +41,7 @@ PARTS = (
         "each is compared with a stock sample close in time. An interval that includes 1 "
         "shows no difference and is marked with ~.",
         ("bench.md", "bench-batch-1.md", "bench-batch-32.md", "bench-memory.md"),
-        ("ratios",),
+        ("ratios", "latency"),
         (BENCH, "make tables", "make plot"),
     ),
     Part(

@@ -156,9 +156,9 @@ def _enabled():
 def _settings_of(path):
     # type: (str) -> Dict[str, Any]
     """Return the settings in a file of ``enable``; Error for any other file."""
-    with open(path) as file:
-        first = file.readline()
     try:
+        with open(path) as file:
+            first = file.readline()
         if not first.startswith(_MARK):
             raise ValueError
         found = native(json.loads(first[len(_MARK) :]))  # type: Dict[str, Any]

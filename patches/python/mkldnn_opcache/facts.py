@@ -4,7 +4,7 @@ import os
 
 MYPY = False
 if MYPY:
-    from typing import FrozenSet, Set  # noqa: F401
+    from typing import FrozenSet, List  # noqa: F401
 
 _SYS_CPU = "/sys/devices/system/cpu"
 
@@ -19,7 +19,7 @@ def physical_cores(sys_cpu=_SYS_CPU):
     # type: (str) -> int
     """Count the physical cores of the CPUs that this process may use."""
     cores = set()
-    for cpu in _usable_cpus():
+    for cpu in cpus():
         topology = os.path.join(sys_cpu, "cpu%d" % cpu, "topology")
         try:
             with open(os.path.join(topology, "physical_package_id")) as file:
@@ -32,14 +32,17 @@ def physical_cores(sys_cpu=_SYS_CPU):
     return len(cores)
 
 
-def _usable_cpus():
-    # type: () -> Set[int]
-    # Python 2.7 has no os.sched_getaffinity.
-    cpus = set()  # type: Set[int]
+def cpus():
+    # type: () -> List[int]
+    """Return the numbers of the CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    # Python 2.7.
+    found = []  # type: List[int]
     for part in _field("/proc/self/status", "Cpus_allowed_list").split(","):
         first, _, last = part.partition("-")
-        cpus.update(range(int(first), int(last or first) + 1))
-    return cpus
+        found.extend(range(int(first), int(last or first) + 1))
+    return found
 
 
 def _field(path, name):

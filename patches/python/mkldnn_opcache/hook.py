@@ -6,6 +6,7 @@ is a line on stderr, and MXNet is imported without the cache.
 """
 
 import os
+import shutil
 import sys
 
 from . import variables
@@ -76,7 +77,9 @@ def add_to_path(folder, environment):
     text = "exec(%s, {})\n%s" % (literal(program), _CUSTOMIZE)
     write_text(os.path.join(folder, "sitecustomize.py"), text)
     package = os.path.dirname(os.path.abspath(__file__))
-    os.symlink(package, os.path.join(folder, "mkldnn_opcache"))
+    # A copy, beside which those Pythons may write their bytecode.
+    ignored = shutil.ignore_patterns("*.so", "*.pyc", "__pycache__")
+    shutil.copytree(package, os.path.join(folder, "mkldnn_opcache"), ignore=ignored)
     others = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([folder] + ([others] if others else []))
 

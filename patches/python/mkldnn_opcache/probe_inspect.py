@@ -101,7 +101,17 @@ def _omp_max_threads(libraries):
     return 0
 
 
+def _decoded(value):
+    # type: (object) -> object
+    """Return a value for JSON: Python 2 has names of files as bytes, which may be no text."""
+    if isinstance(value, dict):
+        return {key: _decoded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
 if __name__ == "__main__":
     found = look() if sys.argv[1] == "look" else imported()
     with open(sys.argv[2], "w") as out:
-        json.dump(found, out)
+        json.dump(_decoded(found), out)

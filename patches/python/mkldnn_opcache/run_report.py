@@ -37,7 +37,7 @@ def lines(processes, ended_by, releases):
         for name in active[0].counters["totals"]
     }
     evicted = total["evictions"]
-    hint = "; %d were evicted: a larger %s avoids more" % (evicted, _bound(active))
+    hint = "; %d were evicted: a larger %s avoids more"
     return [
         "the cache was active%s%s" % (_where(active, processes), _but_killed(ended_by)),
         "creations avoided: %d primitives and %d descriptors (created: %d and %d)%s"
@@ -46,7 +46,7 @@ def lines(processes, ended_by, releases):
             total["descriptors_avoided"],
             total["primitives_created"],
             total["descriptors_created"],
-            hint if evicted else "",
+            hint % (evicted, _bound(active)) if evicted else "",
         ),
         "time not spent creating: %s (spent creating: %s, in the cache: %s)"
         % (

@@ -11,10 +11,9 @@ if MYPY:
 
 _EXAMPLES = """\
 examples:
-  {program} run --stats stats.json -- python train.py
   {program} stats stats.json
 
-FILE is written by `run --stats FILE`, or by a process with MKLDNN_OPCACHE_STATS=FILE.
+FILE is written by `{program} run --stats FILE`, or by a process with MKLDNN_OPCACHE_STATS=FILE.
 """
 _HEAD = (
     ("operator", "primitives", "", "descriptors", "", "time not"),
@@ -47,7 +46,7 @@ def tables(content, path):
         if found.get("schema") == 1 and "operators" in found:
             return [_text(found, None)]
     except (AttributeError, KeyError, TypeError) as error:
-        raise Error("%s: expected counters of opcache, found none: %r" % (path, error))
+        raise Error("%s: expected counters of opcache, found others (%r)" % (path, error))
     kind, version = found.get("kind"), found.get("schema_version", found.get("schema"))
     raise Error(
         "%s: expected a statistics file of opcache, schema 1, found kind %.40s, schema %.40s"

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from harness.bench.plan import plan
 from harness.bench.record import (
+    AlternateSample,
     BenchRecord,
     BenchSettings,
     Failure,
@@ -147,6 +148,47 @@ def memory_sample(key: SampleKey, cached_bytes: int, **others: Any) -> MemorySam
     memory = {"idle_bytes": cached_bytes - third, "descriptor_bytes": third}
     stats = {**cache_stats(key.variant, 8), "memory": memory}
     return MemorySample(**{**_regular(key), "stats": stats, **others})
+
+
+def alternate_sample(key: SampleKey, **others: Any) -> AlternateSample:
+    """Two cycles of blocks of two steps, each process with a ratio of its own."""
+    scopes = key.variant.split(",")
+    blocks = []
+    for cycle in range(2):
+        for scope in [*scopes, *reversed(scopes)]:
+            name = scope.replace("-again", "")
+            step_ns = round(step_ms(key.case.model, key.case.batch_size, key.host, name, 2) * 1e6)
+            # Cached scopes gain by 1 % from round to round; the machine slows down in each cycle.
+            step_ns = round(step_ns * (1 - 0.01 * (key.round % 3) * (name != "off")))
+            create_ns = round(2 * SERIAL_MS[key.case.model] * LEFT[name] * 1e6 * 2 / 3)
+            block = {
+                "cycle": cycle,
+                "scope": scope,
+                "discarded": 1,
+                "step_ns": [step_ns * (1 + cycle)] * 2,
+                "still_missing": False if name in CACHE_MS else None,
+                "create_ns": create_ns * (1 + cycle),
+                "destroy_ns": create_ns // 2 * (1 + cycle),
+                "cache_ns": round(2 * CACHE_MS.get(name, 0.0) * 1e6),
+                "primitives_created": 4,
+                "descriptors_created": 2,
+                "primitives_avoided": 8 if name in CACHE_MS else 0,
+                "descriptors_avoided": 8 if name in CACHE_MS else 0,
+            }
+            blocks.append(block)
+    common = _values(key, 1, cache_stats(scopes[-1], 8))
+    for name in ("warm_up_ns", "step_ns", "still_missing"):
+        del common[name]
+    values = {**common, "warm_up_steps": dict.fromkeys(scopes, 2), "steps_per_block": 2}
+    return AlternateSample(**{**values, "elapsed_s": 5.0, "blocks": blocks, **others})
+
+
+def alternating_record(rounds: int = 3, **others: Any) -> BenchRecord:
+    """Return a record of alternating scopes: the full record's networks at batch 1 and 32."""
+    cases = [Case(model=m, batch_size=size, image_size=224) for size in (1, 32) for m in NETWORKS]
+    variants = {"1.3.1": ["off", "backward", "all"], "1.4.1": ["off", "all"]}
+    values = {"job": "alternate", "cases": cases, "variants": variants, **others}
+    return record(asked=settings(series(rounds, **values)), sample=alternate_sample)
 
 
 def failure(key: SampleKey, reason: str = "died", detail: str = "worker ended") -> Failure:

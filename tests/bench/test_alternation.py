@@ -1,0 +1,172 @@
+"""Ratios, limits, tables and figures of alternating scopes, from made-up numbers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Callable, List
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.bench import alternation, extrapolation
+from harness.bench import record as bench_record
+from harness.bench import rows as table
+from harness.bench.alternation import AlternateRow
+from harness.bench.record import AlternateSample, BenchRecord, Block
+from harness.bench.views import ratios
+from harness.publish import overview
+from harness.publish.plots import latency, style
+from harness.publish.plots.source import Missing, Source
+from harness.trials.record import Case
+from tests.support.records import bench
+
+GOOGLENET = Case(model="googlenet", batch_size=1, image_size=224)
+GOLDEN = """\
+| network       | batch | MXNet | scope    | img/s |  ratio |    95 % interval | n | in one |  limit | removed | cache |
+|---------------|-------|-------|----------|-------|--------|------------------|---|--------|--------|---------|-------|
+| googlenet 224 |     1 | 1.3.1 | off      |  5.77 |      - |                - | 3 |      - |      - |       - |  0.0% |
+| googlenet 224 |     1 | 1.3.1 | backward |  8.41 | 1.458x |   1.422 to 1.495 | 3 |   0.0% | 2.080x |     61% |  0.5% |
+| googlenet 224 |     1 | 1.3.1 | all      | 11.91 | 2.064x |   2.013 to 2.116 | 3 |   0.0% | 2.080x |     99% |  1.3% |
+| googlenet 224 |     1 | 1.4.1 | off      |  5.77 |      - |                - | 3 |      - |      - |       - |  0.0% |
+| googlenet 224 |     1 | 1.4.1 | all      | 11.91 | 2.064x |   2.013 to 2.116 | 3 |   0.0% | 2.080x |     99% |  1.3% |
+| vgg-16 224    |    32 | 1.3.1 | off      |  2.39 |      - |                - | 3 |      - |      - |       - |  0.0% |
+| vgg-16 224    |    32 | 1.3.1 | backward |  2.42 | 1.011x | 0.986 to 1.037 ~ | 3 |   0.0% | 1.002x |       - |  0.0% |
+| vgg-16 224    |    32 | 1.3.1 | all      |  2.42 | 1.012x | 0.987 to 1.038 ~ | 3 |   0.0% | 1.002x |       - |  0.0% |
+| vgg-16 224    |    32 | 1.4.1 | off      |  2.39 |      - |                - | 3 |      - |      - |       - |  0.0% |
+| vgg-16 224    |    32 | 1.4.1 | all      |  2.42 | 1.012x | 0.987 to 1.038 ~ | 3 |   0.0% | 1.002x |       - |  0.0% |
+"""  # noqa: E501
+HEADLINE = [
+    "Training throughput relative to the same process with the cache off "
+    "(95 % interval; ~: no difference shown):",
+    "- batch 1, geometric mean of 2 networks: **1.492x** (1.455 to 1.530) on 1.3.1, "
+    "**1.362x** (1.329 to 1.397) on 1.4.1",
+    "- batch 32, geometric mean of 2 networks: **1.028x** (1.002 to 1.054) on 1.3.1, "
+    "**1.028x** (1.002 to 1.054) on 1.4.1",
+]
+
+
+@pytest.fixture(scope="module")
+def run() -> BenchRecord:
+    return bench.alternating_record()
+
+
+def blocks_changed(
+    run: BenchRecord, change: Callable[[AlternateSample, Block], Any]
+) -> BenchRecord:
+    """Return the record with the fields of ``change(sample, block)`` in every block."""
+    finished: List[Any] = [
+        each.model_copy(
+            update={"blocks": [b.model_copy(update=change(each, b)) for b in each.blocks]}
+        )
+        for each in run.alternates
+    ]
+    return run.model_copy(update={"finished": finished})
+
+
+def test_golden_table() -> None:
+    cases = [GOOGLENET, Case(model="vgg-16", batch_size=32, image_size=224)]
+    printed = alternation.render(bench.alternating_record(cases=cases))
+    assert printed.split("\n\n")[0] + "\n" == GOLDEN
+    assert all(len(line) <= 120 for line in printed.splitlines())
+
+
+def test_means_stand_in_headline_and_overview(run: BenchRecord) -> None:
+    assert overview.headline([run]) == HEADLINE
+    shown = overview.table([run])
+    assert shown[-2].startswith("| geometric mean | 1.492x (1.455 to 1.530) |")
+    assert shown[-1].split() == ["|", "processes", "|", "3", "|", "3", "|", "3", "|", "3", "|"]
+    # A record of fresh processes keeps its own words.
+    assert "relative to unmodified MXNet (" in overview.headline([bench.full_record()])[0]
+    assert [group.baseline for group in ratios.groups(run)] == ["off", "off"]
+    assert "1.3.1 backward / off | PR #11301" in ratios.render(run)
+
+
+def test_a_process_is_one_value(run: BenchRecord) -> None:
+    first = alternation.rows(bench.alternating_record(1))[1]
+    assert first.ratio is not None and first.interval is None
+    # Noise inside the processes shows as such, and widens no interval.
+    noisy = blocks_changed(run, lambda _, b: {"step_ns": [t + b.cycle for t in b.step_ns]})
+    exact = alternation.rows(run)[1]
+    row = alternation.rows(noisy)[1]
+    assert row.spread > exact.spread
+    assert row.interval == pytest.approx(exact.interval, rel=1e-6)
+
+
+def test_the_mean_leaves_out_incomplete_rounds(run: BenchRecord) -> None:
+    def networks(run: BenchRecord) -> List[AlternateRow]:
+        every = alternation.rows(run)
+        return [r for r in every if r.variant == "backward" and r.case.batch_size == 1]
+
+    googlenet, vgg = networks(run)
+    rounds = [(googlenet.logs[r] + vgg.logs[r]) / 2 for r in range(3)]
+    ratio, interval = alternation.mean([googlenet, vgg])
+    assert ratio == pytest.approx(math.exp(sum(rounds) / 3))
+    assert interval == pytest.approx(alternation.interval(rounds))
+    kept = [each for each in run.alternates if (each.round, each.case.model) != (2, "vgg-16")]
+    fewer = networks(run.model_copy(update={"finished": kept}))
+    assert alternation.mean(fewer)[1] == pytest.approx(alternation.interval(rounds[:2]))
+
+
+def test_the_cache_that_off_still_runs_is_subtracted(run: BenchRecord) -> None:
+    """MXNet 1.4 references primitives of the cache also in scope off: work that stock lacks."""
+
+    def detour(_: AlternateSample, block: Block) -> Any:
+        if block.scope != "off":
+            return {}
+        return {"cache_ns": 2000, "step_ns": [t + 1000 for t in block.step_ns]}
+
+    changed = alternation.rows(blocks_changed(run, detour))
+    assert [row.ratio for row in changed] == [row.ratio for row in alternation.rows(run)]
+
+
+def test_warnings_are_those_to_act_on(run: BenchRecord) -> None:
+    assert table.warnings(run) == []
+    missing = blocks_changed(run, lambda _, b: {"still_missing": b.scope == "all"})
+    (line, *others) = table.warnings(missing)
+    assert line == (
+        "googlenet, vgg-16 batch 1 threads 2 1.3.1 all: "
+        "the cache still created something in timed steps"
+    )
+    assert len(others) == 3
+    infinite = run.alternates[0].model_copy(update={"finite": False})
+    (line,) = table.warnings(run.model_copy(update={"finished": [infinite]}))
+    assert line.endswith("round 0: the network's output is not finite")
+
+
+def test_records_are_read_again(run: BenchRecord, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    bench_record.create(run, path)
+    assert bench_record.load(path) == run
+
+
+def test_old_records_have_no_alternating_scopes(layout: Layout) -> None:
+    for path in (layout.root / "results" / "raw").glob("small-*.jsonl"):
+        old = bench_record.load(path)
+        assert old.samples and not old.alternates and not alternation.rows(old)
+
+
+def test_off_stands_for_stock_in_the_model(run: BenchRecord) -> None:
+    each = extrapolation.measured(run)[0]
+    assert (each.host, each.variant) == ("1.3.1", "backward")
+    assert each.ratio == pytest.approx(1.458, abs=0.001)
+    # The median block is between the fast cycle and the slow one.
+    step_ms = bench.step_ms("googlenet", 1, "1.3.1", "off", 2)
+    assert each.step.stock_s == pytest.approx(1.5 * step_ms / 1000)
+
+
+def test_latency_figure_has_the_percentiles(run: BenchRecord, tmp_path: Path) -> None:
+    at_1 = [each for each in run.alternates if each.case.batch_size == 1]
+    found = latency.latencies([each for each in at_1 if each.host == "1.4.1"])
+    off = found[0]
+    step_ms = bench.step_ms("googlenet", 1, "1.4.1", "off", 2)
+    # Half of the steps are in the slow cycle.
+    assert (off.network, off.scope, off.steps) == ("googlenet", "off", 24)
+    assert off.ms == pytest.approx((1.5 * step_ms, 2 * step_ms, 2 * step_ms), rel=1e-6)
+    drawn = latency.draw(Source(tmp_path, run, 0.5))
+    assert [each.name for each in drawn] == ["latency-1.3.1-batch-1", "latency-1.4.1-batch-1"]
+    lines = {line.get_gid(): line for line in drawn[1].figure.axes[0].lines}
+    assert list(lines["off p50"].get_xdata())[0] == pytest.approx(off.ms[0])
+    assert set(style.encoded(drawn[1])) == {"svg", "png"}
+    with pytest.raises(Missing, match="no alternating scopes"):
+        latency.draw(Source(tmp_path, bench.record(), 0.5))
