@@ -240,6 +240,15 @@ class Block(RecordModel):
     primitives_avoided: int
     descriptors_avoided: int
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_the_first_kit(cls, values: Any) -> Any:
+        """Count 0 misses where ``still_missing`` tells so in place of ``missed``."""
+        if not isinstance(values, dict) or values.get("still_missing", True):
+            return values
+        rest = {name: value for name, value in values.items() if name != "still_missing"}
+        return values if "missed" in values else {**rest, "missed": 0}
+
 
 class AlternateSample(_Result):
     """One process that switched scopes between blocks of steps."""
