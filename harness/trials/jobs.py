@@ -84,7 +84,7 @@ class AlternateJob(_Training):
     the cache misses in none, or as often as in the step before (at most ``warm_up_steps_max``); in
     scope off one step.
 
-    Cycles fill ``budget_s``, judged by the warm-up, within ``cycles_min`` and ``cycles_max``. They
+    Cycles fill ``budget_s``, judged by the first, within ``cycles_min`` and ``cycles_max``. They
     end earlier once the 95 % interval inside the process has a relative half width below
     ``half_width``; 0 uses the whole budget. ``memory_limit_gib`` is that of TrainJob.
 
@@ -109,21 +109,20 @@ class AlternateJob(_Training):
         """Return the number of steps in a block after last warm-up steps of ``last_ns``."""
         return max(1, round(self.block_s * 1e9 * len(last_ns) / sum(last_ns)))
 
-    def cycles(self, sum_ns: int, steps: int) -> int:
-        """Return the most cycles of blocks of ``steps``; one step of each scope takes ``sum_ns``.
+    def cycles(self, first_s: float) -> int:
+        """Return the number of cycles, after a first one of ``first_s``.
 
-        Each block has a discarded step too. Decided in advance, as in TrainJob.
+        Decided in advance, as in TrainJob.
         """
-        fitting = int(self.budget_s * 1e9 / (2 * sum_ns * (steps + 1)))
-        return min(max(fitting, self.cycles_min), self.cycles_max)
+        return min(max(int(self.budget_s / first_s), self.cycles_min), self.cycles_max)
 
-    def orders(self, cycles: int) -> Iterator[List[str]]:
-        """Yield the scopes of each cycle's blocks.
+    def orders(self) -> Iterator[List[str]]:
+        """Yield the scopes of each cycle's blocks, without end.
 
         A speed that drifts linearly over a cycle changes all scopes alike.
         """
         draw = random.Random(f"{self.seed} {self.process}")
-        for _ in range(cycles):
+        while True:
             scopes = list(self.scopes)
             draw.shuffle(scopes)
             yield scopes + scopes[::-1]

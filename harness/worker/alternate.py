@@ -7,6 +7,7 @@ the steps that a switch discards. Computes no statistics.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy
@@ -41,11 +42,13 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
     for scope in job.scopes:
         warm_up_steps[scope], last_ns[scope] = trained.switch(scope, job.warm_up_steps_min)
     steps = job.steps_per_block(list(last_ns.values()))
-    most = job.cycles(sum(last_ns.values()), steps)
     blocks: List[Dict[str, Any]] = []
-    for cycle, scopes in enumerate(job.orders(most)):
+    start_s, cycles = time.perf_counter(), 1
+    for cycle, scopes in enumerate(job.orders()):
         blocks += [{"cycle": cycle, **trained.block(scope, steps)} for scope in scopes]
-        if job.is_narrow(blocks):
+        if cycle == 0:
+            cycles = job.cycles(time.perf_counter() - start_s)
+        if cycle + 1 >= cycles or job.is_narrow(blocks):
             break
     # The report that proves the scope is one of the last scope, with its hits.
     trained.switch(job.scopes[-1])

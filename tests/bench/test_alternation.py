@@ -89,6 +89,7 @@ def test_a_process_is_one_value(run: BenchRecord) -> None:
     noisy = blocks_changed(run, lambda _, b: {"step_ns": [t + b.cycle for t in b.step_ns]})
     exact = alternation.rows(run)[1]
     row = alternation.rows(noisy)[1]
+    assert row.spread is not None and exact.spread is not None
     assert row.spread > exact.spread
     assert row.interval == pytest.approx(exact.interval, rel=1e-6)
 
