@@ -6,6 +6,7 @@ Does not depend on builds, environments or mxnet.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import random
 import statistics
@@ -77,8 +78,8 @@ class AlternateJob(_Training):
     """Time training steps while the scope of the cache alternates between blocks of steps.
 
     A cycle has two blocks of each of ``scopes``, whose words ``scope_of`` reads: a random
-    permutation and its reverse, drawn from ``seed`` and ``process``, the number of the process in
-    its case. The first scope is the baseline and trains first; the process ends in the last one.
+    permutation and its reverse. ``seed`` draws the permutations, each as often as any other;
+    ``process``, the number of the process in its case, begins with another. The first scope is the baseline and trains first; the process ends in the last one.
     The warm-up takes at least ``warm_up_steps_min`` steps in each scope. A block has as many steps
     as take ``block_s``, the same number in all scopes. After a switch, steps are discarded until
     the cache misses in none, or as often as in the step before (at most ``warm_up_steps_max``); in
@@ -119,13 +120,19 @@ class AlternateJob(_Training):
     def orders(self) -> Iterator[List[str]]:
         """Yield the scopes of each cycle's blocks, without end.
 
-        A speed that drifts linearly over a cycle changes all scopes alike.
+        A speed that drifts linearly over a cycle changes all scopes alike. What remains, such as a
+        slow first block, cancels over processes: each permutation comes first in one of them.
         """
-        draw = random.Random(f"{self.seed} {self.process}")
-        while True:
-            scopes = list(self.scopes)
-            draw.shuffle(scopes)
-            yield scopes + scopes[::-1]
+        draw = random.Random(str(self.seed))
+
+        def drawn() -> Iterator[Tuple[str, ...]]:
+            while True:
+                every = list(itertools.permutations(self.scopes))
+                draw.shuffle(every)
+                yield from every
+
+        for scopes in itertools.islice(drawn(), self.process, None):
+            yield [*scopes, *reversed(scopes)]
 
     def is_narrow(self, blocks: Sequence[Mapping[str, Any]]) -> bool:
         """Tell whether two standard errors of each scope's mean log ratio are below the target."""

@@ -71,6 +71,7 @@ class _Trained:
         self._module = make_module(network, job)
         self._batch = make_batch(network, job, step=0)
         self._scope: Optional[str] = None
+        self._steady: Dict[str, int] = {}  # misses of a step, by scope
 
     def step(self) -> int:
         """Train one step and return its nanoseconds."""
@@ -82,7 +83,7 @@ class _Trained:
         An inactive cache needs ``least`` steps. An active one needs further steps until one creates
         nothing that the scope caches, at most ``warm_up_steps_max`` in all. It misses in each step
         on descriptors that MXNet references since scope off: the steps also end with one that
-        misses as often as the step before.
+        misses as often as the step before, or the last one of an earlier switch.
         """
         counters.set_scope(self._cache, scope_of(scope))
         self._scope = scope
@@ -93,9 +94,11 @@ class _Trained:
             before, last_ns = read_stats(self._cache), self.step()
             after = read_stats(self._cache)
             missed.append(counters.missed(before, after))
-            missing = counters.still_missing(before, after) and missed[-1] != missed[-2]
+            steady = missed[-1] in (missed[-2], self._steady.get(scope))
+            missing = counters.still_missing(before, after) and not steady
             count = len(missed) - 1
             if (count >= least and not missing) or count >= self._job.warm_up_steps_max:
+                self._steady[scope] = missed[-1]
                 return count, last_ns
 
     def block(self, scope: str, steps: int) -> Dict[str, Any]:
