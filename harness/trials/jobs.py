@@ -79,11 +79,11 @@ class AlternateJob(_Training):
 
     A cycle has two blocks of each of ``scopes``, whose words ``scope_of`` reads: a random
     permutation and its reverse. ``seed`` draws the permutations, each as often as any other;
-    ``process``, the number of the process in its case, begins with another. The first scope is the baseline and trains first; the process ends in the last one.
-    The warm-up takes at least ``warm_up_steps_min`` steps in each scope. A block has as many steps
-    as take ``block_s``, the same number in all scopes. After a switch, steps are discarded until
-    the cache misses in none, or as often as in the step before (at most ``warm_up_steps_max``); in
-    scope off one step.
+    ``process``, the number of the process in its case, begins with another one. The first scope is
+    the baseline and trains first; the process ends in the last one. The warm-up takes at least
+    ``warm_up_steps_min`` steps in each scope. A block has as many steps as take ``block_s``, the
+    same number in all scopes. After a switch, steps are discarded until the cache misses in none,
+    or as often as before (at most ``warm_up_steps_max``); in scope off one step.
 
     Cycles fill ``budget_s``, judged by the first, within ``cycles_min`` and ``cycles_max``. They
     end earlier once the 95 % interval inside the process has a relative half width below
