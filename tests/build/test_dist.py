@@ -199,7 +199,9 @@ def test_our_wheel_is_for_every_python_that_mxnet_has(tmp_path: Path, first_host
     (wheel,) = OURS
     (found,) = importlib.metadata.distributions(path=[str(wheel)])
     assert found.metadata["Name"] == "mkldnn-opcache" and not found.requires
-    assert [str(x) for x in found.entry_points] and found.entry_points[0].name == "opcache"
+    assert [(point.name, point.value) for point in found.entry_points] == [
+        ("opcache", "mkldnn_opcache.__main__:main")
+    ]
     supported = found.metadata["Requires-Python"]
     accepted = [f"{x}.{y}" for x, y in [(2, 6), (2, 7), *((3, y) for y in range(3, 15))]]
     assert [v for v in accepted if v in SpecifierSet(supported)] == ["2.7", *accepted[4:]]

@@ -181,6 +181,10 @@ class Twin {
   static auto pick(Slots &slots, uint8_t from) -> decltype(&slots[0]) {
     return pick(slots, from, [](const auto &) { return true; });
   }
+// What there must be, or there is nothing to do a step with.
+#define PICKED(name, ...)        \
+  const auto name = __VA_ARGS__; \
+  if (name == nullptr) return false
   int number_of(const Engine *engine) const { return static_cast<int>(engine - engines_.data()); }
   // One call in each world that makes a descriptor like `made`, which takes a slot.
   template <class Call>

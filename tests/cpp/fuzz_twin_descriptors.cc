@@ -80,9 +80,7 @@ bool Twin::describe_memory(Args a) {
 }
 
 bool Twin::describe_view(Args a) {
-  const Descriptor *parent =
-      pick(descriptors_, a[1], [](const Descriptor &d) { return d.memory && !d.view; });
-  if (parent == nullptr) return false;
+  PICKED(parent, pick(descriptors_, a[1], [](const Descriptor &d) { return d.memory && !d.view; }));
   const int dims[] = {1, 1, 1, 1, 1}, offsets[] = {0, a[2] % 3, 0, 0, 0};
   return MAKE(a[0], Descriptor(parent->engine, true, true), "the view",
               w.view_primitive_desc_create(pd, parent->at[i], dims, offsets));
@@ -141,8 +139,7 @@ bool Twin::concat(Args a) {
 }
 
 bool Twin::clone(Args a) {
-  const Descriptor *from = pick(descriptors_, a[1]);
-  if (from == nullptr) return false;
+  PICKED(from, pick(descriptors_, a[1]));
   return MAKE(a[0], Descriptor(from->engine, from->memory, from->view), "the clone",
               w.primitive_desc_clone(pd, from->at[i]));
 }
@@ -158,8 +155,7 @@ bool Twin::query_layout(Args a) {
                                             mkldnn_query_weights_pd,   mkldnn_query_diff_weights_pd,
                                             mkldnn_query_dst_pd,       mkldnn_query_diff_dst_pd,
                                             mkldnn_query_workspace_pd, mkldnn_query_input_pd};
-  const Descriptor *d = pick(descriptors_, a[1]);
-  if (d == nullptr) return false;
+  PICKED(d, pick(descriptors_, a[1]));
   Both<const_mkldnn_primitive_desc_t> answer;
   for (int w = 0; w < kWorlds; ++w) {
     answer.at[w] = world(w).primitive_desc_query_pd(d->at[w], kQueries[a[2] % 8], a[3] % 3);
@@ -200,8 +196,7 @@ std::string attributes(const World &w, const_mkldnn_primitive_desc_t pd) {
 }  // namespace
 
 bool Twin::query_numbers(Args a) {
-  const Descriptor *picked = pick(descriptors_, a[0]);
-  if (picked == nullptr) return false;
+  PICKED(picked, pick(descriptors_, a[0]));
   const Descriptor &d = *picked;
   for (const mkldnn_query_t what :
        {mkldnn_query_num_of_inputs_s32, mkldnn_query_num_of_outputs_s32}) {
@@ -270,8 +265,7 @@ bool Twin::attr_clone(Args a) {
 }
 
 bool Twin::attr_destroy(Args a) {
-  Attr *attr = pick(attrs_, a[0]);
-  if (attr == nullptr) return false;
+  PICKED(attr, pick(attrs_, a[0]));
   BOTH(primitive_attr_destroy, attr->at[i]);
   *attr = Attr();
   return true;
@@ -306,15 +300,13 @@ bool Twin::iterate(Args a) {
 }
 
 bool Twin::iterator_next(Args a) {
-  const Iterator *it = pick(iterators_, a[0]);
-  if (it == nullptr) return false;
+  PICKED(it, pick(iterators_, a[0]));
   BOTH(primitive_desc_iterator_next, it->at[i]);
   return true;
 }
 
 bool Twin::iterator_fetch(Args a) {
-  const Iterator *it = pick(iterators_, a[1]);
-  if (it == nullptr) return false;
+  PICKED(it, pick(iterators_, a[1]));
   Descriptor made(it->engine);
   for (int w = 0; w < kWorlds; ++w) made.at[w] = world(w).primitive_desc_iterator_fetch(it->at[w]);
   compare_contents("what was fetched", made);
@@ -323,8 +315,7 @@ bool Twin::iterator_fetch(Args a) {
 }
 
 bool Twin::iterator_destroy(Args a) {
-  Iterator *it = pick(iterators_, a[0]);
-  if (it == nullptr) return false;
+  PICKED(it, pick(iterators_, a[0]));
   BOTH(primitive_desc_iterator_destroy, it->at[i]);
   destroy(&it->hint);
   *it = Iterator();

@@ -101,8 +101,7 @@ bool Twin::make_memory(Args a) {
 }
 
 bool Twin::move_data(Args a) {
-  const ObjectPtr object = pick_object(a[2] % 16 == 0 ? primitives_ : memories_, a[0], false);
-  if (object == nullptr) return false;
+  PICKED(object, pick_object(a[2] % 16 == 0 ? primitives_ : memories_, a[0], false));
   BOTH(memory_set_data_handle, object->at[i], a[1] == 0 ? nullptr : data_at(a[1]));
   void *data[kWorlds] = {};
   BOTH(memory_get_data_handle, object->at[i], &data[i]);
@@ -111,8 +110,7 @@ bool Twin::move_data(Args a) {
 }
 
 bool Twin::destroy_one(std::vector<ObjectPtr> *slots, uint8_t from) {
-  const ObjectPtr object = pick_object(*slots, from, false);
-  if (object == nullptr) return false;
+  PICKED(object, pick_object(*slots, from, false));
   destroy(object);
   for (ObjectPtr &slot : *slots) {
     if (slot == object) slot.reset();
@@ -158,8 +156,7 @@ bool Twin::make_primitive(Args a) {
 }
 
 bool Twin::ask_primitive(Args a) {
-  const ObjectPtr object = pick_object(a[0] % 4 == 0 ? memories_ : primitives_, a[1], false);
-  if (object == nullptr) return false;
+  PICKED(object, pick_object(a[0] % 4 == 0 ? memories_ : primitives_, a[1], false));
   Both<const_mkldnn_primitive_desc_t> pd;
   BOTH(primitive_get_primitive_desc, object->at[i], &pd.at[i]);
   compare_contents("a primitive's descriptor", pd);
@@ -195,8 +192,7 @@ bool Twin::ask_primitive(Args a) {
 // Streams
 
 bool Twin::run(Args a) {
-  const ObjectPtr object = pick_object(primitives_, a[0], true);
-  if (object == nullptr) return false;
+  PICKED(object, pick_object(primitives_, a[0], true));
   both("an eager stream", [&](const World &w, int i) {
     mkldnn_stream_t stream = nullptr;
     mkldnn_status_t status = w.stream_create(&stream, mkldnn_eager);
@@ -238,8 +234,7 @@ bool Twin::submit(Args a) {
 }
 
 bool Twin::wait(Args a) {
-  Stream *stream = pick(streams_, a[0]);
-  if (stream == nullptr) return false;
+  PICKED(stream, pick(streams_, a[0]));
   // Eager, it has been executed: the primitives may be gone.
   if (stream->lazy && !stream->runnable()) return false;
   BOTH(stream_wait, stream->at[i], 1, nullptr);
@@ -248,8 +243,7 @@ bool Twin::wait(Args a) {
 }
 
 bool Twin::rerun(Args a) {
-  Stream *stream = pick(streams_, a[0]);
-  if (stream == nullptr) return false;
+  PICKED(stream, pick(streams_, a[0]));
   // Without a wait before it, it is an error and executes nothing: the primitives may be gone.
   if (stream->stopped && !stream->runnable()) return false;
   BOTH(stream_rerun, stream->at[i], nullptr);
@@ -257,8 +251,7 @@ bool Twin::rerun(Args a) {
 }
 
 bool Twin::destroy_stream(Args a) {
-  Stream *stream = pick(streams_, a[0]);
-  if (stream == nullptr) return false;
+  PICKED(stream, pick(streams_, a[0]));
   BOTH(stream_destroy, stream->at[i]);
   *stream = Stream();
   return true;

@@ -109,6 +109,9 @@ def check_enable_and_disable(built: Layout, environment: Environment) -> None:
     assert told(environment, MKLDNN_OPCACHE="off") == {**here, "scope": "off"}
     preloaded = told(environment, LD_PRELOAD=built.library)
     assert preloaded == {**here, "libraries": [str(built.library)], "early": True}
+    also = opcache(environment, "status", LD_PRELOAD=built.library, MKLDNN_OPCACHE="off").stdout
+    assert f"preload   LD_PRELOAD={built.library} is used first\n" in also
+    assert also.endswith("variable  MKLDNN_OPCACHE=off\n")
     done = opcache(environment, "disable")
     assert (done.returncode, done.stderr) == (0, "") and tree(environment) == before
     assert told(environment)["libraries"] == []

@@ -103,9 +103,13 @@ def test_bits_are_those_of_stock(root: Path, python: str, release: str, way: str
 
 
 def test_doctor_finds_no_problem(root: Path, python: str, release: str) -> None:
-    done = interpreters.installed(root, python, release).run("-m", "mkldnn_opcache", "doctor")
+    # The training takes long, and its program is most likely to fail on the oldest Python.
+    options = [] if python == interpreters.VERSIONS[0] else ["--no-probe"]
+    environment = interpreters.installed(root, python, release)
+    done = environment.run("-m", "mkldnn_opcache", "doctor", *options)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "problem" not in done.stdout and "gain" in done.stdout
+    assert f"Python {python}." in done.stdout and "MXNet 1." in done.stdout
+    assert ("times as fast" in done.stdout) == (options == []), done.stdout
 
 
 @pytest.mark.parametrize("fault", ["hash", "library", "cache"])

@@ -68,8 +68,8 @@ def main(args: argparse.Namespace) -> int:
     """Write the archive, print its name and size, and return 0."""
     layout = here()
     load_toolchain(layout.toolchain).host(args.host)
-    out = args.out or layout.dist / f"opcache-bench-kit-{args.host}.tar.xz"
-    folder = out.name.split(".tar")[0]
+    folder = f"opcache-bench-kit-{args.host}"
+    out = args.out or layout.dist / f"{folder}.tar.xz"
     libraries, others = contents(layout, args.host)
     kit = _manifest(layout, args.host, {**libraries, **others})
     text = json.dumps(kit, indent=1).encode() + b"\n"

@@ -62,7 +62,7 @@ def main(args):
     found = judge(look, loaded, library, os.environ)
     samples = []  # type: List[probe.ProbeSample]
     if may_probe(look, loaded, found) and not args.no_probe:
-        say("training a small network for about %.0f seconds" % probe.BUDGET_S)
+        say("training a small network for up to %.0f seconds" % probe.BUDGET_S)
         try:
             samples = probe.run(python, _probe_environment(library))
             found += probe.findings(samples)

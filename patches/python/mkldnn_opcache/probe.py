@@ -1,6 +1,6 @@
 """Measures the share of creation in a training step, and the gain from the cache, for the doctor.
 
-Runs a small network on the user's MXNet for about half a minute. Each sample is a fresh process;
+Runs a small network on the user's MXNet for up to a minute. Each sample is a fresh process;
 scope off and scope all alternate, and are compared in pairs.
 """
 
@@ -21,7 +21,7 @@ if MYPY:
 
     from .doctor_rules import Finding  # noqa: F401
 
-BUDGET_S = 30.0
+BUDGET_S = 60.0
 SCOPES = ("off", "all")
 CONFIDENCE = 0.95
 _ROUNDS_MOST = 6  # fewer pairs give no 95 % interval of a median
