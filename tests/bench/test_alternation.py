@@ -19,6 +19,7 @@ from harness.publish import overview
 from harness.publish.plots import latency, style
 from harness.publish.plots.source import Missing, Source
 from harness.trials.record import Case
+from tests.support.commands import refusal
 from tests.support.records import bench
 
 GOOGLENET = Case(model="googlenet", batch_size=1, image_size=224)
@@ -127,6 +128,15 @@ def test_records_are_read_again(run: BenchRecord, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     bench_record.create(run, path)
     assert bench_record.load(path) == run
+
+
+def test_unbalanced_blocks_are_refused(run: BenchRecord, tmp_path: Path) -> None:
+    sample = run.alternates[0]
+    damaged = sample.model_copy(update={"blocks": sample.blocks[1:]})
+    path = tmp_path / "run.jsonl"
+    bench_record.create(run.model_copy(update={"finished": [damaged]}), path)
+    message = refusal(bench_record.load, path)
+    assert "line 2: " in message and "expected two blocks of each scope in each cycle" in message
 
 
 def test_old_records_have_no_alternating_scopes(layout: Layout) -> None:
