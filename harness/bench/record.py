@@ -241,6 +241,15 @@ class Block(RecordModel):
     primitives_avoided: int
     descriptors_avoided: int
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_first_records(cls, value: Any) -> Any:
+        # They tell only whether anything was missed.
+        if isinstance(value, dict) and "still_missing" in value and "missed" not in value:
+            value = dict(value)
+            value["missed"] = int(bool(value.pop("still_missing")))
+        return value
+
 
 class AlternateSample(_Result):
     """One process that switched scopes between blocks of steps."""
