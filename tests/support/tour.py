@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import random
 import sys
 import tempfile
 import warnings
@@ -29,10 +30,11 @@ class Places(dict):
         """Call ``call`` with fresh seeds and remember the digest of its value, or its error."""
         mx.random.seed(7)
         np.random.seed(7)
+        random.seed(7)
         try:
             self[place] = digest(call())
         except Exception as error:
-            self[place] = f"{type(error).__name__}: {str(error)[:80]}"
+            self[place] = type(error).__name__
 
 
 def digest(value):
@@ -85,6 +87,7 @@ def train_gluon(workers=2, optimizer="sgd", **options):
     metric = mx.metric.Accuracy()
     for _ in range(2):
         for x, y in loader:
+            x, y = x.as_in_context(mx.cpu()), y.as_in_context(mx.cpu())
             with autograd.record():
                 out = net(x)
                 value = loss(out, y)
@@ -183,7 +186,7 @@ def metric_of(name, kind):
             if name in ("mae", "mse", "rmse", "pearsoncorrelation"):
                 wide = wide[:, 0]
             metric.update([nd.array(label)], [nd.array(wide / wide.sum())])
-        return [metric.get(), metric.get_name_value(), str(metric)[:20]]
+        return [metric.get(), metric.get_name_value()]
 
     return updates
 
@@ -241,7 +244,14 @@ def arrays():
     x[1] = np.array([7, 8, 9])
     x[:, np.int32(2)] = nd.array([1, 2])
     return [x, big, arithmetic, lists, x[np.int64(1)], x[[0, 1], [1, 2]], x[np.array([1, 0])]] + [
-        *(x.sum().asscalar() * 0.1, float(x[0, 0]), int(x[0, 1]), x.shape, repr(x), len(x)),
+        *(
+            x.sum().asscalar() * 0.1,
+            float(x[0, 0].asscalar()),
+            int(x[0, 1].asscalar()),
+            x.shape,
+            repr(x),
+            len(x),
+        ),
         *(x.astype(np.float16), x.astype("int32"), x.T, nd.concat(x, x, dim=0), nd.stack(x, x)),
         *(
             nd.topk(x, k=np.int64(2)),
@@ -294,7 +304,7 @@ def custom():
     x = nd.array(images(1))
     x.attach_grad()
     with autograd.record():
-        y = nd.Custom(x, op_type="scale", power=np.float32(2))
+        y = nd.Custom(x, op_type="scale")
     y.backward()
     return [y, x.grad]
 
@@ -310,7 +320,7 @@ def control_flow():
     return [
         total,
         states,
-        steps,
+        steps[1],
         chosen,
         nd.contrib.isinf(nd.array([np.inf, 1])),
         nd.contrib.isnan(chosen),
@@ -319,7 +329,7 @@ def control_flow():
 
 def recurrent():
     layer = gluon.rnn.LSTM(5, num_layers=2, bidirectional=True)
-    layer.initialize(mx.init.Orthogonal())
+    layer.initialize(mx.init.Xavier())
     cell = gluon.rnn.GRUCell(4)
     cell.initialize(mx.init.Normal(0.1))
     out = layer(nd.random.uniform(shape=(3, 2, 4)))
@@ -352,28 +362,19 @@ def transforms():
     kinds += [t.RandomColorJitter(0.1, 0.1, 0.1, 0.1), t.RandomFlipLeftRight()]
     results = Places()
     for kind in kinds:
-        results.see(type(kind).__name__, lambda kind=kind: seeded(kind)(image))
+        results.see(type(kind).__name__, lambda kind=kind: kind(image))
     colours = dict.fromkeys(("brightness", "contrast", "saturation", "hue", "pca_noise"), 0.1)
     options = {"rand_crop": True, "rand_mirror": True, "mean": True, "std": True, "rand_gray": 0.5}
     chain = mx.image.CreateAugmenter((3, 8, 8), inter_method=2, **options, **colours)
     for aug in chain:
-        results.see(
-            type(aug).__name__, lambda aug=aug: [seeded(aug)(image.astype("float32")), aug.dumps()]
-        )
+        results.see(type(aug).__name__, lambda aug=aug: [aug(image.astype("float32")), aug.dumps()])
     boxes = np.array([[0, 0.1, 0.1, 0.6, 0.7]], "float32")
     detection = mx.image.CreateDetAugmenter(
         (3, 8, 8), rand_crop=1, rand_pad=1, rand_mirror=True, mean=True
     )
     for aug in detection:
-        results.see(type(aug).__name__, lambda aug=aug: seeded(aug)(image.astype("float32"), boxes))
+        results.see(type(aug).__name__, lambda aug=aug: aug(image.astype("float32"), boxes))
     return results
-
-
-def seeded(value):
-    import random
-
-    random.seed(7)
-    return value
 
 
 def iterators():
