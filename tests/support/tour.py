@@ -193,80 +193,29 @@ def metric_of(name, kind):
 
 def initializer_of(name, kind):
     def arrays():
-        options = {
-            "constant": {"value": 0.3},
-            "load": {"param": {"x": nd.ones((4, 4))}},
-            "mixed": {"patterns": [".*"], "initializers": [mx.init.Uniform(0.2)]},
-        }.get(name, {})
-        made = kind(**options)
-        filled = [nd.zeros((6, 4)), nd.zeros((8, 4, 3, 3)), nd.zeros((16,))]
-        for each, suffix in zip(filled, ("weight", "weight", "bias")):
-            made(mx.init.InitDesc("x_" + suffix), each)
-        return [filled, made.dumps() if hasattr(made, "dumps") else ""]
-
-    return arrays
-
-
-def attributes():
-    one, half, x = np.int64(1), np.float32(0.5), nd.arange(48).reshape((1, 3, 4, 4))
-    var = mx.sym.var(
-        "v", shape=(one, np.int32(3)), lr_mult=half, wd_mult=np.float64(0.1), dtype=np.float32
-    )
-    net = mx.sym.Pooling(mx.sym.var("data"), kernel=(2 * one, 2 * one), pool_type="avg")
-    boxes = nd.contrib.MultiBoxPrior(x, sizes=(half, np.float32(0.1)), ratios=[one, np.float64(2)])
-    return [
-        *(var.attr_dict(), net.tojson(), boxes, x.reshape((3 * one, -1)), x.clip(half, 3 * one)),
-        nd.transpose(x, axes=(np.int64(0), 2, 3, one)),
-        nd.slice(x, begin=(0, one, 0, 0), end=(one, 2, None, None)),
-        nd.zeros((2 * one, np.uint8(3)), dtype=np.float16),
-        nd.Pad(x, mode="constant", pad_width=(0, 0, 0, 0, one, one, one, one), constant_value=half),
-        net.infer_shape(data=(one, 3, np.int32(4), 4))[1],
-        mx.sym.Activation(var, act_type=np.str_("relu")).tojson(),
-    ]
-
-
-def arrays():
-    x = nd.array([[1, 2, 3], [4, 5, 6]])
-    big = nd.array(np.asfortranarray(np.arange(12.0).reshape(3, 4)))
-    kinds = [bool, int, float, np.float16, np.int8, np.uint8, np.int32, np.int64, np.float64]
-    arithmetic = [
-        x + np.float32(0.1),
-        np.float32(2) * x,
-        x ** np.int64(2),
-        np.int64(3) - x,
-        x % 2.5,
-    ]
-    lists = [nd.array(np.ones((2, 2), dtype)) for dtype in kinds] + [
-        nd.array(range(3)),
-        nd.array(3),
-    ]
+    x, results = nd.array([[1, 2, 3], [4, 5, 6]]), Places()
     x[np.int64(0), 1:] = np.float64(9)
     x[1] = np.array([7, 8, 9])
     x[:, np.int32(2)] = nd.array([1, 2])
-    return [x, big, arithmetic, lists, x[np.int64(1)], x[[0, 1], [1, 2]], x[np.array([1, 0])]] + [
-        *(
-            x.sum().asscalar() * 0.1,
-            float(x[0, 0].asscalar()),
-            int(x[0, 1].asscalar()),
-            x.shape,
-            repr(x),
-            len(x),
-        ),
-        *(x.astype(np.float16), x.astype("int32"), x.T, nd.concat(x, x, dim=0), nd.stack(x, x)),
-        *(
-            nd.topk(x, k=np.int64(2)),
-            nd.one_hot(nd.array([1, 0]), 3),
-            nd.full((2,), np.float32(0.1)),
-        ),
-        *(
-            x == 9,
-            x > np.float32(3),
-            nd.maximum(x, np.float32(3)),
-            nd.arange(0, 1, np.float32(0.25)),
-        ),
-        *(nd.random.uniform(np.float32(-1), np.float32(1), shape=(2, 3)), nd.eye(3), x.size),
-        nd.random.multinomial(nd.array([0.2, 0.8]), shape=np.int64(4)),
+    kinds = [bool, int, float, np.float16, np.int8, np.uint8, np.int32, np.int64, np.float64]
+    calls = [
+        lambda: [x, repr(x), x.shape, x.size, len(x), x.sum().asscalar() * np.float64(0.1)],
+        lambda: nd.array(np.asfortranarray(np.arange(12.0).reshape(3, 4))),
+        lambda: [nd.array(np.ones((2, 2), dtype)) for dtype in kinds],
+        lambda: [nd.array(range(3)), nd.array([np.float32(1), 2]), nd.full((2,), np.float32(0.1))],
+        lambda: [x + np.float32(0.1), x ** np.int64(2), x % 2.5, x > np.float32(3), x == 9],
+        lambda: [np.float32(2) * x, np.int64(3) - x],
+        lambda: [float(x[0, 0].asscalar()), int(x[0, 1].asscalar()), x[np.int64(1)]],
+        lambda: [x[[0, 1], [1, 2]], x[np.array([1, 0])], x[nd.array([1, 0])]],
+        lambda: [x.astype(np.float16), x.astype("int32"), x.T, nd.stack(x, x)],
+        lambda: [nd.topk(x, k=np.int64(2)), nd.one_hot(nd.array([1, 0]), 3), nd.eye(3)],
+        lambda: [nd.maximum(x, np.float32(3)), nd.arange(0, 1, np.float32(0.25))],
+        lambda: nd.random.uniform(np.float32(-1), np.float32(1), shape=(2, 3)),
+        lambda: nd.random.multinomial(nd.array([0.2, 0.8]), shape=np.int64(4)),
     ]
+    for number, call in enumerate(calls):
+        results.see(str(number), call)
+    return results
 
 
 def sparse():
