@@ -193,6 +193,39 @@ def metric_of(name, kind):
 
 def initializer_of(name, kind):
     def arrays():
+        options = {
+            "constant": {"value": 0.3},
+            "load": {"param": {"x": nd.ones((4, 4))}},
+            "mixed": {"patterns": [".*"], "initializers": [mx.init.Uniform(0.2)]},
+        }.get(name, {})
+        made = kind(**options)
+        filled = [nd.zeros((6, 4)), nd.zeros((8, 4, 3, 3)), nd.zeros((16,))]
+        for each, suffix in zip(filled, ("weight", "weight", "bias")):
+            made(mx.init.InitDesc("x_" + suffix), each)
+        return [filled, made.dumps() if hasattr(made, "dumps") else ""]
+
+    return arrays
+
+
+def attributes():
+    one, half, x = np.int64(1), np.float32(0.5), nd.arange(48).reshape((1, 3, 4, 4))
+    var = mx.sym.var(
+        "v", shape=(one, np.int32(3)), lr_mult=half, wd_mult=np.float64(0.1), dtype=np.float32
+    )
+    net = mx.sym.Pooling(mx.sym.var("data"), kernel=(2 * one, 2 * one), pool_type="avg")
+    boxes = nd.contrib.MultiBoxPrior(x, sizes=(half, np.float32(0.1)), ratios=[one, np.float64(2)])
+    return [
+        *(var.attr_dict(), net.tojson(), boxes, x.reshape((3 * one, -1)), x.clip(half, 3 * one)),
+        nd.transpose(x, axes=(np.int64(0), 2, 3, one)),
+        nd.slice(x, begin=(0, one, 0, 0), end=(one, 2, None, None)),
+        nd.zeros((2 * one, np.uint8(3)), dtype=np.float16),
+        nd.Pad(x, mode="constant", pad_width=(0, 0, 0, 0, one, one, one, one), constant_value=half),
+        net.infer_shape(data=(one, 3, np.int32(4), 4))[1],
+        mx.sym.Activation(var, act_type=np.str_("relu")).tojson(),
+    ]
+
+
+def arrays():
     x, results = nd.array([[1, 2, 3], [4, 5, 6]]), Places()
     x[np.int64(0), 1:] = np.float64(9)
     x[1] = np.array([7, 8, 9])
