@@ -1,6 +1,6 @@
 """``run --compat`` on the newest Pythons gives the results, bit for bit, of 3.11 and NumPy 1.23.5.
 
-tests/support/tour.py uses MXNet all over. Only ``pytest --all-pythons`` runs it.
+tests/support/tour.py uses MXNet all over. ``pytest --all-pythons`` runs every release.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ REFERENCE = "3.11"
 LAPACK = "/initializer orthogonal"
 RELEASES = (*HOSTS, "1.6.0")
 PAIRS = [(version, release) for version in interpreters.NEED_COMPAT for release in RELEASES]
+SOME = [("3.12", "1.5.1.post0"), ("3.13", "1.3.1")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "python" in metafunc.fixturenames:
         every = metafunc.config.getoption("--all-pythons")
-        skipped = pytest.mark.skipif(not every, reason="run by pytest --all-pythons")
-        metafunc.parametrize(
-            ("python", "release"), [pytest.param(*pair, marks=skipped) for pair in PAIRS]
-        )
+        metafunc.parametrize(("python", "release"), PAIRS if every else SOME)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +39,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tour(root: Path, version: str, release: str, compat: bool) -> Dict[str, Any]:
     """Return the results by place, with the cache when ``compat``, else of stock."""
     environment = interpreters.installed(root, version, release)
+    if not compat:
+        (environment.packages / "requests.py").touch()  # MXNet 1.6 imports it without --compat
     words = ["-m", "mkldnn_opcache", "run", "--compat", "--", environment.python] if compat else []
     done = environment.run(*words, "-W", "ignore", TOUR)
     assert done.returncode == 0, done.stderr
