@@ -25,6 +25,9 @@ pthread_key_t g_key;
 bool g_usable;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
+// Not in its function, where some compilers guard it by the C++ runtime.
+std::atomic<bool> g_said[kBypassCount];
+
 }  // namespace
 
 ThreadCache::ThreadCache(Owner *owner)
@@ -276,10 +279,9 @@ void ThreadCache::release(Primitive *p) {
 }
 
 void count_bypass(ThreadCache *cache, Bypass reason) {
-  static std::atomic<bool> said[kBypassCount];
   if (cache != nullptr) cache->counters().bypasses[reason].add(1);
   // Not describing something is worth a line, once; an odd input or a full buffer is not.
-  if ((reason == kUnknownKind || reason == kUnknownDescription) && !said[reason].exchange(true)) {
+  if ((reason == kUnknownKind || reason == kUnknownDescription) && !g_said[reason].exchange(true)) {
     message("%s: passing it through to MKL-DNN (said once; counted in the statistics)",
             bypass_name(reason));
   }
