@@ -248,3 +248,52 @@ def _check(found: Sequence[Check]) -> List[str]:
         "efficiency: with which the case's execution really became faster",
         "",
     ]
+
+
+class Elsewhere(NamedTuple):
+    """A scope measured on another machine, and the ratio predicted for it; None without a step."""
+
+    row: AlternateRow
+    predicted: Optional[float]
+    published: Optional[float]
+
+
+def elsewhere(
+    here: BenchRecord, there: Sequence[BenchRecord], known: Mapping[str, BeforeAfter]
+) -> List[Elsewhere]:
+    """Return every ratio of alternating scopes ``there``, predicted from the steps measured here.
+
+    The predictions have the default efficiency. Published are the numbers of the same work.
+    """
+    steps = {(each.case, each.host, each.variant): each for each in chosen(here)}
+    found = []
+    for row in (row for run in there for row in alternation.rows(run) if row.ratio is not None):
+        own = steps.get((row.case, row.host, row.variant))
+        cores = row.series.threads.omp_num_threads
+        predicted = None if own is None else step_model.ratio(own.step, cores, EFFICIENCY)
+        reported = None if own is None else comparable(own, known)
+        found.append(Elsewhere(row, predicted, reported and reported.ratio))
+    return found
+
+
+_ELSEWHERE: Tuple[Column[Elsewhere], ...] = (
+    ("model", lambda each: each.row.case.model),
+    ("threads", lambda each: str(each.row.series.threads.omp_num_threads)),
+    ("scope", lambda each: each.row.variant),
+    ("processes", lambda each: str(each.row.samples)),
+    ("measured", lambda each: number(each.row.ratio)),
+    ("95 % interval", lambda each: interval_text(each.row.interval)),
+    ("limit", lambda each: number(each.row.limit)),
+    (f"predicted, efficiency {EFFICIENCY:g}", lambda each: number(each.predicted)),
+    (f"{pr11301.TITLE}, {pr11301.CORES} cores", lambda each: number(each.published)),
+)
+
+
+def elsewhere_table(here: BenchRecord, *there: BenchRecord) -> List[str]:
+    """Return the machine's name and its ratios beside the predicted and the published ones."""
+    found = elsewhere(here, there, pr11301.throughput())
+    machines = dict.fromkeys(
+        f"{run.machine.cpu_model}, {run.machine.physical_cores} cores, {run.machine.memory_gib} GiB"
+        for run in there
+    )
+    return [f"{'; '.join(machines)}:", "", *columns(_ELSEWHERE, ["model", "scope"], found)]

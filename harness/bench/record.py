@@ -243,12 +243,12 @@ class Block(RecordModel):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _of_first_records(cls, value: Any) -> Any:
-        # They tell only whether anything was missed.
-        if isinstance(value, dict) and "still_missing" in value and "missed" not in value:
-            value = dict(value)
-            value["missed"] = int(bool(value.pop("still_missing")))
-        return value
+    def _of_the_first_kit(cls, values: Any) -> Any:
+        """Count 0 misses where ``still_missing`` tells so in place of ``missed``."""
+        if not isinstance(values, dict) or values.get("still_missing", True):
+            return values
+        rest = {name: value for name, value in values.items() if name != "still_missing"}
+        return values if "missed" in values else {**rest, "missed": 0}
 
 
 class AlternateSample(_Result):

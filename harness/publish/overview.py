@@ -10,6 +10,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from harness.base.errors import HarnessError
 from harness.base.markdown import markdown
+from harness.bench import alternation
 from harness.bench.record import BenchRecord
 from harness.bench.rows import Row
 from harness.bench.views.ratios import Group, Mean, groups, ratio_text
@@ -106,6 +107,21 @@ def table(records: Sequence[BenchRecord]) -> List[str]:
     processes = "processes" if alternating else "pairs of processes"
     lines.append([processes, *(each.pairs for each in columns)])
     return markdown(["model", *titles], ["model"], lines)
+
+
+def elsewhere(record: BenchRecord) -> List[str]:
+    """Return a line with the ratios of scope all that have an interval, on the record's cores."""
+    series = record.settings.series[0]
+    ratios = [
+        f"{row.case.model} {ratio_text(row.ratio, row.interval)}"
+        for row in alternation.rows(record)
+        if row.variant == _ALL and row.ratio is not None and row.interval is not None
+    ]
+    return [
+        f"- **Batch {series.cases[0].batch_size} on {series.threads.omp_num_threads} cores** of "
+        f"another machine, MXNet {', '.join(series.variants)}, relative to {_BASELINES[True]}: "
+        f"{', '.join(ratios)}: [docs/extrapolation.md](docs/extrapolation.md#measured-on-16-cores)"
+    ]
 
 
 def report(record: BenchRecord) -> List[str]:

@@ -40,7 +40,10 @@ EXAMPLES = """examples:
 # The documents that have blocks.
 DOCUMENTS = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("convergence", "distributed", "performance", "reliability")),
+    *(
+        f"docs/{name}.md"
+        for name in ("convergence", "distributed", "extrapolation", "performance", "reliability")
+    ),
 )
 _BLOCK = re.compile(r"(<!-- table: (\S+) (\S[^\n]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -95,10 +98,12 @@ def _microbench(path: Path) -> str:
     return head + microbench_table.render(record)
 
 
+_BENCH_PAGES = ("batch-1", "batch-32", "memory", "16-cores-16-threads", "16-cores-8-threads")
 _PAGES: Dict[str, Callable[[Path], str]] = {
-    "bench-batch-1.jsonl": lambda path: bench_tables.bench_markdown(load(path)),
-    "bench-batch-32.jsonl": lambda path: bench_tables.bench_markdown(load(path)),
-    "bench-memory.jsonl": lambda path: bench_tables.bench_markdown(load(path)),
+    **{
+        f"bench-{name}.jsonl": lambda path: bench_tables.bench_markdown(load(path))
+        for name in _BENCH_PAGES
+    },
     "converge.json": lambda path: converge_table.render(converge_record.load(path)),
     "microbench.json": _microbench,
     "reliability.json": _reliability,
@@ -159,6 +164,8 @@ _KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
     "headline": lambda paths: overview.headline([load(path) for path in paths]),
     "overview": lambda paths: overview.table([load(path) for path in paths]),
     "report": lambda paths: overview.report(load(paths[0])),
+    "elsewhere": lambda paths: extrapolation.elsewhere_table(*(load(path) for path in paths)),
+    "elsewhere-line": lambda paths: overview.elsewhere(load(paths[0])),
     "checks": _checks,
     "rows": _rows,
     "memory": lambda paths: memory.spread(load(paths[0])),

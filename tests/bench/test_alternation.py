@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any, Callable, List
 
+import pydantic
 import pytest
 
 from harness.base.layout import Layout
@@ -83,6 +84,14 @@ def test_means_stand_in_headline_and_overview(run: BenchRecord) -> None:
     assert "1.3.1 backward / off | PR #11301" in ratios.render(run)
 
 
+def test_another_machine_has_a_line() -> None:
+    cases = [GOOGLENET, Case(model="vgg-16", batch_size=1, image_size=224)]
+    variants = {"1.3.1": ["off", "backward", "all"]}
+    (line,) = overview.elsewhere(bench.alternating_record(cases=cases, variants=variants))
+    assert line.startswith("- **Batch 1 on 2 cores** of another machine, MXNet 1.3.1, relative to ")
+    assert "off: googlenet 2.06x (2.01 to 2.12), vgg-16 1.08x (" in line
+
+
 def test_a_process_is_one_value(run: BenchRecord) -> None:
     first = alternation.rows(bench.alternating_record(1))[1]
     assert first.ratio is not None and first.interval is None
@@ -137,6 +146,16 @@ def test_unbalanced_blocks_are_refused(run: BenchRecord, tmp_path: Path) -> None
     bench_record.create(run.model_copy(update={"finished": [damaged]}), path)
     message = refusal(bench_record.load, path)
     assert "line 2: " in message and "expected two blocks of each scope in each cycle" in message
+
+
+def test_blocks_of_the_first_kit_are_read_without_misses(run: BenchRecord) -> None:
+    block = run.alternates[0].blocks[0]
+    values = block.model_dump(exclude={"missed"})
+    for still_missing in (False, None):
+        assert Block.model_validate({**values, "still_missing": still_missing}) == block
+    for others in ({}, {"still_missing": True}, {"still_missing": 0, "missed": 1}):
+        with pytest.raises(pydantic.ValidationError):
+            Block.model_validate({**values, **others})
 
 
 def test_old_records_have_no_alternating_scopes(layout: Layout) -> None:

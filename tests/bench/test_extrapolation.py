@@ -6,6 +6,7 @@ import pytest
 
 from harness.bench import extrapolation, pr11301, step_model
 from harness.bench.record import BenchRecord
+from harness.trials.record import threads
 from tests.support.records import bench
 from tests.support.tables import rows_below
 
@@ -83,3 +84,18 @@ def test_without_the_variant_off_nothing_is_predicted(run: BenchRecord) -> None:
     assert "No case has been measured" in text and "|" not in text
     text = extrapolation.render(run, {}, 0.5)
     assert "published" not in text and "Predicted" in text
+
+
+def test_another_machine_stands_beside_its_predictions(run: BenchRecord) -> None:
+    there = bench.alternating_record(threads=threads(16))
+    chosen = extrapolation.chosen(run)
+    steps = {(each.case, each.host, each.variant): each.step for each in chosen}
+    for each in extrapolation.elsewhere(run, [there], pr11301.throughput()):
+        row = each.row
+        step = steps.get((row.case, row.host, row.variant))
+        assert (step is None) == (row.case.batch_size == 1)
+        assert each.predicted == (step and step_model.ratio(step, 16, extrapolation.EFFICIENCY))
+        assert (each.published is not None) == bool(step and row.variant == "backward")
+    name, _, *lines = extrapolation.elsewhere_table(run, there)
+    assert name == f"{there.machine.cpu_model}, 2 cores, {there.machine.memory_gib} GiB:"
+    assert len(lines) == 2 + 2 * 2 * 3  # batch sizes, networks, cached scopes of two releases
