@@ -26,13 +26,13 @@ _SMALLEST_SHARE = 0.01
 class Measured(NamedTuple):
     """One scope in one process: times in nanoseconds per step, shares of its steps.
 
-    ``spread`` is the standard deviation of the cycles' log ratios: it says nothing about other
-    processes.
+    ``spread`` is the standard deviation of the cycles' log ratios, None of one cycle: it says
+    nothing about other processes.
     """
 
     step_ns: float
     log_ratio: float
-    spread: float
+    spread: Optional[float]
     create_share: float
     destroy_share: float
     cache_share: float
@@ -63,7 +63,7 @@ def measured(sample: AlternateSample) -> Dict[str, Measured]:
         found[scope] = Measured(
             float(numpy.median(own)),
             float(statistics.log_ratio(baseline, own)),
-            float(numpy.std(logs, ddof=1)) if len(logs) > 1 else 0.0,
+            float(numpy.std(logs, ddof=1)) if len(logs) > 1 else None,
             *(
                 statistics.median([getattr(b, f"{part}_ns") / sum(b.step_ns) for b in blocks])
                 for part in ("create", "destroy", "cache")
@@ -85,7 +85,7 @@ class AlternateRow(Row):
     logs: Mapping[int, float]
     limit: Optional[float]
     removed: Optional[float]
-    spread: float
+    spread: Optional[float]
 
 
 def rows(record: BenchRecord) -> List[AlternateRow]:
@@ -120,6 +120,7 @@ def _row(
     creates = ratio is not None and scope_of(first) == OFF != scope_of(scope)
     known = creates and share >= _SMALLEST_SHARE
     step_ns = statistics.median([each.step_ns for each in own])
+    spreads = [each.spread for each in own if each.spread is not None]
     parts: Dict[str, float] = {}
     for part in ("create", "destroy", "cache"):
         parts[f"{part}_share"] = statistics.median([getattr(each, f"{part}_share") for each in own])
@@ -140,7 +141,7 @@ def _row(
         logs=logs,
         limit=1 / (1 - share) if creates else None,
         removed=(1 - 1 / ratio) / share if known and ratio else None,
-        spread=statistics.median([each.spread for each in own]),
+        spread=statistics.median(spreads) if spreads else None,
         **parts,
     )
 

@@ -8,6 +8,7 @@ one line.
 
 from __future__ import annotations
 
+import collections
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, Union
 
@@ -257,6 +258,19 @@ class AlternateSample(_Result):
     warm_up_steps: Dict[str, pydantic.PositiveInt]
     steps_per_block: int = pydantic.Field(gt=0)
     blocks: List[Block] = pydantic.Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _is_balanced(self) -> AlternateSample:
+        cycles = range(1 + max(block.cycle for block in self.blocks))
+        scopes = self.variant.split(_BETWEEN)
+        found = collections.Counter((block.cycle, block.scope) for block in self.blocks)
+        # Not the product first: a damaged record may name cycle 2**60.
+        balanced = len(found) == len(cycles) * len(scopes) and all(
+            found[cycle, scope] == 2 for cycle in cycles for scope in scopes
+        )
+        if not balanced or set(self.warm_up_steps) != set(scopes):
+            raise ValueError("expected two blocks of each scope in each cycle")
+        return self
 
 
 Finished = Union[TrainSample, ProfileSample, MemorySample, AlternateSample, Failure]

@@ -6,6 +6,7 @@ Does not depend on builds, environments or mxnet.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import random
 import statistics
@@ -77,14 +78,14 @@ class AlternateJob(_Training):
     """Time training steps while the scope of the cache alternates between blocks of steps.
 
     A cycle has two blocks of each of ``scopes``, whose words ``scope_of`` reads: a random
-    permutation and its reverse, drawn from ``seed`` and ``process``, the number of the process in
-    its case. The first scope is the baseline and trains first; the process ends in the last one.
-    The warm-up takes at least ``warm_up_steps_min`` steps in each scope. A block has as many steps
-    as take ``block_s``, the same number in all scopes. After a switch, steps are discarded until
-    the cache misses in none, or as often as in the step before (at most ``warm_up_steps_max``); in
-    scope off one step.
+    permutation and its reverse. ``seed`` draws the permutations, each as often as any other;
+    ``process``, the number of the process in its case, begins with another one. The first scope is
+    the baseline and trains first; the process ends in the last one. The warm-up takes at least
+    ``warm_up_steps_min`` steps in each scope. A block has as many steps as take ``block_s``, the
+    same number in all scopes. After a switch, steps are discarded until the cache misses in none,
+    or as often as before (at most ``warm_up_steps_max``); in scope off one step.
 
-    Cycles fill ``budget_s``, judged by the warm-up, within ``cycles_min`` and ``cycles_max``. They
+    Cycles fill ``budget_s``, judged by the first, within ``cycles_min`` and ``cycles_max``. They
     end earlier once the 95 % interval inside the process has a relative half width below
     ``half_width``; 0 uses the whole budget. ``memory_limit_gib`` is that of TrainJob.
 
@@ -109,24 +110,29 @@ class AlternateJob(_Training):
         """Return the number of steps in a block after last warm-up steps of ``last_ns``."""
         return max(1, round(self.block_s * 1e9 * len(last_ns) / sum(last_ns)))
 
-    def cycles(self, sum_ns: int, steps: int) -> int:
-        """Return the most cycles of blocks of ``steps``; one step of each scope takes ``sum_ns``.
+    def cycles(self, first_s: float) -> int:
+        """Return the number of cycles, after a first one of ``first_s``.
 
-        Each block has a discarded step too. Decided in advance, as in TrainJob.
+        Decided in advance, as in TrainJob.
         """
-        fitting = int(self.budget_s * 1e9 / (2 * sum_ns * (steps + 1)))
-        return min(max(fitting, self.cycles_min), self.cycles_max)
+        return min(max(int(self.budget_s / first_s), self.cycles_min), self.cycles_max)
 
-    def orders(self, cycles: int) -> Iterator[List[str]]:
-        """Yield the scopes of each cycle's blocks.
+    def orders(self) -> Iterator[List[str]]:
+        """Yield the scopes of each cycle's blocks, without end.
 
-        A speed that drifts linearly over a cycle changes all scopes alike.
+        A speed that drifts linearly over a cycle changes all scopes alike. What remains, such as a
+        slow first block, cancels over processes: each permutation comes first in one of them.
         """
-        draw = random.Random(f"{self.seed} {self.process}")
-        for _ in range(cycles):
-            scopes = list(self.scopes)
-            draw.shuffle(scopes)
-            yield scopes + scopes[::-1]
+        draw = random.Random(str(self.seed))
+
+        def drawn() -> Iterator[Tuple[str, ...]]:
+            while True:
+                every = list(itertools.permutations(self.scopes))
+                draw.shuffle(every)
+                yield from every
+
+        for scopes in itertools.islice(drawn(), self.process, None):
+            yield [*scopes, *reversed(scopes)]
 
     def is_narrow(self, blocks: Sequence[Mapping[str, Any]]) -> bool:
         """Tell whether two standard errors of each scope's mean log ratio are below the target."""

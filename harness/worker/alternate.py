@@ -7,6 +7,7 @@ the steps that a switch discards. Computes no statistics.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy
@@ -41,11 +42,13 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
     for scope in job.scopes:
         warm_up_steps[scope], last_ns[scope] = trained.switch(scope, job.warm_up_steps_min)
     steps = job.steps_per_block(list(last_ns.values()))
-    most = job.cycles(sum(last_ns.values()), steps)
     blocks: List[Dict[str, Any]] = []
-    for cycle, scopes in enumerate(job.orders(most)):
+    start_s, cycles = time.perf_counter(), 1
+    for cycle, scopes in enumerate(job.orders()):
         blocks += [{"cycle": cycle, **trained.block(scope, steps)} for scope in scopes]
-        if job.is_narrow(blocks):
+        if cycle == 0:
+            cycles = job.cycles(time.perf_counter() - start_s)
+        if cycle + 1 >= cycles or job.is_narrow(blocks):
             break
     # The report that proves the scope is one of the last scope, with its hits.
     trained.switch(job.scopes[-1])
@@ -68,6 +71,7 @@ class _Trained:
         self._module = make_module(network, job)
         self._batch = make_batch(network, job, step=0)
         self._scope: Optional[str] = None
+        self._steady: Dict[str, int] = {}  # misses of a step, by scope
 
     def step(self) -> int:
         """Train one step and return its nanoseconds."""
@@ -79,7 +83,7 @@ class _Trained:
         An inactive cache needs ``least`` steps. An active one needs further steps until one creates
         nothing that the scope caches, at most ``warm_up_steps_max`` in all. It misses in each step
         on descriptors that MXNet references since scope off: the steps also end with one that
-        misses as often as the step before.
+        misses as often as the step before, or the last one of an earlier switch.
         """
         counters.set_scope(self._cache, scope_of(scope))
         self._scope = scope
@@ -90,9 +94,11 @@ class _Trained:
             before, last_ns = read_stats(self._cache), self.step()
             after = read_stats(self._cache)
             missed.append(counters.missed(before, after))
-            missing = counters.still_missing(before, after) and missed[-1] != missed[-2]
+            steady = missed[-1] in (missed[-2], self._steady.get(scope))
+            missing = counters.still_missing(before, after) and not steady
             count = len(missed) - 1
             if (count >= least and not missing) or count >= self._job.warm_up_steps_max:
+                self._steady[scope] = missed[-1]
                 return count, last_ns
 
     def block(self, scope: str, steps: int) -> Dict[str, Any]:

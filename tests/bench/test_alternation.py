@@ -20,6 +20,7 @@ from harness.publish import overview
 from harness.publish.plots import latency, style
 from harness.publish.plots.source import Missing, Source
 from harness.trials.record import Case
+from tests.support.commands import refusal
 from tests.support.records import bench
 
 GOOGLENET = Case(model="googlenet", batch_size=1, image_size=224)
@@ -98,6 +99,7 @@ def test_a_process_is_one_value(run: BenchRecord) -> None:
     noisy = blocks_changed(run, lambda _, b: {"step_ns": [t + b.cycle for t in b.step_ns]})
     exact = alternation.rows(run)[1]
     row = alternation.rows(noisy)[1]
+    assert row.spread is not None and exact.spread is not None
     assert row.spread > exact.spread
     assert row.interval == pytest.approx(exact.interval, rel=1e-6)
 
@@ -135,6 +137,15 @@ def test_records_are_read_again(run: BenchRecord, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     bench_record.create(run, path)
     assert bench_record.load(path) == run
+
+
+def test_unbalanced_blocks_are_refused(run: BenchRecord, tmp_path: Path) -> None:
+    sample = run.alternates[0]
+    damaged = sample.model_copy(update={"blocks": sample.blocks[1:]})
+    path = tmp_path / "run.jsonl"
+    bench_record.create(run.model_copy(update={"finished": [damaged]}), path)
+    message = refusal(bench_record.load, path)
+    assert "line 2: " in message and "expected two blocks of each scope in each cycle" in message
 
 
 def test_blocks_of_the_first_kit_are_read_without_misses(run: BenchRecord) -> None:

@@ -131,10 +131,10 @@ def test_mxnet_without_or_with_a_damaged_mkldnn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.6.0", "1.9.1", "2.0.0b1", "1.10"])
-def test_newer_mxnet_needs_no_cache(tmp_path: Path, version: str) -> None:
+def test_newer_mxnet_is_not_served(tmp_path: Path, version: str) -> None:
     done = examine(package(tmp_path, version=version))
-    assert done.returncode == 0
-    assert line_of(done.stdout, "mkl-dnn").startswith("ok mkl-dnn the cache is not needed: from")
+    assert done.returncode == 1
+    assert line_of(done.stdout, "mkl-dnn").startswith("problem mkl-dnn not served: from 1.6 on")
     assert "probe" not in done.stdout
 
 

@@ -17,6 +17,8 @@ from tests.support import interpreters
 
 TOUR = Path(interpreters.__file__).with_name("tour.py")
 REFERENCE = "3.11"
+# Its bits are those of NumPy's LAPACK, which differ between releases of NumPy.
+LAPACK = "/initializer orthogonal"
 RELEASES = (*HOSTS, "1.6.0")
 PAIRS = [(version, release) for version in interpreters.NEED_COMPAT for release in RELEASES]
 SOME = [("3.12", "1.5.1.post0"), ("3.13", "1.3.1")]
@@ -37,6 +39,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tour(root: Path, version: str, release: str, compat: bool) -> Dict[str, Any]:
     """Return the results by place, with the cache when ``compat``, else of stock."""
     environment = interpreters.installed(root, version, release)
+    if not compat:
+        (environment.packages / "requests.py").touch()  # MXNet 1.6 imports it without --compat
     words = ["-m", "mkldnn_opcache", "run", "--compat", "--", environment.python] if compat else []
     done = environment.run(*words, "-W", "ignore", TOUR)
     assert done.returncode == 0, done.stderr
@@ -55,8 +59,9 @@ def differences(expected: Any, seen: Any, place: str = "") -> List[str]:
 
 
 def test_results_are_those_of_an_older_python(root: Path, python: str, release: str) -> None:
-    expected = tour(root, REFERENCE, release, False)
-    assert differences(expected, tour(root, python, release, True)) == []
+    expected, seen = tour(root, REFERENCE, release, False), tour(root, python, release, True)
+    found = differences(expected, seen)
+    assert [each for each in found if not each.startswith(LAPACK)] == []
 
 
 def test_a_differing_result_is_noticed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import Any, Dict, List
 
 import pytest
@@ -16,22 +17,30 @@ from tests.support.bits import run_job
 SCOPES = ("off", "backward", "all")
 
 
-def test_cycles_are_balanced_and_drawn_for_each_process() -> None:
-    job = AlternateJob("alexnet", 1, 224, scopes=SCOPES)
-    cycles = list(job.orders(60))
+def orders(process: int, seed: int = 1) -> List[List[str]]:
+    job = AlternateJob("alexnet", 1, 224, scopes=SCOPES, process=process, seed=seed)
+    return list(islice(job.orders(), 60))
+
+
+def test_cycles_are_balanced_in_and_between_processes() -> None:
+    cycles = orders(0)
     assert all(cycle == cycle[::-1] and sorted(cycle[:3]) == sorted(SCOPES) for cycle in cycles)
-    first = Counter(tuple(cycle[:3]) for cycle in cycles)
-    assert len(first) == 6 and max(first.values()) < 20
-    assert list(job.orders(60)) == cycles
-    assert list(AlternateJob("alexnet", 1, 224, scopes=SCOPES, process=1).orders(60)) != cycles
+    assert set(Counter(map(tuple, cycles)).values()) == {10}
+    # Also of one cycle each, six processes have every order.
+    assert len({tuple(orders(process)[0]) for process in range(6)}) == 6
+    assert orders(0) == cycles != orders(0, seed=2)
 
 
-@pytest.mark.parametrize(("step_ms", "steps", "cycles"), [(10, 30, 8), (200, 2, 4), (2000, 1, 3)])
-def test_blocks_and_cycles_follow_from_the_step(step_ms: int, steps: int, cycles: int) -> None:
-    job = AlternateJob("alexnet", 1, 224, budget_s=10.0, block_s=0.3)
-    last_ns = [step_ms * 1_000_000] * 2
-    assert job.steps_per_block(last_ns) == steps
-    assert job.cycles(sum(last_ns), steps) == cycles
+@pytest.mark.parametrize(("step_ms", "steps"), [(10, 30), (200, 2), (2000, 1)])
+def test_blocks_follow_from_the_step(step_ms: int, steps: int) -> None:
+    job = AlternateJob("alexnet", 1, 224, block_s=0.3)
+    assert job.steps_per_block([step_ms * 1_000_000] * 2) == steps
+
+
+@pytest.mark.parametrize(("first_s", "cycles"), [(0.1, 20), (1.1, 9), (4.0, 3)])
+def test_cycles_follow_from_the_first(first_s: float, cycles: int) -> None:
+    job = AlternateJob("alexnet", 1, 224, budget_s=10.0, cycles_max=20)
+    assert job.cycles(first_s) == cycles
 
 
 def test_a_narrow_interval_ends_the_job() -> None:
@@ -56,7 +65,8 @@ def test_blocks_hold_the_work_of_their_scope(built: Layout, host: str) -> None:
     job = AlternateJob("seven-ops", 2, 32, scopes=SCOPES, **QUICK)
     result = run_job(job, built, host, "all")
     blocks = result["blocks"]
-    assert [block["scope"] for block in blocks] == [s for cycle in job.orders(2) for s in cycle]
+    first, second = islice(job.orders(), 2)
+    assert [block["scope"] for block in blocks] == first + second
     assert result["stats"]["scope"] == "all" and result["steps_per_block"] == 1
     assert all(2 <= count <= 4 for count in result["warm_up_steps"].values())
     created: Dict[str, set] = {scope: set() for scope in SCOPES}

@@ -11,6 +11,9 @@ of MXNet's own source while Python loads it, in memory and only where it is need
 - ``ndarray.tostring`` is gone.
 - MXNet 1.6 imports the package requests, which only downloads need.
 
+A script's own arithmetic stays NumPy's: ``asscalar() * 0.1`` is a float32 under NumPy 2. So do the
+bits of NumPy's LAPACK, which the initializer Orthogonal uses.
+
 The file needs the standard library alone, and works as a copy elsewhere. It parses under Python
 2.7, imports NumPy only inside ``install``, and has to run before MXNet is imported.
 """

@@ -113,7 +113,7 @@ def judge(look, loaded, library, environment):
         path = doctor_rules.mkldnn_library(look, loaded)
         build_id = elf.build_id(path) if path is not None else None
         found.append(doctor_rules.mkldnn(look, loaded, build_id, environment))
-        if doctor_rules.is_needed(look, loaded) and found[-1].status == "ok":
+        if doctor_rules.is_served(look, loaded) and found[-1].status == "ok":
             found.append(doctor_rules.cache(look, loaded, library))
     found.append(doctor_rules.cpu(facts.cpu_flags()))
     found += doctor_rules.threads(loaded, environment, cores)
@@ -125,7 +125,7 @@ def judge(look, loaded, library, environment):
 def may_probe(look, loaded, found):
     # type: (Dict[str, Any], Dict[str, Any], Sequence[Finding]) -> bool
     """Tell whether the cache could be active in that interpreter's MXNet."""
-    if look["mxnet"] is None or not doctor_rules.is_needed(look, loaded):
+    if look["mxnet"] is None or not doctor_rules.is_served(look, loaded):
         return False
     broken = {finding.subject for finding in found if finding.status == "problem"}
     return not broken & {"python", "mxnet", "mkl-dnn", "cache"}

@@ -18,8 +18,8 @@ if MYPY:
 
 MKLDNN = "libmkldnn.so.0"
 RUN = "opcache run -- COMMAND"
-# MXNet 1.6 and later use the interface of MKL-DNN 1.0, which binds memory at execution.
-_FIRST_WITHOUT_NEED = (1, 6)
+# MXNet 1.6 and later use the interface of MKL-DNN 1.0.
+_FIRST_UNSERVED = (1, 6)
 _ENGINES = ("ThreadedEnginePerDevice", "ThreadedEngine", "NaiveEngine")
 _DEBUGGING = (
     ("MKLDNN_VERBOSE", "MKL-DNN prints a line for each primitive"),
@@ -91,11 +91,11 @@ def version_of(look, loaded):
     return str(loaded.get("version") or look["mxnet"]["version"])
 
 
-def is_needed(look, loaded):
+def is_served(look, loaded):
     # type: (Facts, Facts) -> bool
-    """Tell whether this MXNet is of the releases that create primitives in every step."""
+    """Tell whether this MXNet, by its version, uses the interface that the cache knows."""
     version = version_of(look, loaded)
-    return not version or _numbers(version) < _FIRST_WITHOUT_NEED
+    return not version or _numbers(version) < _FIRST_UNSERVED
 
 
 def mkldnn_library(look, loaded):
@@ -113,11 +113,11 @@ def _library(name, look, loaded):
 def mkldnn(look, loaded, build_id, environment):
     # type: (Facts, Facts, Optional[str], Mapping[str, str]) -> Finding
     """Judge the MKL-DNN release; ``build_id`` is that of ``mkldnn_library``."""
-    if not is_needed(look, loaded):
-        return ok(
+    if not is_served(look, loaded):
+        return problem(
             "mkl-dnn",
-            "the cache is not needed: from 1.6 on MXNet's MKL-DNN is 1.0 or later, which binds "
-            "memory when a primitive is executed, and MXNet keeps its primitives itself",
+            "not served: from 1.6 on MXNet's MKL-DNN is 1.0 or later, an interface that the cache "
+            "does not know, so every call passes through",
         )
     if mkldnn_library(look, loaded) is None:
         packages = ", ".join(look["mxnet"]["packages"]) or "from source"

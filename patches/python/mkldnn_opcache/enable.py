@@ -198,7 +198,7 @@ def _why_unserved():
     path = doctor_rules.mkldnn_library(look, {})
     build_id = elf.build_id(path) if path is not None else None
     found = doctor_rules.mkldnn(look, {}, build_id, os.environ)
-    if not doctor_rules.is_needed(look, {}):
+    if not doctor_rules.is_served(look, {}):
         return "MXNet %s: %s" % (look["mxnet"]["version"], found.text)
     return found.text if found.status == "problem" else None
 
