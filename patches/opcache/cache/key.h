@@ -117,7 +117,7 @@ class Printer : public Description {
   Printer(const Printer &) = delete;
   Printer &operator=(const Printer &) = delete;
   // nullptr when memory was short.
-  const char *c_str() const { return complete_ ? out_ : nullptr; }
+  const char *c_str() const { return !complete_ ? nullptr : length_ > 0 ? out_ : ""; }
 
   void section(const char *name);
   void value(const char *name, uint64_t v);
