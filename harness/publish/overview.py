@@ -110,12 +110,12 @@ def table(records: Sequence[BenchRecord]) -> List[str]:
 
 
 def elsewhere(record: BenchRecord) -> List[str]:
-    """Return a line with the ratios of scope all that have an interval, on the record's cores."""
+    """Return a line with the first series' ratios of scope all that have an interval."""
     series = record.settings.series[0]
     ratios = [
         f"{row.case.model} {ratio_text(row.ratio, row.interval)}"
         for row in alternation.rows(record)
-        if row.variant == _ALL and row.ratio is not None and row.interval is not None
+        if (row.series, row.variant) == (series, _ALL) and row.ratio and row.interval
     ]
     return [
         f"- **Batch {series.cases[0].batch_size} on {series.threads.omp_num_threads} cores** of "

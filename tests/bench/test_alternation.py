@@ -19,7 +19,7 @@ from harness.bench.views import ratios
 from harness.publish import overview
 from harness.publish.plots import latency, style
 from harness.publish.plots.source import Missing, Source
-from harness.trials.record import Case
+from harness.trials.record import Case, threads
 from tests.support.commands import refusal
 from tests.support.records import bench
 
@@ -87,9 +87,17 @@ def test_means_stand_in_headline_and_overview(run: BenchRecord) -> None:
 def test_another_machine_has_a_line() -> None:
     cases = [GOOGLENET, Case(model="vgg-16", batch_size=1, image_size=224)]
     variants = {"1.3.1": ["off", "backward", "all"]}
-    (line,) = overview.elsewhere(bench.alternating_record(cases=cases, variants=variants))
+    run = bench.alternating_record(cases=cases, variants=variants)
+    (line,) = overview.elsewhere(run)
     assert line.startswith("- **Batch 1 on 2 cores** of another machine, MXNet 1.3.1, relative to ")
     assert "off: googlenet 2.06x (2.01 to 2.12), vgg-16 1.08x (" in line
+    # Ratios on another number of threads are not of these cores.
+    (first,) = run.settings.series
+    other = first.model_copy(update={"name": "one-thread", "threads": threads(1)})
+    settings = run.settings.model_copy(update={"series": [first, other]})
+    more = [each.model_copy(update={"series": other.name}) for each in run.alternates]
+    both = run.model_copy(update={"settings": settings, "finished": [*run.alternates, *more]})
+    assert overview.elsewhere(both) == [line]
 
 
 def test_a_process_is_one_value(run: BenchRecord) -> None:
