@@ -84,7 +84,9 @@ def test_the_interval_covers_the_truth_in_95_of_100_trials(
     assert 0.94 <= found <= 0.965, found
 
 
-@pytest.mark.parametrize(("processes", "least", "most"), [(3, 0.7, 0.8), (6, 0.9, 0.97)])
+@pytest.mark.parametrize(
+    ("processes", "least", "most"), [(3, 0.7, 0.8), (4, 0.83, 0.92), (6, 0.9, 0.97)]
+)
 def test_two_ratios_are_covered_less_often_by_few_processes(
     processes: int, least: float, most: float
 ) -> None:
