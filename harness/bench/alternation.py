@@ -1,4 +1,4 @@
-"""What alternating processes measured: ratios to the baseline scope, and their limits.
+"""Ratios of alternating scopes to the baseline scope, and their limits.
 
 Pure: a record in, rows out. A process gives one value; an interval needs several processes.
 """
