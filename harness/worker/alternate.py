@@ -35,10 +35,11 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
             f"job alternate: expected two or more different scopes, found {', '.join(job.scopes)}"
         )
     limit_memory(job.memory_limit_gib)
-    trained = _Trained(job, cache)
-    warm_up_steps, last_ns = {}, {}
     # The baseline first: MXNet references primitives and descriptors of its first step for ever.
     # They are then MKL-DNN's own, as in stock, and the cache has no part in scope off.
+    counters.set_scope(cache, scope_of(job.scopes[0]))
+    trained = _Trained(job, cache)
+    warm_up_steps, last_ns = {}, {}
     for scope in job.scopes:
         warm_up_steps[scope], last_ns[scope] = trained.switch(scope, job.warm_up_steps_min)
     steps = job.steps_per_block(list(last_ns.values()))
