@@ -309,8 +309,12 @@ def test_run_adds_names_in_every_python(built: Layout, tmp_path: Path, version: 
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.customized = True\n")
     program = TELL + "assert sys.customized and sys.path.count(sys.argv[1]) == 1"
     command = [sys.executable, "-m", "mkldnn_opcache", "run", "--library", built.library]
-    command += ["--compat", "--", environment.python, "-c", program, tmp_path]
-    path = os.pathsep.join(map(str, (built.package.parent, tmp_path)))
-    done: subprocess.CompletedProcess = run(command, env=clean_environment(PYTHONPATH=path))
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["names"] and done.stderr.count("\n") == 3
+    command += ["--compat", "--", environment.python, "-c"]
+    # With another sitecustomize, and without, as on most systems.
+    for others, words in (([tmp_path], [program, tmp_path]), ([], [TELL])):
+        path = os.pathsep.join(map(str, [built.package.parent, *others]))
+        done: subprocess.CompletedProcess = run(
+            command + words, env=clean_environment(PYTHONPATH=path)
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["names"] and done.stderr.count("\n") == 3

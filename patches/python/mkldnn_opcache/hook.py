@@ -56,6 +56,7 @@ except ImportError as error:
         raise
 finally:
     sys.path[:0] = [p for p in path if os.path.abspath(p) == folder]
+    sys.modules.setdefault("sitecustomize", hidden)  # Python looks for it when this file ends
 """
 
 
