@@ -4,6 +4,7 @@ Stands for what the oldest supported Python, 2.7, lacks. There, all text is byte
 gives them, so nothing has to be decoded to be printed.
 """
 
+import errno
 import fcntl
 import glob
 import json
@@ -24,6 +25,7 @@ if MYPY:
     from typing import Any, List, Mapping, Optional, Sequence, Tuple  # noqa: F401
 
 IS_PYTHON_2 = sys.version_info[0] == 2
+NO_FILE = "expected a file, found a folder, a pipe or a device"
 _MOST_BYTES = 64 << 20  # a statistics file has some kilobytes for each process
 _WAITING_S = 0.02  # between two looks at a running process
 
@@ -115,7 +117,7 @@ def read_json(path):
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise Error("%s: expected a file, found a folder, a pipe or a device" % path)
+                raise Error("%s: %s" % (path, NO_FILE))
             if status.st_size > _MOST_BYTES:
                 raise Error(
                     "%s: expected at most %d bytes, found %d" % (path, _MOST_BYTES, status.st_size)
@@ -133,8 +135,12 @@ def write_text(path, text):
     # type: (str, str) -> None
     """Write ASCII text to ``path``: readers, and a kill, see the old file or the new one.
 
-    Removes what a killed writer left beside it. OSError leaves the old file untouched.
+    Removes what a killed writer left beside it. Writes to the target of a symbolic link. OSError
+    leaves the old file untouched, and anything that is not a file, such as /dev/null.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, NO_FILE, path)
+    path = os.path.realpath(path)
     folder, name = os.path.split(os.path.abspath(path))
     locked = os.open(folder, os.O_RDONLY)
     try:
