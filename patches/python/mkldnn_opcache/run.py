@@ -214,7 +214,8 @@ def _spawn(command, environment, signals, mask):
     # type: (Sequence[str], Mapping[str, str], _Signals, Any) -> int
     # Not subprocess: the command inherits every open file and the signal mask.
     reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    for end in (reader, writer):
+        fcntl.fcntl(end, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     child = os.fork()
     if child == 0:
         _become(command, environment, signals, mask, writer)
