@@ -80,7 +80,9 @@ def add_to_path(folder, environment):
     package = os.path.dirname(os.path.abspath(__file__))
     # A copy, beside which those Pythons may write their bytecode.
     ignored = shutil.ignore_patterns("*.so", "*.pyc", "__pycache__")
-    shutil.copytree(package, os.path.join(folder, "mkldnn_opcache"), ignore=ignored)
+    copy = os.path.join(folder, "mkldnn_opcache")
+    shutil.copytree(package, copy, ignore=ignored)
+    os.chmod(copy, 0o700)  # the mode is the package's, which may be read-only
     others = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([folder] + ([others] if others else []))
 
