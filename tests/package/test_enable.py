@@ -23,8 +23,8 @@ OWN = "{}.{}".format(*sys.version_info[:2])
 PTH = "mkldnn_opcache_enabled.pth"
 # Tells what its import finds.
 MXNET = """
-import collections, os
-with open("/proc/self/maps") as file:
+import collections, io, os
+with io.open("/proc/self/maps", errors="replace") as file:
     names = {line.split()[-1] for line in file if "libmkldnn_opcache" in line}
 seen = {
     "libraries": sorted(names),
@@ -35,7 +35,8 @@ seen = {
 NUMPY = "__version__ = '1.16.0'\nclass ndarray: tostring = None\n"
 TELL = """
 import json, sys
-early = "mkldnn_opcache" in sys.modules or "libmkldnn_opcache" in open("/proc/self/maps").read()
+maps = open("/proc/self/maps", "rb").read()
+early = "mkldnn_opcache" in sys.modules or b"libmkldnn_opcache" in maps
 import mxnet
 print(json.dumps(dict(mxnet.seen, early=early)))
 """
@@ -294,11 +295,17 @@ def test_what_a_killed_enable_left_is_removed(environment: Environment) -> None:
     assert opcache(environment, "disable").stdout == "not enabled\n"
 
 
-def test_nothing_is_printed_in_the_wrong_encoding(built: Layout, tmp_path: Path) -> None:
-    environment = prepared(built, tmp_path / "environmént")
-    done = opcache(environment, "enable", LC_ALL="C", PYTHONUTF8=0, PYTHONCOERCECLOCALE=0)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert told(environment)["libraries"] == [library(environment)]
+@pytest.mark.parametrize("version", [OWN, "3.6"])
+def test_a_locale_without_the_folders_name(built: Layout, tmp_path: Path, version: str) -> None:
+    environment = prepared(built, tmp_path / "environmént", version)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": 0, "PYTHONCOERCECLOCALE": 0}
+    for enabled in (ascii_only, {}):
+        done = opcache(environment, "enable", **enabled)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert told(environment)["libraries"] == [library(environment)]
+        assert len(told(environment, **ascii_only)["libraries"]) == 1
+        done = opcache(environment, "status", **ascii_only)
+        assert (done.returncode, done.stderr) == (0, "") and "absent" not in done.stdout
 
 
 # run --compat, which prepares any Python of the command.

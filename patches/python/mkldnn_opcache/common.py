@@ -87,6 +87,12 @@ def literal(value):
     return repr(value) if IS_PYTHON_2 else ascii(value)
 
 
+def portable(path):
+    # type: (str) -> str
+    """Return a path that names the same file in a process of any locale; Python 2 has bytes."""
+    return path if IS_PYTHON_2 else os.fsencode(path).decode("ascii", "surrogateescape")
+
+
 def json_line(value):
     # type: (Any) -> str
     """Return a value as a line of JSON in ASCII; bytes that are not UTF-8 are replaced."""
