@@ -206,6 +206,8 @@ def test_mxnet_is_imported_whatever_became_of_the_package(
     assert opcache(environment, "enable", "--compat").returncode == 0
     spoil(environment, how)
     assert environment.run("-c", "import json").stderr == ""
+    full = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", environment.python, "-c", "import mxnet"]
+    assert run(full, cwd=environment.root).returncode == 0
     done = environment.run("-c", TELL)
     assert done.returncode == 0, done.stderr
     cached = [library(environment)] if how.startswith("names") else []

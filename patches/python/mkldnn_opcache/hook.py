@@ -35,9 +35,11 @@ class Opcache(object):
                 from mkldnn_opcache import hook
                 self.finder = hook.Finder(%(settings)s, self)
             except Exception as error:
-                sys.stderr and sys.stderr.write(
-                    "opcache: %%s: MXNet is not cached (%%s)\\n" %% (error, self.opcache)
-                )
+                line = "opcache: %%s: MXNet is not cached (%%s)\\n" %% (error, self.opcache)
+                try:
+                    sys.stderr.write(line)
+                except Exception:  # no stderr, or no room
+                    pass
         return self.finder
 # Virtual environments run a .pth file twice.
 if Opcache.opcache not in [getattr(each, "opcache", None) for each in sys.meta_path]:
