@@ -87,7 +87,7 @@ WRONG: Tuple[Tuple[str, str], ...] = (
     ("run --capacity -1", f"{CAPACITY}, found '-1'"),
     ("run --memory 1.5G", "memory: expected bytes such as 1048576, 64K, 512M or 2G, ..."),
     ("run --stats /dev/null/x", "--stats /dev/null/x: /dev/null is not a folder"),
-    ("run --stats /etc", "--stats /etc: cannot be written..."),
+    ("run --stats /etc", "--stats /etc: expected a file, found a folder, a pipe or a device"),
     ("run --chdir /dev/null/x", "--chdir /dev/null/x: Not a directory"),
     ("MKLDNN_OPCACHE=al run", "MKLDNN_OPCACHE: unknown scope 'al': expected ..."),
     ("MKLDNN_OPCACHE_CAPACITY=1e3 run", f"MKLDNN_OPCACHE_CAPACITY: {CAPACITY}, found '1e3'"),

@@ -155,13 +155,15 @@ def test_nothing_works_without_the_library(tmp_path: Path) -> None:
 
 def test_a_rebuilt_library_is_the_same(tmp_path: Path) -> None:
     maps = tmp_path / "maps"
-    maps.write_text(
-        "7f0-7f1 r-xp 00000000 fe:00 1 /a b/libmkldnn_opcache.so (deleted)\n"
-        "7f1-7f2 r--p 00001000 fe:00 1 /a b/libmkldnn_opcache.so (deleted)\n"
-        "7f2-7f3 rw-p 00000000 00:00 0 [heap]\n7f3-7f4 rw-p 00000000 00:00 0\n"
-        "7f4-7f5 r-xp 00000000 fe:00 2 /a/libmkldnn.so.0\n"
+    maps.write_bytes(
+        b"7f0-7f1 r-xp 00000000 fe:00 1 /\xff b/libmkldnn_opcache.so (deleted)\n"
+        b"7f1-7f2 r--p 00001000 fe:00 1 /\xff b/libmkldnn_opcache.so (deleted)\n"
+        b"7f2-7f3 rw-p 00000000 00:00 0 [heap]\n7f3-7f4 rw-p 00000000 00:00 0\n"
+        b"7f4-7f5 r-xp 00000000 fe:00 2 /a/libmkldnn.so.0\n"
     )
-    assert mapped("libmkldnn_opcache.so", str(maps)) == ["/a b/libmkldnn_opcache.so"]
+    assert mapped("libmkldnn_opcache.so", str(maps)) == [
+        os.fsdecode(b"/\xff b/libmkldnn_opcache.so")
+    ]
 
 
 TWO_COPIES = """

@@ -23,8 +23,8 @@ OWN = "{}.{}".format(*sys.version_info[:2])
 PTH = "mkldnn_opcache_enabled.pth"
 # Tells what its import finds.
 MXNET = """
-import collections, os
-with open("/proc/self/maps") as file:
+import collections, io, os
+with io.open("/proc/self/maps", errors="replace") as file:
     names = {line.split()[-1] for line in file if "libmkldnn_opcache" in line}
 seen = {
     "libraries": sorted(names),
@@ -35,7 +35,8 @@ seen = {
 NUMPY = "__version__ = '1.16.0'\nclass ndarray: tostring = None\n"
 TELL = """
 import json, sys
-early = "mkldnn_opcache" in sys.modules or "libmkldnn_opcache" in open("/proc/self/maps").read()
+maps = open("/proc/self/maps", "rb").read()
+early = "mkldnn_opcache" in sys.modules or b"libmkldnn_opcache" in maps
 import mxnet
 print(json.dumps(dict(mxnet.seen, early=early)))
 """
@@ -205,6 +206,8 @@ def test_mxnet_is_imported_whatever_became_of_the_package(
     assert opcache(environment, "enable", "--compat").returncode == 0
     spoil(environment, how)
     assert environment.run("-c", "import json").stderr == ""
+    full = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", environment.python, "-c", "import mxnet"]
+    assert run(full, cwd=environment.root).returncode == 0
     done = environment.run("-c", TELL)
     assert done.returncode == 0, done.stderr
     cached = [library(environment)] if how.startswith("names") else []
@@ -294,11 +297,17 @@ def test_what_a_killed_enable_left_is_removed(environment: Environment) -> None:
     assert opcache(environment, "disable").stdout == "not enabled\n"
 
 
-def test_nothing_is_printed_in_the_wrong_encoding(built: Layout, tmp_path: Path) -> None:
-    environment = prepared(built, tmp_path / "environmént")
-    done = opcache(environment, "enable", LC_ALL="C", PYTHONUTF8=0, PYTHONCOERCECLOCALE=0)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert told(environment)["libraries"] == [library(environment)]
+@pytest.mark.parametrize("version", [OWN, "3.6"])
+def test_a_locale_without_the_folders_name(built: Layout, tmp_path: Path, version: str) -> None:
+    environment = prepared(built, tmp_path / "environmént", version)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": 0, "PYTHONCOERCECLOCALE": 0}
+    for enabled in (ascii_only, {}):
+        done = opcache(environment, "enable", **enabled)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert told(environment)["libraries"] == [library(environment)]
+        assert len(told(environment, **ascii_only)["libraries"]) == 1
+        done = opcache(environment, "status", **ascii_only)
+        assert (done.returncode, done.stderr) == (0, "") and "absent" not in done.stdout
 
 
 # run --compat, which prepares any Python of the command.
@@ -309,8 +318,12 @@ def test_run_adds_names_in_every_python(built: Layout, tmp_path: Path, version: 
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.customized = True\n")
     program = TELL + "assert sys.customized and sys.path.count(sys.argv[1]) == 1"
     command = [sys.executable, "-m", "mkldnn_opcache", "run", "--library", built.library]
-    command += ["--compat", "--", environment.python, "-c", program, tmp_path]
-    path = os.pathsep.join(map(str, (built.package.parent, tmp_path)))
-    done: subprocess.CompletedProcess = run(command, env=clean_environment(PYTHONPATH=path))
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["names"] and done.stderr.count("\n") == 3
+    command += ["--compat", "--", environment.python, "-c"]
+    # With another sitecustomize, and without, as on most systems.
+    for others, words in (([tmp_path], [program, tmp_path]), ([], [TELL])):
+        path = os.pathsep.join(map(str, [built.package.parent, *others]))
+        done: subprocess.CompletedProcess = run(
+            command + words, env=clean_environment(PYTHONPATH=path)
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["names"] and done.stderr.count("\n") == 3

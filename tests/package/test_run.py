@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, List, Optional
 import pytest
 from mkldnn_opcache import Error
 from mkldnn_opcache import run as package_run
+from mkldnn_opcache.common import write_text
 from mkldnn_opcache.run_report import Process, lines
 from pytest import CaptureFixture
 
@@ -423,6 +424,19 @@ def test_statistics_that_cannot_be_written_after_all(tmp_path: Path) -> None:
     done = run("sh", "-c", script, options=options)
     assert done.returncode == 9
     assert "opcache: error: --stats " in done.stderr.splitlines()[-1]
+
+
+def test_statistics_go_behind_a_link_and_replace_no_pipe(tmp_path: Path) -> None:
+    file, link, pipe = tmp_path / "file", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    assert run("true", options=["--stats", str(link)]).returncode == 0
+    assert link.is_symlink() and json.loads(file.read_text())["exit_code"] == 0
+    done = run("true", options=["--stats", str(pipe)])
+    assert (done.returncode, pipe.is_fifo()) == (2, True)
+    with pytest.raises(OSError, match="expected a file"):
+        write_text(str(pipe), "")
+    assert pipe.is_fifo()
 
 
 def test_unreadable_counters_are_said(tmp_path: Path, capsys: CaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Dict
 
@@ -68,6 +69,8 @@ COUNTERS = "expected counters of opcache, found others"
         pytest.param(json.dumps(run_of({})), COUNTERS, id="no counters"),
         pytest.param(json.dumps({**run_of(), "processes": 5}), COUNTERS, id="processes"),
         pytest.param(json.dumps(report(totals={"evictions": "x"})), COUNTERS, id="text"),
+        pytest.param(json.dumps(report(totals={"evictions": math.nan})), COUNTERS, id="NaN"),
+        pytest.param(json.dumps(report(totals={"evictions": math.inf})), COUNTERS, id="infinite"),
     ],
 )
 def test_other_files_are_refused(

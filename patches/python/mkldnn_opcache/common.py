@@ -4,6 +4,7 @@ Stands for what the oldest supported Python, 2.7, lacks. There, all text is byte
 gives them, so nothing has to be decoded to be printed.
 """
 
+import errno
 import fcntl
 import glob
 import json
@@ -24,6 +25,7 @@ if MYPY:
     from typing import Any, List, Mapping, Optional, Sequence, Tuple  # noqa: F401
 
 IS_PYTHON_2 = sys.version_info[0] == 2
+NO_FILE = "expected a file, found a folder, a pipe or a device"
 _MOST_BYTES = 64 << 20  # a statistics file has some kilobytes for each process
 _WAITING_S = 0.02  # between two looks at a running process
 
@@ -85,6 +87,12 @@ def literal(value):
     return repr(value) if IS_PYTHON_2 else ascii(value)
 
 
+def portable(path):
+    # type: (str) -> str
+    """Return a path that names the same file in a process of any locale; Python 2 has bytes."""
+    return path if IS_PYTHON_2 else os.fsencode(path).decode("ascii", "surrogateescape")
+
+
 def json_line(value):
     # type: (Any) -> str
     """Return a value as a line of JSON in ASCII; bytes that are not UTF-8 are replaced."""
@@ -115,7 +123,7 @@ def read_json(path):
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise Error("%s: expected a file, found a folder, a pipe or a device" % path)
+                raise Error("%s: %s" % (path, NO_FILE))
             if status.st_size > _MOST_BYTES:
                 raise Error(
                     "%s: expected at most %d bytes, found %d" % (path, _MOST_BYTES, status.st_size)
@@ -133,8 +141,12 @@ def write_text(path, text):
     # type: (str, str) -> None
     """Write ASCII text to ``path``: readers, and a kill, see the old file or the new one.
 
-    Removes what a killed writer left beside it. OSError leaves the old file untouched.
+    Removes what a killed writer left beside it. Writes to the target of a symbolic link. OSError
+    leaves the old file untouched, and anything that is not a file, such as /dev/null.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, NO_FILE, path)
+    path = os.path.realpath(path)
     folder, name = os.path.split(os.path.abspath(path))
     locked = os.open(folder, os.O_RDONLY)
     try:

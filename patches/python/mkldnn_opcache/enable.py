@@ -11,7 +11,17 @@ import sys
 import sysconfig
 
 from . import compat, doctor_rules, elf, hook, library, options, probe_inspect, variables
-from .common import json_line, leftovers, literal, native, say, show, write_text
+from .common import (
+    IS_PYTHON_2,
+    json_line,
+    leftovers,
+    literal,
+    native,
+    portable,
+    say,
+    show,
+    write_text,
+)
 from .library import Error
 from .options import Command
 
@@ -68,7 +78,7 @@ def enable(args):
     if os.path.lexists(path):
         _settings_of(path)  # a foreign file stays
     chosen = {
-        "library": options.library(args) if unserved is None else None,
+        "library": portable(options.library(args)) if unserved is None else None,
         "variables": settings,
         "compat": compat,
     }
@@ -107,6 +117,8 @@ def status(args):
     if settings is not None:
         file = settings["library"]
         absent = "" if file is None or os.path.isfile(file) else ", which is absent: enable again"
+        if file is not None and not IS_PYTHON_2:
+            file = os.fsdecode(os.fsencode(file))  # for the reader, in this process's locale
         lines.append(("library", "%s%s" % (file or "none", absent)))
         for name, variable in options.SETTINGS:
             if variable in settings["variables"]:

@@ -35,9 +35,11 @@ class Opcache(object):
                 from mkldnn_opcache import hook
                 self.finder = hook.Finder(%(settings)s, self)
             except Exception as error:
-                sys.stderr and sys.stderr.write(
-                    "opcache: %%s: MXNet is not cached (%%s)\\n" %% (error, self.opcache)
-                )
+                line = "opcache: %%s: MXNet is not cached (%%s)\\n" %% (error, self.opcache)
+                try:
+                    sys.stderr.write(line)
+                except Exception:  # no stderr, or no room
+                    pass
         return self.finder
 # Virtual environments run a .pth file twice.
 if Opcache.opcache not in [getattr(each, "opcache", None) for each in sys.meta_path]:
@@ -56,6 +58,7 @@ except ImportError as error:
         raise
 finally:
     sys.path[:0] = [p for p in path if os.path.abspath(p) == folder]
+    sys.modules.setdefault("sitecustomize", hidden)  # Python looks for it when this file ends
 """
 
 
@@ -79,7 +82,9 @@ def add_to_path(folder, environment):
     package = os.path.dirname(os.path.abspath(__file__))
     # A copy, beside which those Pythons may write their bytecode.
     ignored = shutil.ignore_patterns("*.so", "*.pyc", "__pycache__")
-    shutil.copytree(package, os.path.join(folder, "mkldnn_opcache"), ignore=ignored)
+    copy = os.path.join(folder, "mkldnn_opcache")
+    shutil.copytree(package, copy, ignore=ignored)
+    os.chmod(copy, 0o700)  # the mode is the package's, which may be read-only
     others = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([folder] + ([others] if others else []))
 

@@ -16,6 +16,7 @@ LIBRARY = "libmkldnn_opcache.so"
 # <dlfcn.h>; Python 2.7 has no os.RTLD_...
 RTLD_LAZY, RTLD_NOW, RTLD_NOLOAD = 1, 2, 4
 
+_name = getattr(os, "fsdecode", str)  # Python 2.7 has names of files as bytes
 _loaded = None  # type: Optional[ctypes.CDLL]
 
 
@@ -36,8 +37,8 @@ def beside():
 def mapped(name, maps="/proc/self/maps"):
     # type: (str, str) -> List[str]
     """Return the paths of the mapped files whose names begin with ``name``, sorted, each once."""
-    with open(maps) as file:
-        paths = {line.rstrip("\n").split(None, 5)[-1] for line in file}
+    with open(maps, "rb") as file:  # the locale may be unable to decode a name
+        paths = {_name(line).rstrip("\n").split(None, 5)[-1] for line in file}
     # A library that was rebuilt since: the old file is in use.
     found = {path.replace(" (deleted)", "") for path in paths if path.startswith("/")}
     return sorted(path for path in found if os.path.basename(path).startswith(name))

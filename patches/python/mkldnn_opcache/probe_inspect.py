@@ -15,6 +15,7 @@ import struct
 import sys
 
 _OPENMP = ("libiomp5", "libgomp", "libomp")
+_name = getattr(os, "fsdecode", str)  # Python 2.7 has names of files as bytes
 _TOLD = ("libmkldnn", "libdnnl", "libmxnet") + _OPENMP
 
 
@@ -88,8 +89,8 @@ def imported():
 
 def _mapped():
     # type: () -> list
-    with open("/proc/self/maps") as file:
-        paths = set(line.split(None, 5)[-1].strip() for line in file)
+    with open("/proc/self/maps", "rb") as file:  # the locale may be unable to decode a name
+        paths = set(_name(line).split(None, 5)[-1].strip() for line in file)
     return sorted(path for path in paths if os.path.basename(path).startswith(_TOLD))
 
 

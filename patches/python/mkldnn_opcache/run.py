@@ -15,7 +15,7 @@ import signal
 import tempfile
 
 from . import hook, options, variables
-from .common import json_text, read_json, say, which, write_text
+from .common import NO_FILE, json_text, read_json, say, which, write_text
 from .library import Error
 from .releases import MKLDNNS
 from .run_report import Process, lines
@@ -134,7 +134,9 @@ def _check_writable(stats):
     folder = os.path.dirname(stats)
     if not os.path.isdir(folder):
         raise Error("--stats %s: %s is not a folder" % (stats, folder))
-    if os.path.isdir(stats) or not os.access(folder, os.W_OK):
+    if os.path.exists(stats) and not os.path.isfile(stats):
+        raise Error("--stats %s: %s" % (stats, NO_FILE))
+    if not os.access(os.path.dirname(os.path.realpath(stats)), os.W_OK):
         raise Error("--stats %s: cannot be written" % stats)
 
 
@@ -212,7 +214,8 @@ def _spawn(command, environment, signals, mask):
     # type: (Sequence[str], Mapping[str, str], _Signals, Any) -> int
     # Not subprocess: the command inherits every open file and the signal mask.
     reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    for end in (reader, writer):
+        fcntl.fcntl(end, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     child = os.fork()
     if child == 0:
         _become(command, environment, signals, mask, writer)

@@ -45,7 +45,7 @@ def tables(content, path):
             return texts or ["no process had loaded a libmkldnn.so.0"]
         if found.get("schema") == 1 and "operators" in found:
             return [_text(found, None)]
-    except (AttributeError, KeyError, TypeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise Error("%s: expected counters of opcache, found others (%r)" % (path, error))
     kind, version = found.get("kind"), found.get("schema_version", found.get("schema"))
     raise Error(
