@@ -55,7 +55,8 @@ def make(paths: Layout, cache: Path) -> List[Path]:
     sums = "".join(f"{sha256_of(path)}  {path.name}\n" for path in sorted(released))
     files.write_text(paths.dist / _SUMS, sums)
     released.append(paths.dist / _SUMS)
-    for other in set(paths.dist.glob("*opcache*")) - set(released):
+    kits = set(paths.dist.glob("opcache-bench-kit-*"))  # of make bench-kit, no part of a release
+    for other in set(paths.dist.glob("*opcache*")) - set(released) - kits:
         say(f"removing {shown(other, paths.root)}: not of opcache {version}")
         other.unlink()
     return released
