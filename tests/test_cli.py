@@ -46,7 +46,7 @@ WRONG: Tuple[Tuple[str, str], ...] = (
     ("bench --scopes off,off", f"--scopes: {DIFFERENT}: 'off,off'"),
     (
         "bench --series operator",
-        "--series: expected some of throughput, operators, memory, found 'operator'",
+        "--series: expected some of throughput, detour, found 'operator'",
     ),
     ("bench --config absent.toml", f"absent.toml: {ABSENT}"),
     ("bench --config {deep}", "{deep}: ..."),
@@ -75,7 +75,7 @@ WRONG: Tuple[Tuple[str, str], ...] = (
     ("microbench --repetitions 0", f"--repetitions: {POSITIVE}, found '0'"),
     ("microbench --rounds -1", f"--rounds: {POSITIVE}, found '-1'"),
     ("microbench --out pyproject.toml", "pyproject.toml exists: choose another --out"),
-    ("plot --only ratios,pies", "--only: expected some of ratios, operators, ..."),
+    ("plot --only ratios,pies", "--only: expected some of ratios, latency, operators, ..."),
     ("plot --efficiency 0", "--efficiency: expected a number above 0, found 0.0"),
     ("plot no-such-record.jsonl", f"no-such-record.jsonl: {ABSENT}"),
     ("plot {deep}", "{deep}: ..."),

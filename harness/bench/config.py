@@ -160,8 +160,8 @@ def _series(
 
 def _check_alternating(name: str, scopes: Sequence[str]) -> None:
     """Refuse scopes that cannot alternate in one process: of other builds, equal, or one alone."""
-    for scope in scopes:
-        variant = parse_variant(scope_of(scope).replace(",", "+"))
+    variants = [parse_variant(scope_of(scope).replace(",", "+")) for scope in scopes]
+    for scope, variant in zip(scopes, variants):
         if variant.scope is None or variant.preload:
             raise HarnessError(
                 f"series {name}: expected scopes of the cache, which alternate in one process, "
