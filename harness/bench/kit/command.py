@@ -156,9 +156,11 @@ def _compressed_once(layout: Layout, data: bytes) -> bytes:
     path = (
         layout.build / "bench-kit" / f"{hashlib.sha256(data + repr(_XZ).encode()).hexdigest()}.xz"
     )
-    if not path.is_file():
-        say("compressing the libraries, which takes minutes")
-        files.write_bytes(path, _compressed(data))
+    path.parent.mkdir(exist_ok=True)
+    with files.lock(path.parent / ".lock"):
+        if not path.is_file():
+            say("compressing the libraries, which takes minutes")
+            files.write_bytes(path, _compressed(data))
     return reading.content(path, reading.MOST_ARCHIVE_BYTES)
 
 
