@@ -8,11 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness import prerequisites
-from harness.base import files, layout, toml
-from harness.base.errors import HarnessError
+from harness.base import toml
 from harness.base.layout import Layout
-from harness.build import pip, trees, wheel
+from harness.build import pip, trees, wheel, work_tree
 from harness.build.toolchain import load_toolchain
 
 EXAMPLES = """examples:
@@ -29,10 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Build everything that is missing or out of date; return 0."""
     del args
-    for problem in prerequisites.problems():
-        raise HarnessError(problem)
-    paths = layout.here()
-    with files.lock(paths.lock):
+    with work_tree.locked() as paths:
         build(paths, pip.wheel_cache())
     return 0
 

@@ -10,13 +10,11 @@ import argparse
 from pathlib import Path
 from typing import List
 
-from harness import prerequisites
-from harness.base import files, layout, toml
+from harness.base import files, toml
 from harness.base.console import say, shown
-from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.reading import sha256_of
-from harness.build import command, pip, sbom, source_patch, trees, wheel
+from harness.build import command, pip, sbom, source_patch, trees, wheel, work_tree
 from harness.build.toolchain import load_toolchain
 
 EXAMPLES = """example:
@@ -32,10 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Write the files of a release; return 0."""
     del args
-    for problem in prerequisites.problems():
-        raise HarnessError(problem)
-    paths = layout.here()
-    with files.lock(paths.lock):
+    with work_tree.locked() as paths:
         make(paths, pip.wheel_cache())
     say(f"wrote {shown(paths.dist, paths.root)}: `sha256sum -c {_SUMS}` checks it there")
     return 0

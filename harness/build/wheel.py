@@ -9,13 +9,11 @@ import argparse
 import shutil
 from pathlib import Path
 
-from harness import prerequisites
-from harness.base import files, layout, toml
+from harness.base import toml
 from harness.base.console import say, shown
-from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.reading import sha256_of
-from harness.build import compiling, packing, patching, pip, stamps, tags, trees
+from harness.build import compiling, packing, patching, pip, stamps, tags, trees, work_tree
 from harness.build.toolchain import Toolchain, load_toolchain
 
 EXAMPLES = """example:
@@ -57,10 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Write our own wheel into dist/; return 0."""
     del args
-    for problem in prerequisites.problems():
-        raise HarnessError(problem)
-    paths = layout.here()
-    with files.lock(paths.lock):
+    with work_tree.locked() as paths:
         toolchain = load_toolchain(paths.toolchain)
         make_library(paths, toolchain, pip.wheel_cache())
         wheel = make_wheel(paths)
