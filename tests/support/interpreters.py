@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import pytest
 
 from harness.base import files
 from harness.base.layout import here
-from harness.build import pip
+from harness.build import patching, pip
 from tests.support.commands import clean_environment, run
 
 # The NumPy of each Python: the last one with every name that MXNet uses, else the newest.
@@ -156,7 +155,7 @@ class Environment:
 
     def link(self, folder: Path) -> None:
         """Add the packages of ``folder``, as hard links where the file system allows."""
-        shutil.copytree(folder, self.packages, copy_function=_link, dirs_exist_ok=True)
+        patching.link_tree(folder, self.packages)
 
     def unpack(self, wheel: Path) -> None:
         """Add the packages of a wheel that has no other files."""
@@ -196,10 +195,3 @@ def installed(root: Path, version: str, release: str) -> Environment:
     environment.link(built if built.is_dir() else site(OWN, "--no-deps", f"mxnet-mkl=={release}"))
     environment.unpack(wheels[-1])
     return environment
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
