@@ -13,8 +13,8 @@ import sys
 import types
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from harness.base.console import say, shown
-from harness.base.errors import HarnessError, one_line
+from harness.base.console import exit_code, shown
+from harness.base.errors import HarnessError
 from harness.base.layout import here
 
 # (command, module of harness or None for a command of the package that users install, summary)
@@ -77,21 +77,14 @@ def _import(module_name: str) -> types.ModuleType:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code: 2 for an error of the user's, 130 for Ctrl-C."""
-    try:
-        if argv[:1] and argv[0] in _INSTALLED:
-            return _installed(argv[0], argv[1:])
-        args = parse(argv)
-        return int(args.main(args))
-    except HarnessError as error:
-        say(f"error: {error}")
-        return 2
-    except OSError as error:  # no room, no permission
-        named = "" if error.filename is None else f"{error.filename}: "
-        say(f"error: {one_line(named + (error.strerror or str(error)))}")
-        return 2
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
+    return exit_code(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
+    if argv[:1] and argv[0] in _INSTALLED:
+        return _installed(argv[0], argv[1:])
+    args = parse(argv)
+    return int(args.main(args))
 
 
 def _installed(command: str, words: Sequence[str]) -> int:

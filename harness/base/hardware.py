@@ -25,12 +25,16 @@ def describe() -> Dict[str, Any]:
         "logical_cpus": len(cpus()),
         "physical_cores": physical_cores(),
         "cpu_limit": cpu_limit(),
-        # Whole GiB: the exact size differs by some kilobytes from boot to boot.
-        "memory_gib": round(proc.total_bytes() / 2**30),
+        "memory_gib": memory_gib(),
         "kernel": f"{platform.system()} {platform.release()}",
         "glibc": " ".join(platform.libc_ver()),
         "compiler": _compiler(),
     }
+
+
+def memory_gib() -> int:
+    """Return the machine's memory in whole GiB: kilobytes differ from boot to boot."""
+    return round(proc.total_bytes() / 2**30)
 
 
 def cpu_limit(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> Optional[float]:

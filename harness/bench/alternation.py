@@ -13,7 +13,7 @@ import numpy
 
 from harness.base import statistics
 from harness.base.markdown import Column, columns, interval_text, number
-from harness.bench.record import ALTERNATE, AlternateSample, BenchRecord, Series
+from harness.bench.record import ALTERNATE, AlternateSample, BenchRecord, Block, Series
 from harness.bench.rows import Row
 from harness.trials.jobs import scope_of
 from harness.trials.record import Case
@@ -40,26 +40,20 @@ class Measured(NamedTuple):
 
 def measured(sample: AlternateSample) -> Dict[str, Measured]:
     """Return what a process measured, by scope; the first scope is the baseline."""
-    scopes = list(sample.warm_up_steps)
-    cycles = range(1 + max(block.cycle for block in sample.blocks))
+    by_scope: Dict[str, Dict[int, List[Block]]] = {scope: {} for scope in sample.scopes}
+    for block in sample.blocks:
+        by_scope[block.scope].setdefault(block.cycle, []).append(block)
     medians = {
         scope: numpy.array(
-            [
-                [
-                    statistics.median(block.step_ns)
-                    for block in sample.blocks
-                    if (block.cycle, block.scope) == (cycle, scope)
-                ]
-                for cycle in cycles
-            ]
+            [[statistics.median(b.step_ns) for b in cycles[at]] for at in sorted(cycles)]
         )
-        for scope in scopes
+        for scope, cycles in by_scope.items()
     }
-    baseline = medians[sample.variant.split(",")[0]]
+    baseline = medians[sample.scopes[0]]
     found = {}
     for scope, own in medians.items():
         logs = statistics.cycle_log_ratios(baseline, own)
-        blocks = [block for block in sample.blocks if block.scope == scope]
+        blocks = [block for cycle in by_scope[scope].values() for block in cycle]
         found[scope] = Measured(
             float(numpy.median(own)),
             float(statistics.log_ratio(baseline, own)),
@@ -98,7 +92,7 @@ def rows(record: BenchRecord) -> List[AlternateRow]:
                 samples = [each for each in record.alternates if each.key[:4] == key]
                 each = {sample.round: measured(sample) for sample in samples}
                 peak = [float(sample.peak_resident_bytes) for sample in samples]
-                for scope in series.scopes(variant) if samples else ():
+                for scope in series.variants[host] if samples else ():
                     found.append(_row(series, case, host, scope, each, statistics.median(peak)))
     return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -20,6 +19,7 @@ from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import known_words, number, numbers, words
+from harness.base.times import now, utc
 from harness.base.toml import load
 from harness.bench import alternation, plan, record, rows, tables
 from harness.bench.config import BenchConfig, resolve, scopes_by_host
@@ -39,10 +39,10 @@ from harness.bench.views import memory, ratios
 from harness.build.toolchain import load_toolchain
 from harness.trials.environment import HEAP
 from harness.trials.jobs import AlternateJob, Job, ProfileJob, TrainJob, fields_for
-from harness.trials.launch import WorkerFailed, run_worker
+from harness.trials.launch import attempt, run_worker
 from harness.trials.proof import NotProven
-from harness.trials.record import check_compatible, now, utc
-from harness.trials.variants import build_folder, library_versions, parse_variant
+from harness.trials.record import check_compatible
+from harness.trials.variants import build_folder, library_versions
 from patches.python.mkldnn_opcache import variables
 
 # MXNet's profiler then sees every operator, not groups of operators.
@@ -177,13 +177,10 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
 
 def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
     versions: Dict[str, str] = {}
-    words = [
-        (host, series.build_word(variant))
-        for series in settings.series
-        for host, variant in series.runs
+    builds = [
+        (host, series.build(variant)) for series in settings.series for host, variant in series.runs
     ]
-    for host, word in dict.fromkeys(words):
-        variant = parse_variant(word)
+    for host, variant in dict.fromkeys(builds):
         folder = build_folder(layout, host, variant)
         _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
         # With the library's hash: another build of it must not continue the run.
@@ -237,23 +234,10 @@ def _left(seconds: Optional[float]) -> str:
 def _process(layout: Layout, settings: BenchSettings, key: SampleKey, timeout_s: float) -> Finished:
     """Run one process; a failure is a result too."""
     started = now()
-    begin = time.monotonic()
     series = settings.find(key.series)
-    common = {**key._asdict(), "started_utc": utc(started)}
-    failure: Dict[str, Any] = {}
-    try:
-        result = _run(layout, settings, series, key, timeout_s)
-    except WorkerFailed as error:
-        reason = "memory" if error.out_of_memory else "died"
-        failure = {"reason": reason, "detail": error.in_short(layout.root)}
-        say(str(error) if reason == "died" else failure["detail"])
-    except NotProven as error:
-        failure = {"reason": "not proven", "detail": str(error)}
-        say(str(error))
-    common["elapsed_s"] = round(time.monotonic() - begin, 3)
-    if failure:
-        return Failure.model_validate({**common, **failure})
-    return record.TYPES[series.job].model_validate({**common, **result})
+    found = attempt(lambda: _run(layout, settings, series, key, timeout_s), layout.root)
+    kind = record.TYPES[found.get("type", series.job)]
+    return kind.model_validate({**key._asdict(), "started_utc": utc(started), **found})
 
 
 def _run(
@@ -265,7 +249,7 @@ def _run(
         **(HEAP if series.allocator == "heap" else {}),
         **(_COUNTING if series.job == MEMORY else {}),
     }
-    variant = parse_variant(series.build_word(key.variant))
+    variant = series.build(key.variant)
     result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)
     if result["cpus"] != settings.cpus:
         raise NotProven(f"expected to run on CPUs {settings.cpus}, found {result['cpus']}")
@@ -278,7 +262,7 @@ def _job(settings: BenchSettings, series: Series, key: SampleKey) -> Job:
         return kind(**fields_for(kind, key.case, series, settings))
     return AlternateJob(
         **fields_for(AlternateJob, key.case, series, settings),
-        scopes=series.scopes(key.variant),
+        scopes=series.variants[key.host],
         process=key.round,
         budget_s=series.steps_budget_s,
     )

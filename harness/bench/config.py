@@ -5,7 +5,6 @@ Checks every name before the first process starts. Runs nothing.
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 import pydantic
@@ -16,11 +15,10 @@ from harness.base.errors import HarnessError
 from harness.base.toml import Count, FrozenModel
 from harness.bench.record import ALTERNATE, BenchSettings, Series
 from harness.build.toolchain import Toolchain
-from harness.trials.jobs import scope_of
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
-from harness.trials.variants import parse_variant
-from patches.python.mkldnn_opcache.facts import physical_cores
+from harness.trials.variants import parse_scope, parse_variant
+from patches.python.mkldnn_opcache.facts import cpus, physical_cores
 
 _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
@@ -110,10 +108,10 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
     if len(set(names)) != len(names):
         raise HarnessError(f"series: expected different names, found {', '.join(names)}")
     # The rest is for the system and other processes.
-    memory_limit_gib = config.memory_limit_gib or 0.9 * hardware.describe()["memory_gib"]
+    memory_limit_gib = config.memory_limit_gib or 0.9 * hardware.memory_gib()
     return BenchSettings(
         series=[_series(config, series, toolchain, image_size) for series in config.series],
-        cpus=sorted(os.sched_getaffinity(0)),
+        cpus=cpus(),
         memory_limit_gib=memory_limit_gib,
         seed=config.seed,
         learning_rate=config.learning_rate,
@@ -160,7 +158,7 @@ def _series(
 
 def _check_alternating(name: str, scopes: Sequence[str]) -> None:
     """Refuse scopes that cannot alternate in one process: of other builds, equal, or one alone."""
-    variants = [parse_variant(scope_of(scope).replace(",", "+")) for scope in scopes]
+    variants = [parse_scope(scope) for scope in scopes]
     for scope, variant in zip(scopes, variants):
         if variant.scope is None or variant.preload:
             raise HarnessError(

@@ -17,7 +17,6 @@ from typing_extensions import Annotated, Literal
 
 from harness.base import jsonl
 from harness.base.errors import HarnessError
-from harness.trials.jobs import scope_of
 from harness.trials.record import (
     Case,
     Library,
@@ -26,6 +25,7 @@ from harness.trials.record import (
     Threads,
     first_fault,
 )
+from harness.trials.variants import Variant, parse_scope, parse_variant
 
 TRAIN, PROFILE, MEMORY, ALTERNATE = "train", "profile", "memory", "alternate"
 
@@ -89,15 +89,11 @@ class Series(RecordModel):
             return [(host, _BETWEEN.join(words)) for host, words in self.variants.items()]
         return [(host, word) for host, words in self.variants.items() for word in words]
 
-    def scopes(self, variant: str) -> List[str]:
-        """Return the scopes of a process of this series."""
-        return variant.split(_BETWEEN)
-
-    def build_word(self, variant: str) -> str:
-        """Return the word of a process's build: where scopes alternate, the last one."""
+    def build(self, variant: str) -> Variant:
+        """Return the build of a process: where scopes alternate, that of the last one."""
         if self.job != ALTERNATE:
-            return variant
-        return scope_of(self.scopes(variant)[-1]).replace(",", "+")
+            return parse_variant(variant)
+        return parse_scope(variant.split(_BETWEEN)[-1])
 
 
 class BenchSettings(RecordModel):
@@ -259,10 +255,15 @@ class AlternateSample(_Result):
     steps_per_block: int = pydantic.Field(gt=0)
     blocks: List[Block] = pydantic.Field(min_length=1)
 
+    @property
+    def scopes(self) -> List[str]:
+        """The scopes, the baseline first."""
+        return self.variant.split(_BETWEEN)
+
     @pydantic.model_validator(mode="after")
     def _is_balanced(self) -> AlternateSample:
         cycles = range(1 + max(block.cycle for block in self.blocks))
-        scopes = self.variant.split(_BETWEEN)
+        scopes = self.scopes
         found = collections.Counter((block.cycle, block.scope) for block in self.blocks)
         # Not the product first: a damaged record may name cycle 2**60.
         balanced = len(found) == len(cycles) * len(scopes) and all(

@@ -171,7 +171,7 @@ def warnings(record: BenchRecord) -> List[str]:
             warn(row.case, row.host, row.variant, row.series, text)
     for each in record.alternates:
         series = record.settings.find(each.series)
-        for scope in series.scopes(each.variant):
+        for scope in each.scopes:
             own = [block for block in each.blocks if block.scope == scope]
             missed = sum(block.missed for block in own)
             avoided = sum(block.primitives_avoided + block.descriptors_avoided for block in own)

@@ -40,13 +40,14 @@ def write(
 def bench_markdown(run: BenchRecord) -> str:
     """Return the page of throughput and memory."""
     warnings = [f"- {line}" for line in rows.warnings(run)]
-    timed = ["## Ratios", ratios.render(run)] if run.alternates or rows.cells(run) else []
+    timed = []
     if run.alternates:
         timed += ["## Alternating scopes", alternation.render(run)]
     if rows.cells(run):
-        timed += ["## Everything measured", rows.render(run)]
-    if run.alternates and rows.cells(run):
-        timed[-2] = "## Fresh processes"
+        title = "## Fresh processes" if run.alternates else "## Everything measured"
+        timed += [title, rows.render(run)]
+    if timed:
+        timed = ["## Ratios", ratios.render(run), *timed]
     parts = [
         _heading(run, "Training throughput" if timed else "Memory use"),
         *timed,

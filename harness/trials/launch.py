@@ -7,16 +7,18 @@ import json
 import shlex
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from harness.base import files, process, reading
+from harness.base.console import say
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.process import Ended
 from harness.trials.environment import OpenMP, settings, whole_environment
 from harness.trials.jobs import Job, to_json
-from harness.trials.proof import check_proof
+from harness.trials.proof import NotProven, check_proof
 from harness.trials.variants import Variant
 
 _STDERR_LINES = 20
@@ -73,6 +75,25 @@ def run_worker(
     check_proof(variant, result, expect_hits, what)
     said = {"stderr": stderr} if keep_stderr else {}
     return {**result, "environment": chosen, **said}
+
+
+def attempt(run: Callable[[], Dict[str, Any]], root: Path) -> Dict[str, Any]:
+    """Return the result of ``run``, which uses ``run_worker``, with its ``elapsed_s``.
+
+    A failure is printed, and is a result of type ``failure`` with its ``reason`` and ``detail``,
+    which does not name the folder ``root``.
+    """
+    begin = time.monotonic()
+    try:
+        result = run()
+    except WorkerFailed as error:
+        reason = "memory" if error.out_of_memory else "died"
+        result = {"type": "failure", "reason": reason, "detail": error.in_short(root)}
+        say(str(error) if reason == "died" else result["detail"])
+    except NotProven as error:
+        result = {"type": "failure", "reason": "not proven", "detail": str(error)}
+        say(str(error))
+    return {**result, "elapsed_s": round(time.monotonic() - begin, 3)}
 
 
 def _describe(job: Job) -> str:

@@ -31,6 +31,7 @@ from harness.base import files, machine, reading
 from harness.base.differences import PARTS, SIDES, check_equal
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
+from harness.base.times import now, utc
 from harness.base.toml import FrozenModel, project_version
 
 # For more faults pydantic would build a list of gigabytes.
@@ -130,16 +131,6 @@ class RunRecord(RecordModel):
                 **versions,
             },
         }
-
-
-def now() -> datetime.datetime:
-    """Return the current time in UTC."""
-    return datetime.datetime.now(datetime.timezone.utc)
-
-
-def utc(moment: datetime.datetime) -> str:
-    """Return a time in the format of records."""
-    return moment.isoformat(timespec="seconds")
 
 
 def save(record: RecordModel, path: Path) -> None:

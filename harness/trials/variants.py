@@ -9,6 +9,7 @@ from typing import Dict, Optional
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.base.reading import sha256_of
+from harness.trials.jobs import scope_of
 from patches.python.mkldnn_opcache.variables import LIST_WORDS, SCOPES, is_scope
 
 _PRELOAD = "preload:"
@@ -44,6 +45,11 @@ def parse_variant(word: str) -> Variant:
             f"({', '.join(LIST_WORDS)}), or {_PRELOAD} before one of these"
         )
     return Variant(word, ",".join(operators), preload)
+
+
+def parse_scope(word: str) -> Variant:
+    """Return the variant for a scope of a job, whose words ``scope_of`` reads."""
+    return parse_variant(scope_of(word).replace(",", "+"))
 
 
 def build_folder(layout: Layout, host: str, variant: Variant) -> Path:

@@ -40,12 +40,8 @@ _LEFT_OUT = ("__pycache__", "_cy2", "_cy3", "include", "tools")
 _MODULES = (
     *("__init__", "base/__init__", "base/console", "base/differences", "base/errors"),
     *("base/files", "base/hardware", "base/jsonl", "base/layout", "base/options", "base/proc"),
-    *("base/process", "base/reading", "bench/__init__", "bench/kit/__init__"),
-    *(
-        "bench/kit/manifest",
-        "bench/kit/measure",
-        "bench/kit/plan",
-    ),
+    *("base/process", "base/reading", "base/times", "bench/__init__", "bench/kit/__init__"),
+    *("bench/kit/manifest", "bench/kit/measure", "bench/kit/plan"),
     *("trials/__init__", "trials/environment", "trials/jobs", "trials/launch", "trials/networks"),
     *("trials/proof", "trials/variants", "worker/__init__"),
     *("worker/__main__", "worker/alternate", "worker/counters", "worker/data", "worker/network"),

@@ -6,7 +6,6 @@ Runs where the kit was unpacked. Standard library only; the workers need NumPy.
 from __future__ import annotations
 
 import argparse
-import datetime
 import platform
 import statistics
 import sys
@@ -15,19 +14,19 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from harness.base import differences, hardware, jsonl, process
-from harness.base.console import say
-from harness.base.errors import HarnessError, one_line
+from harness.base.console import exit_code, say
+from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import known_words, number, numbers, words
 from harness.base.reading import sha256_of
+from harness.base.times import now, utc
 from harness.bench.kit import manifest
 from harness.bench.kit.plan import Cell, Done, next_cell
 from harness.trials.environment import HEAP, whole_environment
-from harness.trials.jobs import AlternateJob, fields_for, scope_of
-from harness.trials.launch import WorkerFailed, run_worker
+from harness.trials.jobs import AlternateJob, fields_for
+from harness.trials.launch import attempt, run_worker
 from harness.trials.networks import check_image_size, find_network
-from harness.trials.proof import NotProven
-from harness.trials.variants import parse_variant
+from harness.trials.variants import parse_scope, parse_variant
 from patches.python.mkldnn_opcache.facts import cpu_flags, physical_cores
 
 _EPILOG = """example:
@@ -58,17 +57,10 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str]) -> int:
     """Measure, and return the exit code: 1 if a process failed, 2 for an error of the user's."""
     begin = time.monotonic()
-    try:
-        return _main(argv, lambda: time.monotonic() - begin)
-    except HarnessError as error:
-        say(f"error: {error}")
-    except OSError as error:
-        named = "" if error.filename is None else f"{error.filename}: "
-        say(f"error: {one_line(named + (error.strerror or str(error)))}")
-    except KeyboardInterrupt:
-        say("interrupted: the same command continues")
-        return 130
-    return 2
+    return exit_code(
+        lambda: _main(argv, lambda: time.monotonic() - begin),
+        "interrupted: the same command continues",
+    )
 
 
 def _parse(argv: Sequence[str], kit: Dict[str, Any]) -> argparse.Namespace:
@@ -128,7 +120,7 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
     if len(scopes) < 2:
         raise HarnessError(f"--scopes: expected two or more, found {', '.join(scopes)}")
     for scope in scopes:
-        variant = parse_variant(_build_word(scope))
+        variant = parse_scope(scope)
         if variant.scope is None or variant.preload:
             raise HarnessError(f"--scopes: the kit has no unmodified MXNet, found '{scope}'")
     if args.threads is None:
@@ -155,7 +147,7 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
         }
         for count in threads
     ]
-    memory_limit_gib = 0.9 * hardware.describe()["memory_gib"]
+    memory_limit_gib = 0.9 * hardware.memory_gib()
     cpus = hardware.cpus()
     return {**kit["settings"], "series": series, "cpus": cpus, "memory_limit_gib": memory_limit_gib}
 
@@ -187,7 +179,7 @@ def _numpy(layout: Layout, host: str) -> Tuple[List[str], str]:
 def _header(
     layout: Layout, kit: Dict[str, Any], settings: Dict[str, Any], numpy_version: str
 ) -> Dict[str, Any]:
-    started = _now()
+    started = now()
     versions = {
         **kit["versions"],
         "kit": sha256_of(layout.root / manifest.NAME),
@@ -197,7 +189,7 @@ def _header(
     return {
         **kit["record"],
         "run_id": f"bench-kit-{started:%Y%m%dT%H%M%SZ}",
-        "started_utc": _utc(started),
+        "started_utc": utc(started),
         "machine": hardware.describe(),
         "versions": versions,
         "settings": settings,
@@ -280,36 +272,28 @@ class _Run:
             "host": self._host,
             "variant": ",".join(scopes),
             "round": round_,
-            "started_utc": _utc(_now()),
+            "started_utc": utc(now()),
         }
-        begin = time.monotonic()
-        try:
-            job = AlternateJob(
-                **fields_for(AlternateJob, case.items(), series.items(), self._settings.items()),
-                scopes=scopes,
-                process=round_,
-                budget_s=series["steps_budget_s"],
-            )
-            result = run_worker(
+        job = AlternateJob(
+            **fields_for(AlternateJob, case.items(), series.items(), self._settings.items()),
+            scopes=scopes,
+            process=round_,
+            budget_s=series["steps_budget_s"],
+        )
+        found = attempt(
+            lambda: run_worker(
                 job,
                 self._layout,
                 self._host,
-                parse_variant(_build_word(scopes[-1])),
+                parse_scope(scopes[-1]),
                 _Threads(**series["threads"]),
                 left_s + _GRACE_S,
                 HEAP if series["allocator"] == "heap" else {},
                 python_path=self._python_path,
-            )
-            result["type"] = "alternate"
-        except WorkerFailed as error:
-            reason = "memory" if error.out_of_memory else "died"
-            detail = error.in_short(self._layout.root)
-            say(str(error) if reason == "died" else detail)
-            result = {"type": "failure", "reason": reason, "detail": detail}
-        except NotProven as error:
-            say(str(error))
-            result = {"type": "failure", "reason": "not proven", "detail": str(error)}
-        return {**common, **result, "elapsed_s": round(time.monotonic() - begin, 3)}
+            ),
+            self._layout.root,
+        )
+        return {"type": "alternate", **common, **found}
 
     def _tell(self, cell: Cell, round_: int, line: Dict[str, Any]) -> None:
         said = [f"{self._elapsed_s():4.0f} of {self._limit_s:.0f} s: {cell.model}"]
@@ -326,10 +310,6 @@ class _Run:
         say(" ".join(said))
 
 
-def _build_word(scope: str) -> str:
-    return scope_of(scope).replace(",", "+")
-
-
 def _work(kit: Dict[str, Any], case: Dict[str, Any]) -> float:
     """Return the multiply-adds of a step, about."""
     known = kit["networks"][case["model"]]
@@ -344,11 +324,3 @@ def _key(case: Dict[str, Any]) -> Tuple[str, int, int]:
 def _median_ns(line: Dict[str, Any], scope: str) -> float:
     blocks = [block for block in line["blocks"] if block["scope"] == scope]
     return statistics.median(ns for block in blocks for ns in block["step_ns"])
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc)
-
-
-def _utc(moment: datetime.datetime) -> str:
-    return moment.isoformat(timespec="seconds")
