@@ -6,6 +6,7 @@ machine's speed drifts by more than the effects to be measured.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy
@@ -100,6 +101,26 @@ def mean_interval(log_ratios: Any) -> Optional[Interval]:
         return None
     found = scipy.stats.ttest_1samp(values, 0.0, axis=-1).confidence_interval(CONFIDENCE)
     return found.low, found.high
+
+
+def mean_of_means_interval(samples: Sequence[Sequence[float]]) -> Optional[Interval]:
+    """Return the 95 % t interval of the mean of the samples' means; None if one has under two.
+
+    The samples are independent, and may have different numbers of values and different variances:
+    the degrees of freedom are Welch's and Satterthwaite's (Biometrics Bulletin 2, 1946).
+    """
+    if min(map(len, samples)) < 2:
+        return None
+    free = numpy.array([len(values) - 1 for values in samples])
+    squared = numpy.array([scipy.stats.sem(values) ** 2 for values in samples]) / len(samples) ** 2
+    mean = float(numpy.mean([numpy.mean(values) for values in samples]))
+    if not squared.any():
+        return mean, mean
+    freedom = squared.sum() ** 2 / (squared**2 / free).sum()
+    low, high = scipy.stats.t.interval(
+        CONFIDENCE, freedom, loc=mean, scale=math.sqrt(squared.sum())
+    )
+    return float(low), float(high)
 
 
 def ratio_of_medians_interval(

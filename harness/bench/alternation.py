@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy
 
 from harness.base import statistics
 from harness.base.markdown import Column, columns, interval_text, number
-from harness.bench.record import ALTERNATE, AlternateSample, BenchRecord, Block, Series
-from harness.bench.rows import Row
+from harness.bench.record import (
+    ALTERNATE,
+    AlternateSample,
+    BenchRecord,
+    Block,
+    Failure,
+    Series,
+)
+from harness.bench.rows import NO_RESULT, Row
 from harness.trials.jobs import scope_of
 from harness.trials.record import Case
 
@@ -73,7 +80,7 @@ class AlternateRow(Row):
     ``samples`` are processes, and ``logs`` their log ratios to the baseline by round; ``ratio`` is
     the exponential of the mean, None for the baseline. ``limit`` is the ratio of a step without any
     creation and destruction, by the counters of the baseline, and ``removed`` the part of that time
-    that is gone, None where that time is too short to tell.
+    that is gone, None where that time is too short to tell or ``interval`` includes 1.
     """
 
     logs: Mapping[int, float]
@@ -84,16 +91,26 @@ class AlternateRow(Row):
 
 def rows(record: BenchRecord) -> List[AlternateRow]:
     """Return a row for every measured scope, the baseline included, in the order of work."""
-    found = []
+    return [cell for cell in cells(record) if isinstance(cell, AlternateRow)]
+
+
+def cells(record: BenchRecord) -> List[Union[AlternateRow, Failure]]:
+    """Return the rows, and for the scopes of a case without any result its first failure."""
+    failures = {each.key[:4]: each for each in reversed(record.failures)}
+    found: List[Union[AlternateRow, Failure]] = []
     for series in record.settings.series:
         for case in series.cases if series.job == ALTERNATE else ():
             for host, variant in series.runs:
                 key = (series.name, case, host, variant)
                 samples = [each for each in record.alternates if each.key[:4] == key]
                 each = {sample.round: measured(sample) for sample in samples}
-                peak = [float(sample.peak_resident_bytes) for sample in samples]
-                for scope in series.variants[host] if samples else ():
-                    found.append(_row(series, case, host, scope, each, statistics.median(peak)))
+                peaks = [float(sample.peak_resident_bytes) for sample in samples]
+                for scope in series.variants[host]:
+                    if samples:
+                        peak = statistics.median(peaks)
+                        found.append(_row(series, case, host, scope, each, peak))
+                    elif key in failures:
+                        found.append(failures[key].model_copy(update={"variant": scope}))
     return found
 
 
@@ -110,9 +127,11 @@ def _row(
     baseline = [each[first] for each in processes.values()]
     logs = {round_: each[scope].log_ratio for round_, each in sorted(processes.items())}
     ratio = None if scope == first else math.exp(sum(logs.values()) / len(logs))
+    around = interval(list(logs.values())) if ratio else None
     share = statistics.median([each.create_share + each.destroy_share for each in baseline])
     creates = ratio is not None and scope_of(first) == OFF != scope_of(scope)
-    known = creates and share >= _SMALLEST_SHARE
+    differs = around is not None and not around[0] <= 1 <= around[1]
+    known = creates and share >= _SMALLEST_SHARE and differs
     step_ns = statistics.median([each.step_ns for each in own])
     spreads = [each.spread for each in own if each.spread is not None]
     parts: Dict[str, float] = {}
@@ -129,7 +148,7 @@ def _row(
         samples=len(own),
         ratios=tuple(math.exp(value) for value in logs.values()) if ratio else (),
         ratio=ratio,
-        interval=interval(list(logs.values())) if ratio else None,
+        interval=around,
         step_ns=step_ns,
         peak_resident_bytes=peak,
         logs=logs,
@@ -149,13 +168,12 @@ def interval(logs: Sequence[float]) -> Optional[statistics.Interval]:
 def mean(networks: Sequence[AlternateRow]) -> Tuple[float, Optional[statistics.Interval]]:
     """Return the geometric mean of the networks' ratios, and its 95 % interval.
 
-    A round has one process of each network, so the means of the rounds are independent too, and get
-    the interval of ``statistics.mean_interval``. Rounds without one of the networks are left out.
+    The networks' processes are independent, and each network has its own number of them and its own
+    spread (``statistics.mean_of_means_interval``).
     """
-    rounds = set.intersection(*(set(row.logs) for row in networks))
-    logs = [sum(row.logs[r] for row in networks) / len(networks) for r in sorted(rounds)]
+    found = statistics.mean_of_means_interval([list(row.logs.values()) for row in networks])
     ratio = statistics.geometric_mean([row.ratio for row in networks if row.ratio is not None])
-    return ratio, interval(logs)
+    return ratio, None if found is None else (math.exp(found[0]), math.exp(found[1]))
 
 
 class _Line(NamedTuple):
@@ -168,7 +186,7 @@ class _Line(NamedTuple):
     ratio: Optional[float]
     interval: Optional[statistics.Interval]
     processes: int
-    images_per_second: Optional[float] = None
+    speed: str = "-"
     spread: Optional[float] = None
     limit: Optional[float] = None
     removed: Optional[float] = None
@@ -180,7 +198,7 @@ _COLUMNS: Tuple[Column[_Line], ...] = (
     ("batch", lambda line: str(line.batch_size)),
     ("MXNet", lambda line: line.host),
     ("scope", lambda line: line.variant),
-    ("img/s", lambda line: number(line.images_per_second, ".2f", "")),
+    ("img/s", lambda line: line.speed),
     ("ratio", lambda line: number(line.ratio)),
     ("95 % interval", lambda line: interval_text(line.interval)),
     ("n", lambda line: str(line.processes)),
@@ -193,35 +211,20 @@ LEGEND = (
     "ratio: to the first scope in the same process, geometric mean over n processes, with a 95 % t",
     "interval over them; ~: it includes 1; in one: the ratio's standard deviation inside a process",
     "limit: ratio of a step that creates and destroys nothing, by the counters of scope off",
-    "removed: the part of that time that is gone, where it is 1 % of a step or more",
+    "removed: the part of that time that is gone, where it is 1 % of a step and the ratio is not ~",
     "cache: the cache's own share of a step",
 )
 
 
 def render(record: BenchRecord) -> str:
     """Return a line for each scope and network, then the geometric means, as Markdown."""
-    found = rows(record)
-    lines = [
-        _Line(
-            f"{row.case.model} {row.case.image_size}",
-            row.case.batch_size,
-            row.host,
-            row.variant,
-            row.ratio,
-            row.interval,
-            row.samples,
-            row.images_per_second,
-            row.spread if row.ratio else None,
-            row.limit,
-            row.removed,
-            row.cache_share,
-        )
-        for row in found
-    ]
-    groups: Dict[Tuple[str, int, str, str], List[AlternateRow]] = {}
+    found = cells(record)
+    lines = [_line(cell) for cell in found]
+    groups: Dict[Tuple[int, int, str, str], List[AlternateRow]] = {}
     for row in found:
-        if row.ratio is not None:
-            key = (row.series.name, row.case.batch_size, row.host, row.variant)
+        if isinstance(row, AlternateRow) and row.ratio is not None:
+            threads = row.series.threads.omp_num_threads
+            key = (threads, row.case.batch_size, row.host, row.variant)
             groups.setdefault(key, []).append(row)
     for (_, batch_size, host, variant), networks in groups.items():
         if len(networks) > 1:
@@ -231,3 +234,21 @@ def render(record: BenchRecord) -> str:
             lines.append(_Line(name, batch_size, host, variant, ratio, around, count))
     shown = columns(_COLUMNS, ("network", "MXNet", "scope"), lines)
     return "\n".join([*shown, "", *LEGEND]) + "\n"
+
+
+def _line(cell: Union[AlternateRow, Failure]) -> _Line:
+    case = cell.case
+    subject = (f"{case.model} {case.image_size}", case.batch_size, cell.host, cell.variant)
+    if isinstance(cell, Failure):
+        return _Line(*subject, None, None, 0, NO_RESULT[cell.reason])
+    return _Line(
+        *subject,
+        cell.ratio,
+        cell.interval,
+        cell.samples,
+        f"{cell.images_per_second:.2f}",
+        cell.spread if cell.ratio else None,
+        cell.limit,
+        cell.removed,
+        cell.cache_share,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import scipy.stats
 
 from harness.base import statistics
 
@@ -59,3 +60,15 @@ def test_interval_of_a_ratio_of_medians() -> None:
     assert statistics.ratio_of_medians_interval([2.0] * 5, values) == pytest.approx((1.0, 4.0))
     assert statistics.ratio_of_medians_interval(values, [8.0] * 5) == pytest.approx((1.0, 4.0))
     assert statistics.ratio_of_medians_interval([1.0, 2.0], values) is None
+
+
+def test_mean_of_means_is_welchs() -> None:
+    # Of two samples the ends are where SciPy's own test of Welch has a probability of 5 %.
+    first, second = [1.0, 1.2, 0.9, 1.1], [3.0, 2.0, 2.4]
+    low, high = statistics.mean_of_means_interval([first, second])
+    minus = [-value for value in second]
+    for end in (low, high):
+        shifted = [value - 2 * end for value in first]
+        assert scipy.stats.ttest_ind(shifted, minus, equal_var=False).pvalue == pytest.approx(0.05)
+    assert statistics.mean_of_means_interval([[1.0, 1.0], [2.0, 2.0]]) == (1.5, 1.5)
+    assert statistics.mean_of_means_interval([first, [1.0]]) is None

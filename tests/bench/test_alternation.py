@@ -41,10 +41,10 @@ GOLDEN = """\
 HEADLINE = [
     "Training throughput relative to the same process with the cache off "
     "(95 % interval; ~: no difference shown):",
-    "- batch 1, geometric mean of 2 networks: **1.492x** (1.455 to 1.530) on 1.3.1, "
-    "**1.362x** (1.329 to 1.397) on 1.4.1",
-    "- batch 32, geometric mean of 2 networks: **1.028x** (1.002 to 1.054) on 1.3.1, "
-    "**1.028x** (1.002 to 1.054) on 1.4.1",
+    "- batch 1, geometric mean of 2 networks: **1.492x** (1.475 to 1.509) on 1.3.1, "
+    "**1.362x** (1.347 to 1.378) on 1.4.1",
+    "- batch 32, geometric mean of 2 networks: **1.028x** (1.016 to 1.040) on 1.3.1, "
+    "**1.028x** (1.016 to 1.040) on 1.4.1",
 ]
 
 
@@ -76,7 +76,7 @@ def test_golden_table() -> None:
 def test_means_stand_in_headline_and_overview(run: BenchRecord) -> None:
     assert overview.headline([run]) == HEADLINE
     shown = overview.table([run])
-    assert shown[-2].startswith("| geometric mean | 1.492x (1.455 to 1.530) |")
+    assert shown[-2].startswith("| geometric mean | 1.492x (1.475 to 1.509) |")
     assert shown[-1].split() == ["|", "processes", "|", "3", "|", "3", "|", "3", "|", "3", "|"]
     # A record of fresh processes keeps its own words.
     assert "relative to unmodified MXNet (" in overview.headline([bench.full_record()])[0]
@@ -112,19 +112,38 @@ def test_a_process_is_one_value(run: BenchRecord) -> None:
     assert row.interval == pytest.approx(exact.interval, rel=1e-6)
 
 
-def test_the_mean_leaves_out_incomplete_rounds(run: BenchRecord) -> None:
+def test_networks_of_the_mean_have_their_own_rounds(run: BenchRecord) -> None:
     def networks(run: BenchRecord) -> List[AlternateRow]:
         every = alternation.rows(run)
         return [r for r in every if r.variant == "backward" and r.case.batch_size == 1]
 
+    def without(*rounds: int) -> BenchRecord:
+        lost = [(round_, "vgg-16") for round_ in rounds]
+        kept = [each for each in run.alternates if (each.round, each.case.model) not in lost]
+        return run.model_copy(update={"finished": kept})
+
     googlenet, vgg = networks(run)
-    rounds = [(googlenet.logs[r] + vgg.logs[r]) / 2 for r in range(3)]
     ratio, interval = alternation.mean([googlenet, vgg])
-    assert ratio == pytest.approx(math.exp(sum(rounds) / 3))
-    assert interval == pytest.approx(alternation.interval(rounds))
-    kept = [each for each in run.alternates if (each.round, each.case.model) != (2, "vgg-16")]
-    fewer = networks(run.model_copy(update={"finished": kept}))
-    assert alternation.mean(fewer)[1] == pytest.approx(alternation.interval(rounds[:2]))
+    assert ratio == pytest.approx(math.sqrt(googlenet.ratio * vgg.ratio))
+    # Fewer processes of one network: a wider interval, around all processes of the other.
+    fewer, wider = alternation.mean(networks(without(2)))
+    assert fewer == pytest.approx(math.sqrt(googlenet.ratio * networks(without(2))[1].ratio))
+    assert wider[1] / wider[0] > interval[1] / interval[0]
+    assert alternation.mean(networks(without(1, 2)))[1] is None
+
+
+def test_cases_without_a_result_are_rows(run: BenchRecord) -> None:
+    lost = [each for each in run.alternates if each.case.model == "vgg-16"]
+    failures = [bench.failure(each.key, "memory", "std::bad_alloc") for each in lost]
+    kept = [each for each in run.alternates if each.case.model != "vgg-16"]
+    failed = run.model_copy(update={"finished": [*kept, *failures]})
+    (line, *_) = [
+        line for line in alternation.render(failed).splitlines() if line.startswith("| vgg-16")
+    ]
+    assert [cell.strip() for cell in line.split("|")[3:9]] == [
+        *("1.3.1", "off", "no memory", "-", "-", "0")
+    ]
+    assert "no memory" in ratios.render(failed)
 
 
 def test_warnings_are_those_to_act_on(run: BenchRecord) -> None:

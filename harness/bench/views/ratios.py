@@ -13,7 +13,7 @@ from harness.base import statistics
 from harness.base.markdown import interval_text, markdown
 from harness.bench import alternation, pr11301
 from harness.bench.alternation import AlternateRow
-from harness.bench.record import BenchRecord, Failure
+from harness.bench.record import ALTERNATE, BenchRecord, Failure
 from harness.bench.rows import NO_RESULT, Row, cells
 from harness.trials.variants import STOCK, STOCK_AGAIN
 
@@ -88,10 +88,10 @@ class Group:
 def groups(record: BenchRecord) -> List[Group]:
     """Return the tables of a record, in the order of work; series without a baseline make none."""
     found: Dict[Tuple[int, int, str], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
-    for cell in [*alternation.rows(record), *cells(record)]:
+    for cell in [*alternation.cells(record), *cells(record)]:
         series = cell.series if isinstance(cell, Row) else record.settings.find(cell.series)
         baseline = STOCK
-        if isinstance(cell, AlternateRow):
+        if series.job == ALTERNATE:
             baseline = series.variants[cell.host][0]
         elif STOCK not in series.variants[cell.host]:
             continue
