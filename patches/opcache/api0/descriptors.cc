@@ -134,7 +134,7 @@ mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_o
   if (cache == nullptr) return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint);
   Op op;
   if (operation_in_scope(r, cache, op_desc, &op)) {
-    Descriptor *const canonical_hint = hint != nullptr ? find_descriptor(hint) : nullptr;
+    Descriptor *const canonical_hint = find_descriptor(hint);
     const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
     Descriptor *found;
     const mkldnn_status_t status = find_or_create(cache, op, source, result, &found);
@@ -193,11 +193,8 @@ namespace {
 // The canonical equal, with a reference for the caller, of a memory descriptor that is not; nullptr
 // when `pd` is no memory descriptor or memory objects are not in scope.
 Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_primitive_desc_t pd) {
-  mkldnn_primitive_kind_t primitive_kind;
   if (!caching() || !descriptor_in_scope(kMemory) || cache->busy ||
-      r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0, &primitive_kind) !=
-          mkldnn_success ||
-      kind_of(*r.abi, primitive_kind) != Kind::kMemory) {
+      kind_of(r, pd) != Kind::kMemory) {
     return nullptr;
   }
   const MemoryObject source = {r, r.primitive_desc_query_memory_d(pd), engine_of(r, pd)};
@@ -214,8 +211,7 @@ const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t des
                                                mkldnn_query_t what, int index) {
   const Real &r = real();
   ThreadCache *const cache = cache_for(r);
-  Descriptor *const d =
-      cache != nullptr && descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
+  Descriptor *const d = cache != nullptr ? find_descriptor(descriptor) : nullptr;
   if (d == nullptr || !cache->owns(d)) return r.primitive_desc_query_pd(descriptor, what, index);
   CacheTime time(cache);
   for (int i = 0; i < d->layout_count; ++i) {
@@ -265,7 +261,7 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
 mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {
   const Real &r = real();
   ThreadCache *const cache = cache_for(r);
-  Descriptor *const d = descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
+  Descriptor *const d = find_descriptor(descriptor);
   if (d != nullptr) {
     CacheTime time(cache);
     ThreadCache::release(d);

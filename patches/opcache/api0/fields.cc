@@ -85,12 +85,7 @@ void visit_context(V &v, const Context &context) {
 // was created from, the implementation chosen, and the layouts that implementation settled on.
 template <class V>
 void visit_hint(V &v, const Real &real, const_mkldnn_primitive_desc_t hint) {
-  mkldnn_primitive_kind_t primitive_kind;
-  if (real.primitive_desc_query(hint, mkldnn_query_primitive_kind, 0, &primitive_kind) !=
-      mkldnn_success) {
-    return v.unknown();
-  }
-  const int query = op_desc_query(*real.abi, kind_of(*real.abi, primitive_kind));
+  const int query = op_desc_query(*real.abi, kind_of(real, hint));
   const void *op_desc = nullptr;
   const char *implementation = nullptr;
   const_mkldnn_primitive_attr_t attr = nullptr;

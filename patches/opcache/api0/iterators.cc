@@ -1,6 +1,5 @@
 // Iterators over the implementations of an operation; from 1.4 on MXNet creates all its
 // descriptors with them.
-#include <stdlib.h>
 #include <string.h>
 
 #include "api0/calls.h"
@@ -72,7 +71,7 @@ struct Implementation : Operation {
 // `cache` may be nullptr when it is not.
 mkldnn_status_t settle(const Real &r, ThreadCache *cache, Iterator *it, int position,
                        bool in_scope) {
-  Descriptor *const canonical_hint = it->hint != nullptr ? find_descriptor(it->hint) : nullptr;
+  Descriptor *const canonical_hint = find_descriptor(it->hint);
   const Operation operation = {r,        it->op_desc,    it->attr, it->engine,
                                it->hint, canonical_hint, position};
   const auto advance = [&] { return advance_real(r, it, position); };
@@ -95,12 +94,7 @@ void free_iterator(const Real &r, Iterator *it) {
   if (it->real != nullptr) r.primitive_desc_iterator_destroy(it->real);
   if (it->attr != nullptr) r.primitive_attr_destroy(it->attr);
   it->mark = nullptr;
-  ThreadCache *const cache = ThreadCache::mine();
-  if (cache != nullptr) {
-    cache->free_record(ThreadCache::kIterators, it);
-  } else {
-    free(it);
-  }
+  ThreadCache::free_record(ThreadCache::kIterators, it);
 }
 
 }  // namespace
@@ -118,7 +112,7 @@ mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
     if (it != nullptr) memset(it, 0, sizeof(*it));
     if (it != nullptr && attr != nullptr &&
         r.primitive_attr_clone(&it->attr, attr) != mkldnn_success) {
-      cache->free_record(ThreadCache::kIterators, it);
+      ThreadCache::free_record(ThreadCache::kIterators, it);
       it = nullptr;
     }
     if (it != nullptr) {

@@ -56,12 +56,7 @@ inline Op op_of(Kind kind, int prop_kind) {
 
 // The operator of a handle of the real library; a few queries, so only beside a real call.
 inline Op op_of_handle(const Real &r, const_mkldnn_primitive_desc_t pd) {
-  mkldnn_primitive_kind_t primitive_kind;
-  if (pd == nullptr || r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0,
-                                              &primitive_kind) != mkldnn_success) {
-    return kOther;
-  }
-  const Kind kind = kind_of(*r.abi, primitive_kind);
+  const Kind kind = pd != nullptr ? kind_of(r, pd) : Kind::kUnknown;
   const int query = op_desc_query(*r.abi, kind);
   if (query < 0) return op_of(kind, mkldnn_prop_kind_undef);
   const OpDescHead *head = nullptr;

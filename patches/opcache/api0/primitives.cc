@@ -63,8 +63,7 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
   mkldnn_primitive_at_t few[kFewInputs];
   mkldnn_primitive_at_t *translated = nullptr;
   for (int i = 0; i < n; ++i) {
-    const Primitive *const p =
-        inputs[i].primitive != nullptr ? find_primitive(inputs[i].primitive) : nullptr;
+    const Primitive *const p = find_primitive(inputs[i].primitive);
     if (p == nullptr || p->bindings == 0) continue;
     if (translated == nullptr) {
       const size_t bytes = static_cast<size_t>(n) * sizeof(*translated);
@@ -122,7 +121,7 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
   const Real &r = real();
   if (r.abi == nullptr) return r.primitive_create(result, descriptor, inputs, outputs);
   ThreadCache *const cache = ThreadCache::mine();
-  Descriptor *d = descriptor != nullptr ? find_descriptor(descriptor) : nullptr;
+  Descriptor *d = find_descriptor(descriptor);
   if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d)) {
     return create_uncached(r, cache, result, descriptor, inputs, outputs);
   }
@@ -173,7 +172,7 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
 mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
   const Real &r = real();
   ThreadCache *const cache = cache_for(r);
-  Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  Primitive *const p = find_primitive(primitive);
   if (p != nullptr) {
     CacheTime time(cache);
     ThreadCache::release(p);
@@ -189,7 +188,7 @@ mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
 mkldnn_status_t get_descriptor(const_mkldnn_primitive_t primitive,
                                const_mkldnn_primitive_desc_t *descriptor) {
   const Real &r = real();
-  const Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  const Primitive *const p = find_primitive(primitive);
   if (p == nullptr || descriptor == nullptr) {
     return r.primitive_get_primitive_desc(primitive, descriptor);
   }
@@ -201,7 +200,7 @@ mkldnn_status_t get_descriptor(const_mkldnn_primitive_t primitive,
 mkldnn_status_t get_input(const_mkldnn_primitive_t primitive, size_t index,
                           mkldnn_primitive_at_t *input) {
   const Real &r = real();
-  const Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  const Primitive *const p = find_primitive(primitive);
   if (p == nullptr || input == nullptr || index >= static_cast<size_t>(p->inputs)) {
     return r.primitive_get_input_at(primitive, index, input);
   }
@@ -213,7 +212,7 @@ mkldnn_status_t get_input(const_mkldnn_primitive_t primitive, size_t index,
 mkldnn_status_t get_output(const_mkldnn_primitive_t primitive, size_t index,
                            const_mkldnn_primitive_t *output) {
   const Real &r = real();
-  const Primitive *const p = primitive != nullptr ? find_primitive(primitive) : nullptr;
+  const Primitive *const p = find_primitive(primitive);
   if (p == nullptr || output == nullptr || index >= static_cast<size_t>(p->bindings - p->inputs)) {
     return r.primitive_get_output(primitive, index, output);
   }

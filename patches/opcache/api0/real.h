@@ -72,6 +72,14 @@ extern std::atomic<const Real *> g_real;
 // To be called where library() is not nullptr: in what a route leads to (route.h).
 inline const Real &real() { return *g_real.load(std::memory_order_acquire); }
 
+// Kind::kUnknown, too, where the real library does not tell.
+inline Kind kind_of(const Real &r, const_mkldnn_primitive_desc_t pd) {
+  mkldnn_primitive_kind_t kind;
+  const bool told =
+      r.primitive_desc_query(pd, mkldnn_query_primitive_kind, 0, &kind) == mkldnn_success;
+  return told ? kind_of(*r.abi, kind) : Kind::kUnknown;
+}
+
 }  // namespace opcache
 
 #endif  // OPCACHE_API0_REAL_H_

@@ -69,7 +69,7 @@ mkldnn_status_t prepare(const Real &r, Stream *s, size_t n, const mkldnn_primiti
   CacheTime time(ThreadCache::mine());
   const size_t first = s->count;
   for (size_t i = 0; primitives != nullptr && i < n; ++i) {
-    Primitive *const p = primitives[i] != nullptr ? find_primitive(primitives[i]) : nullptr;
+    Primitive *const p = find_primitive(primitives[i]);
     if (p != nullptr && !remember(s, p)) return mkldnn_out_of_memory;
   }
   return s->lazy ? mkldnn_success : rebind_all(r, s, first);
@@ -116,7 +116,7 @@ mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind
   }
   const mkldnn_status_t status = r.stream_create(&s->real, kind);
   if (status != mkldnn_success) {
-    cache->free_record(ThreadCache::kStreams, s);
+    ThreadCache::free_record(ThreadCache::kStreams, s);
     return status;
   }
   s->mark = &kStreamMark;
@@ -179,12 +179,7 @@ mkldnn_status_t destroy_stream(mkldnn_stream_t stream) {
   const mkldnn_status_t status = r.stream_destroy(s->real);
   if (s->cached != s->few) free(s->cached);
   s->mark = nullptr;  // a handle used after this is not taken for a live one
-  ThreadCache *const cache = ThreadCache::mine();
-  if (cache != nullptr) {
-    cache->free_record(ThreadCache::kStreams, s);
-  } else {
-    free(s);
-  }
+  ThreadCache::free_record(ThreadCache::kStreams, s);
   return status;
 }
 

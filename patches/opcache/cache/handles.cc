@@ -18,10 +18,12 @@ const Destroyers *g_destroyers = nullptr;
 Totals g_totals;
 
 Descriptor *find_descriptor(const mkldnn_primitive_desc *handle) {
-  return g_descriptors.find(handle);
+  return handle != nullptr ? g_descriptors.find(handle) : nullptr;
 }
 
-Primitive *find_primitive(const mkldnn_primitive *handle) { return g_primitives.find(handle); }
+Primitive *find_primitive(const mkldnn_primitive *handle) {
+  return handle != nullptr ? g_primitives.find(handle) : nullptr;
+}
 
 bool add_handle(Descriptor *d) {
   if (!g_descriptors.insert(d->real, d)) return false;

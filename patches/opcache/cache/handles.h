@@ -38,7 +38,7 @@ inline size_t value_of(const std::atomic<ptrdiff_t> &total) {
   return n > 0 ? static_cast<size_t>(n) : 0;
 }
 
-// The record of a cached handle; nullptr for a handle of the real library. Lock-free.
+// The record of a cached handle; nullptr for nullptr and a handle of the real library. Lock-free.
 Descriptor *find_descriptor(const mkldnn_primitive_desc *handle);
 Primitive *find_primitive(const mkldnn_primitive *handle);
 

@@ -54,15 +54,12 @@ void Registry::remove(Owner *owner) {
     const Lock lock(&mutex_);
     unlist(owner);
   }
-  pthread_mutex_lock(&orphans_);
-  const uint64_t left = --owner->references;
-  pthread_mutex_unlock(&orphans_);
-  if (left == 0) free(owner);
+  release_orphan(owner, nullptr);
 }
 
 bool Registry::release_orphan(Owner *owner, Descriptor *d) {
   pthread_mutex_lock(&orphans_);
-  const bool last_of_descriptor = --d->live_primitives == 0;
+  const bool last_of_descriptor = d != nullptr && --d->live_primitives == 0;
   const uint64_t left = --owner->references;
   pthread_mutex_unlock(&orphans_);
   if (left == 0) free(owner);

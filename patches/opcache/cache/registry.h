@@ -20,7 +20,8 @@ class Registry {
   // The thread ends, or could not have a cache: keeps its counters, drops its reference.
   void remove(Owner *owner);
   // A primitive whose owner has ended is about to be destroyed. True: it was the last one of `d`,
-  // whose table's reference is then the caller's to drop. Any thread.
+  // whose table's reference is then the caller's to drop. Any thread. nullptr for `d`: the thread
+  // itself ends.
   bool release_orphan(Owner *owner, Descriptor *d);
 
   // The counters since reset(), and how much is cached.
@@ -35,7 +36,6 @@ class Registry {
   void walk_locks(int (*act)(pthread_mutex_t *), bool backwards);
   void add_all(Counters *sum) const;
   void unlist(Owner *owner);
-  static void drop(Owner *owner);
 
   const bool survives_forks_;
   std::atomic<size_t> threads_;

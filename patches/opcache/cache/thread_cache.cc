@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <new>
+#include <utility>
 
 #include "cache/registry.h"
 #include "in_tree.h"
@@ -54,8 +55,9 @@ void *ThreadCache::allocate(Freelist kind, size_t bytes) {
 }
 
 void ThreadCache::free_record(Freelist kind, void *memory) {
-  free(freelists_[kind]);
-  freelists_[kind] = memory;
+  ThreadCache *const cache = mine();
+  if (cache != nullptr) std::swap(cache->freelists_[kind], memory);
+  free(memory);
 }
 
 bool ThreadCache::usable() {

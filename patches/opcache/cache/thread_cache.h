@@ -36,10 +36,11 @@ class ThreadCache {
   }
 
   // Short-lived records of one kind: the last one freed is the next one allocated, so that a hit
-  // calls no allocator. allocate returns uninitialised memory or nullptr.
+  // calls no allocator. allocate returns uninitialised memory or nullptr; free_record may be called
+  // on any thread.
   enum Freelist { kStreams, kIterators, kFreelists };
   void *allocate(Freelist kind, size_t bytes);
-  void free_record(Freelist kind, void *memory);
+  static void free_record(Freelist kind, void *memory);
 
   // One call in so many is timed for cache_ticks: reading the clock twice would cost more than the
   // shortest calls take.
