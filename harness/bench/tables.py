@@ -27,7 +27,7 @@ def write(
         "bench.md": bench_markdown(run),
         "bench.csv": _csv(bench_rows(run)),
         "memory.csv": _csv(memory_rows(run)),
-        "bigger-machines.md": extrapolation.render(run, pr11301.throughput(), efficiency),
+        "bigger-machines.md": bigger_machines(run, efficiency),
     }
     if run.profiles:
         texts["operators.md"] = f"{_heading(run, 'Time per operator')}\n{operators.render(run)}"
@@ -35,6 +35,11 @@ def write(
     for name, text in texts.items():
         files.write_text(folder / name, text)
     return list(texts)
+
+
+def bigger_machines(run: BenchRecord, efficiency: float) -> str:
+    """Return the page of ratios predicted for more cores."""
+    return extrapolation.render(run, pr11301.throughput(), efficiency)
 
 
 def bench_markdown(run: BenchRecord) -> str:

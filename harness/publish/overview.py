@@ -56,7 +56,7 @@ class _Column(NamedTuple):
 
 
 def _columns(records: Sequence[BenchRecord]) -> Dict[Tuple[str, str], _Column]:
-    """Return what has an interval, by title and release: several networks, or a record's only one."""
+    """Return what has an interval, by title and release: several networks, or one alone."""
     found: Dict[Tuple[str, str], _Column] = {}
     for record in records:
         many = max(len(group.cells) for group in groups(record))

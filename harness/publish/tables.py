@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from harness.base import files, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.bench import extrapolation, rows
+from harness.bench import alternation, extrapolation, rows
 from harness.bench import tables as bench_tables
 from harness.bench.record import load
 from harness.bench.views import memory
@@ -77,10 +77,9 @@ def main(args: argparse.Namespace) -> int:
 def write_pages(layout: Layout, folder: Path) -> List[str]:
     """Write a page for every published record that exists; return the pages' names."""
     names = []
-    for name, render in _PAGES.items():
+    for page, (name, render) in _PAGES.items():
         record = layout.raw / name
         if record.is_file():
-            page = record.with_suffix(".md").name
             files.write_text(folder / page, render(record))
             names.append(page)
     return names
@@ -98,16 +97,31 @@ def _microbench(path: Path) -> str:
     return head + microbench_table.render(record)
 
 
-_BENCH_PAGES = ("batch-1", "batch-32", "memory", "16-cores-16-threads", "16-cores-8-threads")
-_PAGES: Dict[str, Callable[[Path], str]] = {
+_BENCH_PAGES = (
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory"),
+    *("16-cores-16-threads", "16-cores-8-threads"),
+)
+# By page: the record's file, and what writes it.
+_PAGES: Dict[str, Tuple[str, Callable[[Path], str]]] = {
     **{
-        f"bench-{name}.jsonl": lambda path: bench_tables.bench_markdown(load(path))
+        f"bench-{name}.md": (
+            f"bench-{name}.jsonl",
+            lambda path: bench_tables.bench_markdown(load(path)),
+        )
         for name in _BENCH_PAGES
     },
-    "converge.json": lambda path: converge_table.render(converge_record.load(path)),
-    "microbench.json": _microbench,
-    "reliability.json": _reliability,
-    "verify.json": lambda path: verify_table.render(verify_record.load(path)),
+    # The full record has no batch 32 yet.
+    "bigger-machines.md": (
+        "bench-fresh-processes.jsonl",
+        lambda path: bench_tables.bigger_machines(load(path), extrapolation.EFFICIENCY),
+    ),
+    "converge.md": (
+        "converge.json",
+        lambda path: converge_table.render(converge_record.load(path)),
+    ),
+    "microbench.md": ("microbench.json", _microbench),
+    "reliability.md": ("reliability.json", _reliability),
+    "verify.md": ("verify.json", lambda path: verify_table.render(verify_record.load(path))),
 }
 
 
@@ -139,7 +153,9 @@ def fill(document: str, root: Path) -> str:
 
 def _rows(paths: Sequence[Path]) -> List[str]:
     """Return the table without its legend, for documents that explain it once."""
-    return rows.render(load(paths[0])).split("\n\n")[0].splitlines()
+    run = load(paths[0])
+    text = alternation.render(run) if run.alternates else rows.render(run)
+    return text.split("\n\n")[0].splitlines()
 
 
 def _convergence(paths: Sequence[Path]) -> List[str]:

@@ -54,8 +54,8 @@ def parse_scope(word: str) -> Variant:
 
 def check_alternating(what: str, scopes: Sequence[str]) -> None:
     """Refuse scopes that cannot alternate in one process: of other builds, equal, or one alone."""
-    for scope in scopes:
-        variant = parse_scope(scope)
+    variants = [parse_scope(scope) for scope in scopes]
+    for scope, variant in zip(scopes, variants):
         if variant.scope is None or variant.preload:
             raise HarnessError(
                 f"{what}: expected scopes of the cache, which alternate in one process, "

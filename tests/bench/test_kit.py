@@ -142,7 +142,7 @@ def test_another_python_measures_without_network(kit: Path, version: str) -> Non
         ),
         (
             ("--scopes", "off,off"),
-            "--scopes: expected two or more different scopes, found off, off",
+            "--scopes: expected different words separated by commas: 'off,off'",
         ),
         (("--minutes", "-1"), "--minutes: expected a number above 0, found -1.0"),
         (("--out", f"{KIT}/LICENSE"), f"{KIT}/LICENSE: line 1: not JSON: "),

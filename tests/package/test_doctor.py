@@ -243,6 +243,15 @@ def test_threads(asked: Optional[str], found: int, first: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "found", "status"), [("0", 2, "warning"), ("0", 1, "ok"), ("200", 2, "ok")]
+)
+def test_threads_that_sleep_at_once_are_slow(value: str, found: int, status: str) -> None:
+    environment = {"KMP_BLOCKTIME": value}
+    line = statuses(doctor_rules.threads({"omp_max_threads": found}, environment, found))[-1]
+    assert line.startswith(f"{status}: KMP_BLOCKTIME={value}")
+
+
+@pytest.mark.parametrize(
     ("environment", "status", "part"),
     [
         ({}, "ok", "MXNET_ENGINE_TYPE is not set"),

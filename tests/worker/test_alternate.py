@@ -95,7 +95,7 @@ def test_steps_that_create_more_than_a_warm_one_are_discarded(
     job = AlternateJob("seven-ops", 2, 32, scopes=("convolution", "batch_norm"), **QUICK)
     wide = run_job(job, built, first_host, "batch_norm")
     assert [block["discarded"] for block in wide["blocks"]] == [0] * 8
-    capacity = str(wide["stats"]["idle_primitives"] - 1)
+    capacity = str(wide["stats"]["totals"]["descriptors"] - 1)
     narrow = run_job(job, built, first_host, "batch_norm", overrides=((CAPACITY, capacity),))
     scope = job.scopes[-1]
     for block in narrow["blocks"]:
@@ -108,7 +108,7 @@ def test_steps_that_create_more_than_a_warm_one_are_discarded(
     [
         ("stock", ("off", "all"), "expected the cache library in this process, found none"),
         ("all", ("all", "all"), "expected two or more different scopes, found all, all"),
-        ("all", ("off", "everything"), "expected one that the library knows, found 'everything'"),
+        ("all", ("off", "everything"), "unknown scope 'everything': expected stock, off"),
     ],
 )
 def test_wrong_jobs_are_refused(

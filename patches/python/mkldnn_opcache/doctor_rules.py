@@ -186,7 +186,11 @@ def threads(loaded, environment, cores):
     for name in ("KMP_AFFINITY", "KMP_BLOCKTIME"):
         value = environment.get(name)
         text = "%s=%s" % (name, value) if value else "%s is not set" % name
-        findings.append(ok("threads", text))
+        if name == "KMP_BLOCKTIME" and value == "0" and found != 1:
+            text += ": OpenMP's threads are woken in every operator, which costs small networks more "
+            findings.append(warning("threads", text + "than creation does; unset it"))
+        else:
+            findings.append(ok("threads", text))
     return findings
 
 
