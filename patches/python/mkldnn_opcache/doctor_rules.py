@@ -187,8 +187,8 @@ def threads(loaded, environment, cores):
         value = environment.get(name)
         text = "%s=%s" % (name, value) if value else "%s is not set" % name
         if name == "KMP_BLOCKTIME" and value == "0" and found != 1:
-            text += ": OpenMP's threads are woken in every operator, which costs small networks more "
-            findings.append(warning("threads", text + "than creation does; unset it"))
+            text += ": OpenMP's threads are woken in every operator, costly for small networks: "
+            findings.append(warning("threads", text + "unset it"))
         else:
             findings.append(ok("threads", text))
     return findings
