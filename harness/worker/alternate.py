@@ -71,7 +71,7 @@ class _Trained:
         self._module = make_module(network, job)
         self._batch = make_batch(network, job, step=0)
         self._scope: Optional[str] = None
-        self._created: Dict[str, int] = {}  # by a warm step, by scope
+        self._missed: Dict[str, int] = {}  # by a warm step, by scope
 
     def warm_up(self, scope: str) -> Tuple[int, int]:
         """Change the scope, and train until the cache is warm; return the steps, and the last's ns.
@@ -90,25 +90,27 @@ class _Trained:
             count = len(missed) - 1
             fewest = count >= self._job.warm_up_steps_min
             if (fewest and not missing) or count >= self._job.warm_up_steps_max:
-                self._created[scope] = _created(before, after)
+                self._missed[scope] = missed[-1]
                 return count, last_ns
 
     def block(self, scope: str, steps: int) -> Dict[str, Any]:
         """Time a block of steps in a scope; return the times and what the counters gained.
 
-        Steps that create more than a warm one are discarded until one does not, at most
+        Steps that miss more often than a warm one are discarded until one does not, at most
         ``warm_up_steps_max``.
         """
         if scope != self._scope:
             self._switch(scope)
-        discarded, step_ns, start = 0, [], None
-        while len(step_ns) < steps:
-            ns, before, after = self._step()
-            late = discarded < self._job.warm_up_steps_max and not step_ns
-            if late and _created(before, after) > self._created[scope]:
-                discarded += 1
-                continue
-            start = before if start is None else start
+        discarded = 0
+        ns, start, after = self._step()
+        while self._missed[scope] < counters.missed(start, after) and (
+            discarded < self._job.warm_up_steps_max
+        ):
+            discarded += 1
+            ns, start, after = self._step()
+        step_ns = [ns]
+        for _ in range(steps - 1):
+            ns, _, after = self._step()
             step_ns.append(ns)
         return {
             "scope": scope,
@@ -137,8 +139,3 @@ class _Trained:
 
 def _gained(before: Stats, after: Stats) -> Dict[str, int]:
     return {name: after["totals"][name] - before["totals"][name] for name in _COUNTS}
-
-
-def _created(before: Stats, after: Stats) -> int:
-    gained = _gained(before, after)
-    return gained["primitives_created"] + gained["descriptors_created"]
