@@ -96,16 +96,14 @@ class _Trained:
     def block(self, scope: str, steps: int) -> Dict[str, Any]:
         """Time a block of steps in a scope; return the times and what the counters gained.
 
-        Steps that miss more often than a warm one are discarded until one does not, at most
+        Steps after a switch are discarded until one is as a warm one, at most
         ``warm_up_steps_max``.
         """
         if scope != self._scope:
             self._switch(scope)
         discarded = 0
         ns, start, after = self._step()
-        while self._missed[scope] < counters.missed(start, after) and (
-            discarded < self._job.warm_up_steps_max
-        ):
+        while discarded < self._job.warm_up_steps_max and self._is_late(start, after):
             discarded += 1
             ns, start, after = self._step()
         step_ns = [ns]
@@ -119,6 +117,12 @@ class _Trained:
             "missed": counters.missed(start, after),
             **_gained(start, after),
         }
+
+    def _is_late(self, before: Stats, after: Stats) -> bool:
+        """Tell whether a step missed more often than a warm one, or avoided nothing."""
+        missed = counters.missed(before, after)
+        missing = counters.still_missing(before, after) is True
+        return missing and (missed == 0 or missed > self._missed[str(self._scope)])
 
     def _switch(self, scope: str) -> None:
         counters.set_scope(self._cache, scope_of(scope))
