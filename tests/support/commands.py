@@ -72,10 +72,15 @@ def planted(package: Path, folder: Path, file: str, old: str, new: str) -> Path:
     """Copy a Python package into ``folder`` with a fault in a file; return the copy."""
     copy = folder / package.name
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (copy / file).read_text()
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
-    (copy / file).write_text(text.replace(old, new))
+    replace(copy / file, old, new)
     return copy
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Change a text that stands once in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def refusal(
