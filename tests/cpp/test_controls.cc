@@ -160,17 +160,14 @@ TEST(clear_drops_what_nobody_holds, ASSUME) {
 
 // Each thread can destroy only its own: the others do so at their next call.
 WORKER_TEST(clear_on_other_threads) {
-  Described pd;
-  std::unique_ptr<Bound> sent_home;
+  Pair sent_home;
   a.run([&] {
     call(engine, kReluBackward, 4);
-    pd = Described(engine, kPoolingBackward, 4);
-    sent_home = std::make_unique<Bound>(engine, pd, 0);
+    sent_home.make(engine, kPoolingBackward, 4, 0);
   });
   b.run([&] {
     call(engine, kReluBackward, 4);
     sent_home.reset();
-    pd.reset();
   });
   CHECK_EQ(fake_live(kFakePrimitive), 3);
   b.run([] { mkldnn_opcache_clear(); });

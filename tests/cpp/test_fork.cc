@@ -96,23 +96,17 @@ TEST(fork_from_a_thread_without_a_cache, ASSUME) {
 // What other threads held when the process forked is the child's to release.
 TEST(child_releases_what_others_made, ASSUME) {
   Engine engine;
-  Described pd;
-  std::unique_ptr<Bound> bound;
+  Pair relu;
   Worker other;
-  other.run([&] {
-    pd = Described(engine, kReluBackward, 4);
-    bound = std::make_unique<Bound>(engine, pd, 0);
-  });
+  other.run([&] { relu.make(engine, kReluBackward, 4, 0); });
   in_child([&] {
-    bound->run(content(engine, kReluBackward, 4));
-    Bound(engine, pd, 50).run(content(engine, kReluBackward, 4));
-    bound.reset();
-    pd.reset();
+    relu->run(content(engine, kReluBackward, 4));
+    Bound(engine, relu.pd, 50).run(content(engine, kReluBackward, 4));
+    relu.reset();
     work(engine);
   });
-  bound->run(content(engine, kReluBackward, 4));
-  bound.reset();
-  pd.reset();
+  relu->run(content(engine, kReluBackward, 4));
+  relu.reset();
   check_no_misuse();
 }
 

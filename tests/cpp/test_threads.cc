@@ -39,19 +39,12 @@ WORKER_TEST(released_elsewhere_it_goes_home) {
 
 WORKER_TEST(executed_on_another_thread) {
   for (int round = 0; round < 3; ++round) {
-    Described pd;
-    std::unique_ptr<Bound> bound;
-    a.run([&] {
-      pd = Described(engine, kReluBackward, 4);
-      bound = std::make_unique<Bound>(engine, pd, 10 * round);
-    });
-    b.run([&] { bound->run(content(engine, kReluBackward, 4)); });
-    b.run([&] { bound->memories[0].point_to(buffer(10 * round)); });
-    a.run([&] { bound->run(content(engine, kReluBackward, 4)); });
-    a.run([&] {
-      bound.reset();
-      pd.reset();
-    });
+    Pair relu;
+    a.run([&] { relu.make(engine, kReluBackward, 4, 10 * round); });
+    b.run([&] { relu->run(content(engine, kReluBackward, 4)); });
+    b.run([&] { relu->memories[0].point_to(buffer(10 * round)); });
+    a.run([&] { relu->run(content(engine, kReluBackward, 4)); });
+    a.run([&] { relu.reset(); });
   }
 }
 
@@ -124,21 +117,18 @@ TEST(next_thread_at_the_same_address, ASSUME) {
 
 TEST(a_thousand_threads_come_and_go, ASSUME) {
   Engine engine;
-  std::unique_ptr<Bound> left;
-  Described left_pd;
+  Pair left;
   for (int i = 0; i < 1000; ++i) {
     on_thread([&] {
       call(engine, kReluBackward, 4 + i % 7);
       call(engine, kConvolutionBackwardWeights, 4);
       // Each leaves something behind for the next to release.
-      left_pd = Described(engine, kPoolingBackward, 4);
-      left = std::make_unique<Bound>(engine, left_pd, 0);
+      left.make(engine, kPoolingBackward, 4, 0);
     });
     CHECK(fake_live(kFakePrimitive) <= 1);
     CHECK(fake_live(kFakeDescriptor) <= 2);
   }
   left.reset();
-  left_pd.reset();
   const Stats stats;
   CHECK_EQ(stats["threads"], 1);
   CHECK_EQ(stats["operators/_backward_Activation/primitives_created"], 1000);

@@ -47,6 +47,17 @@ struct Described : Owned<mkldnn_primitive_desc_t, mkldnn_primitive_desc_destroy>
   }
 };
 
+struct Iterator : Owned<mkldnn_primitive_desc_iterator_t, mkldnn_primitive_desc_iterator_destroy> {
+  Iterator(mkldnn_engine_t engine, const operation::OpDesc &d,
+           const_mkldnn_primitive_attr_t attr = nullptr) {
+    CHECK_OK(attr == nullptr
+                 ? mkldnn_primitive_desc_iterator_create(&handle, &d, engine, nullptr)
+                 : mkldnn_primitive_desc_iterator_create_v2(&handle, &d, attr, engine, nullptr));
+  }
+  mkldnn_status_t next() const { return mkldnn_primitive_desc_iterator_next(handle); }
+  Described fetch() const { return Described(mkldnn_primitive_desc_iterator_fetch(handle)); }
+};
+
 // The digest of what a primitive was made of.
 inline uint64_t content_behind(const_mkldnn_primitive_t primitive) {
   const_mkldnn_primitive_desc_t pd = nullptr;
@@ -159,6 +170,21 @@ struct Bound : Primitive {
   std::vector<mkldnn_primitive_at_t> inputs;
   std::vector<const_mkldnn_primitive_t> outputs;
   int first;
+};
+
+// A descriptor and a primitive of it that come and go together, on whichever threads.
+struct Pair {
+  void make(mkldnn_engine_t engine, What what, int n, int first) {
+    pd = Described(engine, what, n);
+    bound = std::make_unique<Bound>(engine, pd, first);
+  }
+  void reset() {
+    bound.reset();
+    pd.reset();
+  }
+  Bound *operator->() const { return bound.get(); }
+  Described pd;
+  std::unique_ptr<Bound> bound;
 };
 
 // No object of an operation, at the fake.
