@@ -273,12 +273,19 @@ inline mkldnn_engine_t engine(uintptr_t address) {
 }
 const Context kContext = {engine(0x1000), 4};
 
-inline Identity identity_of_operation(const Abi &abi, const void *op_desc) {
-  const Real real = stub_real(abi);
+inline Identity identity_of_operation(const Real &real, const void *op_desc) {
   return identity([&](auto &v) {
     return opcache::visit_operation(v, real, kContext, op_desc, nullptr, nullptr, 0, 0);
   });
 }
+
+// A test of each release `r`; `real`: a library of it that reads the stand-ins.
+#define RELEASE_TEST(name)                                                      \
+  static void release_##name(const Release &r, const Real &real);               \
+  TEST(name) {                                                                  \
+    for (const Release &r : kReleases) release_##name(r, stub_real(abi_of(r))); \
+  }                                                                             \
+  static void release_##name([[maybe_unused]] const Release &r, [[maybe_unused]] const Real &real)
 
 // Descriptions in which every part that can be present is.
 inline Bytes convolution(const Release &r, int kind, bool backward_data = false) {

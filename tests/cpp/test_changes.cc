@@ -94,7 +94,7 @@ CACHED_TEST(released_while_off) {
 }
 
 // A stream made while the cache is off executes what the cache hands out later: eager, lazy, rerun.
-CACHED_TEST(stream_made_while_off, "MKLDNN_OPCACHE=off") {
+CACHED_TEST(stream_made_while_off, SCOPE("off")) {
   Stream eager(mkldnn_eager), lazy(mkldnn_lazy);
   set_scope("all");
   const Described pd(engine, kReluBackward, 4);

@@ -67,7 +67,7 @@ TEST(unknown_scopes_change_nothing, ASSUME) {
   CHECK_EQ(made_by_call(engine, kReluBackward, 4), 0);
 }
 
-TEST(capacities, ASSUME, "MKLDNN_OPCACHE_CAPACITY=7") {
+TEST(capacities, ASSUME, CAPACITY(7)) {
   CHECK_EQ(mkldnn_opcache_get_capacity(), 7);
   for (const size_t n : {size_t(0), size_t(1), size_t(1) << 30}) {
     set_capacity(n);
@@ -88,7 +88,7 @@ SCENE(on_after_a_wrong_word) {
 }
 
 TEST(wrong_environment_can_be_mended, ASSUME) {
-  for (const char *wrong : {"MKLDNN_OPCACHE=bakward", "MKLDNN_OPCACHE_CAPACITY=x"}) {
+  for (const char *wrong : {SCOPE("bakward"), CAPACITY(x)}) {
     CHECK_EQ(check::run_scene("on_after_a_wrong_word", {ASSUME, wrong}).exit_code, 0);
   }
 }
@@ -208,7 +208,7 @@ WORKER_TEST(clear_in_the_middle_of_a_creation) {
   a.run([&] { pd.reset(); });
 }
 
-CACHED_TEST(lower_capacity_evicts_the_least_recently_used, "MKLDNN_OPCACHE=activation") {
+CACHED_TEST(lower_capacity_evicts_the_least_recently_used, SCOPE("activation")) {
   std::vector<Described> all = described(engine, kReluBackward, 4, 12);
   const auto use = [&](size_t i) { return made_by_running(engine, all[i]); };
   for (size_t i = 0; i < all.size(); ++i) CHECK_EQ(use(i), 1);
@@ -250,7 +250,7 @@ CACHED_TEST(lower_capacity_evicts_descriptors) {
   CHECK_EQ(fake_live(kFakeMemoryDescriptor), 0);
 }
 
-WORKER_TEST(lower_capacity_on_other_threads, "MKLDNN_OPCACHE=activation") {
+WORKER_TEST(lower_capacity_on_other_threads, SCOPE("activation")) {
   for (Worker *worker : {&a, &b}) {
     worker->run([&] { call_all(engine, kReluBackward, 4, 24); });
   }
@@ -271,7 +271,7 @@ WORKER_TEST(lower_capacity_on_other_threads, "MKLDNN_OPCACHE=activation") {
 }
 
 // Off, the first call of all: what the cache is made of must not need it to be on.
-CACHED_TEST(on_after_a_start_with_capacity_0, "MKLDNN_OPCACHE_CAPACITY=0") {
+CACHED_TEST(on_after_a_start_with_capacity_0, CAPACITY(0)) {
   CHECK_EQ(made_by_call(engine, kReluBackward, 4), 1);
   set_capacity(10);
   CHECK_EQ(made_by_call(engine, kReluBackward, 4), 1);

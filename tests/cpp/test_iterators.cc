@@ -85,7 +85,7 @@ CACHED_TEST(attributes_are_copied) {
 }
 
 // The same walk when the cache forgets behind it.
-CACHED_TEST(small_capacity, "MKLDNN_OPCACHE_CAPACITY=1") {
+CACHED_TEST(small_capacity, CAPACITY(1)) {
   const operation::OpDesc relu = relu_of(4);
   const std::vector<uint64_t> first = walk(engine, relu);
   for (int round = 0; round < 5; ++round) {
@@ -107,7 +107,7 @@ CACHED_TEST(no_implementation) {
   CHECK_EQ(walk(engine, relu).size(), 3);
 }
 
-CACHED_TEST(off_scope_gives_the_real_iterator, "MKLDNN_OPCACHE=off") {
+CACHED_TEST(off_scope_gives_the_real_iterator, SCOPE("off")) {
   const operation::OpDesc relu = relu_of(4);
   const std::vector<uint64_t> first = walk(engine, relu);
   CHECK(walk(engine, relu) == first);

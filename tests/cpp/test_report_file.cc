@@ -249,7 +249,7 @@ TEST(descriptor_2_of_a_program_without_stderr_is_its_own) {
   }
 }
 
-CACHED_TEST(numbers_are_the_fakes, "MKLDNN_OPCACHE_CAPACITY=9") {
+CACHED_TEST(numbers_are_the_fakes, CAPACITY(9)) {
   long calls = 0;
   for (int round = 0; round < 4; ++round) {
     for (const What what : known_kinds()) {

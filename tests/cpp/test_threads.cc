@@ -218,10 +218,10 @@ static void hammer(int threads, int steps) {
 }
 
 TEST(many_threads, ASSUME) { hammer(4, 800); }
-TEST(many_threads_small_capacity, ASSUME, "MKLDNN_OPCACHE_CAPACITY=3") { hammer(4, 800); }
-TEST(many_threads_small_memory, ASSUME, "MKLDNN_OPCACHE_MEMORY=60K") { hammer(4, 800); }
-TEST(many_threads_scope_backward, ASSUME, "MKLDNN_OPCACHE=backward") { hammer(4, 800); }
-TEST(many_threads_capacity_0, ASSUME, "MKLDNN_OPCACHE_CAPACITY=0") { hammer(4, 800); }
+TEST(many_threads_small_capacity, ASSUME, CAPACITY(3)) { hammer(4, 800); }
+TEST(many_threads_small_memory, ASSUME, MEMORY(60K)) { hammer(4, 800); }
+TEST(many_threads_scope_backward, ASSUME, SCOPE("backward")) { hammer(4, 800); }
+TEST(many_threads_capacity_0, ASSUME, CAPACITY(0)) { hammer(4, 800); }
 
 // One thread describes what another makes primitives of, at the same time, both from the cache.
 TEST(descriptor_in_use_on_two_threads, ASSUME) {
