@@ -128,8 +128,7 @@ TEST(every_thread_has_its_share, ASSUME, CAPACITY(40), SCOPE("activation")) {
   on_thread([&] {
     for (int round = 0; round < 3; ++round) {
       for (int n = 4; n < 8; ++n) {
-        const long made = made_by_call(engine, kReluBackward, n);
-        CHECK_EQ(made, round == 0 ? 1 : 0);
+        CHECK_EQ(made_by_call(engine, kReluBackward, n), round == 0 ? 1 : 0);
       }
     }
   });
@@ -140,10 +139,7 @@ TEST(every_thread_has_its_share, ASSUME, CAPACITY(40), SCOPE("activation")) {
 // several, because other processes may come in between.
 static double ns_per_miss(int held) {
   Engine engine;
-  std::vector<Described> all;
-  for (int n = 0; n < held; ++n) {
-    all.emplace_back(engine, kReluForward, 4 + n);
-  }
+  const std::vector<Described> all = described(engine, kReluForward, 4, 4 + held);
   double fastest = 1e18;
   int n = 1000000;
   for (int round = 0; round < 20; ++round) {
