@@ -11,18 +11,15 @@ namespace {
 
 // Of a copy that ends where the struct does, so that a sanitizer sees a read beyond it; but where
 // the kind was changed, the struct of that kind may be a longer one.
-Identity identity_of_bytes(const Real &real, const Bytes &bytes, int kind) {
-  const bool same_kind = memcmp(bytes.data(), &kind, sizeof(kind)) == 0;
-  std::vector<unsigned char> copy(same_kind ? bytes.size() : 4096);
-  memcpy(copy.data(), bytes.data(), bytes.size());
-  return identity_of_operation(real, copy.data());
-}
-
 void check_kind(const Release &release, const Real &real, const std::string &kind, Bytes bytes) {
-  const std::string name = std::string(release.version) + " " + kind;
   int number;
   memcpy(&number, bytes.data(), sizeof(number));
-  flip_every_byte(&bytes, name, [&] { return identity_of_bytes(real, bytes, number); });
+  flip_every_byte(&bytes, std::string(release.version) + " " + kind, [&] {
+    const bool same_kind = memcmp(bytes.data(), &number, sizeof(number)) == 0;
+    std::vector<unsigned char> copy(same_kind ? bytes.size() : 4096);
+    memcpy(copy.data(), bytes.data(), bytes.size());
+    return identity_of_operation(real, copy.data());
+  });
 }
 
 }  // namespace

@@ -29,6 +29,13 @@ for _ in range(3):
 print(w.grad.asnumpy().tobytes().hex())
 """
 
+# One convolution, of which `y` is the sum.
+CONVOLVE = """
+import mxnet as mx
+x, w = mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((8, 3, 3, 3))
+y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True).sum().asscalar()
+"""
+
 _STEERING = ("MKLDNN_", "MXNET_", "OMP_", "KMP_", "LD_")
 
 
