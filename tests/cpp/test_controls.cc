@@ -37,22 +37,14 @@ TEST(scope_words, ASSUME) {
 
 TEST(unknown_scopes_change_nothing, ASSUME) {
   set_scope("activation");
-  const struct {
-    const char *text, *word;
-  } kWrong[] = {{"bakward", "bakward"},
-                {"lrn,relu", "relu"},
-                {"", ""},
-                {"lrn,", ""},
-                {"off,lrn", "off"},
-                {nullptr, ""},
-                {"all ", "all "},
-                {"reorder;lrn", "reorder;lrn"}};
-  for (const auto &wrong : kWrong) {
+  const auto check_refused = [](const char *text, const char *wrong) {
     char word[32] = "untouched";
-    CHECK_EQ(mkldnn_opcache_set_scope(wrong.text, word, sizeof(word)), 1);
-    CHECK_EQ(std::string(word), wrong.word);
-    CHECK_EQ(mkldnn_opcache_set_scope(wrong.text, nullptr, 0), 1);
-  }
+    CHECK_EQ(mkldnn_opcache_set_scope(text, word, sizeof(word)), 1);
+    CHECK_EQ(std::string(word), wrong);
+    CHECK_EQ(mkldnn_opcache_set_scope(text, nullptr, 0), 1);
+  };
+  for (const auto &wrong : kWrongScopes) check_refused(wrong.text, wrong.word);
+  for (const char *nothing : {"", static_cast<const char *>(nullptr)}) check_refused(nothing, "");
   char word[4];
   CHECK_EQ(mkldnn_opcache_set_scope("bakward", word, sizeof(word)), 1);
   CHECK_EQ(std::string(word), "bak");

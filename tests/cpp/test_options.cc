@@ -82,26 +82,13 @@ TEST(scopes) {
 }
 
 TEST(unknown_words_are_named) {
-  const struct {
-    std::string value, word;
-  } kWrong[] = {
-      {"bakward", "bakward"},
-      {"activation,relu", "relu"},
-      {"activation,", ""},
-      {",activation", ""},
-      {"activation, lrn", " lrn"},
-      {"All", "All"},
-      {"backward,activation", "backward"},
-      {"off,lrn", "off"},
-      {"activation;lrn", "activation;lrn"},
-      {"1", "1"},
-      {std::string(200, 'x'), std::string(63, 'x')},
+  const auto check_named = [](const std::string &value, const std::string &word) {
+    check_settings({"MKLDNN_OPCACHE=" + value}, kOff,
+                   "opcache: MKLDNN_OPCACHE: unknown word '" + word + "' (allowed: " + kWords +
+                       "); not caching\n");
   };
-  for (const auto &wrong : kWrong) {
-    check_settings({"MKLDNN_OPCACHE=" + wrong.value}, kOff,
-                   "opcache: MKLDNN_OPCACHE: unknown word '" + wrong.word +
-                       "' (allowed: " + kWords + "); not caching\n");
-  }
+  for (const auto &wrong : kWrongScopes) check_named(wrong.text, wrong.word);
+  check_named(std::string(200, 'x'), std::string(63, 'x'));
 }
 
 TEST(capacities) {

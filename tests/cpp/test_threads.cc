@@ -145,9 +145,7 @@ static void hammer(int threads, int steps) {
   fake_reuse_addresses(1);
   {
     Engine engine;
-    struct Held {
-      std::unique_ptr<Described> pd;
-      std::unique_ptr<Bound> bound;
+    struct Held : Pair {
       uint64_t expected;
     };
     std::mutex mutex;
@@ -167,21 +165,19 @@ static void hammer(int threads, int steps) {
             const What what = static_cast<What>(random() % kShuffle);
             const int n = static_cast<int>(random() % 4);
             Held held;
-            held.pd = std::make_unique<Described>(engine, what, 4 + n);
-            held.bound =
-                std::make_unique<Bound>(engine, *held.pd, static_cast<int>(random() % 1000));
+            held.make(engine, what, 4 + n, static_cast<int>(random() % 1000));
             held.expected = contents[what][n];
             if (random() % 2 == 0) held.pd.reset();
             own.push_back(std::move(held));
             break;
           }
           case 1: {
-            for (const Held &held : own) held.bound->run(held.expected);
+            for (const Held &held : own) held->run(held.expected);
             // One more of a descriptor that may come from another thread.
-            if (own.empty() || own.back().pd == nullptr) break;
+            if (own.empty() || own.back().pd.handle == nullptr) break;
             Held another;
             another.bound =
-                std::make_unique<Bound>(engine, *own.back().pd, static_cast<int>(random() % 1000));
+                std::make_unique<Bound>(engine, own.back().pd, static_cast<int>(random() % 1000));
             another.expected = own.back().expected;
             own.push_back(std::move(another));
             break;

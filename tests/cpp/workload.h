@@ -301,6 +301,14 @@ inline void with_engine(const std::function<void(mkldnn_engine_t)> &f) {
   check_end();
 }
 
+// Scopes that are none, and the word in them that is none.
+const struct {
+  const char *text, *word;
+} kWrongScopes[] = {
+    {"bakward", "bakward"},       {"lrn,relu", "relu"},   {"lrn,", ""},   {",lrn", ""},
+    {"lrn, sum", " sum"},         {"all ", "all "},       {"All", "All"}, {"off,lrn", "off"},
+    {"backward,lrn", "backward"}, {"lrn;sum", "lrn;sum"}, {"1", "1"}};
+
 inline void set_scope(const char *text) { CHECK_EQ(mkldnn_opcache_set_scope(text, nullptr, 0), 0); }
 inline void set_capacity(size_t n) { CHECK_EQ(mkldnn_opcache_set_capacity(n), 0); }
 

@@ -23,21 +23,6 @@ SOME = [("2.7", "1.3.1"), ("3.6", "1.4.1"), ("3.11", "1.5.1.post0"), ("3.13", "1
 WAYS = ("preload", "run", "enable")
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "python" in metafunc.fixturenames:
-        pairs = PAIRS if metafunc.config.getoption("--all-pythons") else SOME
-        group = pytest.mark.xdist_group
-        metafunc.parametrize(
-            ("python", "release"),
-            [pytest.param(*pair, marks=group("python-" + "-".join(pair))) for pair in pairs],
-        )
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pythons")
-
-
 def trained(environment: Environment, *words: object, **variables: object) -> Dict[str, Any]:
     """Train by a command that ends in ``words``; return what the training saw, and its stderr."""
     done = environment.run(*words, TRAINING, **variables)

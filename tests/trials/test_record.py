@@ -33,8 +33,10 @@ def refusal(path: Path) -> str:
 
 
 def test_all_kinds_of_processes_round_trip(saved: Path, tmp_path: Path) -> None:
-    run = bench.record()
+    run, alternating = bench.record(), bench.alternating_record()
     assert bench_record.load(saved) == run
+    bench_record.create(alternating, tmp_path / "alternating.jsonl")
+    assert bench_record.load(tmp_path / "alternating.jsonl") == alternating
     key = run.finished[0].key
     profile, failure = bench.profile_sample(key, {"Convolution": 2.0}), bench.failure(key, "memory")
     run = run.model_copy(update={"finished": [profile, failure, bench.train_sample(key)]})
