@@ -146,6 +146,16 @@ inline void check_differs(const Identity &a, const Identity &b, const std::strin
   CHECK_TEXT(a.text != b.text, what << " did not change the text\n" << a.text);
 }
 
+// Another value of a field makes another key; the field is then what it was.
+template <class T, class U, class Identify>
+void check_counts(const std::string &what, T *field, const U &other, const Identify &identify) {
+  const Identity base = identify();
+  const T before = *field;
+  *field = other;
+  check_differs(base, identify(), what);
+  *field = before;
+}
+
 // Where a field is in a description, and its name.
 struct Place {
   Place in(const Place &outer) const { return {outer.at + at, outer.name + "." + name}; }
