@@ -5,7 +5,7 @@ Checks every name before the first process starts. Runs nothing.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import pydantic
 from typing_extensions import Annotated, Literal
@@ -17,7 +17,7 @@ from harness.bench.record import ALTERNATE, BenchSettings, Series
 from harness.build.toolchain import Toolchain
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case, Threads
-from harness.trials.variants import parse_scope, parse_variant
+from harness.trials.variants import check_alternating, parse_variant
 from patches.python.mkldnn_opcache.facts import cpus, physical_cores
 
 _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
@@ -137,7 +137,7 @@ def _series(
     for host, scopes in found["scopes"].items():
         toolchain.host(host)
         if series.job == ALTERNATE:
-            _check_alternating(series.name, scopes)
+            check_alternating(f"series {series.name}", scopes)
         else:
             for scope in scopes:
                 parse_variant(scope)
@@ -154,21 +154,6 @@ def _series(
     del found["models"]
     variants = {host: list(scopes) for host, scopes in found.pop("scopes").items()}
     return Series(**found, cases=cases, variants=variants, threads=threads)
-
-
-def _check_alternating(name: str, scopes: Sequence[str]) -> None:
-    """Refuse scopes that cannot alternate in one process: of other builds, equal, or one alone."""
-    variants = [parse_scope(scope) for scope in scopes]
-    for scope, variant in zip(scopes, variants):
-        if variant.scope is None or variant.preload:
-            raise HarnessError(
-                f"series {name}: expected scopes of the cache, which alternate in one process, "
-                f"found '{scope}'"
-            )
-    if len(set(scopes)) != len(scopes) or len(scopes) < 2:
-        raise HarnessError(
-            f"series {name}: expected two or more different scopes, found {', '.join(scopes)}"
-        )
 
 
 def _case(config: BenchConfig, model: str, batch_size: int, image_size: Optional[int]) -> Case:

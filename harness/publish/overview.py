@@ -56,13 +56,13 @@ class _Column(NamedTuple):
 
 
 def _columns(records: Sequence[BenchRecord]) -> Dict[Tuple[str, str], _Column]:
-    """Return what has an interval, by title and release: one network alone, or several."""
+    """Return what has an interval, by title and release: several networks, or a record's only one."""
     found: Dict[Tuple[str, str], _Column] = {}
     for record in records:
         many = max(len(group.cells) for group in groups(record))
         for group in groups(record):
             for mean in group.means():
-                if mean.variant == _ALL and mean.interval and len(group.cells) == many:
+                if mean.variant == _ALL and mean.interval and (len(group.cells) > 1 or many == 1):
                     found[_title(group), mean.host] = _Column(group, mean)
     return found
 

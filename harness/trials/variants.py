@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Optional, Sequence
 
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout
@@ -50,6 +50,21 @@ def parse_variant(word: str) -> Variant:
 def parse_scope(word: str) -> Variant:
     """Return the variant for a scope of a job, whose words ``scope_of`` reads."""
     return parse_variant(scope_of(word).replace(",", "+"))
+
+
+def check_alternating(what: str, scopes: Sequence[str]) -> None:
+    """Refuse scopes that cannot alternate in one process: of other builds, equal, or one alone."""
+    for scope in scopes:
+        variant = parse_scope(scope)
+        if variant.scope is None or variant.preload:
+            raise HarnessError(
+                f"{what}: expected scopes of the cache, which alternate in one process, "
+                f"found '{scope}'"
+            )
+    if len(set(scopes)) != len(scopes) or len(scopes) < 2:
+        raise HarnessError(
+            f"{what}: expected two or more different scopes, found {', '.join(scopes)}"
+        )
 
 
 def build_folder(layout: Layout, host: str, variant: Variant) -> Path:

@@ -15,6 +15,7 @@ import numpy
 from harness.base.errors import HarnessError
 from harness.trials.jobs import AlternateJob, scope_of
 from harness.trials.networks import find_network
+from harness.trials.variants import check_alternating
 from harness.worker import counters
 from harness.worker.counters import Cache, Stats
 from harness.worker.network import limit_memory, make_batch, make_module, time_step
@@ -30,10 +31,7 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
     """Time blocks of steps, each step from an idle MXNet to an idle MXNet; see the job."""
     if cache is None:
         raise HarnessError("job alternate: expected the cache library in this process, found none")
-    if len(set(job.scopes)) < 2 or len(set(job.scopes)) != len(job.scopes):
-        raise HarnessError(
-            f"job alternate: expected two or more different scopes, found {', '.join(job.scopes)}"
-        )
+    check_alternating("job alternate", job.scopes)
     limit_memory(job.memory_limit_gib)
     # The baseline first: MXNet references primitives and descriptors of its first step for ever.
     # They are then MKL-DNN's own, as in stock, and the cache has no part in scope off.
@@ -41,7 +39,7 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
     trained = _Trained(job, cache)
     warm_up_steps, last_ns = {}, {}
     for scope in job.scopes:
-        warm_up_steps[scope], last_ns[scope] = trained.switch(scope, job.warm_up_steps_min)
+        warm_up_steps[scope], last_ns[scope] = trained.warm_up(scope)
     steps = job.steps_per_block(list(last_ns.values()))
     blocks: List[Dict[str, Any]] = []
     start_s, cycles = time.perf_counter(), 1
@@ -52,7 +50,8 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
         if cycle + 1 >= cycles or job.is_narrow(blocks):
             break
     # The report that proves the scope is one of the last scope, with its hits.
-    trained.switch(job.scopes[-1])
+    if blocks[-1]["scope"] != job.scopes[-1]:
+        trained.block(job.scopes[-1], 1)
     return {
         "warm_up_steps": warm_up_steps,
         "steps_per_block": steps,
@@ -72,49 +71,64 @@ class _Trained:
         self._module = make_module(network, job)
         self._batch = make_batch(network, job, step=0)
         self._scope: Optional[str] = None
-        self._steady: Dict[str, int] = {}  # misses of a step, by scope
+        self._created: Dict[str, int] = {}  # by a warm step, by scope
 
-    def step(self) -> int:
-        """Train one step and return its nanoseconds."""
-        return time_step(self._module, self._batch)
-
-    def switch(self, scope: str, least: int = 1) -> Tuple[int, int]:
+    def warm_up(self, scope: str) -> Tuple[int, int]:
         """Change the scope, and train until the cache is warm; return the steps, and the last's ns.
 
-        An inactive cache needs ``least`` steps. An active one needs further steps until one creates
-        nothing that the scope caches, at most ``warm_up_steps_max`` in all. It misses in each step
-        on descriptors that MXNet references since scope off: the steps also end with one that
-        misses as often as the step before, or the last one of an earlier switch.
+        An inactive cache needs ``warm_up_steps_min`` steps. An active one needs further steps until
+        one creates nothing that the scope caches, at most ``warm_up_steps_max`` in all. It misses
+        in each step on descriptors that MXNet references since scope off: the steps also end with
+        one that misses as often as the step before.
         """
-        counters.set_scope(self._cache, scope_of(scope))
-        self._scope = scope
-        # Counters from zero: an operator of the previous scope looks like a miss of this one.
-        self._cache.mkldnn_opcache_reset_stats()
+        self._switch(scope)
         missed = [-1]
         while True:
-            before, last_ns = read_stats(self._cache), self.step()
-            after = read_stats(self._cache)
+            last_ns, before, after = self._step()
             missed.append(counters.missed(before, after))
-            steady = missed[-1] in (missed[-2], self._steady.get(scope))
-            missing = counters.still_missing(before, after) and not steady
+            missing = counters.still_missing(before, after) and missed[-1] != missed[-2]
             count = len(missed) - 1
-            if (count >= least and not missing) or count >= self._job.warm_up_steps_max:
-                self._steady[scope] = missed[-1]
+            fewest = count >= self._job.warm_up_steps_min
+            if (fewest and not missing) or count >= self._job.warm_up_steps_max:
+                self._created[scope] = _created(before, after)
                 return count, last_ns
 
     def block(self, scope: str, steps: int) -> Dict[str, Any]:
-        """Time a block of steps in a scope; return the times and what the counters gained."""
-        discarded = 0 if scope == self._scope else self.switch(scope)[0]
-        before = read_stats(self._cache)
-        step_ns = [self.step() for _ in range(steps)]
-        after = read_stats(self._cache)
+        """Time a block of steps in a scope; return the times and what the counters gained.
+
+        Steps that create more than a warm one are discarded until one does not, at most
+        ``warm_up_steps_max``.
+        """
+        if scope != self._scope:
+            self._switch(scope)
+        discarded, step_ns, start = 0, [], None
+        while len(step_ns) < steps:
+            ns, before, after = self._step()
+            late = discarded < self._job.warm_up_steps_max and not step_ns
+            if late and _created(before, after) > self._created[scope]:
+                discarded += 1
+                continue
+            start = before if start is None else start
+            step_ns.append(ns)
         return {
             "scope": scope,
             "discarded": discarded,
             "step_ns": step_ns,
-            "missed": counters.missed(before, after),
-            **_gained(before, after),
+            "missed": counters.missed(start, after),
+            **_gained(start, after),
         }
+
+    def _switch(self, scope: str) -> None:
+        counters.set_scope(self._cache, scope_of(scope))
+        self._scope = scope
+        # Counters from zero: an operator of the previous scope looks like a miss of this one.
+        self._cache.mkldnn_opcache_reset_stats()
+
+    def _step(self) -> Tuple[int, Stats, Stats]:
+        """Train one step; return its nanoseconds, and the counters before and after."""
+        before = read_stats(self._cache)
+        ns = time_step(self._module, self._batch)
+        return ns, before, read_stats(self._cache)
 
     def is_finite(self) -> bool:
         """Tell whether the network's output has neither infinities nor NaN."""
@@ -123,3 +137,8 @@ class _Trained:
 
 def _gained(before: Stats, after: Stats) -> Dict[str, int]:
     return {name: after["totals"][name] - before["totals"][name] for name in _COUNTS}
+
+
+def _created(before: Stats, after: Stats) -> int:
+    gained = _gained(before, after)
+    return gained["primitives_created"] + gained["descriptors_created"]

@@ -12,9 +12,10 @@ from typing import Callable
 import pytest
 
 from harness.base.layout import Layout
+from harness.base.toml import load
 from harness.bench import record as bench_record
 from harness.bench import rows as table
-from harness.bench.config import scopes_by_host
+from harness.bench.config import BenchConfig, scopes_by_host
 from harness.bench.views import ratios as bench_summary
 from harness.trials.jobs import ProfileJob, TrainJob
 from patches.python.mkldnn_opcache.variables import CAPACITY
@@ -114,6 +115,8 @@ def test_configurations_are_sound(layout: Layout, error_of: Callable[..., str], 
     path = layout.root / "configs" / f"bench-{name}.toml"
     error = error_of("bench", "--config", path, "--out", path)
     assert error.startswith((f"{path}: line 1: not JSON", "b"))
+    # Otherwise a network that learns or diverges has steps of denormal numbers.
+    assert load(path, BenchConfig).learning_rate == 0
 
 
 def test_foreign_files_are_neither_overwritten_nor_continued(

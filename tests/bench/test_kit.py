@@ -136,7 +136,14 @@ def test_another_python_measures_without_network(kit: Path, version: str) -> Non
     [
         (("--models", "resnet"), "unknown model 'resnet': expected one of alexnet, "),
         (("--hosts", "1.4.1"), "--hosts: expected some of 1.3.1, found '1.4.1'"),
-        (("--scopes", "stock,all"), "--scopes: the kit has no unmodified MXNet, found 'stock'"),
+        (
+            ("--scopes", "stock,all"),
+            "--scopes: expected scopes of the cache, which alternate in one process, found 'stock'",
+        ),
+        (
+            ("--scopes", "off,off"),
+            "--scopes: expected two or more different scopes, found off, off",
+        ),
         (("--minutes", "-1"), "--minutes: expected a number above 0, found -1.0"),
         (("--out", f"{KIT}/LICENSE"), f"{KIT}/LICENSE: line 1: not JSON: "),
     ],

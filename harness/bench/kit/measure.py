@@ -26,7 +26,7 @@ from harness.trials.environment import HEAP, whole_environment
 from harness.trials.jobs import AlternateJob, fields_for
 from harness.trials.launch import attempt, run_worker
 from harness.trials.networks import check_image_size, find_network
-from harness.trials.variants import parse_scope, parse_variant
+from harness.trials.variants import check_alternating, parse_scope, parse_variant
 from patches.python.mkldnn_opcache.facts import cpu_flags, physical_cores
 
 _EPILOG = """example:
@@ -117,12 +117,7 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
     """Return a record's settings: the kit's, with what the options choose."""
     models, scopes = words("--models", args.models), words("--scopes", args.scopes)
     processes = number("--processes", args.processes)
-    if len(scopes) < 2:
-        raise HarnessError(f"--scopes: expected two or more, found {', '.join(scopes)}")
-    for scope in scopes:
-        variant = parse_scope(scope)
-        if variant.scope is None or variant.preload:
-            raise HarnessError(f"--scopes: the kit has no unmodified MXNet, found '{scope}'")
+    check_alternating("--scopes", scopes)
     if args.threads is None:
         threads: Tuple[int, ...] = (physical_cores(),)
     else:

@@ -74,11 +74,14 @@ def figure(found: Sequence[Latency], host: str, title: str, subtitle: str) -> Fi
 
 
 def draw(source: Source) -> List[style.Drawn]:
-    """Return a figure for each release whose scopes alternated at batch 1."""
-    found: Dict[str, List[AlternateSample]] = {}
+    """Return a figure for each release whose scopes alternated at batch 1, on the most threads."""
+    settings = source.bench.settings
+    by_threads: Dict[int, Dict[str, List[AlternateSample]]] = {}
     for sample in source.bench.alternates:
         if sample.case.batch_size == _BATCH_SIZE:
-            found.setdefault(sample.host, []).append(sample)
+            threads = settings.find(sample.series).threads.omp_num_threads
+            by_threads.setdefault(threads, {}).setdefault(sample.host, []).append(sample)
+    found = by_threads[max(by_threads)] if by_threads else {}
     if not found:
         raise Missing("the record has no alternating scopes at batch 1: make bench")
     return [_drawn(source, host, samples) for host, samples in found.items()]
