@@ -37,6 +37,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what takes a Python and a release on the file's SOME of them, or on all of its PAIRS."""
+    if "release" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--all-pythons")
+        pairs = metafunc.module.PAIRS if every else metafunc.module.SOME
+        group = pytest.mark.xdist_group
+        metafunc.parametrize(
+            ("python", "release"),
+            [pytest.param(*pair, marks=group("python-" + "-".join(pair))) for pair in pairs],
+        )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the environments of a file's tests."""
+    return tmp_path_factory.mktemp("pythons")
+
+
 @pytest.fixture(scope="session")
 def layout() -> Layout:
     return here()

@@ -160,12 +160,6 @@ def test_warnings_are_those_to_act_on(run: BenchRecord) -> None:
     assert line.endswith("round 0: the network's output is not finite")
 
 
-def test_records_are_read_again(run: BenchRecord, tmp_path: Path) -> None:
-    path = tmp_path / "run.jsonl"
-    bench_record.create(run, path)
-    assert bench_record.load(path) == run
-
-
 def test_unbalanced_blocks_are_refused(run: BenchRecord, tmp_path: Path) -> None:
     sample = run.alternates[0]
     damaged = sample.model_copy(update={"blocks": sample.blocks[1:]})

@@ -20,7 +20,7 @@ from harness.bench.views import ratios as bench_summary
 from harness.trials.jobs import ProfileJob, TrainJob
 from patches.python.mkldnn_opcache.variables import CAPACITY
 from tests.support.bits import result_of
-from tests.support.commands import harness, harness_words
+from tests.support.commands import harness, harness_words, replace
 from tests.support.processes import wait_until
 from tests.support.records import bench
 
@@ -42,6 +42,12 @@ timeout_s = 300
 name = "throughput"
 batch_sizes = [1]
 """
+
+
+def series(job: str, batch_size: int, *more: str) -> str:
+    """Return the lines of a configuration for a series that is named like its job."""
+    lines = ("[[series]]", f'name = "{job}"', f'job = "{job}"', f"batch_sizes = [{batch_size}]")
+    return "\n".join([*lines, *more, ""])
 
 
 @pytest.fixture
@@ -99,8 +105,7 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess:
 def test_wrong_configuration(
     config: Path, error_of: Callable[..., str], old: str, new: str, message: str
 ) -> None:
-    assert CONFIG.count(old) == 1
-    config.write_text(CONFIG.replace(old, new))
+    replace(config, old, new)
     assert error_of("bench", "--config", config).startswith(message.format(path=config))
 
 
@@ -172,20 +177,6 @@ def test_creations_in_timed_steps_are_reported(
     assert (len(result["warm_up_ns"]), result["still_missing"]) == (2, missing)
 
 
-PROFILE = """
-[[series]]
-name = "operators"
-job = "profile"
-batch_sizes = [2]
-"""
-MEMORY = """
-[[series]]
-name = "memory"
-job = "memory"
-batch_sizes = [1]
-"""
-
-
 def test_large_networks_are_profiled_from_the_second_step(built: Layout, first_host: str) -> None:
     """MXNet's memory profiler stops a step that frees what was there before the profiler ran."""
     steps = {"warm_up_steps_min": 0, "warm_up_steps_max": 1, "timed_steps_max": 1}
@@ -196,7 +187,7 @@ def test_large_networks_are_profiled_from_the_second_step(built: Layout, first_h
 
 
 def test_real_run(built: Layout, config: Path, path: Path) -> None:
-    config.write_text(CONFIG + PROFILE + MEMORY)
+    config.write_text(CONFIG + series("profile", 2) + series("memory", 1))
     done = run(config, "--hosts", "1.3.1", "--scopes", "stock,stock-again,backward")
     assert done.returncode == 0, done.stderr
     found = bench_record.load(path)
@@ -243,20 +234,10 @@ def test_real_run(built: Layout, config: Path, path: Path) -> None:
     }
 
 
-ALTERNATE = """
-[[series]]
-name = "alternate"
-job = "alternate"
-batch_sizes = [1]
-block_s = 0
-cycles_min = 1
-[series.scopes]
-"1.4.1" = ["off", "all"]
-"""
-
-
 def test_alternating_scopes(built: Layout, config: Path, path: Path) -> None:
-    config.write_text(CONFIG.replace('["stock"]', '["stock", "off"]') + ALTERNATE)
+    scopes = ("[series.scopes]", '"1.4.1" = ["off", "all"]')
+    alternate = series("alternate", 1, "block_s = 0", "cycles_min = 1", *scopes)
+    config.write_text(CONFIG.replace('["stock"]', '["stock", "off"]') + alternate)
     done = run(config, "--samples", "2", "--scopes", "off,off-again,all")
     assert done.returncode == 0, done.stderr
     found = bench_record.load(path)

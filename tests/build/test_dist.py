@@ -26,7 +26,7 @@ from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.build import compiling, dist, tags
 from harness.build import wheel as own
 from tests.build.conftest import FakeTree
-from tests.support.commands import clean_environment, compile_program, python, run
+from tests.support.commands import CONVOLVE, clean_environment, compile_program, python, run
 
 PATHS = layouts.here()
 OURS = sorted(PATHS.dist.glob("mkldnn_opcache-*.whl"))
@@ -214,11 +214,7 @@ def test_our_wheel_is_for_every_python_that_mxnet_has(tmp_path: Path, first_host
     target = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target"]
     subprocess.run([*install, str(target), str(wheel)], check=True)
-    program = (
-        "import mxnet as mx; mx.nd.Convolution(mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((4, 3, 3, 3)),"
-        " kernel=(3, 3), num_filter=4, no_bias=True).wait_to_read();"
-        "import mkldnn_opcache; assert mkldnn_opcache.active()"
-    )
+    program = CONVOLVE + "import mkldnn_opcache; assert mkldnn_opcache.active()"
     variables = {
         "PYTHONPATH": f"{target}{os.pathsep}{PATHS.stock(first_host)}",
         "LD_PRELOAD": target / "mkldnn_opcache" / CACHE_LIBRARY,

@@ -13,7 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable, List, Optional
 
 import pytest
 
@@ -23,7 +23,7 @@ from harness.base.layout import Layout
 from harness.build import compiling, source_patch, toolchain
 from patches.python.mkldnn_opcache.elf import build_id
 from tests.conftest import HOSTS
-from tests.support.commands import clean_environment, run
+from tests.support.commands import clean_environment, replace, run
 
 # All tests of the program in a stand-in, and one of them in the very process. They compare the bits
 # with those of MKL-DNN alone, and the counters with what they did.
@@ -59,15 +59,6 @@ def checked(command: Iterable[object], **options: Any) -> str:
     return result.stdout
 
 
-def write_tree(files: Dict[str, str], root: Path) -> Path:
-    """Write the files that a patch adds below ``root``; return the folder they are in."""
-    folder = root / source_patch.FOLDER
-    folder.mkdir(parents=True)
-    for name, content in files.items():
-        (root / name).write_text(content, encoding="utf-8")
-    return folder
-
-
 def compile_file(source: Path, folder: Path, *flags: object) -> CompletedProcess:
     """Compile one file of the tree to an object in ``folder``."""
     return run([*COMPILE, *flags, source, "-o", folder / f"{source.stem}.o"])
@@ -92,11 +83,15 @@ def cpp_objects(layout: Layout, *names: str) -> List[Path]:
 
 
 class StandIns:
-    """Stand-ins for libmxnet.so: ``tree`` compiled once per headers, linked once per host."""
+    """Stand-ins for libmxnet.so: ``tree`` compiled once per headers, linked once per host.
+
+    ``own`` is the host whose headers the library is compiled with.
+    """
 
     def __init__(self, layout: Layout, tree: Path, folder: Path) -> None:
         self.layout, self.tree, self.folder = layout, tree, folder
         self.toolchain = toolchain.load_toolchain(layout.toolchain)
+        self.own = self.toolchain.headers
         self.version_script = folder / "hiding.map"
         self.version_script.write_text(HIDING)
         thread_locals, self.loader = folder / "thread_locals.cc", folder / "load_program"
@@ -108,8 +103,8 @@ class StandIns:
 
     def headers(self, host: str) -> Path:
         """The MKL-DNN headers that the host ships, else those that the library is built with."""
-        own = self.layout.headers(host)
-        return own if (own / "mkldnn.h").is_file() else self.layout.headers(self.toolchain.headers)
+        shipped = self.layout.headers(host)
+        return shipped if (shipped / "mkldnn.h").is_file() else self.layout.headers(self.own)
 
     def objects(self, headers: Path) -> List[Path]:
         """The patch's own objects, compiled as MXNet does with USE_MKLDNN=1."""
@@ -118,13 +113,15 @@ class StandIns:
             return sorted(folder.glob("*.o"))
         return compile_tree(self.tree, folder, *USE_MKLDNN, f"-I{self.tree}", f"-I{headers}")
 
-    def changed(self, tree: Path, names: Iterable[str], headers: Path, folder: Path) -> List[Path]:
-        """``objects``, but for those files that another tree or other headers change."""
-        for name in names:
-            result = compile_file(tree / name, folder, *USE_MKLDNN, f"-I{tree}", f"-I{headers}")
-            assert result.returncode == 0, result.stderr
-        usual = self.objects(self.layout.headers(self.toolchain.headers))
-        return [folder / x.name if (folder / x.name).is_file() else x for x in usual]
+    def changed(
+        self, name: str, folder: Path, tree: Optional[Path] = None, headers: Optional[Path] = None
+    ) -> List[Path]:
+        """Own ``objects``, but for the file that another tree or other headers change."""
+        tree, own = tree or self.tree, self.headers(self.own)
+        includes = (f"-I{tree}", f"-I{headers or own}")
+        result = compile_file(tree / f"opcache_{name}.cc", folder, *USE_MKLDNN, *includes)
+        assert result.returncode == 0, result.stderr
+        return [folder / x.name if (folder / x.name).is_file() else x for x in self.objects(own)]
 
     def mxnet(self, host: str) -> Path:
         """The folder of the host's libmkldnn.so.0 and what that needs."""
@@ -138,14 +135,16 @@ class StandIns:
         checked([*LINK, "-o", library, *inputs, *(hiding if hidden else [])])
         return library
 
+    def relinked(self, objects: Iterable[Path], folder: Path, hidden: bool = False) -> Path:
+        """The stand-in of the own host with other objects, in ``folder``."""
+        return self.link(self.own, objects, folder / "libmxnet.so", hidden)
+
     def library(self, host: str, hidden: bool = False) -> Path:
         """The stand-in for the libmxnet.so of the host."""
         path = self.folder / host / ("hidden" if hidden else "exported") / "libmxnet.so"
-        return (
-            path
-            if path.is_file()
-            else self.link(host, self.objects(self.headers(host)), path, hidden)
-        )
+        if not path.is_file():
+            self.link(host, self.objects(self.headers(host)), path, hidden)
+        return path
 
     def environment(self, host: str, *before: Path, **more: str) -> Dict[str, str]:
         """An environment in which the host's MKL-DNN is found, or another one ``before``."""
@@ -201,16 +200,10 @@ def stand_ins(
     return StandIns(layout, tree, tmp_path_factory.mktemp("stand-ins"))
 
 
-@pytest.fixture(scope="module")
-def own_host(layout: Layout) -> str:
-    """The host whose headers the library is compiled with."""
-    return toolchain.load_toolchain(layout.toolchain).headers
-
-
 @pytest.fixture
-def headers(stand_ins: StandIns, own_host: str, tmp_path: Path) -> Path:
-    """A copy of the headers of ``own_host``, to be changed."""
-    return Path(shutil.copytree(stand_ins.headers(own_host), tmp_path / "headers"))
+def headers(stand_ins: StandIns, tmp_path: Path) -> Path:
+    """A copy of the own host's headers, to be changed."""
+    return Path(shutil.copytree(stand_ins.headers(stand_ins.own), tmp_path / "headers"))
 
 
 def test_the_command_writes_the_same_patch_every_time(layout: Layout) -> None:
@@ -244,31 +237,29 @@ def test_programs_run_the_same_with_fewer_creations(
     assert result.returncode == 0 and ALL_PASSED.search(result.stdout), result.stdout
 
 
-def test_headers_tell_the_release_of_anybodys_build(
-    stand_ins: StandIns, built: Layout, own_host: str
-) -> None:
+def test_headers_tell_the_release_of_anybodys_build(stand_ins: StandIns, built: Layout) -> None:
     # MXNet 1.3.1 ships no headers.
     hosts = [host for host in HOSTS if stand_ins.headers(host) == built.headers(host)]
-    assert own_host in hosts
+    assert stand_ins.own in hosts
     for host in hosts:
         result = stand_ins.run(stand_ins.library(host), host, unknown=True)
         assert result.returncode == 0 and ALL_PASSED.search(result.stdout), result.stdout
 
 
 def test_unknown_headers_pass_through_unless_told(
-    stand_ins: StandIns, own_host: str, headers: Path, tmp_path: Path
+    stand_ins: StandIns, headers: Path, tmp_path: Path
 ) -> None:
     replace(headers / "mkldnn_types.h", "mkldnn_format_last,", "one_more, mkldnn_format_last,")
-    objects = stand_ins.changed(stand_ins.tree, ["opcache_api0_real.cc"], headers, tmp_path)
-    library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
+    objects = stand_ins.changed("api0_real", tmp_path, headers=headers)
+    program = (stand_ins.relinked(objects, tmp_path), stand_ins.own, *ONE)
 
-    passed = stand_ins.run(library, own_host, *ONE, unknown=True, MKLDNN_OPCACHE_STATS="stderr")
+    passed = stand_ins.run(*program, unknown=True, MKLDNN_OPCACHE_STATS="stderr")
     assert passed.returncode == 1  # it expects hits
     assert passed.stderr.count("is not one this library knows") == 1
     assert '"recognised": false' in passed.stderr and "differs in" not in passed.stderr
 
-    release = stand_ins.toolchain.host(own_host).mkldnn
-    told = stand_ins.run(library, own_host, *ONE, unknown=True, MKLDNN_OPCACHE_ASSUME=release)
+    release = stand_ins.toolchain.host(stand_ins.own).mkldnn
+    told = stand_ins.run(*program, unknown=True, MKLDNN_OPCACHE_ASSUME=release)
     assert told.returncode == 0, told.stderr
 
 
@@ -281,7 +272,7 @@ def test_headers_without_the_fields_that_some_releases_lack(
     text, count = re.subn(softmax, "", types.read_text())
     assert count == 1
     types.write_text(re.sub(r"float negative_slope;(?=\n\} mkldnn_eltwise_desc_t;)", "", text))
-    stand_ins.changed(stand_ins.tree, ["opcache_api0_fields.cc"], headers, tmp_path)
+    stand_ins.changed("api0_fields", tmp_path, headers=headers)
 
 
 def test_headers_of_another_interface_are_refused(
@@ -291,7 +282,7 @@ def test_headers_of_another_interface_are_refused(
     types = headers / "mkldnn_types.h"
     types.write_text("#define MKLDNN_VERSION_MAJOR 1\n" + types.read_text())
     with pytest.raises(AssertionError, match='#error "expected MKL-DNN 0.14 to 0.19'):
-        stand_ins.changed(stand_ins.tree, ["opcache_api0_real.cc"], headers, tmp_path)
+        stand_ins.changed("api0_real", tmp_path, headers=headers)
 
 
 def test_without_mkldnn_there_is_nothing(tree: Path, tmp_path: Path) -> None:
@@ -302,29 +293,28 @@ def test_without_mkldnn_there_is_nothing(tree: Path, tmp_path: Path) -> None:
         assert "opcache" not in checked(["nm", "--format=just-symbols", library])
 
 
-def test_a_static_mkldnn_is_refused_by_the_linker(
-    stand_ins: StandIns, own_host: str, tmp_path: Path
-) -> None:
+def test_a_static_mkldnn_is_refused_by_the_linker(stand_ins: StandIns, tmp_path: Path) -> None:
     """The counting fake of tests/cpp stands in for a libmkldnn.a."""
     sources = (stand_ins.layout.root / "tests" / "cpp").glob("fake_*.cc")
     fake = cpp_objects(stand_ins.layout, *(path.stem for path in sources))
     archive = tmp_path / "libmkldnn.a"
     checked(["ar", "rcs", archive, *fake])
-    inputs = [*stand_ins.objects(stand_ins.headers(own_host)), *stand_ins.others, archive]
+    objects = stand_ins.objects(stand_ins.headers(stand_ins.own))
+    inputs = [*objects, *stand_ins.others, archive]
     result = run([*LINK, "-o", tmp_path / "libmxnet.so", *inputs])
     assert result.returncode != 0
     assert "multiple definition of `mkldnn_primitive_create'" in result.stderr
 
 
-def close_after_use(stand_ins: StandIns, library: Path, host: str) -> str:
+def close_after_use(stand_ins: StandIns, library: Path) -> str:
     command = [sys.executable, "-c", CLOSE_AFTER_USE, library, *ONE]
-    return checked(command, env=stand_ins.environment(host)).strip()
+    return checked(command, env=stand_ins.environment(stand_ins.own)).strip()
 
 
-def test_a_closed_library_stays(stand_ins: StandIns, own_host: str) -> None:
+def test_a_closed_library_stays(stand_ins: StandIns) -> None:
     # Hidden: a symbol that is one for the whole process would keep it loaded anyway.
-    library = stand_ins.library(own_host, hidden=True)
-    assert close_after_use(stand_ins, library, own_host) == "stays"
+    library = stand_ins.library(stand_ins.own, hidden=True)
+    assert close_after_use(stand_ins, library) == "stays"
 
 
 def test_no_sources_is_an_error(tmp_path: Path) -> None:
@@ -335,18 +325,16 @@ def test_no_sources_is_an_error(tmp_path: Path) -> None:
 # Planted faults.
 
 
-def replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
 def planted(layout: Layout, folder: Path, name: str, old: str, new: str) -> Path:
     """Return the patched tree that comes of the library's sources with one change."""
     sources = folder / "opcache"
     shutil.copytree(layout.sources, sources)
     replace(sources / name, old, new)
-    return write_tree(source_patch.added_files(sources, "1.2.3"), folder)
+    tree = folder / source_patch.FOLDER
+    tree.mkdir(parents=True)
+    for path, content in source_patch.added_files(sources, "1.2.3").items():
+        (folder / path).write_text(content, encoding="utf-8")
+    return tree
 
 
 @pytest.mark.parametrize(
@@ -363,11 +351,11 @@ def planted(layout: Layout, folder: Path, name: str, old: str, new: str) -> Path
     ids=["include", "C++17", "warning"],
 )
 def test_planted_faults_do_not_compile(
-    stand_ins: StandIns, own_host: str, tmp_path: Path, old: str, new: str, complaint: str
+    stand_ins: StandIns, tmp_path: Path, old: str, new: str, complaint: str
 ) -> None:
     tree = planted(stand_ins.layout, tmp_path, "report/stats.cc", old, new)
     with pytest.raises(AssertionError, match=complaint):
-        stand_ins.changed(tree, ["opcache_report_stats.cc"], stand_ins.headers(own_host), tmp_path)
+        stand_ins.changed("report_stats", tmp_path, tree)
 
 
 def test_planted_include_of_another_folder(layout: Layout, tmp_path: Path) -> None:
@@ -377,43 +365,31 @@ def test_planted_include_of_another_folder(layout: Layout, tmp_path: Path) -> No
         )
 
 
-def test_planted_thread_local_in_the_static_block(
-    stand_ins: StandIns, own_host: str, tmp_path: Path
-) -> None:
+def test_planted_thread_local_in_the_static_block(stand_ins: StandIns, tmp_path: Path) -> None:
     model = '#define OPCACHE_TLS_MODEL __attribute__((tls_model("initial-exec")))\n#else'
-    tree = planted(
-        stand_ins.layout, tmp_path, "in_tree.h", "#define OPCACHE_TLS_MODEL\n#else", model
-    )
-    objects = stand_ins.changed(
-        tree, ["opcache_cache_thread_cache.cc"], stand_ins.headers(own_host), tmp_path
-    )
-    library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=False)
-    result = stand_ins.run(library, own_host, *ONE)
+    none = "#define OPCACHE_TLS_MODEL\n#else"
+    tree = planted(stand_ins.layout, tmp_path, "in_tree.h", none, model)
+    objects = stand_ins.changed("cache_thread_cache", tmp_path, tree)
+    result = stand_ins.run(stand_ins.relinked(objects, tmp_path), stand_ins.own, *ONE)
     assert result.returncode == 2
     assert "cannot allocate memory in static TLS block" in result.stderr
 
 
-def test_planted_function_that_is_not_there(
-    stand_ins: StandIns, own_host: str, tmp_path: Path
-) -> None:
+def test_planted_function_that_is_not_there(stand_ins: StandIns, tmp_path: Path) -> None:
     """Without a definition of ours the program would call MKL-DNN's own, and notices."""
     name = "opcache_interpose.o"
-    objects = stand_ins.objects(stand_ins.headers(own_host))
+    objects = stand_ins.objects(stand_ins.headers(stand_ins.own))
     inputs = [tmp_path / name if path.name == name else path for path in objects]
     rename = "--redefine-sym=mkldnn_primitive_create=another_name"
     checked(["objcopy", rename, objects[0].with_name(name), tmp_path / name])
-    library = stand_ins.link(own_host, inputs, tmp_path / "libmxnet.so", hidden=False)
-    result = stand_ins.run(library, own_host, *ONE)
+    result = stand_ins.run(stand_ins.relinked(inputs, tmp_path), stand_ins.own, *ONE)
     assert result.returncode == 2
     assert result.stderr == "primitive_create: the library does not stand before it\n"
 
 
-def test_planted_library_that_goes_when_closed(
-    stand_ins: StandIns, own_host: str, tmp_path: Path
-) -> None:
+def test_planted_library_that_goes_when_closed(stand_ins: StandIns, tmp_path: Path) -> None:
     used, unused = "if (kInTree) stay_loaded();", "if (!kInTree) stay_loaded();"
     tree = planted(stand_ins.layout, tmp_path, "api0/real.cc", used, unused)
-    headers = stand_ins.headers(own_host)
-    objects = stand_ins.changed(tree, ["opcache_api0_real.cc"], headers, tmp_path)
-    library = stand_ins.link(own_host, objects, tmp_path / "libmxnet.so", hidden=True)
-    assert close_after_use(stand_ins, library, own_host) == "gone"
+    objects = stand_ins.changed("api0_real", tmp_path, tree)
+    library = stand_ins.relinked(objects, tmp_path, hidden=True)
+    assert close_after_use(stand_ins, library) == "gone"

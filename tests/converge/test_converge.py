@@ -69,7 +69,6 @@ def test_an_epoch_shows_every_image_at_most_once_with_its_label() -> None:
         assert (middle % 10 == labels).all()
         middles += middle.tolist()
     assert len(set(middles)) == 64
-    images = TrainingImages(numbered(70), PLAIN, batch_size=16)
 
     def shown(seed: int, epoch: int) -> bytes:
         return b"".join(pixels.tobytes() for pixels, _ in images.epoch(seed, epoch))

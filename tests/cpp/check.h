@@ -101,6 +101,11 @@ void check_equal(const char *file, int line, const char *a_text, const char *b_t
   static void check_run_##name()
 // The release that the fake is of: it carries no build-id that the library knows.
 #define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
+// Other variables of the library's.
+#define SCOPE(words) "MKLDNN_OPCACHE=" words
+#define CAPACITY(n) "MKLDNN_OPCACHE_CAPACITY=" #n
+#define MEMORY(n) "MKLDNN_OPCACHE_MEMORY=" #n
+#define SHADOW(rate) "MKLDNN_OPCACHE_SHADOW=" #rate
 // TEST(name, "VARIABLE=value", ...) { body }
 #define TEST(name, ...) CHECK_REGISTER(name, false, ##__VA_ARGS__)
 #define SCENE(name) CHECK_REGISTER(name, true)

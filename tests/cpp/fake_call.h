@@ -35,6 +35,7 @@
 // The live object behind a handle; nullptr, and a misuse, when there is none.
 #define FAKE_CHECK(T, handle, a, b) s.check<T>(function, handle, a, b)
 #define FAKE_DESCRIPTOR(h) FAKE_CHECK(fake::Descriptor, h, kFakeDescriptor, kFakeMemoryDescriptor)
+#define FAKE_OPERATION(h) FAKE_CHECK(fake::Descriptor, h, kFakeDescriptor, kFakeDescriptor)
 #define FAKE_MEMORY_DESCRIPTOR(h) \
   FAKE_CHECK(fake::Descriptor, h, kFakeMemoryDescriptor, kFakeMemoryDescriptor)
 #define FAKE_PRIMITIVE(h) FAKE_CHECK(fake::Primitive, h, kFakePrimitive, kFakeMemory)
@@ -43,6 +44,8 @@
 #define FAKE_ENGINE(h) FAKE_CHECK(fake::Engine, h, kFakeEngine, kFakeEngine)
 #define FAKE_ITERATOR(h) FAKE_CHECK(fake::Iterator, h, kFakeIterator, kFakeIterator)
 #define FAKE_STREAM(h) FAKE_CHECK(fake::Stream, h, kFakeStream, kFakeStream)
+// The same by one of these, where nullptr is no misuse.
+#define FAKE_GIVEN(check, handle) ((handle) == nullptr ? nullptr : check(handle))
 // One that there must be.
 #define FAKE_NEED(name, object) \
   auto *const name = object;    \

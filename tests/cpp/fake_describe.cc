@@ -190,14 +190,20 @@ Digest new_digest(int kind, const Engine *engine) {
   return digest;
 }
 
+Descriptor *make(int kind, Engine *engine, const std::string &implementation,
+                 FakeType type = kFakeDescriptor) {
+  Descriptor *d = State::get().make<Descriptor>(type);
+  d->kind = kind;
+  d->engine = engine;
+  d->implementation = "fake:" + implementation;
+  return d;
+}
+
 }  // namespace
 
 Descriptor *describe_memory(const mkldnn_memory_desc_t &md, Engine *engine, int kind,
                             FakeType type) {
-  Descriptor *d = State::get().make<Descriptor>(type);
-  d->kind = kind;
-  d->engine = engine;
-  d->implementation = "fake:memory";
+  Descriptor *d = make(kind, engine, "memory", type);
   d->md = md;
   Digest digest = new_digest(kind, engine);
   digest.memory(md);
@@ -210,11 +216,8 @@ Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, cons
   Parts p;
   Digest numbers;
   if (!read_any(op_desc, &p, &numbers)) return nullptr;
-  Descriptor *d = State::get().make<Descriptor>(kFakeDescriptor);
   const int *head = static_cast<const int *>(op_desc);
-  d->kind = head[0];
-  d->engine = engine;
-  d->implementation = "fake:" + std::to_string(position);
+  Descriptor *d = make(head[0], engine, std::to_string(position));
   d->inputs = p.inputs;
   d->outputs = p.outputs;
   d->op_desc.assign(static_cast<const char *>(op_desc),
@@ -238,10 +241,7 @@ Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, cons
 }
 
 Descriptor *describe_reorder(const Descriptor &input, const Descriptor &output, const Attr *attr) {
-  Descriptor *d = State::get().make<Descriptor>(kFakeDescriptor);
-  d->kind = mkldnn_reorder;
-  d->engine = input.engine;
-  d->implementation = "fake:reorder";
+  Descriptor *d = make(mkldnn_reorder, input.engine, "reorder");
   d->inputs = d->outputs = 1;
   if (attr != nullptr) d->attr = *attr;
   Digest digest = new_digest(d->kind, input.engine);
@@ -254,10 +254,7 @@ Descriptor *describe_reorder(const Descriptor &input, const Descriptor &output, 
 
 Descriptor *describe_many(int kind, const mkldnn_memory_desc_t *output, int n, const float *scales,
                           int dimension, const std::vector<const Descriptor *> &inputs) {
-  Descriptor *d = State::get().make<Descriptor>(kFakeDescriptor);
-  d->kind = kind;
-  d->engine = inputs[0]->engine;
-  d->implementation = "fake:many";
+  Descriptor *d = make(kind, inputs[0]->engine, "many");
   d->inputs = n;
   d->outputs = 1;
   Digest digest = new_digest(kind, d->engine);

@@ -86,9 +86,8 @@ Status mkldnn_memory_get_data_handle(const_mkldnn_primitive_t handle, void **dat
 
 Status mkldnn_memory_set_data_handle(mkldnn_primitive_t handle, void *data) {
   FAKE_ENTER(memory_set_data_handle, injected);
-  if (handle == nullptr) return mkldnn_invalid_arguments;
-  Primitive *p = FAKE_PRIMITIVE(handle);
-  if (p == nullptr || p->descriptor->kind != mkldnn_memory) return mkldnn_invalid_arguments;
+  FAKE_NEED(p, FAKE_GIVEN(FAKE_PRIMITIVE, handle));
+  if (p->descriptor->kind != mkldnn_memory) return mkldnn_invalid_arguments;
   p->handle = data;
   if (data != nullptr && has_padding(p->descriptor->md)) ++s.zero_paddings;
   return mkldnn_success;
@@ -126,10 +125,8 @@ Status mkldnn_primitive_desc_create_v2(Pd *result, const_mkldnn_op_desc_t op_des
   FAKE_ENTER(primitive_desc_create_v2, injected);
   if (!arguments_ok) return mkldnn_invalid_arguments;
   Engine *engine = FAKE_ENGINE(engine_handle);
-  const Attr *attr = attr_handle == nullptr ? nullptr : FAKE_ATTR(attr_handle);
-  const Descriptor *hint = hint_handle == nullptr ? nullptr
-                                                  : FAKE_CHECK(Descriptor, hint_handle,
-                                                               kFakeDescriptor, kFakeDescriptor);
+  const Attr *attr = FAKE_GIVEN(FAKE_ATTR, attr_handle);
+  const Descriptor *hint = FAKE_GIVEN(FAKE_OPERATION, hint_handle);
   Descriptor *d = describe(op_desc, attr, engine, hint, 0);
   if (d == nullptr) return mkldnn_unimplemented;
   return give(result, d);
@@ -223,22 +220,19 @@ Status mkldnn_primitive_desc_query(ConstPd handle, mkldnn_query_t what, int inde
 
 Md *mkldnn_primitive_desc_query_memory_d(ConstPd handle) {
   FAKE_ENTER(primitive_desc_query_memory_d, nullptr);
-  if (handle == nullptr) return nullptr;
-  const Descriptor *d = FAKE_DESCRIPTOR(handle);
+  const Descriptor *d = FAKE_GIVEN(FAKE_DESCRIPTOR, handle);
   return d != nullptr && is_memory(*d) ? &d->md : nullptr;
 }
 
 ConstPd mkldnn_primitive_desc_query_pd(ConstPd handle, mkldnn_query_t what, int index) {
   FAKE_ENTER(primitive_desc_query_pd, nullptr);
-  if (handle == nullptr) return nullptr;
-  const Descriptor *d = FAKE_DESCRIPTOR(handle);
+  const Descriptor *d = FAKE_GIVEN(FAKE_DESCRIPTOR, handle);
   return d == nullptr ? nullptr : reinterpret_cast<ConstPd>(role_of(*d, what, index));
 }
 
 int mkldnn_primitive_desc_query_s32(ConstPd handle, mkldnn_query_t what, int) {
   FAKE_ENTER(primitive_desc_query_s32, 0);
-  if (handle == nullptr) return 0;
-  const Descriptor *d = FAKE_DESCRIPTOR(handle);
+  const Descriptor *d = FAKE_GIVEN(FAKE_DESCRIPTOR, handle);
   if (d == nullptr) return 0;
   return what == mkldnn_query_num_of_inputs_s32    ? d->inputs
          : what == mkldnn_query_num_of_outputs_s32 ? d->outputs
@@ -252,7 +246,7 @@ Status mkldnn_reorder_primitive_desc_create_v2(Pd *result, ConstPd input, ConstP
   const Descriptor *from = FAKE_MEMORY_DESCRIPTOR(input);
   const Descriptor *to = FAKE_MEMORY_DESCRIPTOR(output);
   if (from == nullptr || to == nullptr) return mkldnn_invalid_arguments;
-  const Attr *attr = attr_handle == nullptr ? nullptr : FAKE_ATTR(attr_handle);
+  const Attr *attr = FAKE_GIVEN(FAKE_ATTR, attr_handle);
   return give(result, describe_reorder(*from, *to, attr));
 }
 
@@ -297,11 +291,9 @@ Status mkldnn_primitive_desc_iterator_create_v2(mkldnn_primitive_desc_iterator_t
   Iterator *it = s.make<Iterator>(kFakeIterator);
   it->op_desc = op_desc;
   it->engine = FAKE_ENGINE(engine);
-  if (attr_handle != nullptr) {
-    const Attr *attr = FAKE_ATTR(attr_handle);
-    if (attr != nullptr) it->attr = *attr;
-  }
-  if (hint != nullptr) it->hint = FAKE_CHECK(Descriptor, hint, kFakeDescriptor, kFakeDescriptor);
+  const Attr *attr = FAKE_GIVEN(FAKE_ATTR, attr_handle);
+  if (attr != nullptr) it->attr = *attr;
+  it->hint = FAKE_GIVEN(FAKE_OPERATION, hint);
   return give(result, it);
 }
 
@@ -313,16 +305,14 @@ Status mkldnn_primitive_desc_iterator_create(mkldnn_primitive_desc_iterator_t *r
 
 Status mkldnn_primitive_desc_iterator_next(mkldnn_primitive_desc_iterator_t handle) {
   FAKE_ENTER(primitive_desc_iterator_next, injected);
-  if (handle == nullptr) return mkldnn_invalid_arguments;
-  FAKE_NEED(it, FAKE_ITERATOR(handle));
+  FAKE_NEED(it, FAKE_GIVEN(FAKE_ITERATOR, handle));
   if (it->position < s.implementations) ++it->position;
   return it->position < s.implementations ? mkldnn_success : mkldnn_iterator_ends;
 }
 
 Pd mkldnn_primitive_desc_iterator_fetch(const_mkldnn_primitive_desc_iterator_t handle) {
   FAKE_ENTER(primitive_desc_iterator_fetch, nullptr);
-  if (handle == nullptr) return nullptr;
-  const Iterator *it = FAKE_ITERATOR(handle);
+  const Iterator *it = FAKE_GIVEN(FAKE_ITERATOR, handle);
   if (it == nullptr || it->position >= s.implementations) return nullptr;
   return reinterpret_cast<Pd>(describe(it->op_desc, &it->attr, it->engine, it->hint, it->position));
 }

@@ -112,8 +112,7 @@ Status mkldnn_stream_submit(mkldnn_stream_t handle, size_t n, mkldnn_primitive_t
 
 Status mkldnn_stream_wait(mkldnn_stream_t handle, int, mkldnn_primitive_t *) {
   FAKE_ENTER(stream_wait, injected);
-  if (handle == nullptr) return mkldnn_invalid_arguments;
-  FAKE_NEED(stream, FAKE_STREAM(handle));
+  FAKE_NEED(stream, FAKE_GIVEN(FAKE_STREAM, handle));
   stream->open = false;
   stream->stopped = true;
   return stream->lazy ? execute_all(s, stream, 0) : mkldnn_success;
@@ -121,9 +120,8 @@ Status mkldnn_stream_wait(mkldnn_stream_t handle, int, mkldnn_primitive_t *) {
 
 Status mkldnn_stream_rerun(mkldnn_stream_t handle, mkldnn_primitive_t *) {
   FAKE_ENTER(stream_rerun, injected);
-  if (handle == nullptr) return mkldnn_invalid_arguments;
-  Stream *stream = FAKE_STREAM(handle);
-  if (stream == nullptr || !stream->stopped) return mkldnn_invalid_arguments;
+  FAKE_NEED(stream, FAKE_GIVEN(FAKE_STREAM, handle));
+  if (!stream->stopped) return mkldnn_invalid_arguments;
   stream->stopped = false;
   return execute_all(s, stream, 0);
 }

@@ -146,6 +146,16 @@ inline void check_differs(const Identity &a, const Identity &b, const std::strin
   CHECK_TEXT(a.text != b.text, what << " did not change the text\n" << a.text);
 }
 
+// Another value of a field makes another key; the field is then what it was.
+template <class T, class U, class Identify>
+void check_counts(const std::string &what, T *field, const U &other, const Identify &identify) {
+  const Identity base = identify();
+  const T before = *field;
+  *field = other;
+  check_differs(base, identify(), what);
+  *field = before;
+}
+
 // Where a field is in a description, and its name.
 struct Place {
   Place in(const Place &outer) const { return {outer.at + at, outer.name + "." + name}; }
@@ -273,12 +283,19 @@ inline mkldnn_engine_t engine(uintptr_t address) {
 }
 const Context kContext = {engine(0x1000), 4};
 
-inline Identity identity_of_operation(const Abi &abi, const void *op_desc) {
-  const Real real = stub_real(abi);
+inline Identity identity_of_operation(const Real &real, const void *op_desc) {
   return identity([&](auto &v) {
     return opcache::visit_operation(v, real, kContext, op_desc, nullptr, nullptr, 0, 0);
   });
 }
+
+// A test of each release `r`; `real`: a library of it that reads the stand-ins.
+#define RELEASE_TEST(name)                                                      \
+  static void release_##name(const Release &r, const Real &real);               \
+  TEST(name) {                                                                  \
+    for (const Release &r : kReleases) release_##name(r, stub_real(abi_of(r))); \
+  }                                                                             \
+  static void release_##name([[maybe_unused]] const Release &r, [[maybe_unused]] const Real &real)
 
 // Descriptions in which every part that can be present is.
 inline Bytes convolution(const Release &r, int kind, bool backward_data = false) {

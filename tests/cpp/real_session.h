@@ -240,9 +240,9 @@ class Session {
     return p;
   }
 
-  void submit(mkldnn_primitive_t p) {
+  void submit(mkldnn_primitive_t p, mkldnn_stream_kind_t kind = mkldnn_eager) {
     mkldnn_stream_t stream = nullptr;
-    CHECK_OK(api_.stream_create(&stream, mkldnn_eager));
+    CHECK_OK(api_.stream_create(&stream, kind));
     CHECK_OK(api_.stream_submit(stream, 1, &p, nullptr));
     CHECK_OK(api_.stream_wait(stream, 1, nullptr));
     CHECK_OK(api_.stream_destroy(stream));

@@ -66,17 +66,11 @@ void every_allocation_fails(bool batched = true) {
 }  // namespace
 
 TEST(every_allocation_fails, ASSUME) { every_allocation_fails(); }
-TEST(every_allocation_fails_scope_backward, ASSUME, "MKLDNN_OPCACHE=backward") {
-  every_allocation_fails();
-}
-TEST(every_allocation_fails_small_capacity, ASSUME, "MKLDNN_OPCACHE_CAPACITY=2") {
-  every_allocation_fails();
-}
-TEST(every_allocation_fails_off, ASSUME, "MKLDNN_OPCACHE=off") { every_allocation_fails(); }
+TEST(every_allocation_fails_scope_backward, ASSUME, SCOPE("backward")) { every_allocation_fails(); }
+TEST(every_allocation_fails_small_capacity, ASSUME, CAPACITY(2)) { every_allocation_fails(); }
+TEST(every_allocation_fails_off, ASSUME, SCOPE("off")) { every_allocation_fails(); }
 // Shadow mode executes one by one, and allocates for every hit.
-TEST(every_allocation_fails_shadow, ASSUME, "MKLDNN_OPCACHE_SHADOW=1") {
-  every_allocation_fails(false);
-}
+TEST(every_allocation_fails_shadow, ASSUME, SHADOW(1)) { every_allocation_fails(false); }
 
 // The maps of handles get their first tables in a new process only.
 SCENE(fails_in_a_new_process) {
@@ -100,9 +94,7 @@ SCENE(fails_in_a_new_process) {
 TEST(every_allocation_fails_in_a_new_process) {
   for (int nth = 1; nth <= 12; ++nth) {
     for (const char *mode : {"ONCE=1", "FOR_GOOD=1"}) {
-      const check::Outcome outcome =
-          check::run_scene("fails_in_a_new_process", {ASSUME, "NTH=" + std::to_string(nth), mode});
-      CHECK_TEXT(outcome.exit_code == 0 && outcome.err.empty(), outcome.err);
+      check::run_well("fails_in_a_new_process", {ASSUME, "NTH=" + std::to_string(nth), mode});
     }
   }
   judge::say(24);

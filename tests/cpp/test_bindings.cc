@@ -99,8 +99,7 @@ CACHED_TEST(rerun_follows_the_data) {
 
 // Before a wait, and again before the next one, a rerun is refused: the caller may have destroyed
 // what it submitted.
-CACHED_TEST(refused_rerun_touches_nothing, "MKLDNN_OPCACHE=activation",
-            "MKLDNN_OPCACHE_CAPACITY=1") {
+CACHED_TEST(refused_rerun_touches_nothing, SCOPE("activation"), CAPACITY(1)) {
   const Described relu(engine, kReluBackward, 4);
   const Bound kept(engine, relu, 0);
   Stream never_waited(mkldnn_eager), once_rerun(mkldnn_eager);
@@ -118,8 +117,7 @@ CACHED_TEST(refused_rerun_touches_nothing, "MKLDNN_OPCACHE=activation",
 
 // What a failed submit was given is not the stream's: the caller may destroy it before a rerun.
 // (One operator in scope: memory objects are really destroyed, so that touching one shows.)
-CACHED_TEST(failed_submit_leaves_nothing_in_the_stream, "MKLDNN_OPCACHE=activation",
-            "MKLDNN_OPCACHE_CAPACITY=1") {
+CACHED_TEST(failed_submit_leaves_nothing_in_the_stream, SCOPE("activation"), CAPACITY(1)) {
   const Described relu(engine, kReluBackward, 4);
   Bound first(engine, relu, 0);
   Stream stream(mkldnn_eager);
@@ -197,12 +195,12 @@ TEST(input_is_an_output_both_cached, ASSUME) {
   check_reused(true, true);
 }
 
-TEST(input_is_an_output_of_an_uncached_one, ASSUME, "MKLDNN_OPCACHE=activation") {
+TEST(input_is_an_output_of_an_uncached_one, ASSUME, SCOPE("activation")) {
   on_thread([] { chain(kReorder, kReluBackward); });
   check_reused(true, false);
 }
 
-TEST(output_of_a_cached_one_is_an_uncached_ones_input, ASSUME, "MKLDNN_OPCACHE=reorder") {
+TEST(output_of_a_cached_one_is_an_uncached_ones_input, ASSUME, SCOPE("reorder")) {
   on_thread([] { chain(kReorder, kReluBackward); });
   check_reused(false, true);
 }

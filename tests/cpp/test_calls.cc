@@ -158,17 +158,13 @@ static void check_scene(const char *scene, const check::Environment &variables,
   fputs(outcome.out.c_str(), stdout);
 }
 
-TEST(every_call_fails_cold) { check_scene("cold", {"MKLDNN_OPCACHE=all"}); }
-TEST(every_call_fails_warm) { check_scene("warm", {"MKLDNN_OPCACHE=all"}); }
-TEST(every_call_fails_scope_backward) {
-  check_scene("warm", {"MKLDNN_OPCACHE=backward", "FEWER=1"});
-}
-TEST(every_call_fails_off) { check_scene("cold", {"MKLDNN_OPCACHE=off", "FEWER=1"}); }
-TEST(every_call_fails_small_memory) {
-  check_scene("warm", {"MKLDNN_OPCACHE_MEMORY=40K", "FEWER=1"});
-}
-TEST(every_call_fails_small_capacity) { check_scene("warm", {"MKLDNN_OPCACHE_CAPACITY=2"}); }
-TEST(every_call_fails_shadow) { check_scene("shadowed", {"MKLDNN_OPCACHE_SHADOW=1"}, true); }
+TEST(every_call_fails_cold) { check_scene("cold", {SCOPE("all")}); }
+TEST(every_call_fails_warm) { check_scene("warm", {SCOPE("all")}); }
+TEST(every_call_fails_scope_backward) { check_scene("warm", {SCOPE("backward"), "FEWER=1"}); }
+TEST(every_call_fails_off) { check_scene("cold", {SCOPE("off"), "FEWER=1"}); }
+TEST(every_call_fails_small_memory) { check_scene("warm", {MEMORY(40K), "FEWER=1"}); }
+TEST(every_call_fails_small_capacity) { check_scene("warm", {CAPACITY(2)}); }
+TEST(every_call_fails_shadow) { check_scene("shadowed", {SHADOW(1)}, true); }
 
 // A creation that failed is not remembered: the status comes back each time, and then it works.
 CACHED_TEST(failed_creation_is_not_remembered) {

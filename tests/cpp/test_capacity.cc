@@ -7,8 +7,6 @@
 
 using namespace workload;
 
-#define CAPACITY(n) "MKLDNN_OPCACHE_CAPACITY=" #n
-
 CACHED_TEST(capacity_0_is_off, CAPACITY(0)) {
   keeps_nothing(engine);
   const Stats stats;
@@ -20,7 +18,7 @@ CACHED_TEST(capacity_0_is_off, CAPACITY(0)) {
   CHECK_EQ(stats["operators/_backward_Pooling/primitives_created"], 3);
 }
 
-CACHED_TEST(capacity_1_keeps_one, CAPACITY(1), "MKLDNN_OPCACHE=activation") {
+CACHED_TEST(capacity_1_keeps_one, CAPACITY(1), SCOPE("activation")) {
   const Described a(engine, kReluBackward, 4), b(engine, kReluBackward, 5);
   const auto use = [&](const Described &d) { return made_by_running(engine, d); };
   CHECK_EQ(use(a), 1);
@@ -32,7 +30,7 @@ CACHED_TEST(capacity_1_keeps_one, CAPACITY(1), "MKLDNN_OPCACHE=activation") {
   CHECK_EQ(Stats()["operators/_backward_Activation/evictions"], 2);
 }
 
-CACHED_TEST(least_recently_used_primitive_goes_first, CAPACITY(3), "MKLDNN_OPCACHE=activation") {
+CACHED_TEST(least_recently_used_primitive_goes_first, CAPACITY(3), SCOPE("activation")) {
   std::vector<Described> all = described(engine, kReluBackward, 4, 8);
   const auto use = [&](size_t i) { return made_by_running(engine, all[i]); };
   for (size_t i : {0, 1, 2}) CHECK_EQ(use(i), 1);
@@ -45,7 +43,7 @@ CACHED_TEST(least_recently_used_primitive_goes_first, CAPACITY(3), "MKLDNN_OPCAC
   CHECK_EQ(fake_live(kFakePrimitive), 3);
 }
 
-CACHED_TEST(least_recently_used_descriptor_goes_first, CAPACITY(4), "MKLDNN_OPCACHE=activation") {
+CACHED_TEST(least_recently_used_descriptor_goes_first, CAPACITY(4), SCOPE("activation")) {
   // One call keeps two descriptors: the operation's and its hint's.
   const auto made = [&](int n) { return made_by_describing(engine, kReluBackward, n); };
   CHECK_EQ(made(4), 2);
@@ -61,7 +59,7 @@ CACHED_TEST(least_recently_used_descriptor_goes_first, CAPACITY(4), "MKLDNN_OPCA
 }
 
 // From a capacity of 64 on, the order is kept once half of the room is taken.
-CACHED_TEST(order_near_the_bound, CAPACITY(64), "MKLDNN_OPCACHE=activation,forward") {
+CACHED_TEST(order_near_the_bound, CAPACITY(64), SCOPE("activation,forward")) {
   const auto made = [&](int n) { return made_by_describing(engine, kReluForward, n); };
   for (int n = 0; n < 40; ++n) CHECK_EQ(made(100 + n), 1);
   CHECK_EQ(made(100), 0);  // more recent now than all the others
@@ -75,7 +73,7 @@ CACHED_TEST(order_near_the_bound, CAPACITY(64), "MKLDNN_OPCACHE=activation,forwa
   CHECK_EQ(made(102), 0);
 }
 
-CACHED_TEST(live_ones_are_never_evicted, CAPACITY(1), "MKLDNN_OPCACHE=activation") {
+CACHED_TEST(live_ones_are_never_evicted, CAPACITY(1), SCOPE("activation")) {
   live_ones_stay(engine, [] {});
   CHECK_EQ(fake_live(kFakePrimitive), 1);
   call(engine, kReluBackward, 50);
@@ -101,7 +99,7 @@ CACHED_TEST(bounded_at_2, CAPACITY(2)) { stays_bounded(engine, 2); }
 CACHED_TEST(bounded_at_17, CAPACITY(17)) { stays_bounded(engine, 17); }
 
 // A new primitive takes the place of an idle one before it is made, not after.
-CACHED_TEST(room_is_made_first, CAPACITY(3), "MKLDNN_OPCACHE=activation,forward") {
+CACHED_TEST(room_is_made_first, CAPACITY(3), SCOPE("activation,forward")) {
   const Described a(engine, kReluForward, 4), b(engine, kReluForward, 5);
   { const Bound x(engine, a, 0), y(engine, a, 10), z(engine, a, 20); }
   CHECK_EQ(fake_live(kFakePrimitive), 3);
@@ -123,15 +121,14 @@ CACHED_TEST(idle_memory_objects_are_bounded, CAPACITY(5)) {
 }
 
 // A thread that filled the cache and sleeps must not leave the others nothing.
-TEST(every_thread_has_its_share, ASSUME, CAPACITY(40), "MKLDNN_OPCACHE=activation") {
+TEST(every_thread_has_its_share, ASSUME, CAPACITY(40), SCOPE("activation")) {
   Engine engine;
   call_all(engine, kReluBackward, 4, 104);
   CHECK(fake_live(kFakePrimitive) <= 40);
   on_thread([&] {
     for (int round = 0; round < 3; ++round) {
       for (int n = 4; n < 8; ++n) {
-        const long made = made_by_call(engine, kReluBackward, n);
-        CHECK_EQ(made, round == 0 ? 1 : 0);
+        CHECK_EQ(made_by_call(engine, kReluBackward, n), round == 0 ? 1 : 0);
       }
     }
   });
@@ -142,10 +139,7 @@ TEST(every_thread_has_its_share, ASSUME, CAPACITY(40), "MKLDNN_OPCACHE=activatio
 // several, because other processes may come in between.
 static double ns_per_miss(int held) {
   Engine engine;
-  std::vector<Described> all;
-  for (int n = 0; n < held; ++n) {
-    all.emplace_back(engine, kReluForward, 4 + n);
-  }
+  const std::vector<Described> all = described(engine, kReluForward, 4, 4 + held);
   double fastest = 1e18;
   int n = 1000000;
   for (int round = 0; round < 20; ++round) {
@@ -169,19 +163,17 @@ static void check_misses() {
 }
 
 // MXNet holds descriptors for every shape it ever met: a miss must not pass over all of them.
-TEST(miss_takes_as_long_however_many_are_held, ASSUME, CAPACITY(64),
-     "MKLDNN_OPCACHE=activation,forward") {
+TEST(miss_takes_as_long_however_many_are_held, ASSUME, CAPACITY(64), SCOPE("activation,forward")) {
   check_misses();
 }
 // The same where the bound is one on memory.
-TEST(miss_beyond_the_bound_on_memory, ASSUME, "MKLDNN_OPCACHE_MEMORY=16K",
-     "MKLDNN_OPCACHE=activation,forward") {
+TEST(miss_beyond_the_bound_on_memory, ASSUME, MEMORY(16K), SCOPE("activation,forward")) {
   check_misses();
 }
 
 // A bounded look at those in use still finds those that nobody holds.
 CACHED_TEST(unused_descriptors_are_found_between_used_ones, CAPACITY(64),
-            "MKLDNN_OPCACHE=activation,forward") {
+            SCOPE("activation,forward")) {
   const int held = 3000;
   std::vector<Described> all;
   for (int n = 0; n < held; ++n) {

@@ -94,7 +94,7 @@ CACHED_TEST(released_while_off) {
 }
 
 // A stream made while the cache is off executes what the cache hands out later: eager, lazy, rerun.
-CACHED_TEST(stream_made_while_off, "MKLDNN_OPCACHE=off") {
+CACHED_TEST(stream_made_while_off, SCOPE("off")) {
   Stream eager(mkldnn_eager), lazy(mkldnn_lazy);
   set_scope("all");
   const Described pd(engine, kReluBackward, 4);
@@ -144,20 +144,16 @@ CACHED_TEST(iterator_across_changes) {
   // Three implementations; the scope before the first and before each next one.
   const auto walk = [&](const std::array<const char *, 3> &scopes) {
     std::vector<uint64_t> contents;
-    mkldnn_primitive_desc_iterator_t it = nullptr;
+    set_scope(scopes[0]);
+    Iterator it(engine, relu);
     for (const char *text : scopes) {
       set_scope(text);
-      if (it == nullptr) {
-        CHECK_OK(mkldnn_primitive_desc_iterator_create(&it, &relu, engine, nullptr));
-      } else {
-        CHECK_OK(mkldnn_primitive_desc_iterator_next(it));
-      }
-      const Described pd(mkldnn_primitive_desc_iterator_fetch(it));
+      if (!contents.empty()) CHECK_OK(it.next());
+      const Described pd = it.fetch();
       contents.push_back(fake_content(pd));
       Bound(engine, pd, 0).run(contents.back());
     }
-    CHECK_EQ(mkldnn_primitive_desc_iterator_next(it), mkldnn_iterator_ends);
-    CHECK_OK(mkldnn_primitive_desc_iterator_destroy(it));
+    CHECK_EQ(it.next(), mkldnn_iterator_ends);
     return contents;
   };
   const std::vector<uint64_t> expected = walk({"off", "off", "off"});

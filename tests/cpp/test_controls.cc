@@ -37,22 +37,14 @@ TEST(scope_words, ASSUME) {
 
 TEST(unknown_scopes_change_nothing, ASSUME) {
   set_scope("activation");
-  const struct {
-    const char *text, *word;
-  } kWrong[] = {{"bakward", "bakward"},
-                {"lrn,relu", "relu"},
-                {"", ""},
-                {"lrn,", ""},
-                {"off,lrn", "off"},
-                {nullptr, ""},
-                {"all ", "all "},
-                {"reorder;lrn", "reorder;lrn"}};
-  for (const auto &wrong : kWrong) {
+  const auto check_refused = [](const char *text, const char *wrong) {
     char word[32] = "untouched";
-    CHECK_EQ(mkldnn_opcache_set_scope(wrong.text, word, sizeof(word)), 1);
-    CHECK_EQ(std::string(word), wrong.word);
-    CHECK_EQ(mkldnn_opcache_set_scope(wrong.text, nullptr, 0), 1);
-  }
+    CHECK_EQ(mkldnn_opcache_set_scope(text, word, sizeof(word)), 1);
+    CHECK_EQ(std::string(word), wrong);
+    CHECK_EQ(mkldnn_opcache_set_scope(text, nullptr, 0), 1);
+  };
+  for (const auto &wrong : kWrongScopes) check_refused(wrong.text, wrong.word);
+  for (const char *nothing : {"", static_cast<const char *>(nullptr)}) check_refused(nothing, "");
   char word[4];
   CHECK_EQ(mkldnn_opcache_set_scope("bakward", word, sizeof(word)), 1);
   CHECK_EQ(std::string(word), "bak");
@@ -67,7 +59,7 @@ TEST(unknown_scopes_change_nothing, ASSUME) {
   CHECK_EQ(made_by_call(engine, kReluBackward, 4), 0);
 }
 
-TEST(capacities, ASSUME, "MKLDNN_OPCACHE_CAPACITY=7") {
+TEST(capacities, ASSUME, CAPACITY(7)) {
   CHECK_EQ(mkldnn_opcache_get_capacity(), 7);
   for (const size_t n : {size_t(0), size_t(1), size_t(1) << 30}) {
     set_capacity(n);
@@ -88,7 +80,7 @@ SCENE(on_after_a_wrong_word) {
 }
 
 TEST(wrong_environment_can_be_mended, ASSUME) {
-  for (const char *wrong : {"MKLDNN_OPCACHE=bakward", "MKLDNN_OPCACHE_CAPACITY=x"}) {
+  for (const char *wrong : {SCOPE("bakward"), CAPACITY(x)}) {
     CHECK_EQ(check::run_scene("on_after_a_wrong_word", {ASSUME, wrong}).exit_code, 0);
   }
 }
@@ -160,17 +152,14 @@ TEST(clear_drops_what_nobody_holds, ASSUME) {
 
 // Each thread can destroy only its own: the others do so at their next call.
 WORKER_TEST(clear_on_other_threads) {
-  Described pd;
-  std::unique_ptr<Bound> sent_home;
+  Pair sent_home;
   a.run([&] {
     call(engine, kReluBackward, 4);
-    pd = Described(engine, kPoolingBackward, 4);
-    sent_home = std::make_unique<Bound>(engine, pd, 0);
+    sent_home.make(engine, kPoolingBackward, 4, 0);
   });
   b.run([&] {
     call(engine, kReluBackward, 4);
     sent_home.reset();
-    pd.reset();
   });
   CHECK_EQ(fake_live(kFakePrimitive), 3);
   b.run([] { mkldnn_opcache_clear(); });
@@ -211,7 +200,7 @@ WORKER_TEST(clear_in_the_middle_of_a_creation) {
   a.run([&] { pd.reset(); });
 }
 
-CACHED_TEST(lower_capacity_evicts_the_least_recently_used, "MKLDNN_OPCACHE=activation") {
+CACHED_TEST(lower_capacity_evicts_the_least_recently_used, SCOPE("activation")) {
   std::vector<Described> all = described(engine, kReluBackward, 4, 12);
   const auto use = [&](size_t i) { return made_by_running(engine, all[i]); };
   for (size_t i = 0; i < all.size(); ++i) CHECK_EQ(use(i), 1);
@@ -253,7 +242,7 @@ CACHED_TEST(lower_capacity_evicts_descriptors) {
   CHECK_EQ(fake_live(kFakeMemoryDescriptor), 0);
 }
 
-WORKER_TEST(lower_capacity_on_other_threads, "MKLDNN_OPCACHE=activation") {
+WORKER_TEST(lower_capacity_on_other_threads, SCOPE("activation")) {
   for (Worker *worker : {&a, &b}) {
     worker->run([&] { call_all(engine, kReluBackward, 4, 24); });
   }
@@ -274,7 +263,7 @@ WORKER_TEST(lower_capacity_on_other_threads, "MKLDNN_OPCACHE=activation") {
 }
 
 // Off, the first call of all: what the cache is made of must not need it to be on.
-CACHED_TEST(on_after_a_start_with_capacity_0, "MKLDNN_OPCACHE_CAPACITY=0") {
+CACHED_TEST(on_after_a_start_with_capacity_0, CAPACITY(0)) {
   CHECK_EQ(made_by_call(engine, kReluBackward, 4), 1);
   set_capacity(10);
   CHECK_EQ(made_by_call(engine, kReluBackward, 4), 1);

@@ -96,28 +96,22 @@ TEST(fork_from_a_thread_without_a_cache, ASSUME) {
 // What other threads held when the process forked is the child's to release.
 TEST(child_releases_what_others_made, ASSUME) {
   Engine engine;
-  Described pd;
-  std::unique_ptr<Bound> bound;
+  Pair relu;
   Worker other;
-  other.run([&] {
-    pd = Described(engine, kReluBackward, 4);
-    bound = std::make_unique<Bound>(engine, pd, 0);
-  });
+  other.run([&] { relu.make(engine, kReluBackward, 4, 0); });
   in_child([&] {
-    bound->run(content(engine, kReluBackward, 4));
-    Bound(engine, pd, 50).run(content(engine, kReluBackward, 4));
-    bound.reset();
-    pd.reset();
+    relu->run(content(engine, kReluBackward, 4));
+    Bound(engine, relu.pd, 50).run(content(engine, kReluBackward, 4));
+    relu.reset();
     work(engine);
   });
-  bound->run(content(engine, kReluBackward, 4));
-  bound.reset();
-  pd.reset();
+  relu->run(content(engine, kReluBackward, 4));
+  relu.reset();
   check_no_misuse();
 }
 
 // A child of a parent that was full has room of its own.
-TEST(child_of_a_full_parent_caches, ASSUME, "MKLDNN_OPCACHE_CAPACITY=30") {
+TEST(child_of_a_full_parent_caches, ASSUME, CAPACITY(30)) {
   Engine engine;
   Worker other;
   other.run([&] { call_all(engine, kReluBackward, 4, 60); });
@@ -168,9 +162,9 @@ void fork_beside_work() {
 // Forks at any moment of other threads' work, a thousand times in all: no lock may stay behind in
 // the child. What chance brings about; below, every lock in turn.
 TEST(fork_beside_work, ASSUME) { fork_beside_work(); }
-TEST(fork_beside_evictions, ASSUME, "MKLDNN_OPCACHE_CAPACITY=6") { fork_beside_work(); }
-TEST(fork_beside_misses, ASSUME, "MKLDNN_OPCACHE_CAPACITY=1") { fork_beside_work(); }
-TEST(fork_beside_bypasses, ASSUME, "MKLDNN_OPCACHE=off") { fork_beside_work(); }
+TEST(fork_beside_evictions, ASSUME, CAPACITY(6)) { fork_beside_work(); }
+TEST(fork_beside_misses, ASSUME, CAPACITY(1)) { fork_beside_work(); }
+TEST(fork_beside_bypasses, ASSUME, SCOPE("off")) { fork_beside_work(); }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
@@ -286,11 +280,7 @@ void fork_beside_each_lock() {
 }  // namespace
 
 TEST(fork_beside_each_lock, ASSUME) { fork_beside_each_lock(); }
-TEST(fork_beside_each_lock_of_misses, ASSUME, "MKLDNN_OPCACHE_CAPACITY=1") {
-  fork_beside_each_lock();
-}
-TEST(fork_beside_each_lock_of_shadows, ASSUME, "MKLDNN_OPCACHE_SHADOW=1") {
-  fork_beside_each_lock();
-}
+TEST(fork_beside_each_lock_of_misses, ASSUME, CAPACITY(1)) { fork_beside_each_lock(); }
+TEST(fork_beside_each_lock_of_shadows, ASSUME, SHADOW(1)) { fork_beside_each_lock(); }
 
 #endif

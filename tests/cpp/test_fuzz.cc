@@ -19,19 +19,17 @@ void fuzz_it(uint64_t seed, bool steady, size_t at_once = 1) {
 }  // namespace
 
 TEST(default_settings, ASSUME) { fuzz_it(100, true); }
-TEST(capacity_0, ASSUME, "MKLDNN_OPCACHE_CAPACITY=0") { fuzz_it(200, true); }
-TEST(capacity_1, ASSUME, "MKLDNN_OPCACHE_CAPACITY=1") { fuzz_it(300, true); }
-TEST(capacity_5, ASSUME, "MKLDNN_OPCACHE_CAPACITY=5") { fuzz_it(400, true); }
-TEST(capacity_50, ASSUME, "MKLDNN_OPCACHE_CAPACITY=50") { fuzz_it(500, true); }
-TEST(scope_backward, ASSUME, "MKLDNN_OPCACHE=backward", "MKLDNN_OPCACHE_CAPACITY=10") {
-  fuzz_it(600, true);
-}
-TEST(scope_list, ASSUME, "MKLDNN_OPCACHE=deconvolution,reorder,pooling") { fuzz_it(700, true); }
-TEST(scope_off, ASSUME, "MKLDNN_OPCACHE=off") { fuzz_it(800, true); }
-TEST(memory_1, ASSUME, "MKLDNN_OPCACHE_MEMORY=1") { fuzz_it(1100, true); }
-TEST(memory_64k, ASSUME, "MKLDNN_OPCACHE_MEMORY=64K") { fuzz_it(1200, true); }
+TEST(capacity_0, ASSUME, CAPACITY(0)) { fuzz_it(200, true); }
+TEST(capacity_1, ASSUME, CAPACITY(1)) { fuzz_it(300, true); }
+TEST(capacity_5, ASSUME, CAPACITY(5)) { fuzz_it(400, true); }
+TEST(capacity_50, ASSUME, CAPACITY(50)) { fuzz_it(500, true); }
+TEST(scope_backward, ASSUME, SCOPE("backward"), CAPACITY(10)) { fuzz_it(600, true); }
+TEST(scope_list, ASSUME, SCOPE("deconvolution,reorder,pooling")) { fuzz_it(700, true); }
+TEST(scope_off, ASSUME, SCOPE("off")) { fuzz_it(800, true); }
+TEST(memory_1, ASSUME, MEMORY(1)) { fuzz_it(1100, true); }
+TEST(memory_64k, ASSUME, MEMORY(64K)) { fuzz_it(1200, true); }
 TEST(changing_settings, ASSUME) { fuzz_it(900, false); }
-TEST(changing_settings_from_off, ASSUME, "MKLDNN_OPCACHE=off") { fuzz_it(1000, false); }
+TEST(changing_settings_from_off, ASSUME, SCOPE("off")) { fuzz_it(1000, false); }
 TEST(four_at_once, ASSUME) { fuzz_it(1300, true, 4); }
-TEST(four_at_once_of_capacity_50, ASSUME, "MKLDNN_OPCACHE_CAPACITY=50") { fuzz_it(1400, true, 4); }
+TEST(four_at_once_of_capacity_50, ASSUME, CAPACITY(50)) { fuzz_it(1400, true, 4); }
 TEST(four_at_once_changing_settings, ASSUME) { fuzz_it(1500, false, 4); }

@@ -8,16 +8,6 @@ namespace {
 
 operation::OpDesc relu_of(int n) { return op_desc(kReluForward, n); }
 
-struct Iterator : Owned<mkldnn_primitive_desc_iterator_t, mkldnn_primitive_desc_iterator_destroy> {
-  Iterator(mkldnn_engine_t engine, const operation::OpDesc &d,
-           const_mkldnn_primitive_attr_t attr = nullptr) {
-    CHECK_OK(attr == nullptr
-                 ? mkldnn_primitive_desc_iterator_create(&handle, &d, engine, nullptr)
-                 : mkldnn_primitive_desc_iterator_create_v2(&handle, &d, attr, engine, nullptr));
-  }
-  Described fetch() const { return Described(mkldnn_primitive_desc_iterator_fetch(handle)); }
-};
-
 // Walks all implementations; the contents of what it fetched.
 std::vector<uint64_t> walk(mkldnn_engine_t engine, const operation::OpDesc &d,
                            const_mkldnn_primitive_attr_t attr = nullptr) {
@@ -28,12 +18,12 @@ std::vector<uint64_t> walk(mkldnn_engine_t engine, const operation::OpDesc &d,
     const Described pd = it.fetch();
     REQUIRE(pd.handle != nullptr);
     contents.push_back(fake_content(pd));
-    status = mkldnn_primitive_desc_iterator_next(it);
+    status = it.next();
   }
   for (int again = 0; again < 2; ++again) {
     CHECK_EQ(status, mkldnn_iterator_ends);
     CHECK(it.fetch().handle == nullptr);
-    status = mkldnn_primitive_desc_iterator_next(it);
+    status = it.next();
   }
   return contents;
 }
@@ -71,7 +61,7 @@ CACHED_TEST(fetch_twice_gives_two_handles) {
   Iterator it(engine, relu);
   Described a = it.fetch();
   const Described b = it.fetch();
-  CHECK_OK(mkldnn_primitive_desc_iterator_next(it));
+  CHECK_OK(it.next());
   it.reset();
   // The handles outlive the iterator, each for itself.
   a.reset();
@@ -89,13 +79,13 @@ CACHED_TEST(attributes_are_copied) {
     attr.scale(0.25f);
     for (const uint64_t content : right) {
       CHECK_EQ(fake_content(it.fetch()), content);
-      mkldnn_primitive_desc_iterator_next(it);
+      it.next();
     }
   }
 }
 
 // The same walk when the cache forgets behind it.
-CACHED_TEST(small_capacity, "MKLDNN_OPCACHE_CAPACITY=1") {
+CACHED_TEST(small_capacity, CAPACITY(1)) {
   const operation::OpDesc relu = relu_of(4);
   const std::vector<uint64_t> first = walk(engine, relu);
   for (int round = 0; round < 5; ++round) {
@@ -117,7 +107,7 @@ CACHED_TEST(no_implementation) {
   CHECK_EQ(walk(engine, relu).size(), 3);
 }
 
-CACHED_TEST(off_scope_gives_the_real_iterator, "MKLDNN_OPCACHE=off") {
+CACHED_TEST(off_scope_gives_the_real_iterator, SCOPE("off")) {
   const operation::OpDesc relu = relu_of(4);
   const std::vector<uint64_t> first = walk(engine, relu);
   CHECK(walk(engine, relu) == first);

@@ -11,19 +11,15 @@ namespace {
 
 // Of a copy that ends where the struct does, so that a sanitizer sees a read beyond it; but where
 // the kind was changed, the struct of that kind may be a longer one.
-Identity identity_of_bytes(const Abi &abi, const Bytes &bytes, int kind) {
-  const bool same_kind = memcmp(bytes.data(), &kind, sizeof(kind)) == 0;
-  std::vector<unsigned char> copy(same_kind ? bytes.size() : 4096);
-  memcpy(copy.data(), bytes.data(), bytes.size());
-  return identity_of_operation(abi, copy.data());
-}
-
-void check_kind(const Release &release, const std::string &kind, Bytes bytes) {
-  const Abi &abi = abi_of(release);
-  const std::string name = std::string(release.version) + " " + kind;
+void check_kind(const Release &release, const Real &real, const std::string &kind, Bytes bytes) {
   int number;
   memcpy(&number, bytes.data(), sizeof(number));
-  flip_every_byte(&bytes, name, [&] { return identity_of_bytes(abi, bytes, number); });
+  flip_every_byte(&bytes, std::string(release.version) + " " + kind, [&] {
+    const bool same_kind = memcmp(bytes.data(), &number, sizeof(number)) == 0;
+    std::vector<unsigned char> copy(same_kind ? bytes.size() : 4096);
+    memcpy(copy.data(), bytes.data(), bytes.size());
+    return identity_of_operation(real, copy.data());
+  });
 }
 
 }  // namespace
@@ -33,29 +29,25 @@ TEST(every_release_of_the_library_has_a_table_here) {
 }
 
 // An absent memory takes its place in the key: the same memory elsewhere is another description.
-TEST(memories_keep_their_places) {
+RELEASE_TEST(memories_keep_their_places) {
   typedef mkldnn_convolution_desc_t D;
   const Places kPlaces = {AT(src_desc),          AT(diff_src_desc), AT(weights_desc),
                           AT(diff_weights_desc), AT(bias_desc),     AT(diff_bias_desc),
                           AT(dst_desc),          AT(diff_dst_desc)};
-  for (const Release &r : kReleases) {
-    std::vector<Identity> seen;
-    for (const Place &place : kPlaces) {
-      Bytes bytes = convolution(r, r.convolution);
-      bytes.put_absent(kPlaces);
-      bytes.put_memories(r, {place});
-      seen.push_back(identity_of_operation(abi_of(r), bytes.data()));
-      for (size_t i = 0; i + 1 < seen.size(); ++i) {
-        CHECK_TEXT(!(seen[i] == seen.back()), seen.back().text);
-      }
+  std::vector<Identity> seen;
+  for (const Place &place : kPlaces) {
+    Bytes bytes = convolution(r, r.convolution);
+    bytes.put_absent(kPlaces);
+    bytes.put_memories(r, {place});
+    seen.push_back(identity_of_operation(real, bytes.data()));
+    for (size_t i = 0; i + 1 < seen.size(); ++i) {
+      CHECK_TEXT(!(seen[i] == seen.back()), seen.back().text);
     }
   }
 }
 
-#define FIELDS_TEST(name, bytes)                                    \
-  TEST(name) {                                                      \
-    for (const Release &r : kReleases) check_kind(r, #name, bytes); \
-  }
+#define FIELDS_TEST(name, bytes) \
+  RELEASE_TEST(name) { check_kind(r, real, #name, bytes); }
 FIELDS_TEST(convolution_fields, convolution(r, r.convolution))
 FIELDS_TEST(convolution_backward_data_fields, convolution(r, r.convolution, true))
 FIELDS_TEST(deconvolution_fields, convolution(r, r.deconvolution))
@@ -66,40 +58,36 @@ FIELDS_TEST(lrn_fields, lrn(r))
 FIELDS_TEST(batch_norm_fields, batch_norm(r))
 FIELDS_TEST(softmax_fields, softmax(r))
 
-TEST(unknown_formats_and_ranks_are_not_described) {
-  for (const Release &r : kReleases) {
-    Bytes op = eltwise(r);
-    const size_t at = offsetof(mkldnn_eltwise_desc_t, data_desc);
-    const auto described = [&](size_t member, int value) {
-      op.put({at + member, "member"}, value);
-      return identity_of_operation(abi_of(r), op.data()).described;
-    };
-    const size_t format = offsetof(mkldnn_memory_desc_t, format);
-    for (const int wrong : {-1, r.format_last, r.format_last + 1, 1 << 30}) {
-      CHECK_TEXT(!described(format, wrong), r.version << " format " << wrong);
-    }
-    for (const int packed : r.packed) CHECK(!described(format, packed));
-    for (int known = 1; known < r.format_last; ++known) {
-      bool packed = false;
-      for (const int p : r.packed) packed = packed || p == known;
-      CHECK_TEXT(described(format, known) != packed, r.version << " format " << known);
-    }
-    described(format, r.nchw);
-    const size_t ndims = offsetof(mkldnn_memory_desc_t, ndims);
-    for (const int wrong : {-1, 13, 1 << 30, -(1 << 30)}) CHECK(!described(ndims, wrong));
-    for (const int right : {0, 1, 12}) CHECK(described(ndims, right));
+RELEASE_TEST(unknown_formats_and_ranks_are_not_described) {
+  Bytes op = eltwise(r);
+  const size_t at = offsetof(mkldnn_eltwise_desc_t, data_desc);
+  const auto described = [&](size_t member, int value) {
+    op.put({at + member, "member"}, value);
+    return identity_of_operation(real, op.data()).described;
+  };
+  const size_t format = offsetof(mkldnn_memory_desc_t, format);
+  for (const int wrong : {-1, r.format_last, r.format_last + 1, 1 << 30}) {
+    CHECK_TEXT(!described(format, wrong), r.version << " format " << wrong);
   }
+  for (const int packed : r.packed) CHECK(!described(format, packed));
+  for (int known = 1; known < r.format_last; ++known) {
+    bool packed = false;
+    for (const int p : r.packed) packed = packed || p == known;
+    CHECK_TEXT(described(format, known) != packed, r.version << " format " << known);
+  }
+  described(format, r.nchw);
+  const size_t ndims = offsetof(mkldnn_memory_desc_t, ndims);
+  for (const int wrong : {-1, 13, 1 << 30, -(1 << 30)}) CHECK(!described(ndims, wrong));
+  for (const int right : {0, 1, 12}) CHECK(described(ndims, right));
 }
 
-TEST(unknown_kinds_are_not_described) {
-  for (const Release &r : kReleases) {
-    Bytes op = convolution(r, r.convolution);
-    for (int kind = -2; kind < 40; ++kind) {
-      op.put({0, "primitive_kind"}, kind);
-      const bool known = kind >= r.convolution && kind <= r.inner_product;
-      CHECK_TEXT(known || !identity_of_operation(abi_of(r), op.data()).described,
-                 r.version << " kind " << kind);
-    }
+RELEASE_TEST(unknown_kinds_are_not_described) {
+  Bytes op = convolution(r, r.convolution);
+  for (int kind = -2; kind < 40; ++kind) {
+    op.put({0, "primitive_kind"}, kind);
+    const bool known = kind >= r.convolution && kind <= r.inner_product;
+    CHECK_TEXT(known || !identity_of_operation(real, op.data()).described,
+               r.version << " kind " << kind);
   }
 }
 

@@ -78,37 +78,24 @@ TEST(scopes) {
     check_settings({std::string("MKLDNN_OPCACHE=") + scope},
                    std::string(scope) + "|true|miss|4096");
   }
-  check_settings({"MKLDNN_OPCACHE=off"}, kOff);
+  check_settings({SCOPE("off")}, kOff);
 }
 
 TEST(unknown_words_are_named) {
-  const struct {
-    std::string value, word;
-  } kWrong[] = {
-      {"bakward", "bakward"},
-      {"activation,relu", "relu"},
-      {"activation,", ""},
-      {",activation", ""},
-      {"activation, lrn", " lrn"},
-      {"All", "All"},
-      {"backward,activation", "backward"},
-      {"off,lrn", "off"},
-      {"activation;lrn", "activation;lrn"},
-      {"1", "1"},
-      {std::string(200, 'x'), std::string(63, 'x')},
+  const auto check_named = [](const std::string &value, const std::string &word) {
+    check_settings({"MKLDNN_OPCACHE=" + value}, kOff,
+                   "opcache: MKLDNN_OPCACHE: unknown word '" + word + "' (allowed: " + kWords +
+                       "); not caching\n");
   };
-  for (const auto &wrong : kWrong) {
-    check_settings({"MKLDNN_OPCACHE=" + wrong.value}, kOff,
-                   "opcache: MKLDNN_OPCACHE: unknown word '" + wrong.word +
-                       "' (allowed: " + kWords + "); not caching\n");
-  }
+  for (const auto &wrong : kWrongScopes) check_named(wrong.text, wrong.word);
+  check_named(std::string(200, 'x'), std::string(63, 'x'));
 }
 
 TEST(capacities) {
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=1"}, "all|true|miss|1");  // too few for one call
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=0010"}, "all|true|hit|10");
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=0"}, "all|false|miss|0");
-  check_settings({"MKLDNN_OPCACHE_CAPACITY=1073741824"}, "all|true|hit|1.07374e+09");
+  check_settings({CAPACITY(1)}, "all|true|miss|1");  // too few for one call
+  check_settings({CAPACITY(0010)}, "all|true|hit|10");
+  check_settings({CAPACITY(0)}, "all|false|miss|0");
+  check_settings({CAPACITY(1073741824)}, "all|true|hit|1.07374e+09");
 }
 
 TEST(wrong_capacities_are_named) {
@@ -137,7 +124,7 @@ TEST(wrong_bounds_on_memory_are_named) {
 
 TEST(wrong_shadow_rates_are_named) {
   check_all_wrong(kShadow, "-1|x|1x|1.5|+1| 1|0,5|nan|inf|.5|%|0x1|0x0.8p0|1e-400x|0 ");
-  check_settings({"MKLDNN_OPCACHE_SHADOW=0"}, "all|true|hit|4096");
+  check_settings({SHADOW(0)}, "all|true|hit|4096");
 }
 
 TEST(too_long_values_are_named) {
@@ -187,8 +174,7 @@ TEST(locale_changes_no_number) {
     printf("locale_changes_no_number: skipped, localedef cannot make de_DE.UTF-8\n");
     return;
   }
-  CHECK_EQ(check::run_well("report_in_german",
-                           {ASSUME, "LOCPATH=" + folder.path, "MKLDNN_OPCACHE_SHADOW=0.5"}),
+  CHECK_EQ(check::run_well("report_in_german", {ASSUME, "LOCPATH=" + folder.path, SHADOW(0.5)}),
            "as everywhere");
   CHECK_EQ(system(("rm -r " + made).c_str()), 0);
 }
@@ -202,8 +188,7 @@ TEST(hostile_scope_is_quoted) {
 }
 
 TEST(every_wrong_variable_has_its_line) {
-  const check::Outcome outcome =
-      check::run_scene("settings", {ASSUME, "MKLDNN_OPCACHE=x", "MKLDNN_OPCACHE_CAPACITY=x"});
+  const check::Outcome outcome = check::run_scene("settings", {ASSUME, SCOPE("x"), CAPACITY(x)});
   CHECK_EQ(outcome.out.substr(0, 14), "off|false|miss");
   size_t lines = 0;
   for (char c : outcome.err) lines += c == '\n';

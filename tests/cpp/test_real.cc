@@ -13,6 +13,8 @@ namespace {
 const Pass kForward = operation::kForward, kBackwardData = operation::kBackwardData,
            kBackwardWeights = operation::kBackwardWeights;
 
+typedef std::vector<Operation> Operations;
+
 // `plain`: in the caller's layouts, else whatever the implementation likes.
 Operation convolution(int groups, bool bias, int channels = 16, bool plain = false) {
   const int out = 32;
@@ -45,107 +47,70 @@ Operation inner_product() {
       .biased(tensor({10}, mkldnn_x));
 }
 
-void batch_norm(Session *s) {
-  s->run(operation::batch_norm(tensor({4, 16, 6, 6}, formats().nChw8c)), {kForward, kBackwardData});
+Operation batch_norm() { return operation::batch_norm(tensor({4, 16, 6, 6}, formats().nChw8c)); }
+
+Operation softmax(int axis) {
+  Operation op = operation::softmax(tensor({4, 37}, mkldnn_nc), axis);
+  op.forward = mkldnn_forward_inference;
+  return op;
 }
 
-// Compared under the name of each of `ops`.
-void compare_passes(const std::vector<const char *> &ops, const std::vector<Pass> &passes,
-                    const std::function<Operation()> &make) {
-  for (const char *op : ops) compare(op, [&](Session *s) { s->run(make(), passes); });
+// One operation after the other, under each of the names, which have bars between them. Every run
+// makes its own.
+void compare_passes(const char *names, const std::vector<Pass> &passes,
+                    const std::function<Operations()> &make) {
+  for (const std::string &name : check::split(names)) {
+    for (size_t i = 0; i < make().size(); ++i) {
+      compare(name.c_str(), [&](Session *s) { s->run(make()[i], passes); });
+    }
+  }
 }
+
+const std::vector<Pass> kAhead = {kForward}, kData = {kBackwardData}, kWeights = {kBackwardWeights},
+                        kBoth = {kForward, kBackwardData},
+                        kAll = {kForward, kBackwardData, kBackwardWeights};
 
 }  // namespace
 
-#define PASSES_TEST(name, ...) \
-  TEST(name) { compare_passes(__VA_ARGS__); }
-
-TEST(convolution_forward) {
-  for (const bool bias : {false, true}) {
-    compare_passes({"Convolution"}, {kForward}, [=] { return convolution(1, bias); });
+#define PASSES_TEST(name, names, passes, ...)                              \
+  TEST(name) {                                                             \
+    compare_passes(names, passes, [] { return Operations{__VA_ARGS__}; }); \
   }
-}
 
-TEST(convolution_backward_data) {
-  for (const int groups : {1, 2}) {
-    compare_passes({"_backward_Convolution"}, {kBackwardData},
-                   [=] { return convolution(groups, true); });
-  }
-}
-
-TEST(convolution_backward_weights) {
-  for (const bool bias : {false, true}) {
-    compare_passes({"_backward_Convolution"}, {kBackwardWeights},
-                   [=] { return convolution(1, bias); });
-  }
-}
-
-TEST(convolution_with_groups) {
-  compare_passes({"Convolution"}, {kForward}, [] { return convolution(2, true); });
-  compare_passes({"_backward_Convolution"}, {kBackwardWeights},
-                 [] { return convolution(2, true); });
-}
-
-PASSES_TEST(convolution_depthwise, {"_backward_Convolution"},
-            {kForward, kBackwardData, kBackwardWeights}, [] { return convolution(32, false, 32); })
-
-PASSES_TEST(convolution_in_plain_layouts, {"_backward_Convolution"},
-            {kForward, kBackwardData, kBackwardWeights},
-            [] { return convolution(1, true, 3, true); })
-
-PASSES_TEST(deconvolution, {"Deconvolution"}, {kForward}, [] {
-  return operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
-                           any({2, 16, 6, 6}), any({8, 16, 3, 3}), any({2, 8, 8, 8}));
-})
-
-PASSES_TEST(pooling_max, {"Pooling", "_backward_Pooling"}, {kForward, kBackwardData},
-            [] { return pooling(algorithms().pooling_max); })
-
-TEST(pooling_avg) {
-  for (const auto algorithm :
-       {algorithms().pooling_avg_exclude_padding, algorithms().pooling_avg_include_padding}) {
-    compare_passes({"_backward_Pooling"}, {kForward, kBackwardData},
-                   [=] { return pooling(algorithm); });
-  }
-}
-
-TEST(eltwise_relu) {
-  compare_passes({"Activation", "_backward_Activation"}, {kForward, kBackwardData},
-                 [] { return eltwise(algorithms().relu); });
-  compare_passes({"_backward_Activation"}, {kForward, kBackwardData},
-                 [] { return eltwise(algorithms().relu, 0.25f); });
-}
-
-PASSES_TEST(eltwise_tanh, {"_backward_Activation"}, {kForward, kBackwardData},
-            [] { return eltwise(algorithms().tanh); })
-
-PASSES_TEST(local_response_normalisation, {"LRN", "_backward_LRN"}, {kForward, kBackwardData}, [] {
-  return operation::lrn(algorithms().lrn_across_channels, tensor({2, 16, 6, 6}, formats().nChw8c));
-})
-
-TEST(batch_normalisation) {
-  for (const char *op : {"BatchNorm", "_backward_BatchNorm"}) compare(op, batch_norm);
-}
+PASSES_TEST(convolution_forward, "Convolution", kAhead, convolution(1, false), convolution(1, true))
+PASSES_TEST(convolution_backward_data, "_backward_Convolution", kData, convolution(1, true),
+            convolution(2, true))
+PASSES_TEST(convolution_backward_weights, "_backward_Convolution", kWeights, convolution(1, false),
+            convolution(1, true), convolution(2, true))
+PASSES_TEST(convolution_with_groups, "Convolution", kAhead, convolution(2, true))
+PASSES_TEST(convolution_depthwise, "_backward_Convolution", kAll, convolution(32, false, 32))
+PASSES_TEST(convolution_in_plain_layouts, "_backward_Convolution", kAll,
+            convolution(1, true, 3, true))
+PASSES_TEST(deconvolution, "Deconvolution", kAhead,
+            operation::layers(operation::kDeconvolution, algorithms().deconvolution_direct,
+                              any({2, 16, 6, 6}), any({8, 16, 3, 3}), any({2, 8, 8, 8})))
+PASSES_TEST(pooling_max, "Pooling|_backward_Pooling", kBoth, pooling(algorithms().pooling_max))
+PASSES_TEST(pooling_avg, "_backward_Pooling", kBoth,
+            pooling(algorithms().pooling_avg_exclude_padding),
+            pooling(algorithms().pooling_avg_include_padding))
+PASSES_TEST(eltwise_relu, "Activation|_backward_Activation", kBoth, eltwise(algorithms().relu),
+            eltwise(algorithms().relu, 0.25f))
+PASSES_TEST(eltwise_tanh, "_backward_Activation", kBoth, eltwise(algorithms().tanh))
+PASSES_TEST(local_response_normalisation, "LRN|_backward_LRN", kBoth,
+            operation::lrn(algorithms().lrn_across_channels,
+                           tensor({2, 16, 6, 6}, formats().nChw8c)))
+PASSES_TEST(batch_normalisation, "BatchNorm|_backward_BatchNorm", kBoth, batch_norm())
+PASSES_TEST(fully_connected_forward, "FullyConnected", kAhead, inner_product())
 
 // MXNet 1.3 to 1.5 never send FullyConnected's backward here: this is its proof.
 TEST(fully_connected_backward) {
-  for (const Pass pass : {kBackwardData, kBackwardWeights}) {
-    compare_passes({"_backward_FullyConnected"}, {pass}, inner_product);
+  for (const auto &passes : {kData, kWeights}) {
+    compare_passes("_backward_FullyConnected", passes, [] { return Operations{inner_product()}; });
   }
 }
-
-PASSES_TEST(fully_connected_forward, {"FullyConnected"}, {kForward}, inner_product)
 
 // The axis stands elsewhere in each release's description.
-TEST(softmax) {
-  for (const int axis : {1, 0}) {
-    compare_passes({"softmax"}, {kForward}, [=] {
-      Operation op = operation::softmax(tensor({4, 37}, mkldnn_nc), axis);
-      op.forward = mkldnn_forward_inference;
-      return op;
-    });
-  }
-}
+PASSES_TEST(softmax, "softmax", kAhead, softmax(1), softmax(0))
 
 TEST(reorder) {
   for (const int format : {formats().nhwc, formats().nChw8c}) {
@@ -238,6 +203,8 @@ TEST(openmp_threads_changed_in_the_run) {
   REQUIRE(set_threads != nullptr);
   for (const int threads : {2, 1, 3, 2}) {
     set_threads(threads);
-    compare("_backward_BatchNorm", batch_norm, [&] { set_threads(threads); });
+    compare(
+        "_backward_BatchNorm", [](Session *s) { s->run(batch_norm(), kBoth); },
+        [&] { set_threads(threads); });
   }
 }

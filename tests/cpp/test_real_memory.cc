@@ -17,7 +17,7 @@ using namespace real_session;
 
 // Without caches of freed blocks, which glibc and MKL count as taken.
 #define EXACT "GLIBC_TUNABLES=glibc.malloc.tcache_count=0", "MKL_DISABLE_FAST_MM=1"
-#define BOUND "MKLDNN_OPCACHE_MEMORY=4G"
+#define BOUND MEMORY(4G)
 
 namespace {
 
@@ -161,7 +161,7 @@ TEST(reorder, EXACT, BOUND) {
 }
 
 // The bound holds while different shapes go by, in the process too.
-TEST(process_stays_within, EXACT, "MKLDNN_OPCACHE_MEMORY=8M") {
+TEST(process_stays_within, EXACT, MEMORY(8M)) {
   fill_tables();
   {
     Session s(through());

@@ -88,10 +88,7 @@ CACHED_SCENE(shuffle_twice) {
     call(engine, kReluBackward, 4, 10 * round);
   }
   const operation::OpDesc op = op_desc(kShuffle, 4);
-  mkldnn_primitive_desc_iterator_t it = nullptr;
-  CHECK_OK(mkldnn_primitive_desc_iterator_create(&it, &op, engine, nullptr));
-  CHECK_OK(mkldnn_primitive_desc_iterator_next(it));
-  CHECK_OK(mkldnn_primitive_desc_iterator_destroy(it));
+  CHECK_OK(Iterator(engine, op).next());
   const Stats stats;
   CHECK_EQ(stats["bypasses/unknown_kind"], 4);
   CHECK_EQ(stats["operators/other/primitives_created"], 3);

@@ -249,7 +249,7 @@ TEST(descriptor_2_of_a_program_without_stderr_is_its_own) {
   }
 }
 
-CACHED_TEST(numbers_are_the_fakes, "MKLDNN_OPCACHE_CAPACITY=9") {
+CACHED_TEST(numbers_are_the_fakes, CAPACITY(9)) {
   long calls = 0;
   for (int round = 0; round < 4; ++round) {
     for (const What what : known_kinds()) {
@@ -330,11 +330,7 @@ TEST(any_buffer_size, ASSUME) {
   }
 }
 
-TEST(stderr_at_exit) {
-  const check::Outcome outcome = check::run_scene("work", {ASSUME, "MKLDNN_OPCACHE_STATS=stderr"});
-  CHECK_EQ(outcome.exit_code, 0);
-  CHECK_EQ(Stats(outcome.err)[kCreated], 1);
-}
+TEST(stderr_at_exit) { CHECK_EQ(Stats(errors_of("work", "stderr"))[kCreated], 1); }
 
 TEST(process_id_in_the_name, ASSUME) {
   Folder folder;

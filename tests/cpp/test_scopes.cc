@@ -30,7 +30,7 @@ const char kEverything[] =
 }  // namespace
 
 #define SCOPE_TEST(name, scope, expected) \
-  CACHED_TEST(name, "MKLDNN_OPCACHE=" scope) { CHECK_EQ(reused(engine), expected); }
+  CACHED_TEST(name, SCOPE(scope)) { CHECK_EQ(reused(engine), expected); }
 
 CACHED_TEST(unset_is_all) { CHECK_EQ(reused(engine), kEverything); }
 SCOPE_TEST(all, "all", kEverything)
@@ -57,7 +57,7 @@ static void deconvolution_backward(mkldnn_engine_t engine, int first) {
   weight_gradient.run();
 }
 
-CACHED_TEST(deconvolution_only, "MKLDNN_OPCACHE=deconvolution") {
+CACHED_TEST(deconvolution_only, SCOPE("deconvolution")) {
   CHECK_EQ(primitives_made_by([&] { deconvolution_backward(engine, 0); }), 2);
   CHECK_EQ(primitives_made_by([&] { deconvolution_backward(engine, 100); }), 0);
   CHECK_EQ(primitives_made_by([&] { deconvolution_backward(engine, 200); }), 0);
@@ -71,7 +71,7 @@ CACHED_TEST(deconvolution_only, "MKLDNN_OPCACHE=deconvolution") {
   CHECK_EQ(made_by_call(engine, kConvolutionBackwardData, 4), 1);
 }
 
-CACHED_TEST(deconvolution_in_scope_backward, "MKLDNN_OPCACHE=backward") {
+CACHED_TEST(deconvolution_in_scope_backward, SCOPE("backward")) {
   deconvolution_backward(engine, 0);
   CHECK_EQ(primitives_made_by([&] { deconvolution_backward(engine, 100); }), 0);
   CHECK(Stats()["operators/_backward_Deconvolution/primitives_avoided"] > 0);
@@ -81,7 +81,7 @@ CACHED_TEST(deconvolution_in_scope_backward, "MKLDNN_OPCACHE=backward") {
   CHECK(Stats()["operators/_backward_Convolution/primitives_avoided"] > 0);
 }
 
-CACHED_TEST(off_passes_everything, "MKLDNN_OPCACHE=off") {
+CACHED_TEST(off_passes_everything, SCOPE("off")) {
   keeps_nothing(engine);
   // Unknown kinds are nobody's business when the cache is off.
   call(engine, kShuffle, 4);

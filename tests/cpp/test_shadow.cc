@@ -48,7 +48,7 @@ double found(const char *field) { return Stats()[std::string("shadow/") + field]
 
 }  // namespace
 
-TEST(two_descriptions_that_differ_in_a_number, "MKLDNN_OPCACHE_SHADOW=1") {
+TEST(two_descriptions_that_differ_in_a_number, SHADOW(1)) {
   for (int i = 0; i < 3; ++i) {
     for (const float beta : {0.5f, 0.75f}) {
       Session expected(direct()), cached(through());
@@ -64,7 +64,7 @@ TEST(two_descriptions_that_differ_in_a_number, "MKLDNN_OPCACHE_SHADOW=1") {
 }
 
 // The shadow runs first and must leave no trace in data that it shares with the cached primitive.
-TEST(in_place, "MKLDNN_OPCACHE_SHADOW=1") {
+TEST(in_place, SHADOW(1)) {
   Session expected(direct()), first(through()), second(through()), third(through());
   relu_in_place(&expected);
   // All alive, so that no two share buffers.
@@ -76,7 +76,7 @@ TEST(in_place, "MKLDNN_OPCACHE_SHADOW=1") {
   CHECK_EQ(found("executions"), 2);
 }
 
-TEST(share_of_the_hits, "MKLDNN_OPCACHE_SHADOW=0.25") {
+TEST(share_of_the_hits, SHADOW(0.25)) {
   for (int i = 0; i < 101; ++i) {
     Session cached(through());
     relu_in_place(&cached);
@@ -87,15 +87,11 @@ TEST(share_of_the_hits, "MKLDNN_OPCACHE_SHADOW=0.25") {
   CHECK_EQ(found("mismatches"), 0);
 }
 
-TEST(lazy_streams_are_not_compared, "MKLDNN_OPCACHE_SHADOW=1") {
+TEST(lazy_streams_are_not_compared, SHADOW(1)) {
   for (int i = 0; i < 2; ++i) {
     Session s(through());
-    Reorder r(&s);
-    mkldnn_stream_t stream = nullptr;
-    CHECK_OK(s.api().stream_create(&stream, mkldnn_lazy));
-    CHECK_OK(s.api().stream_submit(stream, 1, &r.handle, nullptr));
-    CHECK_OK(s.api().stream_wait(stream, 1, nullptr));
-    CHECK_OK(s.api().stream_destroy(stream));
+    const Reorder r(&s);
+    s.submit(r.handle, mkldnn_lazy);
     s.own(r.handle);
   }
   CHECK_EQ(found("executions"), 0);
@@ -114,7 +110,7 @@ TEST(off_by_default) {
 
 // A hint that is gone leaves its address to another, of another layout, which the backward one
 // depends on: descriptions that look alike, but for the content of the hint.
-TEST(hint_at_an_address_that_was_used_before, "MKLDNN_OPCACHE_SHADOW=1") {
+TEST(hint_at_an_address_that_was_used_before, SHADOW(1)) {
   const Api &api = through();
   const auto describe = [&](Pass pass, int format, mkldnn_primitive_desc_t hint) {
     const bool forward = pass == operation::kForward;
@@ -146,7 +142,7 @@ TEST(hint_at_an_address_that_was_used_before, "MKLDNN_OPCACHE_SHADOW=1") {
 }
 
 // Refused as by the real library: as a whole, and nothing is executed.
-TEST(batches_that_are_refused, "MKLDNN_OPCACHE_SHADOW=1") {
+TEST(batches_that_are_refused, SHADOW(1)) {
   for (const Api *api : {&direct(), &through()}) {
     Session s(*api);
     const Reorder r(&s);
@@ -163,7 +159,7 @@ TEST(batches_that_are_refused, "MKLDNN_OPCACHE_SHADOW=1") {
 }
 
 // A primitive goes home when another thread lets go of it, and its shadow with it.
-TEST(released_on_another_thread, "MKLDNN_OPCACHE_SHADOW=1") {
+TEST(released_on_another_thread, SHADOW(1)) {
   for (int i = 0; i < 3; ++i) {
     Session s(through());
     const Reorder r(&s);

@@ -39,19 +39,12 @@ WORKER_TEST(released_elsewhere_it_goes_home) {
 
 WORKER_TEST(executed_on_another_thread) {
   for (int round = 0; round < 3; ++round) {
-    Described pd;
-    std::unique_ptr<Bound> bound;
-    a.run([&] {
-      pd = Described(engine, kReluBackward, 4);
-      bound = std::make_unique<Bound>(engine, pd, 10 * round);
-    });
-    b.run([&] { bound->run(content(engine, kReluBackward, 4)); });
-    b.run([&] { bound->memories[0].point_to(buffer(10 * round)); });
-    a.run([&] { bound->run(content(engine, kReluBackward, 4)); });
-    a.run([&] {
-      bound.reset();
-      pd.reset();
-    });
+    Pair relu;
+    a.run([&] { relu.make(engine, kReluBackward, 4, 10 * round); });
+    b.run([&] { relu->run(content(engine, kReluBackward, 4)); });
+    b.run([&] { relu->memories[0].point_to(buffer(10 * round)); });
+    a.run([&] { relu->run(content(engine, kReluBackward, 4)); });
+    a.run([&] { relu.reset(); });
   }
 }
 
@@ -124,21 +117,18 @@ TEST(next_thread_at_the_same_address, ASSUME) {
 
 TEST(a_thousand_threads_come_and_go, ASSUME) {
   Engine engine;
-  std::unique_ptr<Bound> left;
-  Described left_pd;
+  Pair left;
   for (int i = 0; i < 1000; ++i) {
     on_thread([&] {
       call(engine, kReluBackward, 4 + i % 7);
       call(engine, kConvolutionBackwardWeights, 4);
       // Each leaves something behind for the next to release.
-      left_pd = Described(engine, kPoolingBackward, 4);
-      left = std::make_unique<Bound>(engine, left_pd, 0);
+      left.make(engine, kPoolingBackward, 4, 0);
     });
     CHECK(fake_live(kFakePrimitive) <= 1);
     CHECK(fake_live(kFakeDescriptor) <= 2);
   }
   left.reset();
-  left_pd.reset();
   const Stats stats;
   CHECK_EQ(stats["threads"], 1);
   CHECK_EQ(stats["operators/_backward_Activation/primitives_created"], 1000);
@@ -155,9 +145,7 @@ static void hammer(int threads, int steps) {
   fake_reuse_addresses(1);
   {
     Engine engine;
-    struct Held {
-      std::unique_ptr<Described> pd;
-      std::unique_ptr<Bound> bound;
+    struct Held : Pair {
       uint64_t expected;
     };
     std::mutex mutex;
@@ -177,21 +165,19 @@ static void hammer(int threads, int steps) {
             const What what = static_cast<What>(random() % kShuffle);
             const int n = static_cast<int>(random() % 4);
             Held held;
-            held.pd = std::make_unique<Described>(engine, what, 4 + n);
-            held.bound =
-                std::make_unique<Bound>(engine, *held.pd, static_cast<int>(random() % 1000));
+            held.make(engine, what, 4 + n, static_cast<int>(random() % 1000));
             held.expected = contents[what][n];
             if (random() % 2 == 0) held.pd.reset();
             own.push_back(std::move(held));
             break;
           }
           case 1: {
-            for (const Held &held : own) held.bound->run(held.expected);
+            for (const Held &held : own) held->run(held.expected);
             // One more of a descriptor that may come from another thread.
-            if (own.empty() || own.back().pd == nullptr) break;
+            if (own.empty() || own.back().pd.handle == nullptr) break;
             Held another;
             another.bound =
-                std::make_unique<Bound>(engine, *own.back().pd, static_cast<int>(random() % 1000));
+                std::make_unique<Bound>(engine, own.back().pd, static_cast<int>(random() % 1000));
             another.expected = own.back().expected;
             own.push_back(std::move(another));
             break;
@@ -228,10 +214,10 @@ static void hammer(int threads, int steps) {
 }
 
 TEST(many_threads, ASSUME) { hammer(4, 800); }
-TEST(many_threads_small_capacity, ASSUME, "MKLDNN_OPCACHE_CAPACITY=3") { hammer(4, 800); }
-TEST(many_threads_small_memory, ASSUME, "MKLDNN_OPCACHE_MEMORY=60K") { hammer(4, 800); }
-TEST(many_threads_scope_backward, ASSUME, "MKLDNN_OPCACHE=backward") { hammer(4, 800); }
-TEST(many_threads_capacity_0, ASSUME, "MKLDNN_OPCACHE_CAPACITY=0") { hammer(4, 800); }
+TEST(many_threads_small_capacity, ASSUME, CAPACITY(3)) { hammer(4, 800); }
+TEST(many_threads_small_memory, ASSUME, MEMORY(60K)) { hammer(4, 800); }
+TEST(many_threads_scope_backward, ASSUME, SCOPE("backward")) { hammer(4, 800); }
+TEST(many_threads_capacity_0, ASSUME, CAPACITY(0)) { hammer(4, 800); }
 
 // One thread describes what another makes primitives of, at the same time, both from the cache.
 TEST(descriptor_in_use_on_two_threads, ASSUME) {

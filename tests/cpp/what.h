@@ -118,42 +118,36 @@ inline operation::OpDesc op_desc(What what, int n) {
   return d;
 }
 
-// Two memory descriptors and what is made of them.
-template <class Create>
-mkldnn_status_t over_memories(const api::Api &a, mkldnn_engine_t engine,
-                              const mkldnn_memory_desc_t &x, const mkldnn_memory_desc_t &y,
-                              const Create &create) {
-  mkldnn_primitive_desc_t pds[2] = {nullptr, nullptr};
-  mkldnn_status_t status = a.memory_primitive_desc_create(&pds[0], &x, engine);
-  if (status == mkldnn_success) status = a.memory_primitive_desc_create(&pds[1], &y, engine);
-  if (status == mkldnn_success) status = create(pds);
-  for (mkldnn_primitive_desc_t pd : pds) {
-    if (pd != nullptr) a.primitive_desc_destroy(pd);
-  }
-  return status;
-}
-
 // A descriptor of operation `what` of size `n`: different sizes, different descriptions. A backward
 // one makes its forward hint first and destroys it afterwards. `direct`: past the library.
 inline mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n,
                                 mkldnn_primitive_desc_t *result, bool direct = false) {
   const api::Api &a = direct ? api::direct() : api::through();
-  const float scales[] = {1.0f, 2.0f};
+  mkldnn_status_t status = mkldnn_success;
   if (kRows[what].kind == operation::kKinds) {
-    return over_memories(
-        a, engine, image(n), image(n, what == kReorder ? mkldnn_nhwc : mkldnn_nchw),
-        [&](const mkldnn_primitive_desc_t *pds) {
-          const_mkldnn_primitive_desc_t inputs[] = {pds[0], pds[1]};
-          return what == kReorder
-                     ? a.reorder_primitive_desc_create_v2(result, pds[0], pds[1], nullptr)
-                 : what == kSum ? a.sum_primitive_desc_create(result, nullptr, 2, scales, inputs)
-                                : a.concat_primitive_desc_create(result, nullptr, 2, 1, inputs);
-        });
+    const auto format = what == kReorder ? mkldnn_nhwc : mkldnn_nchw;
+    const mkldnn_memory_desc_t layouts[] = {image(n), image(n, format)};
+    const float scales[] = {1.0f, 2.0f};
+    mkldnn_primitive_desc_t pds[] = {nullptr, nullptr};
+    for (int i = 0; i < 2 && status == mkldnn_success; ++i) {
+      status = a.memory_primitive_desc_create(&pds[i], &layouts[i], engine);
+    }
+    const_mkldnn_primitive_desc_t inputs[] = {pds[0], pds[1]};
+    if (status == mkldnn_success) {
+      status = what == kReorder
+                   ? a.reorder_primitive_desc_create_v2(result, pds[0], pds[1], nullptr)
+               : what == kSum ? a.sum_primitive_desc_create(result, nullptr, 2, scales, inputs)
+                              : a.concat_primitive_desc_create(result, nullptr, 2, 1, inputs);
+    }
+    for (mkldnn_primitive_desc_t pd : pds) {
+      if (pd != nullptr) a.primitive_desc_destroy(pd);
+    }
+    return status;
   }
   const operation::Operation op = operation_of(what, n);
   operation::OpDesc d, forward;
   mkldnn_primitive_desc_t hint = nullptr;
-  mkldnn_status_t status = op.describe(kRows[what].pass, &d);
+  status = op.describe(kRows[what].pass, &d);
   if (status == mkldnn_success && kRows[what].pass != operation::kForward) {
     status = op.describe(operation::kForward, &forward);
     if (status != mkldnn_success) return status;

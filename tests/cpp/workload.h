@@ -47,6 +47,17 @@ struct Described : Owned<mkldnn_primitive_desc_t, mkldnn_primitive_desc_destroy>
   }
 };
 
+struct Iterator : Owned<mkldnn_primitive_desc_iterator_t, mkldnn_primitive_desc_iterator_destroy> {
+  Iterator(mkldnn_engine_t engine, const operation::OpDesc &d,
+           const_mkldnn_primitive_attr_t attr = nullptr) {
+    CHECK_OK(attr == nullptr
+                 ? mkldnn_primitive_desc_iterator_create(&handle, &d, engine, nullptr)
+                 : mkldnn_primitive_desc_iterator_create_v2(&handle, &d, attr, engine, nullptr));
+  }
+  mkldnn_status_t next() const { return mkldnn_primitive_desc_iterator_next(handle); }
+  Described fetch() const { return Described(mkldnn_primitive_desc_iterator_fetch(handle)); }
+};
+
 // The digest of what a primitive was made of.
 inline uint64_t content_behind(const_mkldnn_primitive_t primitive) {
   const_mkldnn_primitive_desc_t pd = nullptr;
@@ -159,6 +170,21 @@ struct Bound : Primitive {
   std::vector<mkldnn_primitive_at_t> inputs;
   std::vector<const_mkldnn_primitive_t> outputs;
   int first;
+};
+
+// A descriptor and a primitive of it that come and go together, on whichever threads.
+struct Pair {
+  void make(mkldnn_engine_t engine, What what, int n, int first) {
+    pd = Described(engine, what, n);
+    bound = std::make_unique<Bound>(engine, pd, first);
+  }
+  void reset() {
+    bound.reset();
+    pd.reset();
+  }
+  Bound *operator->() const { return bound.get(); }
+  Described pd;
+  std::unique_ptr<Bound> bound;
 };
 
 // No object of an operation, at the fake.
@@ -274,6 +300,14 @@ inline void with_engine(const std::function<void(mkldnn_engine_t)> &f) {
   CHECK_OK(mkldnn_engine_destroy(engine));
   check_end();
 }
+
+// Scopes that are none, and the word in them that is none.
+const struct {
+  const char *text, *word;
+} kWrongScopes[] = {
+    {"bakward", "bakward"},       {"lrn,relu", "relu"},   {"lrn,", ""},   {",lrn", ""},
+    {"lrn, sum", " sum"},         {"all ", "all "},       {"All", "All"}, {"off,lrn", "off"},
+    {"backward,lrn", "backward"}, {"lrn;sum", "lrn;sum"}, {"1", "1"}};
 
 inline void set_scope(const char *text) { CHECK_EQ(mkldnn_opcache_set_scope(text, nullptr, 0), 0); }
 inline void set_capacity(size_t n) { CHECK_EQ(mkldnn_opcache_set_capacity(n), 0); }

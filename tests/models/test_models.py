@@ -10,16 +10,7 @@ import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.trials.jobs import (
-    DescribeJob,
-    HashJob,
-    Job,
-    OperatorsJob,
-    ProfileJob,
-    TrainJob,
-    job_from_json,
-    to_json,
-)
+from harness.trials import jobs
 from harness.worker import counters as library
 from harness.worker import data as initial
 from models.registry import NETWORKS, check_image_size, find_network
@@ -41,23 +32,23 @@ def test_names_and_sizes_are_checked() -> None:
 @pytest.mark.parametrize(
     "job",
     [
-        TrainJob(model="alexnet", batch_size=1, image_size=224),
-        ProfileJob(model="alexnet", batch_size=1, image_size=224, memory_limit_gib=1.5),
-        HashJob(model="alexnet", batch_size=1, image_size=224, api="hybrid"),
-        OperatorsJob(operator="lrn"),
-        DescribeJob(),
+        jobs.TrainJob(model="alexnet", batch_size=1, image_size=224),
+        jobs.ProfileJob(model="alexnet", batch_size=1, image_size=224, memory_limit_gib=1.5),
+        jobs.HashJob(model="alexnet", batch_size=1, image_size=224, api="hybrid"),
+        jobs.OperatorsJob(operator="lrn"),
+        jobs.DescribeJob(),
     ],
 )
-def test_jobs_cross_the_process_boundary(job: Job) -> None:
-    assert job_from_json(to_json(job)) == job
+def test_jobs_cross_the_process_boundary(job: jobs.Job) -> None:
+    assert jobs.job_from_json(jobs.to_json(job)) == job
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"kind": "other"}, {"kind": []}])
 def test_foreign_jobs_are_refused(value: Any) -> None:
     with pytest.raises(HarnessError, match="job: expected an object with a kind of train, prof"):
-        job_from_json(value)
+        jobs.job_from_json(value)
     with pytest.raises(HarnessError, match="job of kind hash: .*'colour'"):
-        job_from_json({**to_json(HashJob("alexnet", 1, 224)), "colour": 1})
+        jobs.job_from_json({**jobs.to_json(jobs.HashJob("alexnet", 1, 224)), "colour": 1})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +57,7 @@ def test_foreign_jobs_are_refused(value: Any) -> None:
 )
 def test_timed_steps_fit_into_their_budget(last_ms: int, expected: int) -> None:
     limits = {"timed_steps_min": 2, "timed_steps_max": 20, "steps_budget_s": 1.0}
-    job = TrainJob("alexnet", 1, 224, **limits)
+    job = jobs.TrainJob("alexnet", 1, 224, **limits)
     assert job.timed_steps(last_ms * 1_000_000) == expected
 
 
@@ -115,7 +106,7 @@ def hash_small(
     layout: Layout, host: str, api: str, steps: int = 3, seed: int = 1, run: Any = result_of
 ) -> Dict[str, Any]:
     # One thread: batch normalisation is not reproducible on more in every MKL-DNN.
-    job = HashJob("seven-ops", 2, 32, api=api, steps=steps, seed=seed)
+    job = jobs.HashJob("seven-ops", 2, 32, api=api, steps=steps, seed=seed)
     return run(job, layout, host, "stock")
 
 
@@ -144,7 +135,7 @@ def test_digest_tells_seeds_and_steps_apart(layout: Layout, first_host: str) -> 
 
 def test_arrays_can_be_dumped(layout: Layout, first_host: str, tmp_path: Path) -> None:
     dump = tmp_path / "arrays.npz"
-    job = HashJob("seven-ops", batch_size=1, image_size=16, steps=1, dump=str(dump))
+    job = jobs.HashJob("seven-ops", batch_size=1, image_size=16, steps=1, dump=str(dump))
     done = run_job(job, layout, first_host, "stock", 2)
     with numpy.load(dump) as arrays:
         assert set(arrays) == set(done["hashes"])

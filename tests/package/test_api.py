@@ -85,7 +85,6 @@ def test_blocks_nest_overlap_and_end(built: Layout, host: str) -> None:
     assert seen["blocks"] == [*nested, *exception, *decorated]
     assert seen["overlap"] == [False, True]
     # A block holds for the calls in it.
-    seen = session(built, host, "patched", "controls")
     times = api_session.BURST // 2  # in steps of `train`
     inside, outside = seen["burst_inside"], seen["burst_outside"]
     primitives = times * seen["disabled"]["primitives_created"]

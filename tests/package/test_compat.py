@@ -11,7 +11,7 @@ import pytest
 from mkldnn_opcache import compat
 
 from harness.base.layout import Layout
-from tests.support.commands import python, run
+from tests.support.commands import python, replace, run
 
 # A NumPy 2 in miniature: `bool` stayed, the other aliases and `tostring` went.
 NUMPY_2 = """
@@ -106,10 +106,7 @@ def test_what_is_missing_is_added_and_nothing_is_replaced(folder: Path) -> None:
     [("not hasattr(numpy, each[0])", "bool"), ("not hasattr(*each[:2])", "Sized")],
 )
 def test_a_replaced_name_is_noticed(folder: Path, check: str, replaced: str) -> None:
-    source = folder / "compat.py"
-    planted = source.read_text().replace(check, "True")
-    assert planted != source.read_text()
-    source.write_text(planted)
+    replace(folder / "compat.py", check, "True")
     assert replaced in session(folder)["replaced"]
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Callable, Dict, List, Optional, Set
 
 import pytest
 
@@ -21,6 +21,7 @@ from tests.support.interpreters import Environment
 
 OWN = "{}.{}".format(*sys.version_info[:2])
 PTH = "mkldnn_opcache_enabled.pth"
+LIBRARY, MKLDNN = "mkldnn_opcache/libmkldnn_opcache.so", "mxnet/libmkldnn.so.0"
 # Tells what its import finds.
 MXNET = """
 import collections, io, os
@@ -59,7 +60,7 @@ def prepared(
     mxnet.mkdir()
     (mxnet / "__init__.py").write_text(MXNET)
     (mxnet / "libinfo.py").write_text('__version__ = "1.3.1"\n')
-    os.symlink(built.stock("1.3.1") / "mxnet" / "libmkldnn.so.0", mxnet / "libmkldnn.so.0")
+    os.symlink(built.stock("1.3.1") / MKLDNN, environment.packages / MKLDNN)
     (environment.packages / "numpy.py").write_text(NUMPY)
     return environment
 
@@ -81,7 +82,7 @@ def told(environment: Environment, program: str = TELL, **variables: object) -> 
 
 
 def library(environment: Environment) -> str:
-    return str(environment.packages / "mkldnn_opcache" / "libmkldnn_opcache.so")
+    return str(environment.packages / LIBRARY)
 
 
 def tree(environment: Environment) -> Set[Path]:
@@ -160,30 +161,20 @@ def test_training_in_an_enabled_environment(
     assert done.stdout == alone.stdout != ""
 
 
-def spoil(environment: Environment, how: str) -> None:
-    """Change an environment before, or after, ``enable``."""
-    package, mxnet = environment.packages / "mkldnn_opcache", environment.packages / "mxnet"
-    if how == "no package":
-        shutil.rmtree(package)
-    elif how == "no library":
-        (package / "libmkldnn_opcache.so").unlink()
-    elif how == "library of another machine":
-        (package / "libmkldnn_opcache.so").write_bytes(b"\x7fELF")
-    elif how == "names that cannot be added":
-        (environment.packages / "numpy.py").write_text("raise ImportError('damaged')\n")
-    elif how == "no MXNet":
-        shutil.rmtree(mxnet)
-    elif how == "MXNet 1.6":
-        (mxnet / "libinfo.py").write_text('__version__ = "1.6.0"\n')
-    elif how == "another MKL-DNN":
-        (mxnet / "libmkldnn.so.0").unlink()
-        shutil.copy("/bin/true", mxnet / "libmkldnn.so.0")
-    elif how == "MXNet without MKL-DNN":
-        (mxnet / "libmkldnn.so.0").unlink()
-    elif how == "patched":
-        shutil.copy(package / "libmkldnn_opcache.so", mxnet)
-    elif how == "somebody's file":
-        (environment.packages / PTH).write_text("# mine\n")
+# Changes to the site-packages of an environment before, or after, ``enable``.
+SPOIL: Dict[str, Callable[[Path], object]] = {
+    "": lambda site: None,
+    "no package": lambda site: shutil.rmtree(site / "mkldnn_opcache"),
+    "no library": lambda site: (site / LIBRARY).unlink(),
+    "library of another machine": lambda site: (site / LIBRARY).write_bytes(b"\x7fELF"),
+    "damaged NumPy": lambda site: (site / "numpy.py").write_text("raise ImportError('damaged')\n"),
+    "no MXNet": lambda site: shutil.rmtree(site / "mxnet"),
+    "MXNet 1.6": lambda site: (site / "mxnet/libinfo.py").write_text('__version__ = "1.6.0"\n'),
+    "another MKL-DNN": lambda site: os.replace(shutil.copy("/bin/true", site), site / MKLDNN),
+    "MXNet without MKL-DNN": lambda site: (site / MKLDNN).unlink(),
+    "patched": lambda site: shutil.copy(site / LIBRARY, site / "mxnet"),
+    "somebody's file": lambda site: (site / PTH).write_text("# mine\n"),
+}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +183,7 @@ def spoil(environment: Environment, how: str) -> None:
         ("no package", "No module named .*mkldnn_opcache.*: MXNet is not cached"),
         ("no library", "no libmkldnn_opcache.so at .*: MXNet is imported without"),
         ("library of another machine", "libmkldnn_opcache.so: file too short: MXNet is imported"),
-        ("names that cannot be added", "damaged: MXNet is imported without"),
+        ("damaged NumPy", "damaged: MXNet is imported without"),
         ("patched", None),
     ],
 )
@@ -200,17 +191,17 @@ def spoil(environment: Environment, how: str) -> None:
 def test_mxnet_is_imported_whatever_became_of_the_package(
     built: Layout, tmp_path: Path, version: str, how: str, line: Any
 ) -> None:
-    if version == "2.7" and how.startswith("names"):
+    if version == "2.7" and how == "damaged NumPy":
         pytest.skip("Python 2.7 lacks no name")
     environment = prepared(built, tmp_path / "environment", version)
     assert opcache(environment, "enable", "--compat").returncode == 0
-    spoil(environment, how)
+    SPOIL[how](environment.packages)
     assert environment.run("-c", "import json").stderr == ""
     full = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", environment.python, "-c", "import mxnet"]
     assert run(full, cwd=environment.root).returncode == 0
     done = environment.run("-c", TELL)
     assert done.returncode == 0, done.stderr
-    cached = [library(environment)] if how.startswith("names") else []
+    cached = [library(environment)] if how == "damaged NumPy" else []
     assert json.loads(done.stdout)["libraries"] == cached
     if line is None:
         assert done.stderr == ""
@@ -241,7 +232,7 @@ REFUSED = [
 def test_refusals_of_enable(
     environment: Environment, how: str, options: List[str], line: str
 ) -> None:
-    spoil(environment, how)
+    SPOIL[how](environment.packages)
     before = tree(environment)
     done = opcache(environment, "enable", *options)
     (said,) = done.stderr.splitlines()
@@ -254,7 +245,7 @@ def test_refusals_of_enable(
 def test_names_alone_are_enabled_where_the_cache_has_no_use(
     environment: Environment, how: str
 ) -> None:
-    spoil(environment, how)
+    SPOIL[how](environment.packages)
     done = opcache(environment, "enable", "--compat")
     assert done.returncode == 0
     assert done.stderr.startswith("opcache: only --compat is enabled: ")

@@ -20,22 +20,6 @@ from tests.support.interpreters import Environment
 TRAINING = Path(interpreters.__file__).with_name("small_training.py")
 PAIRS = [(version, release) for version in interpreters.VERSIONS for release in HOSTS]
 SOME = [("2.7", "1.3.1"), ("3.6", "1.4.1"), ("3.11", "1.5.1.post0"), ("3.13", "1.3.1")]
-WAYS = ("preload", "run", "enable")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "python" in metafunc.fixturenames:
-        pairs = PAIRS if metafunc.config.getoption("--all-pythons") else SOME
-        group = pytest.mark.xdist_group
-        metafunc.parametrize(
-            ("python", "release"),
-            [pytest.param(*pair, marks=group("python-" + "-".join(pair))) for pair in pairs],
-        )
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pythons")
 
 
 def trained(environment: Environment, *words: object, **variables: object) -> Dict[str, Any]:
@@ -91,7 +75,7 @@ def listed(environment: Environment) -> Set[str]:
     return {str(path) for path in paths if "__pycache__" not in str(path) and path.suffix != ".pyc"}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ("preload", "run", "enable"))
 def test_bits_are_those_of_stock(root: Path, python: str, release: str, way: str) -> None:
     environment = interpreters.installed(root, python, release)
     before = listed(environment)

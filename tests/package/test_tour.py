@@ -10,8 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List
 
-import pytest
-
 from tests.conftest import HOSTS
 from tests.support import interpreters
 
@@ -22,17 +20,6 @@ LAPACK = "/initializer orthogonal"
 RELEASES = (*HOSTS, "1.6.0")
 PAIRS = [(version, release) for version in interpreters.NEED_COMPAT for release in RELEASES]
 SOME = [("3.12", "1.5.1.post0"), ("3.13", "1.3.1")]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "python" in metafunc.fixturenames:
-        every = metafunc.config.getoption("--all-pythons")
-        metafunc.parametrize(("python", "release"), PAIRS if every else SOME)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tours")
 
 
 @lru_cache(maxsize=None)

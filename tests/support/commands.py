@@ -29,6 +29,13 @@ for _ in range(3):
 print(w.grad.asnumpy().tobytes().hex())
 """
 
+# One convolution, of which `y` is the sum.
+CONVOLVE = """
+import mxnet as mx
+x, w = mx.nd.ones((1, 3, 8, 8)), mx.nd.ones((8, 3, 3, 3))
+y = mx.nd.Convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True).sum().asscalar()
+"""
+
 _STEERING = ("MKLDNN_", "MXNET_", "OMP_", "KMP_", "LD_")
 
 
@@ -72,10 +79,15 @@ def planted(package: Path, folder: Path, file: str, old: str, new: str) -> Path:
     """Copy a Python package into ``folder`` with a fault in a file; return the copy."""
     copy = folder / package.name
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (copy / file).read_text()
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
-    (copy / file).write_text(text.replace(old, new))
+    replace(copy / file, old, new)
     return copy
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Change a text that stands once in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def refusal(

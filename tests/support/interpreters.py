@@ -45,14 +45,7 @@ _FOLDERS = (
     *("~/*conda*/bin", "~/*conda*/envs/*/bin", "~/miniforge*/bin", "~/miniforge*/envs/*/bin"),
 )
 _VIRTUALENV = "virtualenv==20.21.1"  # the last series that creates environments of Python 2.7
-_PLATFORMS = (
-    "manylinux1_x86_64",
-    "manylinux2010_x86_64",
-    "manylinux2014_x86_64",
-    "manylinux_2_17_x86_64",
-    "manylinux_2_27_x86_64",
-    "manylinux_2_28_x86_64",
-)
+_MANYLINUX = ("1", "2010", "2014", "_2_17", "_2_27", "_2_28")
 
 
 @lru_cache(maxsize=None)
@@ -134,7 +127,8 @@ def _target(version: str) -> List[str]:
     major, minor = map(int, version.split("."))
     abi = _tag(version) + ("mu" if major == 2 else "m" if minor < 8 else "")
     options = ["--python-version", version, "--implementation", "cp", "--abi", abi]
-    options += [word for platform in _PLATFORMS for word in ("--platform", platform)]
+    for kind in _MANYLINUX:
+        options += ["--platform", f"manylinux{kind}_x86_64"]
     return [*options, "--abi", "abi3", "--abi", "none"]
 
 

@@ -26,13 +26,13 @@ ROUNDED = 6  # significant digits of what NumPy's own functions compute, which d
 class Places(dict):
     """The results by place."""
 
-    def see(self, place, call):
+    def see(self, place, call, *arguments):
         """Call ``call`` with fresh seeds and remember the digest of its value, or its error."""
         mx.random.seed(7)
         np.random.seed(7)
         random.seed(7)
         try:
-            self[place] = digest(call())
+            self[place] = digest(call(*arguments))
         except Exception as error:
             self[place] = type(error).__name__
 
@@ -77,13 +77,13 @@ def parameters(net):
     return [each.data() for _, each in sorted(net.collect_params().items())]
 
 
-def train_gluon(workers=2, optimizer="sgd", **options):
+def train_gluon():
     net, loss = network(), gluon.loss.SoftmaxCrossEntropyLoss()
     net.hybridize()
     data = gluon.data.ArrayDataset(images(24), labels(24))
-    loader = gluon.data.DataLoader(data, 8, shuffle=True, num_workers=workers)
-    options = options or {"learning_rate": 0.05, "momentum": 0.9, "wd": 1e-4}
-    trainer = gluon.Trainer(net.collect_params(), optimizer, options)
+    loader = gluon.data.DataLoader(data, 8, shuffle=True, num_workers=2)
+    options = {"learning_rate": 0.05, "momentum": 0.9, "wd": 1e-4}
+    trainer = gluon.Trainer(net.collect_params(), "sgd", options)
     metric = mx.metric.Accuracy()
     for _ in range(2):
         for x, y in loader:
@@ -140,7 +140,8 @@ def save_and_load():
         before,
         other(nd.array(images(2))),
         block(before.reshape((1, 1, 2, 4)).tile((1, 3, 8, 4))),
-    ] + [*(nd.load("list"), nd.load("dict"), mx.sym.load("exported-symbol.json").tojson())]
+        *(nd.load("list"), nd.load("dict"), mx.sym.load("exported-symbol.json").tojson()),
+    ]
 
 
 def records():
@@ -153,58 +154,49 @@ def records():
     return [[part for part in mx.recordio.unpack(reader.read_idx(i))] for i in (2, 1, 0)]
 
 
-def optimizer_of(name):
-    def steps():
-        options = {"momentum": 0.9} if name in ("lbsgd", "sgd") else {}
-        made = mx.optimizer.create(name, learning_rate=0.05, wd=1e-3, clip_gradient=0.8, **options)
-        updater = mx.optimizer.get_updater(made)
-        weights = [nd.array(images(1)), nd.random.normal(shape=(4, 5)).astype("float32")]
-        for _ in range(4):
-            for i, weight in enumerate(weights):
-                updater(i, nd.random.normal(shape=weight.shape), weight)
-        states = mx.optimizer.get_updater(mx.optimizer.create(name))
-        states.set_states(updater.get_states())
-        return weights
-
-    return steps
+def optimize(name):
+    options = {"momentum": 0.9} if name in ("lbsgd", "sgd") else {}
+    made = mx.optimizer.create(name, learning_rate=0.05, wd=1e-3, clip_gradient=0.8, **options)
+    updater = mx.optimizer.get_updater(made)
+    weights = [nd.array(images(1)), nd.random.normal(shape=(4, 5)).astype("float32")]
+    for _ in range(4):
+        for i, weight in enumerate(weights):
+            updater(i, nd.random.normal(shape=weight.shape), weight)
+    states = mx.optimizer.get_updater(mx.optimizer.create(name))
+    states.set_states(updater.get_states())
+    return weights
 
 
-def metric_of(name, kind):
-    def updates():
-        options = {
-            **dict.fromkeys(("topkaccuracy", "top_k_accuracy", "top_k_acc"), {"top_k": 2}),
-            "perplexity": {"ignore_label": 0},
-            "custommetric": {"feval": lambda label, pred: np.abs(label - pred.argmax(1)).mean()},
-        }.get(name, {})
-        metric = kind(**options)
-        if name == "compositeevalmetric":
-            metric.add(mx.metric.MAE())
-        binary = name in ("f1", "mcc")
-        for _ in range(3):
-            label = np.random.randint(0, 2 if binary else 4, (8,)).astype("float32")
-            wide = np.random.uniform(0.1, 1, (8, 2 if binary else 4)).astype("float32")
-            if name in ("mae", "mse", "rmse", "pearsoncorrelation", "pearsonr"):
-                wide = wide[:, 0]
-            metric.update([nd.array(label)], [nd.array(wide / wide.sum())])
-        return [metric.get(), metric.get_name_value()]
-
-    return updates
+def measure(name, kind):
+    options = {
+        **dict.fromkeys(("topkaccuracy", "top_k_accuracy", "top_k_acc"), {"top_k": 2}),
+        "perplexity": {"ignore_label": 0},
+        "custommetric": {"feval": lambda label, pred: np.abs(label - pred.argmax(1)).mean()},
+    }.get(name, {})
+    metric = kind(**options)
+    if name == "compositeevalmetric":
+        metric.add(mx.metric.MAE())
+    binary = name in ("f1", "mcc")
+    for _ in range(3):
+        label = np.random.randint(0, 2 if binary else 4, (8,)).astype("float32")
+        wide = np.random.uniform(0.1, 1, (8, 2 if binary else 4)).astype("float32")
+        if name in ("mae", "mse", "rmse", "pearsoncorrelation", "pearsonr"):
+            wide = wide[:, 0]
+        metric.update([nd.array(label)], [nd.array(wide / wide.sum())])
+    return [metric.get(), metric.get_name_value()]
 
 
-def initializer_of(name, kind):
-    def arrays():
-        options = {
-            "constant": {"value": 0.3},
-            "load": {"param": {"x": nd.ones((4, 4))}},
-            "mixed": {"patterns": [".*"], "initializers": [mx.init.Uniform(0.2)]},
-        }.get(name, {})
-        made = kind(**options)
-        filled = [nd.zeros((6, 4)), nd.zeros((8, 4, 3, 3)), nd.zeros((16,))]
-        for each, suffix in zip(filled, ("weight", "weight", "bias")):
-            made(mx.init.InitDesc("x_" + suffix), each)
-        return [filled, made.dumps() if hasattr(made, "dumps") else ""]
-
-    return arrays
+def initialize(name, kind):
+    options = {
+        "constant": {"value": 0.3},
+        "load": {"param": {"x": nd.ones((4, 4))}},
+        "mixed": {"patterns": [".*"], "initializers": [mx.init.Uniform(0.2)]},
+    }.get(name, {})
+    made = kind(**options)
+    filled = [nd.zeros((6, 4)), nd.zeros((8, 4, 3, 3)), nd.zeros((16,))]
+    for each, suffix in zip(filled, ("weight", "weight", "bias")):
+        made(mx.init.InitDesc("x_" + suffix), each)
+    return [filled, made.dumps() if hasattr(made, "dumps") else ""]
 
 
 def attributes():
@@ -330,21 +322,16 @@ def transforms():
         t.CenterCrop(8),
         t.RandomResizedCrop(8),
         t.RandomLighting(0.1),
-    ]
-    kinds += [
         t.Compose([t.ToTensor(), t.Normalize((0.4, 0.5, 0.6), (0.2, 0.2, 0.3))]),
         t.Cast("float32"),
-    ]
-    kinds += [
-        t.RandomBrightness(0.3),
-        t.RandomContrast(0.3),
-        t.RandomSaturation(0.3),
+        *(each(0.3) for each in (t.RandomBrightness, t.RandomContrast, t.RandomSaturation)),
         t.RandomHue(0.3),
+        t.RandomColorJitter(0.1, 0.1, 0.1, 0.1),
+        t.RandomFlipLeftRight(),
     ]
-    kinds += [t.RandomColorJitter(0.1, 0.1, 0.1, 0.1), t.RandomFlipLeftRight()]
     results = Places()
     for kind in kinds:
-        results.see(type(kind).__name__, lambda kind=kind: kind(image))
+        results.see(type(kind).__name__, kind, image)
     colours = dict.fromkeys(("brightness", "contrast", "saturation", "hue", "pca_noise"), 0.1)
     options = {"rand_crop": True, "rand_mirror": True, "mean": True, "std": True, "rand_gray": 0.5}
     chain = mx.image.CreateAugmenter((3, 8, 8), inter_method=2, **options, **colours)
@@ -355,7 +342,7 @@ def transforms():
         (3, 8, 8), rand_crop=1, rand_pad=1, rand_mirror=True, mean=True
     )
     for aug in detection:
-        results.see(type(aug).__name__, lambda aug=aug: aug(image.astype("float32"), boxes))
+        results.see(type(aug).__name__, aug, image.astype("float32"), boxes)
     return results
 
 
@@ -388,13 +375,11 @@ def stores():
 
 
 def schedules():
-    kinds = [
-        mx.lr_scheduler.FactorScheduler(2, 0.5),
-        mx.lr_scheduler.MultiFactorScheduler([2, 5], 0.1),
-    ]
-    kinds.append(mx.lr_scheduler.PolyScheduler(9, pwr=2))
-    if hasattr(mx.lr_scheduler, "CosineScheduler"):
-        kinds.append(mx.lr_scheduler.CosineScheduler(9, warmup_steps=3))
+    s = mx.lr_scheduler
+    kinds = [s.FactorScheduler(2, 0.5), s.MultiFactorScheduler([2, 5], 0.1)]
+    kinds.append(s.PolyScheduler(9, pwr=2))
+    if hasattr(s, "CosineScheduler"):
+        kinds.append(s.CosineScheduler(9, warmup_steps=3))
     return [[float(kind(i)) for i in range(10)] for kind in kinds]
 
 
@@ -447,11 +432,11 @@ def main():
         places.see(call.__name__, call)
     registry = mx.registry.get_registry
     for name in sorted(mx.optimizer.Optimizer.opt_registry):
-        places.see("optimizer " + name, optimizer_of(name))
+        places.see("optimizer " + name, optimize, name)
     for name, kind in sorted(registry(mx.metric.EvalMetric).items()):
-        places.see("metric " + name, metric_of(name, kind))
+        places.see("metric " + name, measure, name, kind)
     for name, kind in sorted(registry(mx.init.Initializer).items()):
-        places.see("initializer " + name, initializer_of(name, kind))
+        places.see("initializer " + name, initialize, name, kind)
     return places
 
 

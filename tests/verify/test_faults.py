@@ -13,6 +13,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build.compiling import make_faulty
 from harness.verify.faults import planted
+from tests.support.commands import replace
 
 PATCHED = [fault.name for fault in planted() if not fault.name.startswith("DROP-")]
 
@@ -54,10 +55,7 @@ def test_a_patch_that_does_not_apply_fails(layout: Layout, tmp_path: Path) -> No
     copy = Layout(tmp_path)
     shutil.copytree(layout.faults, copy.faults)
     shutil.copytree(layout.sources, copy.sources)
-    path = copy.sources / "api0" / "fields.cc"
-    text = path.read_text(encoding="utf-8")
-    assert text.count('v.section("forward_hint");') == 1
-    path.write_text(text.replace('"forward_hint"', '"hint_of"'), encoding="utf-8")
+    replace(copy.sources / "api0" / "fields.cc", '"forward_hint"', '"hint_of"')
     with pytest.raises(HarnessError, match="failed: make exit"):
         make_faulty(copy, "NO_HINT")
     assert not (copy.build / "faults" / "NO_HINT").exists()

@@ -38,6 +38,11 @@ class Writer {
     if (n > 0) needed_ += static_cast<size_t>(n);
   }
 
+  // A number by its name, after what separates it from the one before.
+  void member(const char *separator, const char *name, uint64_t n) {
+    text("%s\"%s\": %llu", separator, name, static_cast<unsigned long long>(n));
+  }
+
   // The scope is the user's text: the one string here that could hold a quote.
   void quoted(const char *s) {
     text("\"");
@@ -69,13 +74,6 @@ const char *const kFieldNames[kOpFieldCount] = {
 
 struct OpReport {
   uint64_t fields[kOpFieldCount];
-
-  bool any() const {
-    for (uint64_t f : fields) {
-      if (f != 0) return true;
-    }
-    return false;
-  }
 };
 
 OpReport report(const Counter (&counters)[kOpFieldCount], double scale) {
@@ -89,8 +87,7 @@ OpReport report(const Counter (&counters)[kOpFieldCount], double scale) {
 
 void write_op(Writer *w, const OpReport &r) {
   for (int i = 0; i < kOpFieldCount; ++i) {
-    w->text("%s\"%s\": %llu", i > 0 ? ", " : "", kFieldNames[i],
-            static_cast<unsigned long long>(r.fields[i]));
+    w->member(i > 0 ? ", " : "", kFieldNames[i], r.fields[i]);
   }
 }
 
@@ -158,8 +155,12 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
   bool first = true;
   for (int i = 0; i < kOpCount; ++i) {
     const OpReport r = report(counters.ops[i], scale);
-    for (int j = 0; j < kOpFieldCount; ++j) total.fields[j] += r.fields[j];
-    if (!r.any()) continue;
+    uint64_t any = 0;
+    for (int j = 0; j < kOpFieldCount; ++j) {
+      total.fields[j] += r.fields[j];
+      any |= r.fields[j];
+    }
+    if (any == 0) continue;
     w.text("%s\n  \"%s\": {", first ? "" : ",", op_name(static_cast<Op>(i)));
     write_op(&w, r);
     w.text("}");
@@ -170,8 +171,7 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
   for (int i = 0; i < kBypassCount; ++i) {
     const uint64_t n = counters.bypasses[i].get();
     if (n == 0) continue;
-    w.text("%s\"%s\": %llu", first ? "" : ", ", bypass_name(static_cast<Bypass>(i)),
-           static_cast<unsigned long long>(n));
+    w.member(first ? "" : ", ", bypass_name(static_cast<Bypass>(i)), n);
     first = false;
   }
   {
@@ -179,32 +179,28 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
     w.text("},\n \"shadow\": {\"rate\": %g", identity.shadow_rate);
   }
   for (int i = 0; i < kShadowFieldCount; ++i) {
-    w.text(", \"%s\": %llu", kShadowNames[i],
-           static_cast<unsigned long long>(counters.shadow[i].get()));
+    w.member(", ", kShadowNames[i], counters.shadow[i].get());
   }
   w.text("},\n \"memory\": ");
   if (identity.memory == kNoMemoryBound) {
     w.text("null");
   } else {
-    w.text(
-        "{\"bound_bytes\": %zu, \"measured\": %s, \"idle_bytes\": %llu, \"descriptor_bytes\": "
-        "%llu, "
-        "\"live_bytes\": %llu, \"evictions\": %llu}",
-        identity.memory, identity.metered ? "true" : "false",
-        static_cast<unsigned long long>(population.idle_bytes),
-        static_cast<unsigned long long>(population.descriptor_bytes),
-        static_cast<unsigned long long>(population.live_bytes),
-        static_cast<unsigned long long>(counters.memory_evictions.get()));
+    w.member("{", "bound_bytes", identity.memory);
+    w.text(", \"measured\": %s", identity.metered ? "true" : "false");
+    w.member(", ", "idle_bytes", population.idle_bytes);
+    w.member(", ", "descriptor_bytes", population.descriptor_bytes);
+    w.member(", ", "live_bytes", population.live_bytes);
+    w.member(", ", "evictions", counters.memory_evictions.get());
+    w.text("}");
   }
   w.text(",\n \"totals\": {");
   write_op(&w, total);
-  w.text(
-      ", \"cache_ns\": %llu, \"live_primitives\": %llu, \"idle_primitives\": %llu, "
-      "\"descriptors\": %llu}}\n",
-      static_cast<unsigned long long>(scale * static_cast<double>(counters.cache_ticks.get())),
-      static_cast<unsigned long long>(population.live_primitives),
-      static_cast<unsigned long long>(population.idle_primitives),
-      static_cast<unsigned long long>(population.descriptors));
+  const double cache_ns = scale * static_cast<double>(counters.cache_ticks.get());
+  w.member(", ", "cache_ns", static_cast<uint64_t>(cache_ns));
+  w.member(", ", "live_primitives", population.live_primitives);
+  w.member(", ", "idle_primitives", population.idle_primitives);
+  w.member(", ", "descriptors", population.descriptors);
+  w.text("}}\n");
   return w.needed();
 }
 
