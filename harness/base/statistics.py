@@ -26,6 +26,11 @@ _SEED = 1
 Interval = Tuple[float, float]
 
 
+def excludes_one(interval: Optional[Interval]) -> bool:
+    """Tell whether the interval of a ratio shows a difference; None shows none."""
+    return interval is not None and not interval[0] <= 1 <= interval[1]
+
+
 def ratios(baseline: Sequence[float], candidate: Sequence[float]) -> List[float]:
     """Return candidate / baseline pair by pair; both have the same length and are positive."""
     if len(baseline) != len(candidate):

@@ -130,8 +130,7 @@ def _row(
     around = interval(list(logs.values())) if ratio else None
     share = statistics.median([each.create_share + each.destroy_share for each in baseline])
     creates = ratio is not None and scope_of(first) == OFF != scope_of(scope)
-    differs = around is not None and not around[0] <= 1 <= around[1]
-    known = creates and share >= _SMALLEST_SHARE and differs
+    known = creates and share >= _SMALLEST_SHARE and statistics.excludes_one(around)
     step_ns = statistics.median([each.step_ns for each in own])
     spreads = [each.spread for each in own if each.spread is not None]
     parts: Dict[str, float] = {}
@@ -161,7 +160,10 @@ def _row(
 
 def interval(logs: Sequence[float]) -> Optional[statistics.Interval]:
     """Return the 95 % interval of the ratio; None of one process."""
-    found = statistics.mean_interval(logs)
+    return _of_ratios(statistics.mean_interval(logs))
+
+
+def _of_ratios(found: Optional[statistics.Interval]) -> Optional[statistics.Interval]:
     return None if found is None else (math.exp(found[0]), math.exp(found[1]))
 
 
@@ -173,7 +175,7 @@ def mean(networks: Sequence[AlternateRow]) -> Tuple[float, Optional[statistics.I
     """
     found = statistics.mean_of_means_interval([list(row.logs.values()) for row in networks])
     ratio = statistics.geometric_mean([row.ratio for row in networks if row.ratio is not None])
-    return ratio, None if found is None else (math.exp(found[0]), math.exp(found[1]))
+    return ratio, _of_ratios(found)
 
 
 class _Line(NamedTuple):

@@ -209,10 +209,8 @@ def _doubts(row: Row) -> Iterator[str]:
             f"{row.pairs} pairs, of which no interval reaches 95 %: "
             f"take {statistics.ENOUGH_PAIRS} or more"
         )
-    if row.variant == STOCK_AGAIN and row.interval is not None:
-        low, high = row.interval
-        if not low <= 1 <= high:
-            yield (
-                f"stock differs from itself ({interval_text(row.interval)}): "
-                "smaller differences are noise here"
-            )
+    if row.variant == STOCK_AGAIN and statistics.excludes_one(row.interval):
+        yield (
+            f"stock differs from itself ({interval_text(row.interval)}): "
+            "smaller differences are noise here"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence
 
 from harness.base import files, reading
 from harness.base.console import shown
@@ -68,20 +68,30 @@ def main(args: argparse.Namespace) -> int:
     efficiency = extrapolation.checked(args.efficiency)
     names = bench_tables.write(load(record), folder, efficiency)
     if args.record is None:
-        names += write_pages(layout, folder)
+        names += write_pages(layout, folder, efficiency)
         write_documents(layout)
     print(f"{shown(folder, layout.root)}: {', '.join(names)}")
     return 0
 
 
-def write_pages(layout: Layout, folder: Path) -> List[str]:
-    """Write a page for every published record that exists; return the pages' names."""
+def write_pages(
+    layout: Layout, folder: Path, efficiency: float = extrapolation.EFFICIENCY
+) -> List[str]:
+    """Write a page for every published record that exists; return the pages' names.
+
+    The page of more cores, which ``bench_tables.write`` names, gets the record of batch 32.
+    """
     names = []
-    for page, (name, render) in _PAGES.items():
+    for name, render in _PAGES.items():
         record = layout.raw / name
         if record.is_file():
+            page = record.with_suffix(".md").name
             files.write_text(folder / page, render(record))
             names.append(page)
+    record = layout.raw / _OF_BATCH_32
+    if record.is_file():
+        text = bench_tables.bigger_machines(load(record), efficiency)
+        files.write_text(folder / "bigger-machines.md", text)
     return names
 
 
@@ -101,27 +111,17 @@ _BENCH_PAGES = (
     *("small", "fresh-processes", "batch-1", "batch-32", "memory"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
-# By page: the record's file, and what writes it.
-_PAGES: Dict[str, Tuple[str, Callable[[Path], str]]] = {
+# The full record has no batch 32 yet.
+_OF_BATCH_32 = "bench-fresh-processes.jsonl"
+_PAGES: Dict[str, Callable[[Path], str]] = {
     **{
-        f"bench-{name}.md": (
-            f"bench-{name}.jsonl",
-            lambda path: bench_tables.bench_markdown(load(path)),
-        )
+        f"bench-{name}.jsonl": lambda path: bench_tables.bench_markdown(load(path))
         for name in _BENCH_PAGES
     },
-    # The full record has no batch 32 yet.
-    "bigger-machines.md": (
-        "bench-fresh-processes.jsonl",
-        lambda path: bench_tables.bigger_machines(load(path), extrapolation.EFFICIENCY),
-    ),
-    "converge.md": (
-        "converge.json",
-        lambda path: converge_table.render(converge_record.load(path)),
-    ),
-    "microbench.md": ("microbench.json", _microbench),
-    "reliability.md": ("reliability.json", _reliability),
-    "verify.md": ("verify.json", lambda path: verify_table.render(verify_record.load(path))),
+    "converge.json": lambda path: converge_table.render(converge_record.load(path)),
+    "microbench.json": _microbench,
+    "reliability.json": _reliability,
+    "verify.json": lambda path: verify_table.render(verify_record.load(path)),
 }
 
 

@@ -103,13 +103,11 @@ class _Trained:
             self._switch(scope)
         discarded = 0
         ns, start, after = self._step()
-        while discarded < self._job.warm_up_steps_max and self._is_late(start, after):
+        while discarded < self._job.warm_up_steps_max and self._is_late(scope, start, after):
             discarded += 1
             ns, start, after = self._step()
-        step_ns = [ns]
-        for _ in range(steps - 1):
-            ns, _, after = self._step()
-            step_ns.append(ns)
+        step_ns = [ns, *(time_step(self._module, self._batch) for _ in range(steps - 1))]
+        after = read_stats(self._cache)
         return {
             "scope": scope,
             "discarded": discarded,
@@ -118,11 +116,11 @@ class _Trained:
             **_gained(start, after),
         }
 
-    def _is_late(self, before: Stats, after: Stats) -> bool:
+    def _is_late(self, scope: str, before: Stats, after: Stats) -> bool:
         """Tell whether a step missed more often than a warm one, or avoided nothing."""
         missed = counters.missed(before, after)
         missing = counters.still_missing(before, after) is True
-        return missing and (missed == 0 or missed > self._missed[str(self._scope)])
+        return missing and (missed == 0 or missed > self._missed[scope])
 
     def _switch(self, scope: str) -> None:
         counters.set_scope(self._cache, scope_of(scope))

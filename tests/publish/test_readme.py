@@ -95,6 +95,9 @@ def test_tables_in_results_are_those_of_the_records(layout: Layout, tmp_path: Pa
     for name in names:
         written = (tmp_path / name).read_text(encoding="utf-8")
         assert written == (layout.root / "results" / name).read_text(encoding="utf-8"), name
+    # The option reaches the page, whichever record it is of.
+    tables.write_pages(layout, tmp_path, efficiency=0.7)
+    assert "efficiency 0.7**" in (tmp_path / "bigger-machines.md").read_text(encoding="utf-8")
 
 
 def test_the_published_convergence_run_is_as_long_and_as_good_as_promised(layout: Layout) -> None:

@@ -7,6 +7,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from matplotlib.figure import Figure
 
+from harness.base import statistics
 from harness.bench.views.ratios import Group, groups
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source, machine_line
@@ -64,7 +65,7 @@ def figure(bars: Sequence[Bar], title: str, subtitle: str, baseline: str = STOCK
             if bar.interval:
                 axes.plot(bar.interval, (height, height), color="black", linewidth=0.9)
                 end = max(end, bar.interval[1])
-            mark = "~" if bar.interval and bar.interval[0] <= 1 <= bar.interval[1] else ""
+            mark = "~" if bar.interval and not statistics.excludes_one(bar.interval) else ""
             style.note(axes, f"{bar.ratio:.2f}{mark}", (max(end, 1), height))
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(networks)), networks)
