@@ -1,7 +1,8 @@
 """Inspects and controls the cache of MKL-DNN primitives in this process.
 
-The library comes from a patched wheel, LD_PRELOAD, ``opcache enable`` or ``load``. Without it every
-function except ``load`` raises NotLoaded. Any thread may call any function at any time.
+The cache comes from a patched wheel, a libmxnet.so built with the source patch, LD_PRELOAD,
+``opcache enable`` or ``load``. Without it every function except ``load`` raises NotLoaded. Any
+thread may call any function at any time.
 
 MXNet executes operations later than Python calls them. A change holds for the whole process, and
 for all operations that are executed after it, also those called before. Call ``mx.nd.waitall()``
@@ -15,7 +16,18 @@ import os
 import sys
 
 from . import callback, variables
-from .library import LIBRARY, RTLD_NOW, Error, NotLoaded, beside, loaded, mapped, read_stats
+from .library import (
+    LIBRARY,
+    MXNET,
+    RTLD_NOW,
+    Error,
+    NotLoaded,
+    beside,
+    inside_mxnet,
+    loaded,
+    mapped,
+    read_stats,
+)
 
 MYPY = False
 if MYPY:
@@ -225,9 +237,10 @@ def load(path=None):
     # type: (Optional[Union[str, os.PathLike[str]]]) -> None
     """Load the library under an unmodified MXNet, before ``import mxnet``.
 
-    A patched MXNet loads it by itself. ``path`` defaults to the file beside this one. Does nothing
-    when the library is loaded already. Raises Error when MXNet was imported first, when another
-    copy is loaded, or when the file is absent or cannot be loaded.
+    A patched MXNet needs no call. ``path`` defaults to the file beside this one. Does nothing when
+    the library is loaded already, and without ``path`` when the cache is inside libmxnet.so. Raises
+    Error when MXNet was imported first, when another copy is loaded, or when the file is absent or
+    cannot be loaded.
     """
     is_text = isinstance(path, bytes) or hasattr(path, "encode")
     chosen = beside() if path is None else path if is_text else str(path)  # type: Any
@@ -236,7 +249,9 @@ def load(path=None):
         if path is None or (os.path.exists(chosen) and os.path.samefile(chosen, present[0])):
             return
         raise Error("expected to load %s, found %s loaded already" % (chosen, present[0]))
-    if mapped("libmxnet.so"):
+    if mapped(MXNET):
+        if path is None and inside_mxnet() is not None:
+            return
         raise Error("libmxnet.so is loaded already: call load() before import mxnet")
     if not os.path.isfile(chosen):
         raise Error("no %s at %s: give its path to load()" % (LIBRARY, chosen))

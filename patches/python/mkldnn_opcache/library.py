@@ -1,7 +1,8 @@
-"""Finds libmkldnn_opcache.so in this process, and declares its C interface (opcache.h).
+"""Finds the cache in this process, and declares its C interface (opcache.h).
 
-The mapped files are the evidence: the environment proves nothing. Standard library only; never
-imports mxnet, and never loads a library by looking for it.
+The cache is libmkldnn_opcache.so, or a part of libmxnet.so (docs/source-patch.md). The mapped files
+are the evidence: the environment proves nothing. Standard library only; never imports mxnet, and
+never loads a library by looking for it.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ if MYPY:
     from typing import Any, Dict, List, Optional  # noqa: F401
 
 LIBRARY = "libmkldnn_opcache.so"
+MXNET = "libmxnet.so"
 # <dlfcn.h>; Python 2.7 has no os.RTLD_...
 RTLD_LAZY, RTLD_NOW, RTLD_NOLOAD = 1, 2, 4
 
@@ -46,7 +48,7 @@ def mapped(name, maps="/proc/self/maps"):
 
 def loaded():
     # type: () -> ctypes.CDLL
-    """Return the cache library that this process runs on.
+    """Return the library whose cache this process runs on.
 
     Raises NotLoaded when there is none, and Error when there are two.
     """
@@ -58,25 +60,43 @@ def loaded():
 
 def _find():
     # type: () -> ctypes.CDLL
-    try:
-        # By its soname, whatever the file's name; NOLOAD never loads another file.
-        library = ctypes.CDLL(LIBRARY, mode=RTLD_NOLOAD | RTLD_LAZY)
-    except OSError:
-        library = None
-    if library is None:
-        raise NotLoaded(
-            "no %s is loaded in this process: import mxnet from the patched wheel first; or, for "
-            "an unmodified MXNet, name the library in LD_PRELOAD when Python starts, or call "
-            "mkldnn_opcache.load() before import mxnet" % LIBRARY
-        )
+    library = _opened(LIBRARY)  # by its soname, whatever the file's name
     copies = mapped(LIBRARY)
     if len(copies) > 1:
         raise Error(
             "expected one %s in this process, found %s: load one of them only"
             % (LIBRARY, " and ".join(copies))
         )
+    if library is None:
+        library = inside_mxnet()
+    if library is None:
+        raise NotLoaded(
+            "no cache is loaded in this process: import mxnet first if it is patched (the wheel, "
+            "or a build with the source patch that exports mkldnn_opcache_*); or, for an "
+            "unmodified MXNet, name %s in LD_PRELOAD when Python starts, or call "
+            "mkldnn_opcache.load() before import mxnet" % LIBRARY
+        )
     _declare(library)
     return library
+
+
+def inside_mxnet():
+    # type: () -> Optional[ctypes.CDLL]
+    """Return the loaded libmxnet.so if it gives access to a cache: its own, or one it needs."""
+    for path in mapped(MXNET):
+        library = _opened(path)
+        if library is not None and hasattr(library, "mkldnn_opcache_stats_json"):
+            return library
+    return None
+
+
+def _opened(name):
+    # type: (str) -> Optional[ctypes.CDLL]
+    try:
+        # NOLOAD never loads another file.
+        return ctypes.CDLL(name, mode=RTLD_NOLOAD | RTLD_LAZY)
+    except OSError:
+        return None
 
 
 def _declare(library):
@@ -99,7 +119,7 @@ def _declare(library):
         try:
             function = getattr(library, "mkldnn_opcache_%s" % name)
         except AttributeError as error:
-            raise Error("%s is older than this package: %s" % (LIBRARY, error))
+            raise Error("the cache is older than this package: %s" % error)
         function.restype, function.argtypes = result, arguments
 
 

@@ -1,0 +1,219 @@
+"""Identifies an MXNet that somebody built: a folder with mxnet/ inside, for PYTHONPATH.
+
+A process imports it and reports what it loaded; nothing is concluded from names of files. Imports
+no mxnet itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+from harness.base import layout, process, reading
+from harness.base.errors import HarnessError
+from harness.build.patching import MKLDNN
+from patches.python.mkldnn_opcache import elf
+from patches.python.mkldnn_opcache.releases import MKLDNNS, release_of
+from patches.python.mkldnn_opcache.variables import ASSUME, STATS
+
+_TIMEOUT_S = 120
+_PLACES = {
+    "inside": "the cache is inside libmxnet.so (source patch)",
+    "needed": "the cache is in a library that libmxnet.so needs (patched wheel)",
+    "preload": "the cache has to be preloaded",
+}
+_RECOGNISED = {
+    "build-id": "recognised by its build-id",
+    "headers": "recognised by the headers that libmxnet.so was built with",
+    "assumed": f"taken for it as {ASSUME} says",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnBuild:
+    """An MXNet that somebody built; paths are for use, never for a record.
+
+    ``recognised`` tells how its MKL-DNN was: build-id, headers or assumed. ``cache`` tells where
+    the cache is: inside libmxnet.so, needed by it, or preload for nowhere. ``package_sha256`` is
+    the digest of mxnet's Python files. ``environment`` has what a process needs to load it.
+    """
+
+    folder: Path  # contains mxnet/
+    version: str
+    commit: Optional[str]
+    mkldnn: str
+    recognised: str
+    cache: str
+    libmxnet: Path
+    libmkldnn: Path
+    libmxnet_sha256: str
+    libmkldnn_sha256: str
+    package_sha256: str
+    environment: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The name in records: the version and the hash of libmxnet.so."""
+        return f"own-{self.version}-{self.libmxnet_sha256[:8]}"
+
+    def line(self) -> str:
+        """Return the one line that says what this build is."""
+        commit = f" (commit {self.commit[:12]})" if self.commit else ""
+        return (
+            f"{self.name}: MXNet {self.version}{commit}, MKL-DNN {self.mkldnn} "
+            f"{_RECOGNISED[self.recognised]}; {_PLACES[self.cache]}"
+        )
+
+
+def identify(folder: Path) -> OwnBuild:
+    """Return what the MXNet in ``folder`` is; HarnessError when the cache cannot serve it."""
+    folder = folder.absolute()
+    _check_folder(folder)
+    environment = _environment()
+    facts, reported = _facts(folder, environment)
+    if Path(facts["package"]).resolve().parent != (folder / "mxnet").resolve():
+        raise HarnessError(
+            f"{folder}: expected its own mxnet to be imported, found {facts['package']}"
+        )
+    libmxnet, libmkldnn = _libraries(folder, facts["libraries"])
+    _check_convolution(folder, facts)
+    if facts["cache"] is None and reported:
+        raise HarnessError(
+            f"{folder}: libmxnet.so has a cache inside, but hides the functions mkldnn_opcache_*, "
+            "which prove that it works: link it without a version script"
+        )
+    mkldnn, recognised = _release(folder, libmkldnn, facts["stats"], environment.get(ASSUME))
+    if recognised != "assumed":
+        environment.pop(ASSUME, None)
+    return OwnBuild(
+        folder=folder,
+        version=facts["version"],
+        commit=_commit(folder),
+        mkldnn=mkldnn,
+        recognised=recognised,
+        cache=facts["cache"] or "preload",
+        libmxnet=libmxnet,
+        libmkldnn=libmkldnn,
+        libmxnet_sha256=reading.sha256_of(libmxnet),
+        libmkldnn_sha256=reading.sha256_of(libmkldnn),
+        package_sha256=_package_digest(folder / "mxnet"),
+        environment=environment,
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    if (folder / "mxnet" / "__init__.py").is_file():
+        return
+    inner = [folder.parent] if folder.name == "mxnet" else [folder / "python"]
+    hint = [f"; try {path}" for path in inner if (path / "mxnet" / "__init__.py").is_file()]
+    raise HarnessError(f"{folder}: expected a folder with mxnet/__init__.py{''.join(hint)}")
+
+
+def _environment() -> Dict[str, str]:
+    """Return what a process gets of the user's environment to load an own build."""
+    kept = ("LD_LIBRARY_PATH", ASSUME)
+    found = {name: os.environ[name] for name in kept if os.environ.get(name)}
+    if ASSUME in found and found[ASSUME] not in MKLDNNS:
+        raise HarnessError(
+            f"{ASSUME}: expected one of {', '.join(MKLDNNS)}, found '{found[ASSUME]}'"
+        )
+    return found
+
+
+def _facts(folder: Path, environment: Mapping[str, str]) -> Tuple[Dict[str, Any], bool]:
+    """Return what harness.worker.identify wrote, and whether any cache wrote its report."""
+    with tempfile.TemporaryDirectory(prefix="opcache-") as name:
+        out, report = Path(name, "facts.json"), Path(name, "report.json")
+        own = {
+            "LC_ALL": "C.UTF-8",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONPATH": str(folder),
+            STATS: str(report),
+        }
+        command = [sys.executable, "-W", "ignore", "-m", "harness.worker.identify", str(out)]
+        done = process.run(command, {**environment, **own}, _TIMEOUT_S, layout.here().root)
+        if not out.is_file():
+            raise HarnessError(f"{folder}: import mxnet {done.failure}")
+        failure = done.failure if done.reason else ""
+        return {**reading.json_file(out), "failure": failure}, report.is_file()
+
+
+def _libraries(folder: Path, mapped: Sequence[str]) -> Tuple[Path, Path]:
+    """Return the files of libmxnet.so and libmkldnn.so.0 that were loaded."""
+    paths = [Path(path) for path in mapped]
+    newer = [path.name for path in paths if re.match(r"lib(mkldnn|dnnl)\.so\.[1-9]", path.name)]
+    if newer:
+        raise HarnessError(
+            f"{folder}: expected {MKLDNN} (MKL-DNN 0.14 to 0.19, MXNet 1.3 to 1.5), "
+            f"found {', '.join(newer)}"
+        )
+    libmxnet = [path for path in paths if path.name.startswith("libmxnet.so")]
+    libmkldnn = [path for path in paths if f"{path.name}.".startswith(f"{MKLDNN}.")]
+    if not libmkldnn:
+        raise HarnessError(
+            f"{folder}: this MXNet loads no {MKLDNN}: it was built without MKL-DNN or with a "
+            "static one, so there is nothing to cache"
+        )
+    for found in (libmxnet, libmkldnn):
+        if len(found) != 1:
+            names = ", ".join(map(str, found)) or "none"
+            raise HarnessError(
+                f"{folder}: expected one libmxnet.so and one {MKLDNN}, found {names}"
+            )
+    return libmxnet[0], libmkldnn[0]
+
+
+def _check_convolution(folder: Path, facts: Mapping[str, Any]) -> None:
+    wrong = facts["failure"] or ("" if facts["convolved"] else "gave wrong results")
+    if wrong:
+        raise HarnessError(
+            f"{folder}: a first convolution {wrong}; {MKLDNN} must be the one that libmxnet.so was "
+            "built with"
+        )
+
+
+def _release(
+    folder: Path, libmkldnn: Path, stats: Optional[Mapping[str, Any]], assumed: Optional[str]
+) -> Tuple[str, str]:
+    """Return the release of MKL-DNN, and how it was recognised."""
+    build_id = elf.build_id(str(libmkldnn))
+    release = release_of(build_id)
+    if stats is None or stats["recognised"]:
+        if release is not None:
+            return release.mkldnn, "build-id"
+        if assumed is not None:
+            return assumed, "assumed"
+        if stats is not None:
+            return stats["mkldnn"], "headers"
+    raise HarnessError(
+        f"{folder}: {MKLDNN} with build-id {build_id} is not one that the cache knows "
+        f"({', '.join(MKLDNNS)}); if it was built from one of these sources, set {ASSUME} to it"
+    )
+
+
+def _commit(folder: Path) -> Optional[str]:
+    """Return the commit of MXNet: as the package tells, or of the source tree around it."""
+    told, tree = folder / "mxnet" / "COMMIT_HASH", folder.resolve().parent
+    text = ""
+    if told.is_file():
+        text = reading.text(told)
+    elif (tree / ".git").exists() and (tree / "include" / "mxnet").is_dir():
+        with contextlib.suppress(FileNotFoundError):
+            command = ["git", "-C", str(tree), "rev-parse", "HEAD"]
+            text = subprocess.run(command, capture_output=True, text=True).stdout
+    return text.strip() if re.fullmatch(r"[0-9a-f]{40}\s*", text) else None
+
+
+def _package_digest(package: Path) -> str:
+    found = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        found.update(f"{path.relative_to(package)} {reading.sha256_of(path)}\n".encode())
+    return found.hexdigest()
