@@ -79,7 +79,7 @@ def identify(folder: Path) -> OwnBuild:
     _check_folder(folder)
     environment = _environment()
     facts, reported = _facts(folder, environment)
-    if Path(facts["package"]).resolve().parent != (folder / "mxnet").resolve():
+    if Path(facts["package"]).parent.resolve() != (folder / "mxnet").resolve():
         raise HarnessError(
             f"{folder}: expected its own mxnet to be imported, found {facts['package']}"
         )
@@ -96,7 +96,7 @@ def identify(folder: Path) -> OwnBuild:
     return OwnBuild(
         folder=folder,
         version=facts["version"],
-        commit=_commit(folder),
+        commit=commit_of(folder),
         mkldnn=mkldnn,
         recognised=recognised,
         cache=facts["cache"] or "preload",
@@ -104,17 +104,21 @@ def identify(folder: Path) -> OwnBuild:
         libmkldnn=libmkldnn,
         libmxnet_sha256=reading.sha256_of(libmxnet),
         libmkldnn_sha256=reading.sha256_of(libmkldnn),
-        package_sha256=_package_digest(folder / "mxnet"),
+        package_sha256=package_digest(folder / "mxnet"),
         environment=environment,
     )
 
 
 def _check_folder(folder: Path) -> None:
-    if (folder / "mxnet" / "__init__.py").is_file():
+    if _has_mxnet(folder):
         return
-    inner = [folder.parent] if folder.name == "mxnet" else [folder / "python"]
-    hint = [f"; try {path}" for path in inner if (path / "mxnet" / "__init__.py").is_file()]
-    raise HarnessError(f"{folder}: expected a folder with mxnet/__init__.py{''.join(hint)}")
+    near = folder.parent if folder.name == "mxnet" else folder / "python"
+    rest = f"; try {near}" if _has_mxnet(near) else ", found none"
+    raise HarnessError(f"{folder}: expected a folder with mxnet/__init__.py{rest}")
+
+
+def _has_mxnet(folder: Path) -> bool:
+    return (folder / "mxnet" / "__init__.py").is_file()
 
 
 def _environment() -> Dict[str, str]:
@@ -199,7 +203,7 @@ def _release(
     )
 
 
-def _commit(folder: Path) -> Optional[str]:
+def commit_of(folder: Path) -> Optional[str]:
     """Return the commit of MXNet: as the package tells, or of the source tree around it."""
     told, tree = folder / "mxnet" / "COMMIT_HASH", folder.resolve().parent
     text = ""
@@ -212,7 +216,8 @@ def _commit(folder: Path) -> Optional[str]:
     return text.strip() if re.fullmatch(r"[0-9a-f]{40}\s*", text) else None
 
 
-def _package_digest(package: Path) -> str:
+def package_digest(package: Path) -> str:
+    """Return what changes with the name or content of any Python file in the folder."""
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         found.update(f"{path.relative_to(package)} {reading.sha256_of(path)}\n".encode())

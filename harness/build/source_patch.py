@@ -1,8 +1,9 @@
 """The source-patch command: writes the cache as a patch for MXNet's own source tree.
 
 The patch only adds files, made mechanically from patches/opcache, where MXNet 1.3 to 1.5 compile
-whatever they find. It touches and quotes no line of MXNet's. docs/source-patch.md tells how it is
-used and what it relies on.
+whatever they find, and the Python package, where MXNet's setup.py installs whatever it finds. It
+touches and quotes no line of MXNet's. docs/source-patch.md tells how it is used and what it relies
+on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from harness.base.layout import Layout
 
 # MXNet's Makefile compiles src/*/*/*/*.cc and its CMakeLists.txt src/**/*.cc.
 FOLDER = "src/operator/nn/mkldnn"
+# The folder of mxnet itself, on PYTHONPATH or installed by MXNet's python/setup.py.
+PYTHON_FOLDER = "python"
 # The files are empty where MKL-DNN is not used or the library could not work.
 GUARD = "MXNET_USE_MKLDNN == 1 && defined(__linux__) && defined(__x86_64__)"
 
@@ -71,7 +74,7 @@ def write(paths: Layout) -> Path:
     """Write the patch into dist/ and return its path."""
     version = toml.project_version(paths.pyproject)
     patch = patch_path(paths, version)
-    write_text(patch, render(added_files(paths.sources, version), version))
+    write_text(patch, render(all_files(paths, version), version))
     return patch
 
 
@@ -80,8 +83,13 @@ def patch_path(paths: Layout, version: str) -> Path:
     return paths.dist / f"opcache-mxnet-{version}.patch"
 
 
+def all_files(paths: Layout, version: str) -> Dict[str, str]:
+    """Return the content of every file that the patch adds, by its path in MXNet's tree."""
+    return {**added_files(paths.sources, version), **added_modules(paths.package, version)}
+
+
 def added_files(sources: Path, version: str) -> Dict[str, str]:
-    """Return the content of every file that the patch adds, by its path in MXNet's tree.
+    """Return the content of every C++ file that the patch adds, by its path in MXNet's tree.
 
     Raises HarnessError when a file of ``sources`` cannot be rewritten.
     """
@@ -92,6 +100,17 @@ def added_files(sources: Path, version: str) -> Dict[str, str]:
     files = {f"{FOLDER}/CPPLINT.cfg": _comment("# ", _LICENCE) + _LINT_CONFIGURATION}
     for name, path in names.items():
         files[f"{FOLDER}/{in_tree_name(name)}"] = _rewrite(path, name, names, version)
+    return files
+
+
+def added_modules(package: Path, version: str) -> Dict[str, str]:
+    """Return the content of every Python file that the patch adds, by its path in MXNet's tree."""
+    files = {}
+    for path in sorted(package.glob("*.py")):
+        name = f"{PYTHON_FOLDER}/{package.name}/{path.name}"
+        origin = _origin("# ", name, version)
+        text = path.read_text(encoding="utf-8")
+        files[name] = f"{_comment('# ', _LICENCE)}\n{origin}{text}"
     return files
 
 
@@ -117,9 +136,13 @@ def _rewrite(path: Path, own_name: str, names: Container[str], version: str) -> 
     text = _INCLUDE.sub(include, path.read_text(encoding="utf-8"))
     # MXNet compiles with default visibility; only the C functions are exported.
     text = _NAMESPACE.sub('namespace opcache __attribute__((visibility("hidden"))) {', text)
-    origin = f"// From opcache {version}: change patches/opcache/{own_name} there, not this file."
     licence = "/*\n" + _comment(" * ", _LICENCE) + " */\n"
-    return f"{licence}\n{origin}\n#if {GUARD}\n{text}#endif  // {GUARD}\n"
+    origin = _origin("// ", f"opcache/{own_name}", version)
+    return f"{licence}\n{origin}#if {GUARD}\n{text}#endif  // {GUARD}\n"
+
+
+def _origin(prefix: str, name: str, version: str) -> str:
+    return f"{prefix}From opcache {version}: change patches/{name} there, not this file.\n"
 
 
 def _comment(prefix: str, text: str) -> str:

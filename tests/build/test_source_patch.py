@@ -21,8 +21,8 @@ from harness.base import toml
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build import compiling, source_patch, toolchain
-from patches.python.mkldnn_opcache.elf import build_id
 from tests.conftest import HOSTS
+from tests.support import own_builds
 from tests.support.commands import clean_environment, replace, run
 
 # All tests of the program in a stand-in, and one of them in the very process. They compare the bits
@@ -164,16 +164,13 @@ class StandIns:
         real = self.mxnet(host) / "libmkldnn.so.0"
         copy = self.folder / host / "unknown" / real.name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        known, content = bytes.fromhex(build_id(str(real)) or ""), real.read_bytes()
-        assert content.count(known) == 1
-        copy.write_bytes(content.replace(known, bytes(len(known))))
-        assert build_id(str(copy)) == "0" * 40
+        own_builds.set_unknown_build_id(real, copy)
         return copy.parent
 
 
 @pytest.fixture(scope="module")
 def files(layout: Layout) -> Dict[str, str]:
-    return source_patch.added_files(layout.sources, "1.2.3")
+    return source_patch.all_files(layout, "1.2.3")
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +205,7 @@ def headers(stand_ins: StandIns, tmp_path: Path) -> Path:
 
 def test_the_command_writes_the_same_patch_every_time(layout: Layout) -> None:
     version = toml.project_version(layout.pyproject)
-    expected = source_patch.render(source_patch.added_files(layout.sources, version), version)
+    expected = source_patch.render(source_patch.all_files(layout, version), version)
     for _ in range(2):
         checked([sys.executable, "-m", "harness", "source-patch"], cwd=layout.root)
         assert source_patch.patch_path(layout, version).read_text(encoding="utf-8") == expected
@@ -218,11 +215,12 @@ def test_the_patch_only_adds_files_of_its_own(
     patch: str, tree: Path, files: Dict[str, str]
 ) -> None:
     assert {line for line in patch.splitlines() if line.startswith("-")} == {"--- /dev/null"}
-    found = {path.name: path.read_text(encoding="utf-8") for path in tree.iterdir()}
-    assert found == {Path(name).name: content for name, content in files.items()}
+    root = tree.parents[3]
     for name, content in files.items():
         # MXNet's own files there are all named mkldnn_*.
-        assert re.fullmatch(source_patch.FOLDER + r"/(opcache\w*\.(cc|h)|CPPLINT\.cfg)", name)
+        sources = source_patch.FOLDER + r"/(opcache\w*\.(cc|h)|CPPLINT\.cfg)"
+        assert re.fullmatch(rf"{sources}|python/mkldnn_opcache/\w+\.py", name)
+        assert (root / name).read_text(encoding="utf-8") == content
         assert content.count("Licensed to the Apache Software Foundation") == 1
         assert max(map(len, content.splitlines())) <= 100
 

@@ -22,7 +22,7 @@ from mkldnn_opcache.library import mapped
 from harness.base import toml
 from harness.base.layout import Layout, here
 from harness.trials.jobs import HashJob
-from tests.support import api_session, interpreters
+from tests.support import api_session, interpreters, own_builds
 from tests.support.bits import differences, result_of
 from tests.support.commands import clean_environment, python, run
 
@@ -33,7 +33,9 @@ def session(layout: Layout, host: str, way: str, name: str) -> Any:
     folders = [layout.patched(host)]
     variables, arguments = {}, [name]
     if way != "patched":
-        folders = [layout.stock(host), layout.package.parent]
+        inside = way == "inside"
+        mxnet = own_builds.make(layout, host, way) if inside else layout.stock(host)
+        folders = [mxnet, layout.package.parent]
     if way == "preload":
         variables["LD_PRELOAD"] = layout.library
     if way == "load":
@@ -59,6 +61,16 @@ def created(seen: Dict[str, int]) -> Tuple[int, int]:
 
 @pytest.mark.parametrize("way", ("patched", "preload"))
 def test_counters_follow_the_controls(built: Layout, host: str, way: str) -> None:
+    check_controls(built, host, way)
+
+
+def test_counters_follow_the_controls_of_a_cache_inside_libmxnet(
+    built: Layout, first_host: str
+) -> None:
+    check_controls(built, first_host, "inside")
+
+
+def check_controls(built: Layout, host: str, way: str) -> None:
     seen = session(built, host, way, "controls")
     assert seen["active"] and seen["reset"] == 0
     assert seen["version"] == toml.project_version(built.pyproject)
@@ -183,6 +195,22 @@ try:
 except cache.Error as error:
     print(error)
 """
+INSIDE = """
+import sys, mxnet, mkldnn_opcache as cache
+cache.load()
+assert cache.active() and cache.stats()["mkldnn"] and cache.scope()
+try:
+    cache.load(sys.argv[1])
+except cache.Error as error:
+    print(error)
+"""
+HIDDEN = """
+import mxnet, mkldnn_opcache as cache
+try:
+    cache.stats()
+except cache.NotLoaded as error:
+    print(error)
+"""
 WORDS = """
 import sys, mkldnn_opcache as cache
 cache.load(sys.argv[1])
@@ -235,6 +263,16 @@ def test_load_after_mxnet_is_refused(built: Layout, first_host: str) -> None:
     assert output_of(LOADED_TOO_LATE, folders) == [
         "libmxnet.so is loaded already: call load() before import mxnet"
     ]
+
+
+def test_a_cache_inside_libmxnet_is_found_if_it_is_exported(built: Layout, first_host: str) -> None:
+    for kind, program, line in (
+        ("inside", INSIDE, "libmxnet.so is loaded already: call load() before import mxnet"),
+        ("hidden", HIDDEN, "no cache is loaded in this process: import mxnet first if it is "),
+    ):
+        folders = [own_builds.make(built, first_host, kind), built.package.parent]
+        (said,) = output_of(program, folders, built.library)
+        assert said.startswith(line)
 
 
 @pytest.mark.parametrize("version", interpreters.VERSIONS)

@@ -19,6 +19,7 @@ from pytest import MonkeyPatch
 from harness.base import statistics
 from harness.base.layout import Layout, here
 from harness.build.toolchain import load_toolchain
+from tests.support import own_builds
 from tests.support.commands import clean_environment, harness, refusal
 from tests.support.records import bench
 
@@ -70,6 +71,20 @@ def test_patched_or_preloaded_mxnet(built: Layout, first_host: str) -> None:
     assert line_of(done.stdout, "cache") == "ok cache in this MXNet (patched)"
     done = examine(built.stock(first_host), "--no-probe", LD_PRELOAD=built.library)
     assert line_of(done.stdout, "cache") == f"ok cache preloaded: {built.library}"
+
+
+def test_cache_inside_libmxnet(built: Layout) -> None:
+    """Without a library to preload, and with an MKL-DNN that only the headers tell."""
+    own = own_builds.make(built, "1.4.1", "headers")
+    done = examine(own, "--no-probe", "--library", "/no/lib.so")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert line_of(done.stdout, "cache") == "ok cache inside libmxnet.so (source patch)"
+    assert line_of(done.stdout, "mkl-dnn") == (
+        f"ok mkl-dnn v0.17.4, as the headers say that libmxnet.so was built with ({'0' * 40})"
+    )
+    environment = clean_environment(PYTHONPATH=own, OMP_NUM_THREADS=1)
+    off, on = probe.run(sys.executable, environment, budget_s=0, timeout_s=90)
+    assert on.counters["active"] and not off.counters["active"]
 
 
 def probed(layout: Layout, host: str) -> Dict[str, str]:

@@ -64,7 +64,7 @@ def main(args):
     if may_probe(look, loaded, found) and not args.no_probe:
         say("training a small network for up to %.0f seconds" % probe.BUDGET_S)
         try:
-            samples = probe.run(python, _probe_environment(library))
+            samples = probe.run(python, _probe_environment(library, loaded))
             found += probe.findings(samples)
         except Error as error:
             found.append(warning("probe", str(error)))
@@ -131,8 +131,8 @@ def may_probe(look, loaded, found):
     return not broken & {"python", "mxnet", "mkl-dnn", "cache"}
 
 
-def _probe_environment(library):
-    # type: (str) -> Dict[str, str]
+def _probe_environment(library, loaded):
+    # type: (str, Mapping[str, Any]) -> Dict[str, str]
     # The user's variables, without those of the cache that would change the measurement.
     kept = (variables.ASSUME, variables.COMPAT)
     outer = {
@@ -140,7 +140,7 @@ def _probe_environment(library):
         for name, value in os.environ.items()
         if not name.startswith(variables.SCOPE) or name in kept
     }
-    return run.preloaded(library, outer, {})
+    return outer if loaded.get("inside") else run.preloaded(library, outer, {})
 
 
 def _print(found):

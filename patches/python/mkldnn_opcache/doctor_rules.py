@@ -134,6 +134,10 @@ def mkldnn(look, loaded, build_id, environment):
     if assumed in MKLDNNS:
         text = "taken for %s, as %s says (%s)" % (assumed, variables.ASSUME, build_id)
         return ok("mkl-dnn", text)
+    inside = loaded.get("inside")
+    if inside and inside["recognised"]:
+        text = "%s, as the headers say that libmxnet.so was built with (%s)"
+        return ok("mkl-dnn", text % (inside["mkldnn"], build_id))
     known = ", ".join("%s of MXNet %s" % (each.mkldnn, each.version) for each in RELEASES)
     return problem(
         "mkl-dnn",
@@ -149,6 +153,8 @@ def cache(look, loaded, library):
     if ours is not None:
         inside = ours.startswith(os.path.realpath(look["mxnet"]["folder"]) + os.sep)
         return ok("cache", "in this MXNet (patched)" if inside else "preloaded: %s" % ours)
+    if loaded.get("inside"):
+        return ok("cache", "inside libmxnet.so (source patch)")
     if not os.path.isfile(library):
         return problem("cache", "no library at %s: install the wheel mkldnn_opcache" % library)
     return warning(

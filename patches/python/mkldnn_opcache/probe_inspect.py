@@ -17,6 +17,7 @@ import sys
 _OPENMP = ("libiomp5", "libgomp", "libomp")
 _name = getattr(os, "fsdecode", str)  # Python 2.7 has names of files as bytes
 _TOLD = ("libmkldnn", "libdnnl", "libmxnet") + _OPENMP
+_MOST_BYTES = 1 << 16  # of the cache's report
 
 
 def look():
@@ -83,6 +84,7 @@ def imported():
         "version": getattr(mxnet, "__version__", ""),
         "numpy": numpy.__version__,
         "libraries": libraries,
+        "inside": _cache_inside(libraries),
         "omp_max_threads": _omp_max_threads(libraries),
     }
 
@@ -92,6 +94,20 @@ def _mapped():
     with open("/proc/self/maps", "rb") as file:  # the locale may be unable to decode a name
         paths = set(_name(line).split(None, 5)[-1].strip() for line in file)
     return sorted(path for path in paths if os.path.basename(path).startswith(_TOLD))
+
+
+def _cache_inside(libraries):
+    # type: (list) -> dict
+    """Return the report of the cache that libmxnet.so has inside; None when it has none."""
+    names = [os.path.basename(path) for path in libraries]
+    if "libmkldnn_opcache.so" in names or "libmxnet.so" not in names:
+        return None
+    library = ctypes.CDLL(libraries[names.index("libmxnet.so")])
+    if not hasattr(library, "mkldnn_opcache_stats_json"):
+        return None
+    text = ctypes.create_string_buffer(_MOST_BYTES)
+    library.mkldnn_opcache_stats_json(text, ctypes.c_size_t(len(text)))
+    return json.loads(text.value.decode())
 
 
 def _omp_max_threads(libraries):

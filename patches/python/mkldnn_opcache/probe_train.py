@@ -1,8 +1,8 @@
 """Times training steps of a small network in the user's interpreter.
 
 `PYTHON -c THIS OUT` writes JSON: the time of each step, and the cache library's counters over all.
-Every Python from 2.7 on can parse this file. Needs MXNet, NumPy and the preloaded library; the
-environment chooses the scope.
+Every Python from 2.7 on can parse this file. Needs MXNet, NumPy and the cache, in MXNet or
+preloaded; the environment chooses the scope.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ def main(out):
     training = _training()
     for _ in range(WARM_UP_STEPS):
         _timed_step(training)
-    cache = ctypes.CDLL("libmkldnn_opcache.so")
+    cache = _cache()
     cache.mkldnn_opcache_stats_json.restype = ctypes.c_size_t
     cache.mkldnn_opcache_reset_stats()
     times = [_timed_step(training) for _ in range(TIMED_STEPS)]
@@ -36,6 +36,14 @@ def main(out):
     cache.mkldnn_opcache_stats_json(text, ctypes.c_size_t(len(text)))
     with open(out, "w") as file:
         json.dump({"step_ns": times, "counters": json.loads(text.value.decode())}, file)
+
+
+def _cache():
+    # type: () -> ctypes.CDLL
+    """Return the library with the cache: libmxnet.so, or what it needs, else the preloaded one."""
+    library = mxnet.base._LIB
+    is_in_mxnet = hasattr(library, "mkldnn_opcache_stats_json")
+    return library if is_in_mxnet else ctypes.CDLL("libmkldnn_opcache.so")
 
 
 def _training():
