@@ -176,7 +176,7 @@ def _libraries(folder: Path, mapped: Sequence[str]) -> Tuple[Path, Path]:
 
 
 def _check_convolution(folder: Path, facts: Mapping[str, Any]) -> None:
-    wrong = facts["failure"] or ("" if facts["convolved"] else "gave wrong results")
+    wrong = facts["failure"] or facts["wrong"]
     if wrong:
         raise HarnessError(
             f"{folder}: a first convolution {wrong}; {MKLDNN} must be the one that libmxnet.so was "

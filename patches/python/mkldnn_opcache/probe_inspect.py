@@ -97,7 +97,7 @@ def _mapped():
 
 
 def _cache_inside(libraries):
-    # type: (list) -> dict
+    # type: (list) -> object
     """Return the report of the cache that libmxnet.so has inside; None when it has none."""
     names = [os.path.basename(path) for path in libraries]
     if "libmkldnn_opcache.so" in names or "libmxnet.so" not in names:
