@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import types
+from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from harness.base.console import exit_code, shown
@@ -91,11 +92,25 @@ def _installed(command: str, words: Sequence[str]) -> int:
     """Run a command of the package with the library of this work tree."""
     from patches.python.mkldnn_opcache import __main__ as package
 
+    words, options = _with_own_build(command, words)
     library = here().library
     if not library.is_file():
         raise HarnessError(f"{shown(library, here().root)} not found: run make build first")
-    options = ["--library", str(library), *_INSTALLED[command]]
+    options = ["--library", str(library), *options]
     return package.main([command, *options, *words], "python -m harness")
+
+
+def _with_own_build(command: str, words: Sequence[str]) -> Tuple[List[str], List[str]]:
+    """Return the doctor's words without --mxnet DIR, and the options by which it runs on that."""
+    options = _INSTALLED[command]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--mxnet")
+    if command != "doctor" or not any(word.startswith("--mxnet") for word in words):
+        return list(words), options
+    found, rest = parser.parse_known_args(words)
+    own = _import("trials.own")
+    os.environ["PYTHONPATH"] = str(own.identified(Path(found.mxnet)).folder)
+    return rest, ["--python", sys.executable]
 
 
 def _forget_pythonpath() -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from harness.__main__ import main
 from harness.base.layout import Layout, here
-from tests.support import browser
+from harness.build import own
+from patches.python.mkldnn_opcache.variables import ASSUME
+from tests.support import browser, own_builds
 
 HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
 
@@ -116,6 +118,15 @@ def built(layout: Layout) -> Layout:
         names = ", ".join(str(path.relative_to(layout.root)) for path in missing)
         pytest.skip(f"absent: {names}: run make build")
     return layout
+
+
+@pytest.fixture
+def own_pair(built: Layout, monkeypatch: pytest.MonkeyPatch) -> own_builds.OwnPair:
+    """Two MXNets that somebody built; commands of this process identify each once."""
+    monkeypatch.delenv(ASSUME, raising=False)
+    pair = own_builds.pair(built)
+    monkeypatch.setattr(own, "identify", own_builds.identify)
+    return pair
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from harness.base import jsonl
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
-from harness.base.layout import Layout, here
+from harness.base.layout import Layout
 from harness.base.options import known_words, number, numbers, words
 from harness.base.times import now, utc
 from harness.base.toml import load
@@ -36,13 +36,21 @@ from harness.bench.record import (
     Series,
 )
 from harness.bench.views import memory, ratios
-from harness.build.toolchain import load_toolchain
+from harness.trials import own
 from harness.trials.environment import HEAP
 from harness.trials.jobs import AlternateJob, Job, ProfileJob, TrainJob, fields_for
 from harness.trials.launch import attempt, run_worker
 from harness.trials.proof import NotProven
 from harness.trials.record import check_compatible
-from harness.trials.variants import build_folder, library_versions
+from harness.trials.variants import (
+    OFF,
+    STOCK,
+    OwnLayout,
+    baseline,
+    build_folder,
+    library_versions,
+    own_build,
+)
 from patches.python.mkldnn_opcache import variables
 
 # MXNet's profiler then sees every operator, not groups of operators.
@@ -56,14 +64,19 @@ EXAMPLES = """examples:
   python -m harness bench --hosts 1.3.1,1.4.1 --scopes off,backward,convolution+pooling
   python -m harness bench --scopes off,off-again --out results/raw/noise.jsonl
   python -m harness bench --config configs/bench-batch-1.toml --scopes stock,preload:backward
+  python -m harness bench --mxnet ../mxnet/python --against ../mxnet-before/python
   python -m harness bench --config configs/bench-full.toml --out results/raw/bench-full.jsonl
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench``; lists are separated by commas."""
-    default = here().root / "configs" / "bench-quick.toml"
-    parser.add_argument("--config", type=Path, default=default, help="TOML file with defaults")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="TOML file with defaults (default: configs/bench-quick.toml; with --against "
+        "configs/bench-against.toml)",
+    )
     parser.add_argument("--models", help="networks, such as alexnet,resnet-50")
     parser.add_argument("--batch-size", help="images per step; several are measured one by one")
     parser.add_argument("--image-size", help="side in pixels, for every model")
@@ -83,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="record; an unfinished one of the same settings is continued (default: that of the "
         "last unfinished run, or else a new results/raw/<configuration>-<time>.jsonl)",
     )
+    own.add_options(parser)
     parser.add_argument(
         "--tables", type=Path, help="folder to write the tables to (default: beside the record)"
     )
@@ -93,12 +107,17 @@ def main(args: argparse.Namespace) -> int:
 
     A case that did not fit into memory is a row of the tables and no missing result.
     """
-    layout = here()
-    config = _configured(args)
+    layout = own.layout_of(args)
+    compares = isinstance(layout, OwnLayout) and layout.against is not None
+    name = "bench-against.toml" if compares else "bench-quick.toml"
+    chosen = args.config or layout.root / "configs" / name
+    config = _configured(args, chosen)
+    if isinstance(layout, OwnLayout):
+        config = _of_own(layout, config, chosen)
     image_size = None if args.image_size is None else number("--image-size", args.image_size)
-    settings = resolve(config, load_toolchain(layout.toolchain), image_size)
-    run = _new_run(layout, settings, args.config.stem)
-    path = args.out or _unfinished(layout, run, args.config.stem)
+    settings = resolve(config, own.toolchain_of(layout), image_size)
+    run = _new_run(layout, settings, chosen.stem)
+    path = args.out or _unfinished(layout, run, chosen.stem)
     path = path or layout.raw / f"{run.run_id}.jsonl"
     if not path.exists():
         record.create(run, path)
@@ -147,9 +166,9 @@ def _unfinished(layout: Layout, run: BenchRecord, stem: str) -> Optional[Path]:
     return None
 
 
-def _configured(args: argparse.Namespace) -> BenchConfig:
+def _configured(args: argparse.Namespace, path: Path) -> BenchConfig:
     """Return the file's values, in every series replaced by those of the command line."""
-    config = load(args.config, BenchConfig)
+    config = load(path, BenchConfig)
     asked: Dict[str, Any] = {}
     series = list(config.series)
     if args.series is not None:
@@ -175,6 +194,27 @@ def _configured(args: argparse.Namespace) -> BenchConfig:
     return config.model_copy(update={"series": tuple(series)})
 
 
+def _of_own(layout: OwnLayout, config: BenchConfig, path: Path) -> BenchConfig:
+    """Return the configuration for an MXNet that somebody built; say which series it lacks.
+
+    Its variants are those of the first release: the baseline in place of stock. Between alternating
+    scopes there is no other build. Profiles and memory are compared with stock alone.
+    """
+    kept = []
+    for series in config.series:
+        words = own.variants_of(layout, next(iter((series.scopes or config.scopes).values())))
+        if series.job == ALTERNATE and baseline(layout) != OFF:
+            words = words[1:]
+        if len(words) > 1 and (series.job in (TRAIN, ALTERNATE) or words[0] == STOCK):
+            kept.append(series.model_copy(update={"scopes": {layout.own.name: tuple(words)}}))
+        else:
+            say(f"series {series.name} is left out: it compares with stock, which is not there")
+    fresh = any(series.job != ALTERNATE for series in kept)
+    if not kept or (layout.against is not None and not fresh):
+        raise HarnessError(f"{path}: expected a series of fresh processes to compare, found none")
+    return config.model_copy(update={"series": tuple(kept)})
+
+
 def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
     versions: Dict[str, str] = {}
     builds = [
@@ -182,7 +222,8 @@ def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
     ]
     for host, variant in dict.fromkeys(builds):
         folder = build_folder(layout, host, variant)
-        _forget_cached_pages(folder / "mxnet" / "libmxnet.so")
+        built = own_build(layout, host, variant)
+        _forget_cached_pages(built.libmxnet if built else folder / "mxnet" / "libmxnet.so")
         # With the library's hash: another build of it must not continue the run.
         versions.update(library_versions(layout, host, variant))
     return BenchRecord(
@@ -235,7 +276,7 @@ def _process(layout: Layout, settings: BenchSettings, key: SampleKey, timeout_s:
     """Run one process; a failure is a result too."""
     started = now()
     series = settings.find(key.series)
-    found = attempt(lambda: _run(layout, settings, series, key, timeout_s), layout.root)
+    found = attempt(lambda: _run(layout, settings, series, key, timeout_s), layout)
     kind = record.TYPES[found.get("type", series.job)]
     return kind.model_validate({**key._asdict(), "started_utc": utc(started), **found})
 

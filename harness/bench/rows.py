@@ -14,7 +14,7 @@ from harness.base.markdown import interval_text, markdown
 from harness.base.statistics import UNSTABLE_RELATIVE_IQR
 from harness.bench.record import TRAIN, BenchRecord, Cell, Failure, Series, TrainSample
 from harness.trials.record import Case
-from harness.trials.variants import STOCK, STOCK_AGAIN
+from harness.trials.variants import STOCK, STOCK_AGAIN, baseline_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def cells(record: BenchRecord) -> List[Union[Row, Failure]]:
             for host, variant in series.runs:
                 cell = (series.name, case, host, variant)
                 if cell in samples:
-                    stock = samples.get((series.name, case, host, STOCK), [])
+                    first = baseline_of(series.variants[host]) or STOCK
+                    stock = samples.get((series.name, case, host, first), [])
                     found.append(_row(series, samples[cell], stock))
                 elif cell in failures:
                     found.append(failures[cell])
@@ -79,7 +80,8 @@ def _row(series: Series, samples: Sequence[TrainSample], stock: Sequence[TrainSa
     first = samples[0]
     speeds = {sample.round: sample.images_per_second for sample in samples}
     baseline = {sample.round: sample.images_per_second for sample in stock}
-    paired = [] if first.variant == STOCK else sorted(speeds.keys() & baseline.keys())
+    is_baseline = baseline_of([first.variant]) is not None
+    paired = [] if is_baseline else sorted(speeds.keys() & baseline.keys())
     ratios = statistics.ratios([baseline[r] for r in paired], [speeds[r] for r in paired])
     parts: Dict[str, Optional[float]] = {}
     for part in ("create", "destroy", "cache"):
@@ -141,7 +143,9 @@ def render(record: BenchRecord) -> str:
     titles = [*_SUBJECT, *(title for title, _ in _COLUMNS)]
     lines = markdown(titles, _TEXT_COLUMNS, [_line(record, cell) for cell in found])
     again = any(cell.variant == STOCK_AGAIN for cell in found)
-    return "\n".join([*lines, "", *LEGEND, *(NOISE_LEGEND if again else ())]) + "\n"
+    first = baseline_of([cell.variant for cell in found]) or STOCK
+    legend = [line.replace(f"to {STOCK},", f"to {first},") for line in LEGEND]
+    return "\n".join([*lines, "", *legend, *(NOISE_LEGEND if again else ())]) + "\n"
 
 
 def _line(record: BenchRecord, cell: Union[Row, Failure]) -> List[str]:

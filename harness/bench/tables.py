@@ -12,6 +12,7 @@ from harness.bench import alternation, extrapolation, pr11301, rows
 from harness.bench.record import BenchRecord, Failure
 from harness.bench.rows import Row
 from harness.bench.views import memory, operators, ratios
+from harness.trials.variants import is_own
 
 
 def beside(record: Path) -> Path:
@@ -65,13 +66,16 @@ def bench_markdown(run: BenchRecord) -> str:
 def _heading(run: BenchRecord, title: str) -> str:
     machine = run.machine
     threads = sorted({series.threads.omp_num_threads for series in run.settings.series})
+    builds = [f"\n- {name}: {what}" for name, what in run.versions.items() if is_own(name)]
     on_heap = [each.name for each in run.settings.series if each.allocator == "heap"]
     allocator = f"; large blocks on the heap: {', '.join(on_heap)}" if on_heap else ""
     return (
         f"# {title}\n\nRun {run.run_id} on {machine.cpu_model}, {machine.physical_cores} cores, "
         f"{machine.memory_gib} GiB, {machine.kernel}; OpenMP threads: "
         f"{', '.join(map(str, threads))}; CPUs of every process: "
-        f"{', '.join(map(str, run.settings.cpus))}{allocator}.\n"
+        f"{', '.join(map(str, run.settings.cpus))}{allocator}."
+        + "".join(["\n", *builds] if builds else [])
+        + "\n"
     )
 
 

@@ -20,7 +20,6 @@ from harness.base.console import say, shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.options import number, words
-from harness.build.toolchain import load_toolchain
 from harness.converge import checkpoint, cifar10, dataset, follow, table
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet
@@ -34,6 +33,7 @@ from harness.converge.record import (
     load,
     partings,
 )
+from harness.trials import own
 from harness.trials.jobs import ConvergeJob, fields_for
 from harness.trials.launch import run_worker
 from harness.trials.record import (
@@ -43,13 +43,14 @@ from harness.trials.record import (
     start_or_resume,
     threads,
 )
-from harness.trials.variants import library_versions, parse_variant
+from harness.trials.variants import OwnLayout, library_versions, parse_variant
 
 EXAMPLES = """examples:
   python -m harness converge
   python -m harness converge --model cifar-vgg-16 --scopes stock,backward,all --subset 10000
   python -m harness converge --config configs/converge-full.toml --out results/raw/converge.json
   python -m harness converge --config configs/converge-full.toml --resume results/raw/converge.json
+  python -m harness converge --mxnet ../mxnet/python --against ../mxnet-before/python
   python -m harness converge --show results/raw/converge.json
 
 data: --data-dir, else CIFAR10_DIR, else the official download, else synthetic images.
@@ -93,15 +94,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subset", help="train on the first so many images only")
     parser.add_argument("--threads", help="OpenMP threads of each training")
     parser.add_argument("--side-by-side", help="trainings at a time")
+    own.add_options(parser)
     parser.add_argument("--data-dir", type=Path, help="folder of CIFAR-10's binary version")
     add_record_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Train the curves that the record lacks, print the tables, and return 1 if bits differ."""
-    layout = here()
     if args.show:
         return _report(load(args.show))
+    layout = own.layout_of(args)
     config = toml.load(args.config, ConvergeConfig)
     trainings = _asked(args, config, layout)
     data = cifar10.load(args.data_dir, layout.build / "cifar10")
@@ -133,7 +135,10 @@ def _asked(args: argparse.Namespace, config: ConvergeConfig, layout: Layout) -> 
     for name in ("epochs", "stock_epochs", "batch_size", "subset"):
         if getattr(args, name) is not None:
             changes[name] = number(f"--{name.replace('_', '-')}", getattr(args, name))
-    return resolve(config, load_toolchain(layout.toolchain), args.model, args.host, changes)
+    host, built = args.host, None
+    if isinstance(layout, OwnLayout):
+        host, built = layout.own.name, layout
+    return resolve(config, own.toolchain_of(layout), args.model, host, changes, built)
 
 
 def _new_record(

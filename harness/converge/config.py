@@ -15,7 +15,8 @@ from harness.build.toolchain import Toolchain
 from harness.converge.dataset import CLASSES, SIDE
 from harness.converge.record import Training
 from harness.trials.networks import find_network
-from harness.trials.variants import STOCK, parse_variant
+from harness.trials.own import variants_of
+from harness.trials.variants import OwnLayout, baseline_of, parse_variant
 from models.registry import NETWORKS
 
 
@@ -43,11 +44,13 @@ def resolve(
     model: Optional[str],
     host: Optional[str],
     changes: Dict[str, Any],
+    own: Optional[OwnLayout] = None,
 ) -> List[Training]:
     """Return what to train; HarnessError names an unknown word and the known ones.
 
     ``model`` and ``host`` choose among the configured trainings; without a match they replace those
-    of the first training. ``changes`` replace fields of every training.
+    of the first training. ``changes`` replace fields of every training. On the build of ``own``
+    each training has the baseline's curve.
     """
     chosen = [
         training
@@ -59,6 +62,8 @@ def resolve(
     trainings = []
     for training in chosen:
         fields = {**training.model_dump(), **changes}
+        if own is not None:
+            fields["scopes"] = variants_of(own, fields["scopes"])
         fields["stock_epochs"] = fields["stock_epochs"] or fields["epochs"]
         trainings.append(_checked(Training.model_validate(fields), toolchain))
     return trainings
@@ -78,10 +83,11 @@ def _checked(training: Training, toolchain: Toolchain) -> Training:
     toolchain.host(training.host)
     for scope in training.scopes:
         parse_variant(scope)
-    if len(training.scopes) > 1 and training.scopes[0] != STOCK and STOCK in training.scopes:
+    first = baseline_of(training.scopes)
+    if first is not None:
         # All scopes are compared with the first.
-        others = [scope for scope in training.scopes if scope != STOCK]
-        training = training.model_copy(update={"scopes": [STOCK, *others]})
+        others = [scope for scope in training.scopes if scope != first]
+        training = training.model_copy(update={"scopes": [first, *others]})
     if training.warm_up_epochs >= training.epochs:
         raise HarnessError(
             f"warm_up_epochs: expected fewer than epochs ({training.epochs}), "

@@ -9,7 +9,7 @@ from typing_extensions import Annotated, Literal
 
 from harness.base.toml import Count
 from harness.trials.record import Library, RecordModel, RunRecord, Threads
-from harness.trials.variants import STOCK
+from harness.trials.variants import baseline_of
 
 _Sha256 = Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -33,7 +33,7 @@ class Training(RecordModel):
     """A network trained on one host, once in each of ``scopes``, from the same seed.
 
     The learning rate rises to ``learning_rate`` in ``warm_up_epochs`` and falls to 0 at the end of
-    ``epochs``; ``stock`` stops after ``stock_epochs`` of the same schedule.
+    ``epochs``; a build without the cache stops after ``stock_epochs`` of the same schedule.
     """
 
     model: str
@@ -51,7 +51,7 @@ class Training(RecordModel):
 
     def last_epoch(self, scope: str) -> int:
         """Return how many epochs a scope trains."""
-        return min(self.epochs, self.stock_epochs) if scope == STOCK else self.epochs
+        return min(self.epochs, self.stock_epochs) if baseline_of([scope]) else self.epochs
 
 
 class Data(RecordModel):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import List, Mapping, NamedTuple, Optional
 
 from harness.distributed.record import DistRecord, DistSettings, Sample
-from harness.trials.variants import STOCK
 
 # A server adds the workers' gradients in the order of their arrival. Two can be added in any order
 # with equal bits; with three and more the order changes the last bits, on stock too.
@@ -38,7 +37,8 @@ def wrong(run: DistRecord) -> List[Wrong]:
     trainings must end, rank by rank, with all bits of the first stock training.
     """
     found = []
-    stock = next((sample for sample in run.samples if sample.variant == STOCK), None)
+    baseline = run.settings.baseline
+    stock = next((sample for sample in run.samples if sample.variant == baseline), None)
     for sample in run.samples:
         lines = _wrong_by_itself(sample)
         if stock is not None and comparable(run.settings):

@@ -1,7 +1,7 @@
 """The bench-dist command: MXNet's distributed training on this machine, stock against patched.
 
 Every training has a scheduler, servers and workers of its own on 127.0.0.1. Only the workers run
-the measured variant; servers and scheduler always run the released MXNet.
+the measured variant; servers and scheduler always run the baseline.
 """
 
 from __future__ import annotations
@@ -20,19 +20,27 @@ from tqdm import tqdm
 from harness.base import files, reading
 from harness.base.console import say, shown
 from harness.base.errors import HarnessError
-from harness.base.layout import Layout, here
+from harness.base.layout import Layout
 from harness.base.options import number, words
-from harness.build.toolchain import load_toolchain
 from harness.distributed import bits, table
 from harness.distributed.record import DistRecord, DistSettings, Sample
-from harness.trials import group, record
+from harness.trials import group, own, record
 from harness.trials.environment import settings, whole_environment
 from harness.trials.jobs import DistTrainJob, fields_for, to_json
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.proof import check_proof
-from harness.trials.variants import STOCK, build_folder, library_versions, parse_variant
+from harness.trials.variants import (
+    STOCK,
+    OwnLayout,
+    baseline,
+    build_folder,
+    library_versions,
+    own_build,
+    parse_variant,
+)
 
 _LOOPBACK = "127.0.0.1"
+_HOST, _SCOPES = "1.3.1", (STOCK, "all")
 EXAMPLES = """examples:
   python -m harness bench-dist
   python -m harness bench-dist --workers 4 --servers 2 --model resnet-18 --image-size 32
@@ -54,14 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--model", "mobilenet-1.0", "network"),
         ("--batch-size", "4", "images per step and worker"),
         ("--image-size", "64", "side in pixels"),
-        ("--host", "1.3.1", "MXNet release"),
-        ("--scopes", "stock,all", "stock and the variants to compare with it, as for bench"),
         ("--steps", "20", "timed steps of every worker"),
         ("--rounds", "6", "trainings of each scope"),
         ("--omp-threads", "1", "OpenMP threads of each worker"),
         ("--timeout", "300", "seconds that one training may take"),
     ):
         parser.add_argument(option, default=default, help=f"{text} (default: %(default)s)")
+    parser.add_argument("--host", help=f"MXNet release (default: {_HOST})")
+    parser.add_argument(
+        "--scopes",
+        help=f"{STOCK} and the variants to compare with it, as for bench "
+        f"(default: {','.join(_SCOPES)})",
+    )
+    own.add_options(parser)
     parser.add_argument("--port", help="the scheduler's on 127.0.0.1 (default: a free one)")
     parser.add_argument("--out", type=Path, help="new record (default: results/raw/<run>.json)")
 
@@ -71,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
 
     Raises BitsDiffer, after the table is printed, for unequal bits.
     """
-    layout = here()
+    layout = own.layout_of(args)
     asked = _asked(layout, args)
     port = None if args.port is None else number("--port", args.port)
     timeout_s = number("--timeout", args.timeout)
@@ -100,8 +113,10 @@ def check_bits(run: DistRecord) -> None:
     if not faults:
         return
     lines = [f"  {fault}" for fault in faults]
-    if any(fault.variant == STOCK for fault in faults):
-        lines.append("stock itself is at fault: this says nothing about the cache")
+    if any(fault.variant == run.settings.baseline for fault in faults):
+        lines.append(
+            f"{run.settings.baseline} itself is at fault: this says nothing about the cache"
+        )
     raise BitsDiffer("\n".join(["bits of the trainings differ that must be equal:", *lines]))
 
 
@@ -139,7 +154,7 @@ def members(
     layout: Layout, asked: DistSettings, variant: str, port: int, folder: Path
 ) -> List[group.Member]:
     """Return the processes of one training; workers read and write their files in ``folder``."""
-    stock, measured = parse_variant(STOCK), parse_variant(variant)
+    stock, measured = parse_variant(asked.baseline), parse_variant(variant)
     where = {
         "DMLC_PS_ROOT_URI": _LOOPBACK,
         "DMLC_PS_ROOT_PORT": str(port),
@@ -182,7 +197,8 @@ def sample(
     results.sort(key=lambda result: int(result["rank"]))
     measured = parse_variant(variant)
     for result in results:
-        check_proof(measured, result, True, f"rank {result['rank']} of {what}")
+        build = own_build(layout, asked.host, measured)
+        check_proof(measured, result, True, f"rank {result['rank']} of {what}", build)
     return Sample.model_validate(
         {
             "variant": variant,
@@ -202,20 +218,25 @@ def _asked(layout: Layout, args: argparse.Namespace) -> DistSettings:
     network = find_network(args.model)
     image_size = number("--image-size", args.image_size)
     check_image_size(network, image_size)
-    load_toolchain(layout.toolchain).host(args.host)
-    variants = words("--scopes", args.scopes)
+    host = args.host or _HOST
+    variants = list(_SCOPES if args.scopes is None else words("--scopes", args.scopes))
+    if isinstance(layout, OwnLayout):
+        host, variants = layout.own.name, own.variants_of(layout, variants)
+    own.toolchain_of(layout).host(host)
     for variant in variants:
-        build_folder(layout, args.host, parse_variant(variant))
-    if STOCK not in variants:
-        raise HarnessError(f"--scopes: expected {STOCK} among them, found '{args.scopes}'")
+        build_folder(layout, host, parse_variant(variant))
+    first = baseline(layout)
+    if first not in variants:
+        raise HarnessError(f"--scopes: expected {first} among them, found '{args.scopes}'")
     return DistSettings(
         case=record.Case(
             model=network.name,
             batch_size=number("--batch-size", args.batch_size),
             image_size=image_size,
         ),
-        host=args.host,
-        variants=list(variants),
+        host=host,
+        variants=variants,
+        baseline=first,
         workers=number("--workers", args.workers),
         servers=number("--servers", args.servers),
         rounds=number("--rounds", args.rounds),

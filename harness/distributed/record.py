@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional
 import pydantic
 
 from harness.trials.record import Case, Library, RecordModel, RunRecord, Threads
+from harness.trials.variants import STOCK
 
 
 class Worker(RecordModel):
@@ -55,7 +56,7 @@ class Sample(RecordModel):
 
 
 class DistSettings(RecordModel):
-    """The work of a run: ``rounds`` trainings of each variant."""
+    """The work of a run: ``rounds`` trainings of each variant, compared with the baseline."""
 
     case: Case
     host: str
@@ -69,6 +70,7 @@ class DistSettings(RecordModel):
     timed_steps: pydantic.PositiveInt
     learning_rate: pydantic.FiniteFloat
     momentum: pydantic.FiniteFloat
+    baseline: str = STOCK
 
 
 class DistRecord(RunRecord):

@@ -48,7 +48,8 @@ def rows(run: DistRecord) -> List[Row]:
     for sample in run.samples:
         batch_size = run.settings.case.batch_size
         speeds[sample.variant][sample.round] = sample.images_per_second(batch_size)
-    stock = {round_: sum(each) for round_, each in speeds.get(STOCK, {}).items()}
+    baseline = speeds.get(run.settings.baseline, {})
+    stock = {round_: sum(each) for round_, each in baseline.items()}
     return [_row(run, name, by_round, stock) for name, by_round in speeds.items() if by_round]
 
 
@@ -56,7 +57,7 @@ def _row(
     run: DistRecord, variant: str, by_round: Dict[int, List[float]], stock: Dict[int, float]
 ) -> Row:
     totals = {round_: sum(each) for round_, each in by_round.items()}
-    paired = [] if variant == STOCK else sorted(totals.keys() & stock.keys())
+    paired = [] if variant == run.settings.baseline else sorted(totals.keys() & stock.keys())
     ratios = statistics.ratios([stock[r] for r in paired], [totals[r] for r in paired])
     return Row(
         variant=variant,
@@ -78,7 +79,7 @@ def _bits(run: DistRecord, variant: str) -> str:
     if not comparable(run.settings):
         return "not compared"
     trainings = sum(sample.variant == variant for sample in run.samples)
-    return "one run" if variant == STOCK and trainings == 1 else "equal"
+    return "one run" if variant == run.settings.baseline and trainings == 1 else "equal"
 
 
 _COLUMNS: Tuple[Tuple[str, Callable[[DistRecord, Row], str]], ...] = (
@@ -103,7 +104,8 @@ def render(run: DistRecord) -> str:
     """Return the table as Markdown, with its legend below."""
     cells = [[show(run, row) for _, show in _COLUMNS] for row in rows(run)]
     titles = [title for title, _ in _COLUMNS]
-    return "\n".join([*markdown(titles, _TEXT_COLUMNS, cells), "", *LEGEND]) + "\n"
+    legend = [line.replace(STOCK, run.settings.baseline) for line in LEGEND]
+    return "\n".join([*markdown(titles, _TEXT_COLUMNS, cells), "", *legend]) + "\n"
 
 
 def warnings(run: DistRecord) -> List[str]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from harness.base import process, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
-from harness.base.layout import CACHE_LIBRARY, Layout, here
+from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.base.options import number, words
 from harness.build.compiling import make_microbench
 from harness.build.toolchain import Host, load_toolchain
@@ -28,12 +28,13 @@ from harness.microbench.record import (
     MicrobenchSettings,
     Sample,
 )
-from harness.trials import record
+from harness.trials import own, record
 from harness.trials.environment import settings
 from harness.trials.proof import NotProven, check_proof
-from harness.trials.variants import build_folder, parse_variant
+from harness.trials.variants import OwnLayout, Variant, build_folder, own_versions, parse_variant
 from patches.python.mkldnn_opcache import elf
 from patches.python.mkldnn_opcache.facts import physical_cores
+from patches.python.mkldnn_opcache.variables import ASSUME
 
 _ROUNDS = 6  # the fewest pairs with a 95 % interval of their median
 _REPETITIONS = 11
@@ -49,6 +50,7 @@ class _Planned(NamedTuple):
 
 EXAMPLES = """examples:
   python -m harness microbench
+  python -m harness microbench --mxnet ../mxnet/python
   python -m harness microbench --hosts 1.5.1.post0 --rounds 3 --out results/raw/micro.json
 """
 
@@ -56,6 +58,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``microbench``."""
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1 (default: all)")
+    own.add_options(parser, against=False)
     parser.add_argument(
         "--rounds",
         default=str(_ROUNDS),
@@ -71,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the record, and return 0."""
-    layout = here()
-    toolchain = load_toolchain(layout.toolchain)
+    layout = own.layout_of(args)
+    toolchain = own.toolchain_of(layout)
     names = words("--hosts", args.hosts) if args.hosts else [h.version for h in toolchain.hosts]
     hosts = [toolchain.host(name) for name in names]
     asked = MicrobenchSettings(
@@ -86,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
         raise HarnessError(f"{args.out} exists: choose another --out")
     for host in hosts:
         for variant in asked.variants:
-            build_folder(layout, host.version, parse_variant(variant))
+            _libraries(layout, host.version, parse_variant(variant))
     make_microbench(layout, toolchain)
     run = _take(layout, hosts, asked)
     path = args.out or layout.raw / f"{run.run_id}.json"
@@ -109,6 +112,7 @@ def _take(layout: Layout, hosts: Sequence[Host], asked: MicrobenchSettings) -> M
     versions = {
         f"preloaded {CACHE_LIBRARY}": digest,
         **{f"{host.version} MKL-DNN": host.mkldnn for host in hosts},
+        **(own_versions(layout.own) if isinstance(layout, OwnLayout) else {}),
     }
     return MicrobenchRecord(
         **MicrobenchRecord.opening("microbench", layout, versions, started),
@@ -133,7 +137,7 @@ def _sample(layout: Layout, asked: MicrobenchSettings, planned: _Planned) -> Sam
     variant = parse_variant(planned.variant)
     what = f"microbench (host {planned.host.version}, {variant.name})"
     environment = settings(variant, asked.threads, {})
-    loaded = {"LD_LIBRARY_PATH": str(build_folder(layout, planned.host.version, variant) / "mxnet")}
+    loaded = _libraries(layout, planned.host.version, variant)
     if variant.preload:
         loaded["LD_PRELOAD"] = str(layout.library)
     command = [str(layout.microbench), planned.host.mkldnn, variant.scope or variant.name]
@@ -156,6 +160,18 @@ def _sample(layout: Layout, asked: MicrobenchSettings, planned: _Planned) -> Sam
         return Sample.model_validate(taken)
     except pydantic.ValidationError as error:
         raise HarnessError(f"{what}: {record.first_fault(error)}") from error
+
+
+def _libraries(layout: Layout, host: str, variant: Variant) -> Dict[str, str]:
+    """Return the variables by which a process finds the MKL-DNN of a host."""
+    if not isinstance(layout, OwnLayout):
+        return {"LD_LIBRARY_PATH": str(build_folder(layout, host, variant) / "mxnet")}
+    # Of the release that the program is linked to; for libiomp5.so, where the build has none.
+    release = load_toolchain(layout.toolchain).headers
+    linked = build_folder(Layout(layout.root), release, variant) / "mxnet"
+    folders = [str(layout.own.libmkldnn.parent), layout.own.environment.get("LD_LIBRARY_PATH", "")]
+    found = {"LD_LIBRARY_PATH": ":".join(filter(None, [*folders, str(linked)]))}
+    return found if variant.scope is None else {**found, ASSUME: layout.own.mkldnn}
 
 
 def check_mkldnn(host: Host, libraries: Sequence[Dict[str, Any]], what: str) -> None:

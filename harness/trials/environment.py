@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Dict, Mapping, Optional, Protocol, Sequence
 
 from harness.base.layout import Layout
-from harness.trials.variants import Variant, build_folder
+from harness.trials.variants import Variant, build_folder, is_preloaded, own_build
+from patches.python.mkldnn_opcache.variables import ASSUME
 
 # One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
 # weight depends on its address relative to the gradient's: docs/performance.md.
@@ -57,13 +58,19 @@ def whole_environment(
 
     ``python_path`` are further folders of Python modules.
     """
-    environment = {
+    environment: Dict[str, str] = {
         "LC_ALL": "C.UTF-8",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONPATH": ":".join([str(build_folder(layout, host, variant)), *python_path]),
         **chosen,
     }
-    if variant.preload:
+    build = own_build(layout, host, variant)
+    if build is not None:
+        # What its user needs to load it; not recorded, because it names folders.
+        environment.update(build.environment)
+        if variant.scope is None:
+            environment.pop(ASSUME, None)
+    if is_preloaded(layout, variant):
         environment["LD_PRELOAD"] = str(layout.library)
     return environment

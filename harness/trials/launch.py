@@ -19,7 +19,7 @@ from harness.base.process import Ended
 from harness.trials.environment import OpenMP, settings, whole_environment
 from harness.trials.jobs import Job, to_json
 from harness.trials.proof import NotProven, check_proof
-from harness.trials.variants import Variant
+from harness.trials.variants import Variant, own_build, without_paths
 
 _STDERR_LINES = 20
 # Messages of Python, C++, MXNet and the C library.
@@ -43,12 +43,12 @@ class WorkerFailed(HarnessError):
         """Tell whether an allocation failed, or Linux killed the worker for its memory."""
         return any(mark in self.stderr for mark in _NO_MEMORY) or "(SIGKILL)" in str(self)
 
-    def in_short(self, root: Path) -> str:
-        """Return the end of a process in a line to publish, without the folder ``root``."""
+    def in_short(self, layout: Layout) -> str:
+        """Return the end of a process in a line to publish, without the folders of builds."""
         how = str(self).splitlines()[0].replace("; its last lines:", "")
         said = [line.strip() for line in self.stderr.splitlines() if line.strip()]
         told = [line for line in said if "rror" in line or "bad_alloc" in line] or said
-        return ": ".join([how, *told[-1:]]).replace(f"{root}/", "")[:300]
+        return without_paths(layout, ": ".join([how, *told[-1:]]))[:300]
 
 
 def run_worker(
@@ -72,23 +72,23 @@ def run_worker(
     environment = whole_environment(layout, host, variant, chosen, python_path)
     what = f"worker ({_describe(job)}, host {host}, {variant.name})"
     result, stderr = _spawn(job, layout, environment, timeout_s, what)
-    check_proof(variant, result, expect_hits, what)
+    check_proof(variant, result, expect_hits, what, own_build(layout, host, variant))
     said = {"stderr": stderr} if keep_stderr else {}
     return {**result, "environment": chosen, **said}
 
 
-def attempt(run: Callable[[], Dict[str, Any]], root: Path) -> Dict[str, Any]:
+def attempt(run: Callable[[], Dict[str, Any]], layout: Layout) -> Dict[str, Any]:
     """Return the result of ``run``, which uses ``run_worker``, with its ``elapsed_s``.
 
     A failure is printed, and is a result of type ``failure`` with its ``reason`` and ``detail``,
-    which does not name the folder ``root``.
+    which does not name the folders of builds.
     """
     begin = time.monotonic()
     try:
         result = run()
     except WorkerFailed as error:
         reason = "memory" if error.out_of_memory else "died"
-        result = {"type": "failure", "reason": reason, "detail": error.in_short(root)}
+        result = {"type": "failure", "reason": reason, "detail": error.in_short(layout)}
         say(str(error) if reason == "died" else result["detail"])
     except NotProven as error:
         result = {"type": "failure", "reason": "not proven", "detail": str(error)}

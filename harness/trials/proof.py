@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY
 from harness.trials.jobs import scope_of
 from harness.trials.variants import Variant
 
+if TYPE_CHECKING:
+    from harness.build.own import OwnBuild
+
 
 class NotProven(HarnessError):
     """A result that cannot count: the worker did not run on the requested libraries."""
 
 
-def check_proof(variant: Variant, result: Mapping[str, Any], expect_hits: bool, what: str) -> None:
-    """Raise NotProven, with both sides, unless the worker ran on the variant's libraries."""
+def check_proof(
+    variant: Variant,
+    result: Mapping[str, Any],
+    expect_hits: bool,
+    what: str,
+    build: Optional[OwnBuild] = None,
+) -> None:
+    """Raise NotProven, with both sides, unless the worker ran on the variant's libraries.
+
+    ``build`` is the MXNet that somebody built, if it is one.
+    """
     mapped = [library["file"] for library in result["libraries"]]
     found = f"found {', '.join(mapped) or 'no MKL-DNN'}"
+    stats = result.get("stats")
+    if build is not None and result["versions"]["mxnet"] != build.version:
+        raise NotProven(
+            f"{what}: expected MXNet {build.version}, found {result['versions']['mxnet']}"
+        )
     if variant.scope is None:
-        if CACHE_LIBRARY in mapped:
+        if CACHE_LIBRARY in mapped or stats is not None:
             raise NotProven(f"{what}: expected no {CACHE_LIBRARY} in a stock process, {found}")
         return
-    if CACHE_LIBRARY not in mapped or result["stats"] is None:
-        raise NotProven(f"{what}: expected scope {variant.scope} of {CACHE_LIBRARY}, {found}")
-    stats = result["stats"]
+    inside = build is not None and build.cache == "inside"
+    if stats is None or inside == (CACHE_LIBRARY in mapped):
+        cache = "the cache inside libmxnet.so" if inside else CACHE_LIBRARY
+        raise NotProven(f"{what}: expected scope {variant.scope} of {cache}, {found}")
     if not stats["recognised"]:
         raise NotProven(
             f"{what}: expected an MKL-DNN that {CACHE_LIBRARY} recognises, "

@@ -1,10 +1,14 @@
-"""Defines the variants of an MXNet release: unmodified, patched or preloaded, with a scope."""
+"""Defines the variants of an MXNet: unmodified, patched or preloaded, with a scope.
+
+An MXNet is a release, or one that somebody built.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, Optional, Sequence
 
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout
@@ -12,14 +16,19 @@ from harness.base.reading import sha256_of
 from harness.trials.jobs import scope_of
 from patches.python.mkldnn_opcache.variables import LIST_WORDS, SCOPES, is_scope
 
+if TYPE_CHECKING:  # not in the archive of bench-kit
+    from harness.build.own import OwnBuild
+
 _PRELOAD = "preload:"
 STOCK = "stock"
 STOCK_AGAIN = "stock-again"
+OFF = "off"
+_OWN = re.compile(r"own-(?P<version>[^\s,]+)-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run a release: ``scope`` is None for stock, else the value of MKLDNN_OPCACHE.
+    """One way to run an MXNet: ``scope`` is None without the cache, else that of MKLDNN_OPCACHE.
 
     With ``preload`` the library is preloaded under the stock build, else the patched one runs.
     """
@@ -32,9 +41,10 @@ class Variant:
 def parse_variant(word: str) -> Variant:
     """Return the variant for ``stock``, a scope, operators joined by ``+``, or preload:SCOPE.
 
-    ``stock-again`` is stock under another name: its difference from stock is noise.
+    ``stock-again`` is stock under another name: its difference from stock is noise. The name of
+    a build is that build, as it is.
     """
-    if word in (STOCK, STOCK_AGAIN):
+    if word in (STOCK, STOCK_AGAIN) or is_own(word):
         return Variant(word, None)
     preload = word.startswith(_PRELOAD)
     scope = word[len(_PRELOAD) :] if preload else word
@@ -67,22 +77,129 @@ def check_alternating(what: str, scopes: Sequence[str]) -> None:
         )
 
 
+def is_own(word: str) -> bool:
+    """Tell whether a word is the name of an MXNet that somebody built."""
+    return _OWN.fullmatch(word) is not None
+
+
+def mxnet_version(host: str) -> str:
+    """Return the version that the sources of a host state."""
+    own = _OWN.fullmatch(host)
+    return own["version"] if own else host.split(".post")[0]
+
+
+def baseline_of(words: Sequence[str]) -> Optional[str]:
+    """Return which variant has no cache, and is what the others are compared with; else None."""
+    return next((word for word in words if word == STOCK or is_own(word)), None)
+
+
+@dataclass(frozen=True)
+class OwnLayout(Layout):
+    """A work tree whose commands run on an MXNet that somebody built.
+
+    ``against`` is another build, without the cache, that it is compared with.
+    """
+
+    own: OwnBuild
+    against: Optional[OwnBuild] = None
+
+    @property
+    def raw(self) -> Path:
+        """The records of such builds, which are never beside the published ones."""
+        return self.root / "results" / "own"
+
+    @property
+    def preloads(self) -> bool:
+        """Tell whether the build has no cache of its own, so that the library is preloaded."""
+        return self.own.cache == "preload"
+
+    def build_of(self, host: str, variant: Variant) -> OwnBuild:
+        """Return the build that a variant runs on; HarnessError names what there is instead."""
+        if self.against is not None and variant.name == self.against.name:
+            return self.against
+        scopes_only = variant.scope is not None and not variant.preload
+        if host == self.own.name and (scopes_only or variant.name == baseline(self)):
+            return self.own
+        raise HarnessError(
+            f"{self.own.name}: expected {baseline(self)} or a scope of the cache, "
+            f"found '{variant.name}' of {host}"
+        )
+
+
+def own_build(layout: Layout, host: str, variant: Variant) -> Optional[OwnBuild]:
+    """Return the build that a variant runs on, None for a release."""
+    return layout.build_of(host, variant) if isinstance(layout, OwnLayout) else None
+
+
+def baseline(layout: Layout) -> str:
+    """Return the variant that the others are compared with.
+
+    It is stock, or the build that was named for it. A build with the cache inside has no stock: its
+    baseline is scope off.
+    """
+    if not isinstance(layout, OwnLayout):
+        return STOCK
+    if layout.against is not None:
+        return layout.against.name
+    return STOCK if layout.preloads else OFF
+
+
+def without_paths(layout: Layout, text: str) -> str:
+    """Return a text to record, without the folders of the work tree and of own builds."""
+    builds: Dict[str, Optional[OwnBuild]] = {}
+    if isinstance(layout, OwnLayout):
+        builds = {"DIR": layout.own, "AGAINST": layout.against}
+    for name, build in builds.items():
+        for path in (build.folder, build.libmxnet.parent, build.libmkldnn.parent) if build else ():
+            text = text.replace(str(path), name)
+    return text.replace(f"{layout.root}/", "")
+
+
+def is_preloaded(layout: Layout, variant: Variant) -> bool:
+    """Tell whether a variant preloads the library of the work tree."""
+    own = isinstance(layout, OwnLayout) and layout.preloads
+    return variant.preload or (own and variant.scope is not None)
+
+
 def build_folder(layout: Layout, host: str, variant: Variant) -> Path:
     """Return the PYTHONPATH folder of a variant's build; HarnessError when it is not built."""
-    patched = variant.scope is not None and not variant.preload
-    folder = layout.patched(host) if patched else layout.stock(host)
-    needed = [folder / "mxnet" / "libmxnet.so"] + ([layout.library] if variant.preload else [])
-    for path in needed:
+    build = own_build(layout, host, variant)
+    if build is not None:
+        folder, needed = build.folder, []
+    elif is_own(variant.name):
+        raise HarnessError(f"{variant.name}: expected --mxnet and --against to name builds")
+    else:
+        patched = variant.scope is not None and not variant.preload
+        folder = layout.patched(host) if patched else layout.stock(host)
+        needed = [folder / "mxnet" / "libmxnet.so"]
+    for path in needed + ([layout.library] if is_preloaded(layout, variant) else []):
         if not path.is_file():
             raise HarnessError(f"{path.relative_to(layout.root)} not found: run make build first")
     return folder
 
 
 def library_versions(layout: Layout, host: str, variant: Variant) -> Dict[str, str]:
-    """Return the sha256 of a variant's cache library, by its name in a record."""
-    if variant.preload:
-        return {f"preloaded {CACHE_LIBRARY}": sha256_of(layout.library)}
-    if variant.scope is None:
-        return {}
-    path = build_folder(layout, host, variant) / "mxnet" / CACHE_LIBRARY
-    return {f"{host} {CACHE_LIBRARY}": sha256_of(path)}
+    """Return the sha256 of a variant's cache library, by its name in a record.
+
+    Of an MXNet that somebody built, return what it is, and the sha256 of its libraries.
+    """
+    folder, build = build_folder(layout, host, variant), own_build(layout, host, variant)
+    found = {} if build is None else own_versions(build)
+    if is_preloaded(layout, variant):
+        return {**found, f"preloaded {CACHE_LIBRARY}": sha256_of(layout.library)}
+    path = folder / "mxnet" / CACHE_LIBRARY
+    if variant.scope is None or (found and not path.is_file()):  # inside libmxnet.so
+        return found
+    return {**found, f"{host} {CACHE_LIBRARY}": sha256_of(path)}
+
+
+def own_versions(build: OwnBuild) -> Dict[str, str]:
+    """Return what a build is and the sha256 of its libraries, by their names in a record."""
+    commit = f", commit {build.commit}" if build.commit else ""
+    cache = {"inside": "inside libmxnet.so", "needed": f"in {CACHE_LIBRARY}"}.get(build.cache)
+    return {
+        build.name: f"MXNet {build.version}{commit}, MKL-DNN {build.mkldnn} ({build.recognised}), "
+        f"{f'cache {cache}' if cache else 'no cache'}",
+        f"{build.name} libmxnet.so": build.libmxnet_sha256,
+        f"{build.name} libmkldnn.so.0": build.libmkldnn_sha256,
+    }

@@ -15,6 +15,7 @@ from typing import Any, List, Mapping
 import numpy
 
 from harness.trials.jobs import HashJob
+from harness.trials.variants import STOCK
 from harness.verify.context import Check, Context, Task, check
 
 
@@ -25,17 +26,18 @@ def differing(stock: Mapping[str, Any], other: Mapping[str, Any]) -> List[str]:
 
 
 def run(context: Context, task: Task) -> List[Check]:
-    """Train a network on stock several times, and once on every scope of the host."""
+    """Train a network on the baseline several times, and once on every scope of the host."""
     settings = context.settings
     case = settings.case(task.subject)
     job = HashJob(**case.model_dump(), seed=settings.seed, steps=settings.steps)
-    runs = [context.run(job, task.host, "stock") for _ in range(settings.stock_runs)]
+    baseline = context.baseline
+    runs = [context.run(job, task.host, baseline) for _ in range(settings.stock_runs)]
     outcomes = Counter(result["digest"] for result in runs)
     one = len(outcomes) == 1
     summary = f"{len(runs)} runs, {len(outcomes)} outcome{'' if one else 's'}"
-    checks = [check(task, "stock", "pass" if one else "stock", summary, outcomes=dict(outcomes))]
+    checks = [check(task, baseline, "pass" if one else "stock", summary, outcomes=dict(outcomes))]
     if not runs[0]["finite"]:
-        return [check(task, "stock", "fail", "not finite: an oracle of NaNs compares nothing")]
+        return [check(task, baseline, "fail", "not finite: an oracle of NaNs compares nothing")]
     for scope in context.scopes(task.host):
         result = context.run(job, task.host, scope)
         names = differing(runs[0], result)
@@ -53,24 +55,25 @@ def run(context: Context, task: Task) -> List[Check]:
 
 
 def explain(context: Context, job: HashJob, host: str, scope: str) -> List[str]:
-    """Return the first step in which a scope differs from stock, the array and the difference."""
+    """Return the first step in which a scope differs, the array and the difference."""
+    baseline = context.baseline
     for steps in range(1, job.steps + 1):
         with tempfile.TemporaryDirectory(prefix="opcache-") as folder:
             dumps, results = {}, {}
-            for variant in ("stock", scope):
+            for variant in (baseline, scope):
                 dumps[variant] = str(Path(folder, f"{variant}.npz"))
                 shorter = dataclasses.replace(job, steps=steps, dump=dumps[variant])
                 results[variant] = context.run(shorter, host, variant)
-            names = differing(results["stock"], results[scope])
+            names = differing(results[baseline], results[scope])
             if not names:
                 continue
-            with numpy.load(dumps["stock"]) as stock, numpy.load(dumps[scope]) as other:
+            with numpy.load(dumps[baseline]) as stock, numpy.load(dumps[scope]) as other:
                 name = first_computed(names)
                 lines = [
                     f"after step {steps}: {len(names)} arrays differ; the first that is computed:",
-                    describe(name, stock[name], other[name]),
+                    describe(name, stock[name], other[name], baseline),
                 ]
-            operator = results["stock"]["operators"].get(variable(name))
+            operator = results[baseline]["operators"].get(variable(name))
             return lines + ([f"it belongs to {operator}"] if operator else [])
     return []
 
@@ -91,10 +94,10 @@ def first_computed(names: List[str]) -> str:
     return gradients[-1] if gradients else names[0]
 
 
-def describe(name: str, stock: numpy.ndarray, other: numpy.ndarray) -> str:
+def describe(name: str, stock: numpy.ndarray, other: numpy.ndarray, baseline: str = STOCK) -> str:
     """Return the place of the largest difference between two arrays, and its size."""
     if stock.shape != other.shape:
-        return f"{name}: shape {stock.shape} on stock, {other.shape} here"
+        return f"{name}: shape {stock.shape} on {baseline}, {other.shape} here"
     with numpy.errstate(invalid="ignore"):
         distance = numpy.abs(stock.astype(numpy.float64) - other.astype(numpy.float64))
     distance = numpy.where(numpy.isnan(distance), numpy.inf, distance)
@@ -103,5 +106,5 @@ def describe(name: str, stock: numpy.ndarray, other: numpy.ndarray) -> str:
     place = [int(i) for i in index]
     return (
         f"{name}: {unequal} of {stock.size} values, most at {place}: "
-        f"stock {stock[index]:.9g}, here {other[index]:.9g}, difference {distance[index]:.3g}"
+        f"{baseline} {stock[index]:.9g}, here {other[index]:.9g}, difference {distance[index]:.3g}"
     )

@@ -9,18 +9,26 @@ from __future__ import annotations
 import argparse
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 from tqdm import tqdm
 
 from harness.base.console import shown
-from harness.base.layout import here
+from harness.base.errors import HarnessError
+from harness.base.layout import Layout
 from harness.base.reading import sha256_of
 from harness.base.toml import load
-from harness.build.toolchain import load_toolchain
+from harness.trials import own
 from harness.trials.launch import WorkerFailed
 from harness.trials.proof import NotProven
 from harness.trials.record import add_record_options, report, save, start_or_resume
+from harness.trials.variants import (
+    OwnLayout,
+    baseline,
+    library_versions,
+    parse_variant,
+    without_paths,
+)
 from harness.verify import (
     bitwise,
     faults,
@@ -47,6 +55,7 @@ EXAMPLES = """examples:
   python -m harness verify --quick
   python -m harness verify --stages bitwise,shadow --models resnet-50 --hosts 1.3.1
   python -m harness verify --out results/raw/verify.json
+  python -m harness verify --quick --mxnet ../mxnet/python --against ../mxnet-before/python
   python -m harness verify --resume results/raw/verify.json
   python -m harness verify --show results/raw/verify.json > results/verify.md
 
@@ -71,21 +80,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a checkout of MXNet, at a release's tag",
     )
     parser.add_argument("--test-files", help="of MXNet's tests, such as mkl/test_mkldnn.py")
+    own.add_options(parser)
     add_record_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the checks that the record lacks, print the tables, and return 0, or 1 on a failure."""
-    layout = here()
     if args.show:
         run = record.load(args.show)
         return report(table.render(run), table.explanations(run))
+    layout = own.layout_of(args)
     name = "verify-quick.toml" if args.quick else "verify-full.toml"
     config = load(args.config or layout.root / "configs" / name, plan.VerifyConfig)
     options = ("stages", "models", "hosts", "scopes", "operators", "faults")
     asked = {name: getattr(args, name) for name in (*options, "mxnet_tests", "test_files")}
-    settings = plan.resolve(config, load_toolchain(layout.toolchain), **asked)
-    versions = {layout.library.name: sha256_of(layout.library)}
+    if isinstance(layout, OwnLayout):
+        config, asked = _of_own(layout, config, asked)
+    toolchain = own.toolchain_of(layout)
+    settings = plan.resolve(config, toolchain, **asked, baseline=baseline(layout))
+    versions = _versions(layout, settings)
     opening = VerifyRecord.opening("verify", layout, versions)
     new = VerifyRecord(**opening, settings=settings, checks=[])
     run, path = start_or_resume(new, args.out, args.resume, layout.raw, record.load)
@@ -99,12 +112,43 @@ def main(args: argparse.Namespace) -> int:
     return code
 
 
+def _of_own(
+    layout: OwnLayout, config: plan.VerifyConfig, asked: Dict[str, Any]
+) -> Tuple[plan.VerifyConfig, Dict[str, Any]]:
+    """Return the configuration and the options for an MXNet that somebody built."""
+    if asked["faults"] is not None or "faults" in (asked["stages"] or "").split(","):
+        raise HarnessError(
+            "faults: expected releases, found --mxnet: a fault is in a library that is preloaded "
+            "under a release"
+        )
+    scopes = {layout.own.name: tuple(own.scopes_of(layout))}
+    stages = asked["stages"]
+    if stages is None:
+        tests = ("upstream",) if asked["mxnet_tests"] is not None else ()
+        stages = ",".join([s for s in plan.STAGES if s not in ("faults", "upstream")] + [*tests])
+    found = config.model_copy(update={"scopes": scopes, "faults": ()})
+    return found, {**asked, "stages": stages}
+
+
+def _versions(layout: Layout, settings: record.VerifySettings) -> Dict[str, str]:
+    if not isinstance(layout, OwnLayout):
+        return {layout.library.name: sha256_of(layout.library)}
+    found: Dict[str, str] = {}
+    for word in (settings.baseline, *settings.scopes[layout.own.name]):
+        found.update(library_versions(layout, layout.own.name, parse_variant(word)))
+    return found
+
+
 def _run_task(context: Context, task: Task) -> List[Check]:
     try:
         return _RUN[task.stage](context, task)
     except (WorkerFailed, NotProven) as error:
-        first, *rest = str(error).splitlines()
-        return [check(task, "run", "fail", "did not finish", [first, *rest])]
+        return [check(task, "run", "fail", "did not finish", str(error).splitlines())]
+
+
+def _without_paths(layout: Layout, found: Check) -> Check:
+    lines = [without_paths(layout, line) for line in found.lines]
+    return found.model_copy(update={"lines": lines})
 
 
 def make_checks(context: Context, run: VerifyRecord, path: Path, workers: int) -> VerifyRecord:
@@ -119,7 +163,8 @@ def make_checks(context: Context, run: VerifyRecord, path: Path, workers: int) -
         try:
             for future in as_completed(started):
                 task = started[future]
-                checks = sorted([*run.checks, *future.result()], key=lambda c: order[Task(*c.key)])
+                found = [_without_paths(context.layout, each) for each in future.result()]
+                checks = sorted([*run.checks, *found], key=lambda c: order[Task(*c.key)])
                 run = run.model_copy(update={"checks": checks})
                 save(run, path)
                 progress.set_description(f"{task.stage} {task.subject} {task.host}")

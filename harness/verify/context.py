@@ -11,7 +11,7 @@ from harness.base.layout import Layout
 from harness.trials.jobs import Job
 from harness.trials.launch import run_worker
 from harness.trials.record import Threads, threads
-from harness.trials.variants import parse_variant
+from harness.trials.variants import is_own, parse_variant
 from harness.verify.record import Check, Status, VerifySettings
 
 
@@ -66,6 +66,11 @@ class Context:
         """The OpenMP settings of every process."""
         return threads(self.settings.omp_num_threads)
 
+    @property
+    def baseline(self) -> str:
+        """The variant that the others are compared with."""
+        return self.settings.baseline
+
     def scopes(self, host: str) -> List[str]:
         """Return the scopes that are verified on a release."""
         return self.settings.scopes[host]
@@ -103,6 +108,6 @@ def command_for(task: Task) -> str:
         "faults": "--faults",
     }.get(task.stage, "")
     words = [".venv/bin/python", "-m", "harness", "verify", "--stages", task.stage]
-    words += ["--hosts", task.host]
+    words += ["--mxnet", "DIR"] if is_own(task.host) else ["--hosts", task.host]
     words += [selection, task.subject] if selection else []
     return shlex.join(words)

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from harness.trials.jobs import DescribeJob, HashJob, Job
 from harness.trials.launch import WorkerFailed
+from harness.trials.variants import STOCK
 from harness.verify.context import Check, Context, Task, check
 
 _TEST = re.compile(r": test (\S+)$", re.MULTILINE)
@@ -80,21 +81,22 @@ def _used(operators: Mapping[str, int]) -> List[str]:
 
 
 def run(context: Context, task: Task) -> List[Check]:
-    """Train a network under MXNet's checker, on stock and on every scope of the host."""
+    """Train a network under MXNet's checker, on the baseline and on every scope of the host."""
+    baseline = context.baseline
     case = context.settings.case(task.subject)
     operators = _operators(context, task.host)[case.model]["operators"]
     job = HashJob(**case.model_dump(), seed=context.settings.seed, steps=STEPS)
-    stock = report(context, job, task.host, "stock")
-    checks = [judge(task, "stock", stock, stock, operators)]
+    stock = report(context, job, task.host, baseline)
+    checks = [judge(task, baseline, stock, stock, operators, baseline)]
     for scope in context.scopes(task.host):
         found = report(context, job, task.host, scope)
-        checks.append(judge(task, scope, found, stock, operators))
+        checks.append(judge(task, scope, found, stock, operators, baseline))
     return checks
 
 
 @functools.lru_cache(maxsize=None)
 def _operators(context: Context, host: str) -> Any:
-    return context.run(DescribeJob(), host, "stock")["networks"]
+    return context.run(DescribeJob(), host, context.baseline)["networks"]
 
 
 def report(
@@ -115,7 +117,12 @@ def report(
 
 
 def judge(
-    task: Task, variant: str, report: Report, stock: Report, operators: Mapping[str, int]
+    task: Task,
+    variant: str,
+    report: Report,
+    stock: Report,
+    operators: Mapping[str, int],
+    baseline: str = STOCK,
 ) -> Check:
     detail: Dict[str, Any] = {"checks": report.counts, "excluded": list(report.excluded)}
 
@@ -126,9 +133,13 @@ def judge(
         return found("fail", "crashed", report.crash)
     if report.failed is not None:
         where = f"{report.failed} after {report.total} checks"
-        if variant == "stock" or (report.failed, report.counts) == (stock.failed, stock.counts):
-            return found("stock", f"{report.failed} fails, on stock too ({report.total} checks)")
-        return found("fail", f"{report.failed} fails", f"stock: {outcome(stock)}, here: {where}")
+        if variant == baseline or (report.failed, report.counts) == (stock.failed, stock.counts):
+            return found(
+                "stock", f"{report.failed} fails, on {baseline} too ({report.total} checks)"
+            )
+        return found(
+            "fail", f"{report.failed} fails", f"{baseline}: {outcome(stock)}, here: {where}"
+        )
     missing = unchecked(operators, report)
     if report.total == 0:
         return found("fail", "nothing was checked")
@@ -137,8 +148,8 @@ def judge(
     if stock.failed is None and stock.crash is None and report.counts != stock.counts:
         return found(
             "fail",
-            "other checks than on stock",
-            f"stock: {stock.counts}, here: {report.counts}",
+            f"other checks than on {baseline}",
+            f"{baseline}: {stock.counts}, here: {report.counts}",
         )
     remarks = [f"{name} left out by MXNet" for name in report.excluded]
     remarks += [f"{name} not by MKL-DNN" for name in left_to_mxnet(operators, report)]

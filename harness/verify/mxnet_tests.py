@@ -23,7 +23,7 @@ from harness.base import reading
 from harness.base.errors import HarnessError
 from harness.build.toolchain import Toolchain
 from harness.trials.environment import settings, whole_environment
-from harness.trials.variants import parse_variant
+from harness.trials.variants import mxnet_version, parse_variant
 from harness.verify.context import Check, Context, Task, check
 from harness.verify.record import Status
 
@@ -56,7 +56,7 @@ def files_of(checkout: Path) -> List[str]:
 
 
 def host_of(checkout: Path, toolchain: Toolchain) -> str:
-    """Return the supported MXNet release of a checkout, by its stated version."""
+    """Return the host of the toolchain that a checkout is of, by its stated version."""
     path = checkout / "python" / "mxnet" / "libinfo.py"
     if not path.is_file():
         raise HarnessError(f"{path}: expected a checkout of MXNet, found none")
@@ -64,23 +64,25 @@ def host_of(checkout: Path, toolchain: Toolchain) -> str:
     stated = re.search(r'^__version__ = "([0-9.]+)"', text, re.MULTILINE)
     version = stated.group(1) if stated else "none"
     for host in toolchain.hosts:
-        if host.version.split(".post")[0] == version:
+        if mxnet_version(host.version) == version:
             return host.version
     known = ", ".join(host.version for host in toolchain.hosts)
     raise HarnessError(f"{path}: expected MXNet {known}, found {version}")
 
 
 def run(context: Context, task: Task) -> List[Check]:
-    """Run one file on stock, on stock again, and on every scope of the host."""
+    """Run one file on the baseline, on it again, and on every scope of the host."""
+    baseline = context.baseline
     with _copy_of(context.mxnet_tests) as root:
-        stock = _outcomes(context, root, task, "stock")
-        # Outcomes that stock does not repeat are no differences.
-        unsteady = _differences(stock, _outcomes(context, root, task, "stock"))
+        stock = _outcomes(context, root, task, baseline)
+        # Outcomes that the baseline does not repeat are no differences.
+        again = _outcomes(context, root, task, baseline)
+        unsteady = _differences(stock, again, baseline)
         summary = _summary(stock) + (f", {len(unsteady)} unsteady" if unsteady else "")
-        checks = [check(task, "stock", "pass", summary, outcomes=stock, unsteady=sorted(unsteady))]
+        checks = [check(task, baseline, "pass", summary, outcomes=stock, unsteady=sorted(unsteady))]
         for scope in context.scopes(task.host):
             found = _outcomes(context, root, task, scope)
-            differences = _differences(stock, found)
+            differences = _differences(stock, found, baseline)
             lines = [f"{name}: {differences[name]}" for name in differences if name not in unsteady]
             status: Status = "fail" if lines else "pass"
             checks.append(
@@ -178,9 +180,9 @@ def _pytest(
         return output.read().decode(errors="replace"), how
 
 
-def _differences(stock: Outcomes, other: Outcomes) -> Dict[str, str]:
+def _differences(stock: Outcomes, other: Outcomes, baseline: str) -> Dict[str, str]:
     return {
-        name: f"{stock.get(name, 'absent')} on stock, {other.get(name, 'absent')} here"
+        name: f"{stock.get(name, 'absent')} on {baseline}, {other.get(name, 'absent')} here"
         for name in sorted({*stock, *other})
         if stock.get(name) != other.get(name)
     }

@@ -21,11 +21,12 @@ _LOCKS: Dict[str, threading.Lock] = collections.defaultdict(threading.Lock)
 
 
 def run(context: Context, task: Task) -> List[Check]:
-    """Run an operator's cases on stock and on every scope of the host."""
-    stock = _result(context, task, "stock")
-    checks = [_check(task, "stock", stock, stock)]
+    """Run an operator's cases on the baseline and on every scope of the host."""
+    baseline = context.baseline
+    stock = _result(context, task, baseline)
+    checks = [_check(task, baseline, stock, stock, baseline)]
     for scope in context.scopes(task.host):
-        checks.append(_check(task, scope, _result(context, task, scope), stock))
+        checks.append(_check(task, scope, _result(context, task, scope), stock, baseline))
     return checks
 
 
@@ -57,10 +58,12 @@ def _job(context: Context, operators: str) -> OperatorsJob:
     return OperatorsJob(operators, seed=context.settings.seed, quick=context.settings.quick)
 
 
-def _check(task: Task, variant: str, result: Mapping[str, Any], stock: Mapping[str, Any]) -> Check:
+def _check(
+    task: Task, variant: str, result: Mapping[str, Any], stock: Mapping[str, Any], baseline: str
+) -> Check:
     wrong = judge(result)
     unequal = differing(stock, result)
-    lines = [*wrong[:_SHOWN], *(f"{name}: differs from stock" for name in unequal[:_SHOWN])]
+    lines = [*wrong[:_SHOWN], *(f"{name}: differs from {baseline}" for name in unequal[:_SHOWN])]
     closest = worst(result)
     detail: Dict[str, Any] = {
         "arrays": len(result["hashes"]),
@@ -73,7 +76,7 @@ def _check(task: Task, variant: str, result: Mapping[str, Any], stock: Mapping[s
     summary = f"{detail['arrays']} arrays, {closest['share']:.0%} of tolerance"
     if detail["stock_faults"]:
         summary += f", {len(detail['stock_faults'])} wrong on stock"
-    equal = "" if variant == "stock" else "equal, "
+    equal = "" if variant == baseline else "equal, "
     return check(task, variant, "pass", equal + summary, **detail)
 
 

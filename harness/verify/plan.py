@@ -17,7 +17,7 @@ from harness.build.toolchain import Toolchain
 from harness.operators.cases import OPERATOR_CASES
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case
-from harness.trials.variants import parse_variant
+from harness.trials.variants import STOCK, parse_variant
 from harness.verify.context import Task
 from harness.verify.faults import known
 from harness.verify.mxnet_tests import files_of, host_of
@@ -62,6 +62,7 @@ def resolve(
     faults: Optional[str] = None,
     mxnet_tests: Optional[Path] = None,
     test_files: Optional[str] = None,
+    baseline: str = STOCK,
 ) -> VerifySettings:
     """Return the settings of a run; HarnessError names an unknown word and the known ones.
 
@@ -75,8 +76,8 @@ def resolve(
             raise HarnessError(f"no scopes are configured for MXNet {host}: give --scopes")
         by_host[host] = list(chosen_scopes or config.scopes[host])
         for scope in by_host[host]:
-            if parse_variant(scope).scope is None:
-                raise HarnessError("--scopes: stock is what the others are compared with")
+            if parse_variant(scope).scope is None or scope == baseline:
+                raise HarnessError(f"--scopes: {scope} is what the others are compared with")
     networks = {network.model: network for network in config.networks}
     cases = []
     for model in list(networks) if models is None else words("--models", models):
@@ -107,6 +108,7 @@ def resolve(
         steps=config.steps,
         stock_runs=config.stock_runs,
         omp_num_threads=config.omp_num_threads,
+        baseline=baseline,
     )
 
 

@@ -11,14 +11,18 @@ import pydantic
 from typing_extensions import Literal
 
 from harness.trials.record import Case, RecordModel, RunRecord
+from harness.trials.variants import STOCK
 
-# stock: stock MXNet fails this check too, in the same way.
+# stock: the baseline fails this check too, in the same way.
 Status = Literal["pass", "fail", "stock"]
 CheckKey = Tuple[str, str, str]
 
 
 class VerifySettings(RecordModel):
-    """The work of a verification; only equal settings can resume it."""
+    """The work of a verification; only equal settings can resume it.
+
+    ``baseline`` is the variant that all others are compared with.
+    """
 
     stages: List[str] = pydantic.Field(min_length=1)
     scopes: Dict[str, List[str]] = pydantic.Field(min_length=1, description="by host")
@@ -31,6 +35,7 @@ class VerifySettings(RecordModel):
     steps: int = pydantic.Field(gt=0)
     stock_runs: int = pydantic.Field(gt=0)
     omp_num_threads: int = pydantic.Field(gt=0)
+    baseline: str = STOCK
 
     def case(self, model: str) -> Case:
         """Return the training of the network ``model``."""

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Callable, Dict, List, Tuple
 
 from harness.base.markdown import markdown
+from harness.trials.variants import STOCK
 from harness.verify.record import Check, VerifyRecord
 
 TITLES = {
@@ -16,17 +17,19 @@ TITLES = {
     "faults": "Injected bugs: the checks that caught them",
     "upstream": "MXNet's own unit tests: outcomes on stock and patched",
 }
-_ORDER = ("stock", "backward", "all", "operators", "bitwise", "debug", "shadow")
+_ORDER = ("off", "backward", "all", "operators", "bitwise", "debug", "shadow")
 _SIGNS = {"pass": "", "fail": "FAIL: ", "stock": "stock: "}
 
 
 def render(record: VerifyRecord) -> str:
     """Return a Markdown table per kind of check, an overview, and a line that counts."""
     lines: List[str] = []
-    for stage in TITLES:
+    baseline = record.settings.baseline
+    for stage, title in TITLES.items():
         checks = [check for check in record.checks if check.stage == stage]
         if checks:
-            lines += [f"**{TITLES[stage]}**", "", *_table(checks), ""]
+            title = title.replace(STOCK, baseline)
+            lines += [f"**{title}**", "", *_table(checks, baseline), ""]
     if any(check.stage in ("bitwise", "debug", "shadow") for check in record.checks):
         lines += ["**Networks: all hosts and scopes together**", "", *overview(record), ""]
     return "\n".join([*lines, summary(record)]) + "\n"
@@ -46,7 +49,8 @@ def overview(record: VerifyRecord) -> List[str]:
             checks = [
                 check
                 for check in record.checks
-                if (check.stage, check.subject) == (stage, case.model) and check.variant != "stock"
+                if (check.stage, check.subject) == (stage, case.model)
+                and check.variant != record.settings.baseline
             ]
             passed = [check for check in checks if check.status == "pass"]
             others = sorted({check.status for check in checks} - {"pass"})
@@ -64,9 +68,10 @@ def summary(record: VerifyRecord) -> str:
     return f"{count['pass']} passed{as_stock}, {count['fail']} failed"
 
 
-def _table(checks: List[Check]) -> List[str]:
+def _table(checks: List[Check], baseline: str) -> List[str]:
     found = {check.variant for check in checks}
-    variants = [v for v in _ORDER if v in found] + sorted(found.difference(_ORDER))
+    order = dict.fromkeys((baseline, *_ORDER))
+    variants = [v for v in order if v in found] + sorted(found.difference(order))
     rows: Dict[Tuple[str, str], Dict[str, str]] = {}
     for check in checks:
         row = rows.setdefault((check.subject, check.host), {})

@@ -11,6 +11,7 @@ from typing import Callable
 
 import pytest
 
+from harness.__main__ import main
 from harness.base.layout import Layout
 from harness.base.toml import load
 from harness.bench import record as bench_record
@@ -21,6 +22,7 @@ from harness.trials.jobs import ProfileJob, TrainJob
 from patches.python.mkldnn_opcache.variables import CAPACITY
 from tests.support.bits import result_of
 from tests.support.commands import harness, harness_words, replace
+from tests.support.own_builds import OwnPair
 from tests.support.processes import wait_until
 from tests.support.records import bench
 
@@ -255,6 +257,24 @@ def test_alternating_scopes(built: Layout, config: Path, path: Path) -> None:
     assert len(orders) == 2 and all(order == order[::-1] for order in orders)
     printed, _, rest = done.stdout.partition("\n\nratio: ")
     assert printed.count("| seven-ops 32 |") == 3 and "1.3.1 off / stock" in rest
+
+
+def test_two_builds(
+    own_pair: OwnPair, config: Path, path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    fresh = CONFIG.replace('["stock"]', '["stock", "all"]')
+    config.write_text(fresh + series("alternate", 1, "block_s = 0", "cycles_min = 1"))
+    options = ["--config", str(config), "--scopes", "off,all", "--out", str(path)]
+    assert main(["bench", *own_pair.options, *options]) == 0
+    found, printed = bench_record.load(path), capsys.readouterr().out
+    assert {(each.host, each.variant) for each in found.finished} == {
+        (own_pair.name, variant) for variant in (own_pair.against, "all", "off,all")
+    }
+    assert f"{own_pair.name} all / {own_pair.against}" in printed
+    page = path.with_suffix("") / "bench.md"
+    assert f"- {own_pair.against}: MXNet 1.3.1, commit " in page.read_text()
+    for file in (path, page):
+        assert own_pair.has_no_path(file)
 
 
 def test_lack_of_memory_is_a_row(layout: Layout, config: Path, path: Path, first_host: str) -> None:

@@ -16,15 +16,17 @@ from harness.__main__ import main
 from harness.base.layout import Layout
 from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
-from harness.converge import checkpoint, cifar10, command, dataset
+from harness.converge import checkpoint, cifar10, dataset
 from harness.converge.config import ConvergeConfig, resolve
 from harness.converge.dataset import DataSet, Images
 from harness.converge.images import Normalisation, TrainingImages, validation_batches
-from harness.converge.record import ConvergeRecord
+from harness.converge.record import ConvergeRecord, partings
 from harness.converge.record import load as record_of
 from harness.converge.schedule import learning_rate
+from harness.trials import own
 from harness.verify.faults import faulty
 from tests.support.commands import python, refusal, run
+from tests.support.own_builds import OwnPair
 from tests.support.processes import wait_until
 
 RECORDS = 100
@@ -231,7 +233,7 @@ def test_differing_bits_end_the_run(
 ) -> None:
     """With a library that takes one activation for another."""
     monkeypatch.setattr(cifar10, "RECORDS", RECORDS)
-    monkeypatch.setattr(command, "here", lambda: faulty(built, "DROP-op.alg_kind"))
+    monkeypatch.setattr(own, "here", lambda: faulty(built, "DROP-op.alg_kind"))
     path = tmp_path / "parted.json"
     options = ["--data-dir", str(data_folder), "--scopes", "stock,preload:all"]
     assert main(["converge", *SMALL, *options, "--out", str(path)]) == 1
@@ -240,6 +242,20 @@ def test_differing_bits_end_the_run(
     assert "DIFFER: 0 of " in out
     assert "1 curve differs from the first of the same training" in out
     assert main(["converge", "--show", str(path)]) == 1
+
+
+def test_two_builds_have_a_curve_each(
+    own_pair: OwnPair, data_folder: Path, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar10, "RECORDS", RECORDS)
+    path = tmp_path / "own.json"
+    small = "--model seven-ops --epochs 2 --subset 64 --batch-size 32 --scopes all".split()
+    options = ["--data-dir", str(data_folder), "--out", str(path)]
+    assert main(["converge", *small, *options, *own_pair.options]) == 0
+    found = record_of(path)
+    assert found.settings.trainings[0].scopes == [own_pair.against, "all"]
+    assert sorted(bits(found, "all")) == sorted(bits(found, own_pair.against)) != []
+    assert partings(found) == [] and own_pair.has_no_path(path)
 
 
 def test_without_data_everything_says_synthetic(

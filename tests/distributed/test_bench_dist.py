@@ -24,6 +24,7 @@ from harness.trials.record import Case
 from harness.verify.faults import faulty
 from tests.support.bits import result_of
 from tests.support.commands import harness_words
+from tests.support.own_builds import OwnPair
 from tests.support.processes import alive, children, listening, wait_until
 from tests.support.records import distributed
 
@@ -63,6 +64,17 @@ def test_two_workers_have_the_bits_of_stock(
             if worker.stats is not None:
                 assert worker.still_missing is False
                 assert worker.stats["totals"]["primitives_avoided"] > 0
+
+
+def test_two_builds(own_pair: OwnPair, capsys: CaptureFixture, tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    options = [*SMALL, "--workers", "1", "--rounds", "1", "--out", str(out), *own_pair.options]
+    assert __main__.main(["bench-dist", *options]) == 0
+    run = bench_dist_record.load(out)
+    assert [sample.variant for sample in run.samples] == [own_pair.against, "all"]
+    assert [row.bits for row in bench_dist_table.rows(run)] == ["one run", "equal"]
+    assert f"ratio: to {own_pair.against}," in capsys.readouterr().out
+    assert own_pair.has_no_path(out)
 
 
 def test_one_worker_learns_what_training_without_servers_does(built: Layout) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 
+from harness.__main__ import main
 from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.build import compiling
 from harness.build.toolchain import Host, load_toolchain
@@ -19,6 +20,7 @@ from harness.trials.proof import NotProven
 from harness.trials.record import save
 from harness.verify.faults import faulty
 from tests.support.commands import compile_program, harness, refusal, run
+from tests.support.own_builds import OwnPair
 from tests.support.records import bench
 from tests.support.records.microbench import CYCLE_NS, record
 
@@ -104,6 +106,16 @@ def test_real_run(built: Layout, tmp_path: Path) -> None:
         assert [(t.keys, t.threads) for t in sample.threads] == (
             [(keys, n) for keys in ("same", "different") for n in (1, 2, 4, 8)] if cached else []
         )
+
+
+def test_the_mkldnn_of_a_build(own_pair: OwnPair, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    once = "microbench --rounds 1 --repetitions 1".split()
+    assert main([*once, *own_pair.options[:2], "--out", str(path)]) == 0
+    found = load(path)
+    assert {sample.host for sample in found.samples} == {own_pair.name}
+    assert f"{own_pair.name} libmkldnn.so.0" in found.versions
+    assert str(own_pair.folders[0].parent) not in path.read_text()
 
 
 @pytest.fixture(scope="session")

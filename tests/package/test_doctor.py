@@ -76,8 +76,10 @@ def test_patched_or_preloaded_mxnet(built: Layout, first_host: str) -> None:
 def test_cache_inside_libmxnet(built: Layout) -> None:
     """Without a library to preload, and with an MKL-DNN that only the headers tell."""
     own = own_builds.make(built, "1.4.1", "headers")
-    done = examine(own, "--no-probe", "--library", "/no/lib.so")
+    words = ("doctor", "--mxnet", own, "--no-probe", "--library", "/no/lib.so")
+    done = harness(*words, env=clean_environment())
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.startswith("opcache: own-1.4.1-") and done.stderr.count("\n") == 1
     assert line_of(done.stdout, "cache") == "ok cache inside libmxnet.so (source patch)"
     assert line_of(done.stdout, "mkl-dnn") == (
         f"ok mkl-dnn v0.17.4, as the headers say that libmxnet.so was built with ({'0' * 40})"

@@ -6,14 +6,15 @@ was linked with the library's objects, and with api0/real.cc compiled as in MXNe
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sysconfig
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, List, NamedTuple
 
 from harness.base import files, reading
 from harness.base.layout import Layout
-from harness.build import patching, stamps, toolchain
+from harness.build import own, patching, stamps, toolchain
 from patches.python.mkldnn_opcache.elf import build_id
 
 MKLDNN = patching.MKLDNN
@@ -125,3 +126,32 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True)
+
+
+class OwnPair(NamedTuple):
+    """The names of two builds, and the options by which a command compares the first with it."""
+
+    name: str
+    against: str
+    folders: List[Path]
+
+    @property
+    def options(self) -> List[str]:
+        """The two options of a command."""
+        return ["--mxnet", str(self.folders[0]), "--against", str(self.folders[1])]
+
+    def has_no_path(self, record: Path) -> bool:
+        """Tell whether a record names no folder of the builds, and both builds."""
+        text = record.read_text()
+        named = self.name in text and self.against in text
+        return named and not any(str(folder.parent) in text for folder in self.folders)
+
+
+# Each folder once in a process of the tests, as a command does.
+identify = functools.lru_cache(maxsize=None)(own.identify)
+
+
+def pair(layout: Layout) -> OwnPair:
+    """Return a build with the cache inside, and the release that it was made from."""
+    folders = [make(layout, "1.3.1", "inside"), layout.stock("1.3.1")]
+    return OwnPair(*(identify(folder).name for folder in folders), folders)

@@ -10,6 +10,7 @@ from typing import Any, List
 import numpy
 import pytest
 
+from harness.__main__ import main
 from harness.base.layout import Layout
 from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
@@ -19,7 +20,9 @@ from harness.verify import bitwise, mxnet_debug, mxnet_tests, operators, plan, s
 from harness.verify.command import make_checks
 from harness.verify.context import Check, Context, Task
 from harness.verify.faults import faulty, known
+from harness.verify.record import VerifyRecord
 from tests.support.commands import refusal
+from tests.support.own_builds import OwnPair
 from tests.support.records.verify import record, settings
 
 LOG = """[15:26:30] src/operator/nn/mkldnn/mkldnn_base.cc:74: Allocate 16384 bytes with malloc directly
@@ -159,6 +162,21 @@ def test_wrong_bits_are_found_and_explained(built: Layout) -> None:
     assert "difference" in text
     assert "it belongs to" in text
     assert "--stages bitwise --hosts 1.3.1 --models seven-ops" in text
+
+
+def test_a_build_has_the_bits_of_another(
+    own_pair: OwnPair, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "own.json"
+    asked = "verify --quick --stages bitwise --models seven-ops --scopes all".split()
+    assert main([*asked, *own_pair.options, "--out", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert f"against {own_pair.against}, bit for bit**" in printed.out
+    assert printed.out.count(f"| {own_pair.name} |") == 1 and "2 passed, 0 failed" in printed.out
+    assert f"opcache: {own_pair.name}: MXNet 1.3.1 (commit " in printed.err
+    checks = VerifyRecord.load(path).checks
+    assert [each.variant for each in checks] == [own_pair.against, "all"]
+    assert own_pair.has_no_path(path)
 
 
 def test_shadow_mode_reports_the_key(built: Layout) -> None:

@@ -286,7 +286,7 @@ class _Run:
                 HEAP if series["allocator"] == "heap" else {},
                 python_path=self._python_path,
             ),
-            self._layout.root,
+            self._layout,
         )
         return {"type": "alternate", **common, **found}
 

@@ -13,7 +13,7 @@ from harness.base.markdown import Column, columns, number
 from harness.bench.record import BenchRecord, MemorySample, Series
 from harness.bench.rows import Row, rows
 from harness.trials.record import Case
-from harness.trials.variants import STOCK
+from harness.trials.variants import STOCK, baseline_of
 
 LEGEND = (
     "peak: largest resident set of the process, median; above stock: difference to stock's,",
@@ -61,10 +61,12 @@ def memory(record: BenchRecord) -> List[MemoryRow]:
         ]
         peaks[name] = {cell: statistics.median(own[cell]) for cell in cells if cell in own}
     result = []
-    for measured in peaks.values():
+    for name, measured in peaks.items():
+        variants = record.settings.find(name).variants
         for cell, peak_bytes in measured.items():
-            baseline = measured.get(cell._replace(variant=STOCK))
-            above = None if baseline is None or cell.variant == STOCK else peak_bytes - baseline
+            stock = baseline_of(variants[cell.host]) or STOCK
+            baseline = measured.get(cell._replace(variant=stock))
+            above = None if baseline is None or cell.variant == stock else peak_bytes - baseline
             result.append(
                 MemoryRow(
                     *cell,
@@ -103,7 +105,9 @@ _COLUMNS: Tuple[Column[MemoryRow], ...] = (
 def render(record: BenchRecord) -> str:
     """Return the table as Markdown, with its legend below."""
     lines = columns(_COLUMNS, ("model", "MXNet", "variant"), memory(record))
-    return "\n".join([*lines, "", *LEGEND]) + "\n"
+    text = "\n".join([*lines, "", *LEGEND]) + "\n"
+    words = [word for series in record.settings.series for _, word in series.runs]
+    return text.replace(STOCK, baseline_of(words) or STOCK)
 
 
 def spread(record: BenchRecord) -> List[str]:

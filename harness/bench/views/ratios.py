@@ -15,7 +15,7 @@ from harness.bench import alternation, pr11301
 from harness.bench.alternation import AlternateRow
 from harness.bench.record import ALTERNATE, BenchRecord, Failure
 from harness.bench.rows import NO_RESULT, Row, cells
-from harness.trials.variants import STOCK, STOCK_AGAIN
+from harness.trials.variants import STOCK_AGAIN, baseline_of
 
 Cell = Union[Row, Failure]
 
@@ -35,7 +35,7 @@ class Group:
     """The content of one table: one batch size and number of threads, with a baseline.
 
     ``cells`` are by network and by (host, variant), in the order of the settings. The ``baseline``
-    is stock in another process, or a scope in the same one.
+    is stock, or another build, in another process; or a scope in the same one.
     """
 
     batch_size: int
@@ -46,7 +46,7 @@ class Group:
     @property
     def alternates(self) -> bool:
         """Tell whether the ratios are of scopes in the same process."""
-        return self.baseline != STOCK
+        return baseline_of([self.baseline]) is None
 
     @property
     def title(self) -> str:
@@ -90,10 +90,10 @@ def groups(record: BenchRecord) -> List[Group]:
     found: Dict[Tuple[int, int, str], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
     for cell in [*alternation.cells(record), *cells(record)]:
         series = cell.series if isinstance(cell, Row) else record.settings.find(cell.series)
-        baseline = STOCK
+        baseline = baseline_of(series.variants[cell.host])
         if series.job == ALTERNATE:
             baseline = series.variants[cell.host][0]
-        elif STOCK not in series.variants[cell.host]:
+        if baseline is None:
             continue
         key = (cell.case.batch_size, series.threads.omp_num_threads, baseline)
         by_run = found.setdefault(key, {}).setdefault(cell.case.model, {})
