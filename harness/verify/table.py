@@ -39,7 +39,11 @@ def overview(record: VerifyRecord) -> List[str]:
     """Return a table with a row per network: the checks passed on all releases together."""
     kinds: Dict[str, Tuple[str, Callable[[Check], int], str]] = {
         "debug": ("MXNET_MKLDNN_DEBUG=1", lambda c: sum(c.detail["checks"].values()), "checks"),
-        "bitwise": ("bits against stock", lambda c: int(c.detail["arrays"]), "arrays"),
+        "bitwise": (
+            f"bits against {record.settings.baseline}",
+            lambda c: int(c.detail["arrays"]),
+            "arrays",
+        ),
         "shadow": ("shadow mode", lambda c: int(c.detail["shadow"]["executions"]), "executions"),
     }
     rows = []

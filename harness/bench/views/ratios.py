@@ -15,7 +15,7 @@ from harness.bench import alternation, pr11301
 from harness.bench.alternation import AlternateRow
 from harness.bench.record import ALTERNATE, BenchRecord, Failure
 from harness.bench.rows import NO_RESULT, Row, cells
-from harness.trials.variants import STOCK_AGAIN, baseline_of
+from harness.trials.variants import STOCK_AGAIN, baseline_of, is_own
 
 Cell = Union[Row, Failure]
 
@@ -120,7 +120,7 @@ def table(group: Group) -> List[str]:
     titles = ["model"]
     for host, variant in group.runs:
         if variant == group.baseline:
-            titles.append(f"{host} {variant} img/s")
+            titles.append(f"{variant if is_own(variant) else f'{host} {variant}'} img/s")
         else:
             titles.append(f"{host} {variant} / {group.baseline}")
         if with_reference and (host, variant) == pr11301.RUN:

@@ -14,7 +14,8 @@ Attributes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class StockFault:
-    """Stock MXNet computes ``arrays`` wrong, in the releases ``hosts`` (empty: in all).
+    """Stock MXNet computes ``arrays`` wrong, in the releases ``hosts`` (empty: in all) and their
+    neighbours with the same first two numbers.
 
     Their bits are compared all the same. Whether they are wrong may depend on the CPU.
     """
