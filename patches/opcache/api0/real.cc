@@ -3,12 +3,14 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api0/binding.h"
 #include "in_tree.h"
 #include "report/message.h"
 #include "settings/options.h"
+#include "settings/settings.h"
 
 namespace opcache {
 
@@ -73,6 +75,10 @@ void resolve() {
   }
   g_functions.release = g_functions.abi != nullptr ? g_functions.abi->version : nullptr;
   g_destroyers = &kDestroyers;
+  // A key asks OpenMP for its number of threads. A thread that does so while the process ends may
+  // crash: the OpenMP runtime has shut down and starts again. What atexit is given late runs early,
+  // before the destructors of the runtime.
+  atexit([] { g_settings.ended.store(true, std::memory_order_relaxed); });
   g_real.store(&g_functions, std::memory_order_release);
 }
 
