@@ -10,7 +10,7 @@ namespace opcache {
 namespace api1 {
 
 inline Context context_of(const Real &r, Engine *engine) {
-  const Context context = {engine, r.omp_get_max_threads()};
+  const Context context = {engine, r.omp_get_max_threads(), r.omp_in_parallel() != 0};
   return context;
 }
 

@@ -56,7 +56,10 @@ void resolve() {
   // Several runtimes may be loaded: the one to ask is the one that MKL-DNN asks.
   g_functions.omp_get_max_threads =
       reinterpret_cast<int (*)()>(called_function(g_functions.map, handle, "omp_get_max_threads"));
-  if (release != nullptr && g_functions.omp_get_max_threads == nullptr) {
+  g_functions.omp_in_parallel =
+      reinterpret_cast<int (*)()>(called_function(g_functions.map, handle, "omp_in_parallel"));
+  if (release != nullptr &&
+      (g_functions.omp_get_max_threads == nullptr || g_functions.omp_in_parallel == nullptr)) {
     message("%s does not call an OpenMP runtime; not caching", g_functions.name);
     release = nullptr;
   }
