@@ -5,6 +5,9 @@
 
 #ifdef MXNET_USE_MKLDNN
 #include <mkldnn.h>
+#ifdef mkldnn_primitive  // from 1.1 on the functions have other names
+#error "expected MKL-DNN 0.14 to 0.19 or 1.0 (MXNet 1.3 to 1.6)"
+#endif
 #endif
 
 namespace opcache {
