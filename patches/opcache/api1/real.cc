@@ -56,13 +56,12 @@ void resolve() {
   // Several runtimes may be loaded: the one to ask is the one that MKL-DNN asks.
   g_functions.omp_get_max_threads =
       reinterpret_cast<int (*)()>(called_function(g_functions.map, handle, "omp_get_max_threads"));
-  g_functions.omp_in_parallel =
-      reinterpret_cast<int (*)()>(called_function(g_functions.map, handle, "omp_in_parallel"));
-  if (release != nullptr &&
-      (g_functions.omp_get_max_threads == nullptr || g_functions.omp_in_parallel == nullptr)) {
+  if (release != nullptr && g_functions.omp_get_max_threads == nullptr) {
     message("%s does not call an OpenMP runtime; not caching", g_functions.name);
     release = nullptr;
   }
+  g_functions.omp_in_parallel =
+      reinterpret_cast<int (*)()>(called_function(g_functions.map, handle, "omp_in_parallel"));
   g_functions.release = release != nullptr ? release->version : nullptr;
   // Calls of a release that is not known go straight to it.
   g_functions.calls = release != nullptr ? calls() : kNoCalls;

@@ -63,7 +63,7 @@ struct Real : Library {
 #undef OPCACHE_DECLARE
   // Of the OpenMP runtime that MKL-DNN itself calls.
   int (*omp_get_max_threads)();
-  int (*omp_in_parallel)();
+  int (*omp_in_parallel)();  // nullptr: it does not ask that
 };
 
 extern std::atomic<const Real *> g_real;
