@@ -5,12 +5,14 @@
 #include <link.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <atomic>
 
 #include "in_tree.h"
 #include "report/message.h"
+#include "settings/settings.h"
 
 namespace opcache {
 
@@ -84,7 +86,12 @@ void find() {
             kApi0Name, kApi1Name);
     return;
   }
-  g_library.store(api0 ? api0_library() : api1_library(), std::memory_order_release);
+  const Library *const found = api0 ? api0_library() : api1_library();
+  // A key asks OpenMP for its number of threads. A thread that does so while the process ends may
+  // crash: the OpenMP runtime has shut down and starts again. What atexit is given late runs early,
+  // before the destructors of the runtime.
+  atexit([] { g_settings.ended.store(true, std::memory_order_relaxed); });
+  g_library.store(found, std::memory_order_release);
 }
 
 }  // namespace
