@@ -3,10 +3,16 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <atomic>
+
+#include "in_tree.h"
+#include "report/message.h"
+#include "settings/settings.h"
 
 namespace opcache {
 
@@ -58,30 +64,62 @@ int find_build_id(struct dl_phdr_info *info, size_t, void *data) {
   return 1;
 }
 
-std::atomic<bool> g_in_use(false);
+const char kApi0Name[] = "libmkldnn.so.0";
+const char kApi1Name[] = "libmkldnn.so.1";
 
-}  // namespace
+std::atomic<const Library *> g_library(nullptr);
+std::atomic<bool> g_two(false);
+pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
-const Library *library() {
-  const Library *const found = api0_library();
-  if (found != nullptr) g_in_use.store(true, std::memory_order_relaxed);
-  return found;
-}
-
-bool library_in_use() { return g_in_use.load(std::memory_order_relaxed); }
-
-const char kLibraryName[] = "libmkldnn.so.0";
-
-bool library_is_loaded() {
-  void *const handle = dlopen(kLibraryName, RTLD_NOLOAD | RTLD_LAZY);
+bool is_loaded(const char *name) {
+  void *const handle = dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
   if (handle != nullptr) dlclose(handle);
   return handle != nullptr;
 }
 
-bool open_library(Library *found) {
+void find() {
+  const bool api0 = is_loaded(kApi0Name), api1 = is_loaded(kApi1Name);
+  if (api0 == api1) {
+    g_two.store(api0, std::memory_order_relaxed);
+    message(api0 ? "%s and %s are both loaded in this process; not caching"
+                 : "no %s or %s is loaded in this process",
+            kApi0Name, kApi1Name);
+    return;
+  }
+  const Library *const found = api0 ? api0_library() : api1_library();
+  // A key asks OpenMP for its number of threads. A thread that does so while the process ends may
+  // crash: the OpenMP runtime has shut down and starts again. What atexit is given late runs early,
+  // before the destructors of the runtime.
+  atexit([] { g_settings.ended.store(true, std::memory_order_relaxed); });
+  g_library.store(found, std::memory_order_release);
+}
+
+}  // namespace
+
+#ifdef OPCACHE_NO_API0
+const Library *api0_library() { return nullptr; }
+#endif
+
+const Library *library() {
+  pthread_once(&g_once, find);
+  return g_library.load(std::memory_order_acquire);
+}
+
+bool library_in_use() { return g_library.load(std::memory_order_relaxed) != nullptr; }
+
+bool two_libraries() { return g_two.load(std::memory_order_relaxed); }
+
+// Once that is settled, without the loader: it searches folders for the name that is not loaded,
+// which a forked child cannot do if another thread was about it.
+bool library_is_loaded() {
+  return library_in_use() || two_libraries() || is_loaded(kApi0Name) || is_loaded(kApi1Name);
+}
+
+bool open_library(const char *name, Library *found) {
   // NOLOAD: MXNet loads its libraries RTLD_LOCAL, so RTLD_NEXT would not see them, and a second
   // copy must never be loaded.
-  found->handle = dlopen(kLibraryName, RTLD_NOLOAD | RTLD_LAZY);
+  found->name = name;
+  found->handle = dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
   if (found->handle == nullptr) return false;
   struct link_map *map = nullptr;
   if (dlinfo(found->handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) {
@@ -92,11 +130,23 @@ bool open_library(Library *found) {
   return true;
 }
 
+void *linked_function(void *handle, const char *name) {
+  // Functions that we do not export and the other interface does not have.
+  const bool api0 = dlsym(handle, "mkldnn_memory_desc_init") != nullptr;
+  const bool api1 = dlsym(handle, "mkldnn_memory_create") != nullptr;
+  void *const linked =
+      api0 != api1 ? dlopen(api0 ? kApi0Name : kApi1Name, RTLD_NOLOAD | RTLD_LAZY) : nullptr;
+  if (linked == nullptr) return nullptr;
+  void *const function = dlsym(linked, name);
+  dlclose(linked);
+  return function;
+}
+
 // Threads hold state of ours until they end, so our code must stay as long. A library of our own is
 // linked with -z nodelete; libmxnet.so is not.
 bool stay_loaded() {
   Dl_info self;
-  return dladdr(kLibraryName, &self) != 0 &&
+  return dladdr(kApi0Name, &self) != 0 &&
          dlopen(self.dli_fname, RTLD_NOLOAD | RTLD_NODELETE | RTLD_LAZY) != nullptr;
 }
 
