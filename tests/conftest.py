@@ -12,7 +12,9 @@ from harness.__main__ import main
 from harness.base.layout import Layout, here
 from tests.support import browser
 
-HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
+HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0", "1.6.0")
+# Those with MKL-DNN 0.x, for tests that call its C interface.
+HOSTS_OF_0 = HOSTS[:3]
 
 
 # Files that share results of jobs; files whose tests of different hosts share nothing.
