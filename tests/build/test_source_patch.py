@@ -227,7 +227,6 @@ def test_the_patch_only_adds_files_of_its_own(
         assert max(map(len, content.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("host", HOSTS_OF_0, indirect=True)
 @pytest.mark.parametrize("hidden", [False, True], ids=["exported", "hidden"])
 @pytest.mark.parametrize("preloaded", [False, True], ids=["alone", "preloaded-too"])
 def test_programs_run_the_same_with_fewer_creations(

@@ -19,6 +19,7 @@ from pytest import MonkeyPatch
 from harness.base import statistics
 from harness.base.layout import Layout, here
 from harness.build.toolchain import load_toolchain
+from tests.conftest import every_host
 from tests.support.commands import clean_environment, harness, refusal
 from tests.support.records import bench
 
@@ -40,6 +41,7 @@ def line_of(output: str, subject: str) -> str:
 # Real MXNets.
 
 
+@every_host
 def test_stock_mxnet(built: Layout, host: str, tmp_path: Path) -> None:
     stock, file = built.stock(host), tmp_path / "doctor.json"
     done = examine(stock, "--no-probe", "--json", file, OMP_NUM_THREADS=1)
