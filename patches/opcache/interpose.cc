@@ -1,11 +1,6 @@
-// The exported functions. Each shadows the function of the same name in libmkldnn.so.0 and goes to
-// the function of ours that stands beside it here (api0/calls.h), unless route.cc finds that the
-// call is not ours.
-#include <mkldnn.h>
-
-#include <type_traits>
-
-#include "api0/calls.h"
+// The exported functions. Each shadows the function of the same name in MKL-DNN and goes to the
+// function of ours that the interface of the loaded MKL-DNN has for it (api0/calls.cc,
+// api1/calls.cc), or elsewhere: see route.h.
 #include "cache/registry.h"
 #include "cache/thread_cache.h"
 #include "opcache.h"
@@ -17,56 +12,49 @@ namespace opcache {
 
 namespace {
 
-mkldnn_status_t failure(mkldnn_status_t *) { return mkldnn_runtime_error; }
-template <class T>
-T *failure(T **) {
-  return nullptr;
-}
-
-// What every function answers in a process without MKL-DNN.
-template <class Function>
-struct Unserved;
-template <class Result, class... Arguments>
-struct Unserved<Result (*)(Arguments...)> {
-  static Result call(Arguments...) { return failure(static_cast<Result *>(nullptr)); }
-};
+// What the functions answer in a process without MKL-DNN: mkldnn_runtime_error, or nothing.
+int unserved_status() { return 7; }
+void *unserved_pointer() { return nullptr; }
 
 }  // namespace
 
 }  // namespace opcache
 
-// Exports mkldnn_NAME, which goes to opcache::FUNCTION or, see route.h, elsewhere.
-#define OPCACHE_EXPORT(name, function)                                                       \
-  static_assert(std::is_same<decltype(&opcache::function), decltype(&mkldnn_##name)>::value, \
-                "mkldnn.h");                                                                 \
-  OPCACHE_ROUTE(mkldnn_##name, opcache::function, opcache::Unserved<decltype(&mkldnn_##name)>::call)
+#define OPCACHE_EXPORT(name) OPCACHE_ROUTE(mkldnn_##name, opcache::unserved_status)
+#define OPCACHE_EXPORT_POINTER(name) OPCACHE_ROUTE(mkldnn_##name, opcache::unserved_pointer)
 
-OPCACHE_EXPORT(primitive_desc_create, create_operation_v1);
-OPCACHE_EXPORT(primitive_desc_create_v2, create_operation);
-OPCACHE_EXPORT(primitive_desc_iterator_create, create_iterator_v1);
-OPCACHE_EXPORT(primitive_desc_iterator_create_v2, create_iterator);
-OPCACHE_EXPORT(primitive_desc_iterator_next, next_implementation);
-OPCACHE_EXPORT(primitive_desc_iterator_fetch, fetch_implementation);
-OPCACHE_EXPORT(primitive_desc_iterator_destroy, destroy_iterator);
-OPCACHE_EXPORT(reorder_primitive_desc_create, create_reorder_v1);
-OPCACHE_EXPORT(reorder_primitive_desc_create_v2, create_reorder);
-OPCACHE_EXPORT(sum_primitive_desc_create, create_sum);
-OPCACHE_EXPORT(concat_primitive_desc_create, create_concat);
-OPCACHE_EXPORT(memory_primitive_desc_create, create_memory_descriptor);
-OPCACHE_EXPORT(primitive_desc_query_pd, query_descriptor);
-OPCACHE_EXPORT(primitive_desc_clone, clone_descriptor);
-OPCACHE_EXPORT(primitive_desc_destroy, destroy_descriptor);
-OPCACHE_EXPORT(primitive_create, create_primitive);
-OPCACHE_EXPORT(primitive_destroy, destroy_primitive);
-OPCACHE_EXPORT(primitive_get_primitive_desc, get_descriptor);
-OPCACHE_EXPORT(primitive_get_input_at, get_input);
-OPCACHE_EXPORT(primitive_get_output, get_output);
-OPCACHE_EXPORT(stream_create, create_stream);
-OPCACHE_EXPORT(stream_submit, submit);
-OPCACHE_EXPORT(stream_wait, wait);
-OPCACHE_EXPORT(stream_rerun, rerun);
-OPCACHE_EXPORT(stream_destroy, destroy_stream);
-OPCACHE_EXPORT(engine_destroy, destroy_engine);
+// Of both interfaces.
+OPCACHE_EXPORT(primitive_desc_create);
+OPCACHE_EXPORT(primitive_desc_iterator_create);
+OPCACHE_EXPORT(primitive_desc_iterator_next);
+OPCACHE_EXPORT_POINTER(primitive_desc_iterator_fetch);
+OPCACHE_EXPORT(primitive_desc_iterator_destroy);
+OPCACHE_EXPORT(reorder_primitive_desc_create);
+OPCACHE_EXPORT(sum_primitive_desc_create);
+OPCACHE_EXPORT(concat_primitive_desc_create);
+OPCACHE_EXPORT(primitive_desc_clone);
+OPCACHE_EXPORT(primitive_desc_destroy);
+OPCACHE_EXPORT(primitive_create);
+OPCACHE_EXPORT(primitive_destroy);
+OPCACHE_EXPORT(engine_destroy);
+// Of 0.x.
+OPCACHE_EXPORT(primitive_desc_create_v2);
+OPCACHE_EXPORT(primitive_desc_iterator_create_v2);
+OPCACHE_EXPORT(reorder_primitive_desc_create_v2);
+OPCACHE_EXPORT(memory_primitive_desc_create);
+OPCACHE_EXPORT_POINTER(primitive_desc_query_pd);
+OPCACHE_EXPORT(primitive_get_primitive_desc);
+OPCACHE_EXPORT(primitive_get_input_at);
+OPCACHE_EXPORT(primitive_get_output);
+OPCACHE_EXPORT(stream_create);
+OPCACHE_EXPORT(stream_submit);
+OPCACHE_EXPORT(stream_wait);
+OPCACHE_EXPORT(stream_rerun);
+OPCACHE_EXPORT(stream_destroy);
+// Of 1.x.
+OPCACHE_EXPORT(primitive_execute);
+OPCACHE_EXPORT(primitive_attr_set_rnn_data_qparams);
+OPCACHE_EXPORT(primitive_attr_set_rnn_weights_qparams);
 
 // What programs call (opcache.h); there is nothing of that name elsewhere.
 #define OPCACHE_API extern "C" __attribute__((visibility("default")))

@@ -3,10 +3,13 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <atomic>
+
+#include "report/message.h"
 
 namespace opcache {
 
@@ -58,30 +61,46 @@ int find_build_id(struct dl_phdr_info *info, size_t, void *data) {
   return 1;
 }
 
-std::atomic<bool> g_in_use(false);
+const char kApi0Name[] = "libmkldnn.so.0";
+const char kApi1Name[] = "libmkldnn.so.1";
 
-}  // namespace
+std::atomic<const Library *> g_library(nullptr);
+pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
-const Library *library() {
-  const Library *const found = api0_library();
-  if (found != nullptr) g_in_use.store(true, std::memory_order_relaxed);
-  return found;
-}
-
-bool library_in_use() { return g_in_use.load(std::memory_order_relaxed); }
-
-const char kLibraryName[] = "libmkldnn.so.0";
-
-bool library_is_loaded() {
-  void *const handle = dlopen(kLibraryName, RTLD_NOLOAD | RTLD_LAZY);
+bool is_loaded(const char *name) {
+  void *const handle = dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
   if (handle != nullptr) dlclose(handle);
   return handle != nullptr;
 }
 
-bool open_library(Library *found) {
+void find() {
+  const bool api0 = is_loaded(kApi0Name), api1 = is_loaded(kApi1Name);
+  if (api0 == api1) {
+    // Functions of both have the same names: of two, whose call it is cannot be told.
+    message(api0 ? "%s and %s are both loaded in this process; not caching"
+                 : "no %s or %s is loaded in this process",
+            kApi0Name, kApi1Name);
+    return;
+  }
+  g_library.store(api0 ? api0_library() : api1_library(), std::memory_order_release);
+}
+
+}  // namespace
+
+const Library *library() {
+  pthread_once(&g_once, find);
+  return g_library.load(std::memory_order_acquire);
+}
+
+bool library_in_use() { return g_library.load(std::memory_order_relaxed) != nullptr; }
+
+bool library_is_loaded() { return is_loaded(kApi0Name) || is_loaded(kApi1Name); }
+
+bool open_library(const char *name, Library *found) {
   // NOLOAD: MXNet loads its libraries RTLD_LOCAL, so RTLD_NEXT would not see them, and a second
   // copy must never be loaded.
-  found->handle = dlopen(kLibraryName, RTLD_NOLOAD | RTLD_LAZY);
+  found->name = name;
+  found->handle = dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
   if (found->handle == nullptr) return false;
   struct link_map *map = nullptr;
   if (dlinfo(found->handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) {
@@ -96,7 +115,7 @@ bool open_library(Library *found) {
 // linked with -z nodelete; libmxnet.so is not.
 bool stay_loaded() {
   Dl_info self;
-  return dladdr(kLibraryName, &self) != 0 &&
+  return dladdr(kApi0Name, &self) != 0 &&
          dlopen(self.dli_fname, RTLD_NOLOAD | RTLD_NODELETE | RTLD_LAZY) != nullptr;
 }
 

@@ -7,33 +7,41 @@
 
 namespace opcache {
 
+// A function of the C API and the one of ours that is called in its place.
+struct Call {
+  const char *name;
+  const void *function;
+};
+
 struct Library {
-  void *handle;  // dlopen's; kept, so the library stays until the process ends
+  const char *name;   // libmkldnn.so.0 or libmkldnn.so.1
+  const Call *calls;  // those that are ours, up to a name that is nullptr
+  void *handle;       // dlopen's; kept, so the library stays until the process ends
   const struct link_map *map;
   char build_id[65];    // hexadecimal; empty when the library carries none
   const char *release;  // nullptr: not recognised, pass everything through
 };
 
-// Resolves on the first call; thread-safe. nullptr when no libmkldnn.so.0 is loaded in this
-// process, or when it lacks a function we forward to (one line on stderr says which), and for good:
+// Resolves on the first call; thread-safe. nullptr when no MKL-DNN is loaded in this process, or
+// two are, or when it lacks a function we forward to (one line on stderr says which), and for good:
 // ask library_is_loaded() first where MKL-DNN may not be there yet.
 const Library *library();
-// The same for the releases of one interface, defined in its folder; library() asks each.
+// The same for the releases of one interface, defined in its folder; library() asks the one whose
+// file is loaded.
 const Library *api0_library();
+const Library *api1_library();
 
 // Tells whether library() has found one.
 bool library_in_use();
 
-// Tells whether this process has loaded a libmkldnn.so.0. Says nothing and decides nothing.
+// Tells whether this process has loaded an MKL-DNN. Says nothing and decides nothing.
 bool library_is_loaded();
 
-// Fills in all but the release; false: it is not loaded.
-bool open_library(Library *found);
+// Fills in name, handle, map and build-id; false: it is not loaded.
+bool open_library(const char *name, Library *found);
 
 // Makes sure that this library of ours is never unloaded; false: it could be.
 bool stay_loaded();
-
-extern const char kLibraryName[];
 
 }  // namespace opcache
 

@@ -1,6 +1,7 @@
 #include "route.h"
 
 #include <dlfcn.h>
+#include <string.h>
 
 #include <atomic>
 
@@ -27,6 +28,14 @@ void *definition(const char *name, const void *caller) {
   return ours ? nullptr : found;
 }
 
+// What the interface of the loaded MKL-DNN has for that name: a function of ours, or its own.
+const void *function_of(const Library &found, const char *name) {
+  for (const Call *call = found.calls; call->name != nullptr; ++call) {
+    if (strcmp(call->name, name) == 0) return call->function;
+  }
+  return dlsym(found.handle, name);
+}
+
 const char *file_of(const void *address) {
   Dl_info info = {};
   return dladdr(address, &info) != 0 ? info.dli_fname : "another library";
@@ -41,24 +50,27 @@ using namespace opcache;
 // Settles where a route goes, and returns it. `caller` is an address in the code that called.
 extern "C" __attribute__((visibility("hidden"), used)) const void *opcache_choose(
     Route *route, const void *caller) {
-  const void *target = route->ours;
-  if (!library_is_loaded() || library() == nullptr) {
+  const Library *const found = library_is_loaded() ? library() : nullptr;
+  const void *target = found != nullptr ? function_of(*found, route->name) : nullptr;
+  if (target == nullptr) {
     target = definition(route->name, caller);
     static std::atomic<bool> said(false);
     if (target == nullptr) {
       library();  // says that there is none
       target = route->unserved;
     } else if (!said.exchange(true)) {
-      message("MKL-DNN is in %s here, not in a libmkldnn.so.0 of MXNet 1.3 to 1.5; not caching",
-              file_of(target));
+      message(
+          "MKL-DNN is in %s here, not in a libmkldnn.so.0 or libmkldnn.so.1 of MXNet 1.3 to 1.6; "
+          "not caching",
+          file_of(target));
     }
   }
   __atomic_store_n(&route->target, target, __ATOMIC_RELEASE);
   return target;
 }
 
-// The first call through a route, which is in rax: keeps the registers that hold arguments (none
-// of these functions takes floating-point ones), chooses, and jumps there.
+// The first call through a route, which is in rax: keeps the registers that hold arguments (no
+// function takes more than two floats), chooses, and jumps there.
 asm(R"(
   .pushsection .text
   .globl opcache_first_call
@@ -72,11 +84,17 @@ opcache_first_call:
   pushq %r8
   pushq %r9
   pushq %rax
-  .cfi_adjust_cfa_offset 56
+  subq $16, %rsp
+  .cfi_adjust_cfa_offset 72
+  movsd %xmm0, (%rsp)
+  movsd %xmm1, 8(%rsp)
   movq %rax, %rdi
-  movq 56(%rsp), %rsi
+  movq 72(%rsp), %rsi
   call opcache_choose
   movq %rax, %r11
+  movsd (%rsp), %xmm0
+  movsd 8(%rsp), %xmm1
+  addq $16, %rsp
   popq %rax
   popq %r9
   popq %r8
@@ -84,7 +102,7 @@ opcache_first_call:
   popq %rdx
   popq %rsi
   popq %rdi
-  .cfi_adjust_cfa_offset -56
+  .cfi_adjust_cfa_offset -72
   jmp *%r11
   .cfi_endproc
   .popsection

@@ -1,6 +1,6 @@
 // Where the calls of an exported function go. Preloaded, this library stands before any MKL-DNN:
-// one that it cannot serve (another interface, or one that is not in a libmkldnn.so.0) gets its
-// calls as if this library were not there, whatever arguments its functions of these names take.
+// one that it cannot serve (another interface, or one in a file of another name) gets its calls as
+// if this library were not there, whatever arguments its functions of these names take.
 #ifndef OPCACHE_ROUTE_H_
 #define OPCACHE_ROUTE_H_
 
@@ -9,19 +9,18 @@ namespace opcache {
 struct Route {
   const void *target;  // first, for the jump; at the start what decides, on the first call
   const char *name;
-  const void *ours;
   const void *unserved;
 };
 
-// Exports `symbol`, which jumps to the target of its route: to `function`, unless MKL-DNN is
-// elsewhere in this process; to `unserved`, where it is nowhere. A second interface whose functions
-// have these names adds its functions to the Route, and library() says which interface is here.
-#define OPCACHE_ROUTE(symbol, function, unserved)                                         \
+// Exports `symbol`, which jumps to the target of its route: to the function that the interface of
+// the loaded MKL-DNN has for this name (Library::calls), to MKL-DNN's own where it has none, or
+// where MKL-DNN is elsewhere in this process; to `unserved`, where it is nowhere. The interfaces
+// use the same names for functions with other arguments.
+#define OPCACHE_ROUTE(symbol, unserved)                                                   \
   extern "C" __attribute__((visibility("hidden"))) const char opcache_first_##symbol;     \
   extern "C" __attribute__((visibility("hidden"))) opcache::Route opcache_route_##symbol; \
   opcache::Route opcache_route_##symbol __attribute__((used)) = {                         \
-      &opcache_first_##symbol, #symbol, reinterpret_cast<const void *>(&function),        \
-      reinterpret_cast<const void *>(&unserved)};                                         \
+      &opcache_first_##symbol, #symbol, reinterpret_cast<const void *>(&unserved)};       \
   asm("opcache_route " #symbol)
 
 // A jump leaves registers and stack as the caller made them, which no function in C++ can promise

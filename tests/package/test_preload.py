@@ -63,8 +63,8 @@ def test_other_mkldnn_gets_calls(built: Layout, tmp_path: Path, file: str, linke
     assert done.returncode == len(done.stdout)
     *_, line = done.stderr.splitlines()
     assert line == (
-        f"opcache: MKL-DNN is in {other} here, not in a libmkldnn.so.0 of MXNet 1.3 to 1.5; "
-        "not caching"
+        f"opcache: MKL-DNN is in {other} here, not in a libmkldnn.so.0 or libmkldnn.so.1 of "
+        "MXNet 1.3 to 1.6; not caching"
     )
 
 

@@ -87,6 +87,7 @@ Primitive *new_record(Descriptor *d) {
   p->real_descriptor = d->real;
   p->inputs = bindings > 0 ? d->inputs : 0;
   p->bindings = bindings;
+  p->memory_object = bindings == 0;
   return p;
 }
 
@@ -177,7 +178,7 @@ mkldnn_status_t rebind(const Real &r, Primitive *p) {
 namespace {
 
 void destroy_real_descriptor(Descriptor *d) {
-  if (d->shadow != nullptr) free_shadow(d->shadow);
+  if (d->shadow != nullptr) free_shadow(real(), d->shadow);
   real().primitive_desc_destroy(d->real);
 }
 
@@ -187,7 +188,7 @@ void destroy_real_primitive(Primitive *p) {
 }
 
 void destroy_real_additions(Primitive *p) {
-  if (p->shadow != nullptr) free_shadow(p->shadow);
+  if (p->shadow != nullptr) free_shadow(real(), p->shadow);
   if (p->substitute != nullptr) real().primitive_destroy(p->substitute);
   p->shadow = nullptr;
   p->substitute = nullptr;

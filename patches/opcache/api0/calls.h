@@ -1,4 +1,4 @@
-// What each intercepted call does, in terms of the cache; interpose.cc says which. Called only in a
+// What each intercepted call does, in terms of the cache; calls.cc says which. Called only in a
 // process that has MKL-DNN 0.14 to 0.19, so that real() is there. Status codes of the real library
 // come back unchanged, and whatever is not understood goes to the real library as if we were not
 // there.
@@ -7,7 +7,11 @@
 
 #include <mkldnn.h>
 
+#include "library.h"
+
 namespace opcache {
+
+extern const Call kCalls[];
 
 // Primitive descriptors (descriptors.cc). The functions of the first version (_v1) have no
 // attributes.

@@ -4,27 +4,12 @@
 
 namespace opcache {
 
-// MXNet's Deconvolution backward creates a forward convolution descriptor, a primitive of it (the
-// data gradient), and a weight gradient with that descriptor as its hint; Convolution backward
-// creates no such primitive in between. This order is all that tells them apart here, and it
-// decides only which operator is counted and, in a scope that lists one of the two, what is cached.
 void tell_deconvolution(const Real &r, ThreadCache *cache, Descriptor *d, Descriptor *hint,
                         const_mkldnn_op_desc_t op_desc) {
   const OpDescHead *const head = static_cast<const OpDescHead *>(op_desc);
   if (kind_of(*r.abi, head->primitive_kind) != Kind::kConvolution) return;
   const mkldnn_convolution_desc_t &desc = *static_cast<const mkldnn_convolution_desc_t *>(op_desc);
-  if (desc.prop_kind == mkldnn_forward_training || desc.prop_kind == mkldnn_forward_scoring) {
-    d->maybe_deconvolution.store(
-        desc.prop_kind == mkldnn_forward_training && desc.bias_desc.ndims == 0,
-        std::memory_order_relaxed);
-    cache->last_convolution = d;
-    cache->last_convolution_used = false;
-  } else if (desc.prop_kind == mkldnn_backward_weights && hint != nullptr &&
-             hint == cache->last_convolution) {
-    const bool deconvolution = cache->last_convolution_used;
-    d->op.store(backward(deconvolution ? kDeconvolution : kConvolution), std::memory_order_relaxed);
-    if (deconvolution) hint->op.store(backward(kDeconvolution), std::memory_order_relaxed);
-  }
+  tell_deconvolution(cache, d, hint, desc.prop_kind, desc.bias_desc.ndims != 0);
 }
 
 bool operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op) {

@@ -6,6 +6,7 @@
 #include "api0/calls.h"
 #include "api0/policy.h"
 #include "api0/shadow.h"
+#include "shared/canonical.h"
 
 namespace opcache {
 
@@ -13,34 +14,6 @@ namespace {
 
 // So many inputs fit on the stack; only sums and concats of more need an allocation.
 const int kFewInputs = 256;
-
-// This thread's equal of another thread's descriptor, without a reference for the caller; nullptr
-// when it cannot be created.
-Descriptor *localize(const Real &r, ThreadCache *cache, Descriptor *other) {
-  if (cache->owns(other)) return other;
-  Key &key = cache->scratch_key();
-  key.assign(other->key, other->key_size);
-  Descriptor *d = cache->find(key, other->hash);
-  if (d == nullptr) {
-    ThreadCache::Created created = {nullptr, other->inputs, other->outputs, op_of(other), 0, 0};
-    const uint64_t start = ticks();
-    const Metering metering(cache->ledger());
-    if (r.primitive_desc_clone(&created.real, other->real) != mkldnn_success) return nullptr;
-    created.ticks = ticks() - start;
-    created.bytes = metering.bytes(kEstimatedDescriptorBytes);
-    d = cache->insert(key, other->hash, created);
-    if (d == nullptr) {
-      r.primitive_desc_destroy(created.real);
-      return nullptr;
-    }
-    d->maybe_deconvolution.store(other->maybe_deconvolution.load(std::memory_order_relaxed),
-                                 std::memory_order_relaxed);
-    count(cache, created.op, kDescriptorsCreated, kCreateTicks, created.ticks);
-  }
-  // The table references it: nothing of this thread's is evicted before the caller is done with it.
-  d->references.fetch_sub(1, std::memory_order_relaxed);
-  return d;
-}
 
 // A real primitive over the caller's own memory objects. An input that is a cached primitive's
 // output becomes the memory object behind it, which is what the real library would read. `cache`

@@ -2,13 +2,12 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "api0/binding.h"
+#include "api0/calls.h"
 #include "in_tree.h"
+#include "recognise.h"
 #include "report/message.h"
-#include "settings/options.h"
 
 namespace opcache {
 
@@ -17,42 +16,10 @@ namespace {
 Real g_functions;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
-// By build-id; for an MKL-DNN that the user built, by MKLDNN_OPCACHE_ASSUME; inside MXNet's
-// tree by the headers, which are those of the libmkldnn.so.0 that libmxnet.so links.
-const Abi *recognise(const char *build_id) {
-  for (size_t i = 0; i < kAbiCount; ++i) {
-    if (strcmp(kAbis[i].build_id, build_id) == 0) return &kAbis[i];
-  }
-  const char *assumed = environment("MKLDNN_OPCACHE_ASSUME");
-  for (size_t i = 0; assumed != nullptr && i < kAbiCount; ++i) {
-    if (strcmp(kAbis[i].version, assumed) == 0) return &kAbis[i];
-  }
-  for (size_t i = 0; kInTree && assumed == nullptr && i < kAbiCount; ++i) {
-    if (headers_are(kAbis[i])) return &kAbis[i];
-  }
-  char known[64] = "";
-  for (size_t i = 0; i < kAbiCount; ++i) {
-    snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i > 0 ? ", " : "",
-             kAbis[i].version);
-  }
-  if (assumed != nullptr) {
-    message("MKLDNN_OPCACHE_ASSUME=%.60s is not a release this library knows (%s); not caching",
-            assumed, known);
-  } else {
-    message(
-        "%s with build-id '%s' is not one this library knows (%s as released with MXNet); not "
-        "caching. If it was built from one of these sources, set MKLDNN_OPCACHE_ASSUME to it",
-        kLibraryName, build_id, known);
-  }
-  return nullptr;
-}
-
 void resolve() {
   if (kInTree) stay_loaded();
-  if (!open_library(&g_functions)) {
-    message("no %s is loaded in this process", kLibraryName);
-    return;
-  }
+  if (!open_library("libmkldnn.so.0", &g_functions)) return;
+  g_functions.calls = kCalls;
   void *const handle = g_functions.handle;
   const char *missing = nullptr;
 #define OPCACHE_RESOLVE(name)                                                                      \
@@ -63,12 +30,12 @@ void resolve() {
   g_functions.omp_get_max_threads =
       reinterpret_cast<int (*)()>(dlsym(handle, "omp_get_max_threads"));
   if (missing != nullptr) {
-    message("%s has no %s: it is not MKL-DNN 0.14 to 0.19", kLibraryName, missing);
+    message("%s has no %s: it is not MKL-DNN 0.14 to 0.19", g_functions.name, missing);
     return;
   }
-  g_functions.abi = recognise(g_functions.build_id);
+  g_functions.abi = recognise(g_functions, kAbis, headers_are);
   if (g_functions.abi != nullptr && g_functions.omp_get_max_threads == nullptr) {
-    message("%s is not linked to an OpenMP runtime; not caching", kLibraryName);
+    message("%s is not linked to an OpenMP runtime; not caching", g_functions.name);
     g_functions.abi = nullptr;
   }
   g_functions.release = g_functions.abi != nullptr ? g_functions.abi->version : nullptr;

@@ -70,7 +70,7 @@ void ThreadCache::evict_last() {
 // caller's business.
 void ThreadCache::unlist_idle(Primitive *p) {
   if (bounded_) subtract_bytes(&owner_->idle_bytes, p->bytes);
-  if (p->bindings == 0) {
+  if (p->memory_object) {
     --idle_memory_;
     return;
   }

@@ -33,7 +33,7 @@ bool add_handle(Descriptor *d) {
 
 bool add_handle(Primitive *p) {
   if (!g_primitives.insert(p->real, p)) return false;
-  if (p->bindings > 0) add(&g_totals.primitives, 1);
+  if (!p->memory_object) add(&g_totals.primitives, 1);
   add(&g_totals.primitive_bytes, static_cast<ptrdiff_t>(p->bytes));
   return true;
 }
@@ -56,7 +56,7 @@ void destroy_additions(Primitive *p) {
 uint64_t destroy(Primitive *p) {
   destroy_additions(p);
   g_primitives.erase(p->real);
-  if (p->bindings > 0) subtract(&g_totals.primitives, 1);
+  if (!p->memory_object) subtract(&g_totals.primitives, 1);
   subtract(&g_totals.primitive_bytes, p->bytes);
   const uint64_t start = ticks();
   g_destroyers->primitive(p);

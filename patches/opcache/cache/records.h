@@ -47,7 +47,7 @@ struct mkldnn_primitive_desc;
 namespace opcache {
 
 struct Primitive;
-struct ShadowDescriptor;  // api0/shadow.h
+struct ShadowDescriptor;  // shared/shadow.h
 struct ShadowPrimitive;
 
 // What other threads may use of a thread's cache. Outlives the thread while callers hold primitives
@@ -112,8 +112,7 @@ struct Binding {
   void *handle;  // what own points to
 };
 
-// A real primitive over memory objects of our own, or a memory object for a caller (which has no
-// bindings).
+// A real primitive, in MKL-DNN 0.x over memory objects of our own; or a memory object for a caller.
 struct Primitive {
   mkldnn_primitive *real;
   mkldnn_primitive_desc *real_descriptor;  // descriptor->real
@@ -125,10 +124,11 @@ struct Primitive {
   // primitive for streams that cannot rebind (api0/binding.h), and one to compare with.
   mkldnn_primitive *substitute;
   ShadowPrimitive *shadow;
+  bool memory_object;
   int inputs;
-  int bindings;        // inputs, then outputs; 0 for a memory object
-  size_t bytes;        // this record, the real primitive and its memory objects
-  uint64_t used;       // owner only: when it became idle, under a bound on memory
+  int bindings;   // inputs, then outputs; none of a memory object, or where calls name the data
+  size_t bytes;   // this record, the real primitive and its memory objects
+  uint64_t used;  // owner only: when it became idle, under a bound on memory
   Binding binding[1];  // `bindings` of them
 };
 

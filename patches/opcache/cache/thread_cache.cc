@@ -207,7 +207,7 @@ void ThreadCache::take_back(Primitive *p) {
   destroy_additions(p);
   --d->live_primitives;
   --owner_->references;
-  if (p->bindings == 0 && idle_memory_ >= capacity()) {
+  if (p->memory_object && idle_memory_ >= capacity()) {
     counters().ops[op_of(d)][kDestroyTicks].add(destroy(p));
     return;
   }
@@ -215,7 +215,7 @@ void ThreadCache::take_back(Primitive *p) {
   d->first_idle = p;
   // Memory objects are all alike and cheap: which of them is cached does not matter, so they stay
   // out of the list, whose upkeep costs more cache misses than they save.
-  if (p->bindings == 0) {
+  if (p->memory_object) {
     ++idle_memory_;
     if (bounded_) add_idle_bytes(p);
     return;

@@ -129,6 +129,15 @@ bool protect(const Relro &relro, int protection) {
 
 }  // namespace
 
+void *called_function(const struct link_map *library, void *handle, const char *name) {
+  Relocations relocations;
+  Redirection wanted = {name, nullptr, nullptr};
+  Slot slot;
+  const bool called = read_dynamic(library, &relocations) &&
+                      find_slots(library, relocations, &wanted, 1, &slot, 1) > 0;
+  return called ? original_of(library, handle, slot) : dlsym(handle, name);
+}
+
 size_t redirect(const struct link_map *library, void *handle, Redirection *redirections, size_t n,
                 const char **why) {
   Relocations relocations;

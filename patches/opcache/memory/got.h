@@ -15,6 +15,10 @@ struct Redirection {
   void *original;  // out: what was called; nullptr when the library does not call it
 };
 
+// What the library calls by that name, or would call: the one of several libraries that define it
+// whose state it shares. nullptr when there is none. Changes nothing.
+void *called_function(const struct link_map *library, void *handle, const char *name);
+
 // The most slots that a library may have for the redirected functions.
 const size_t kMaxRedirectedSlots = 128;
 

@@ -43,7 +43,7 @@ void ThreadCache::count_bytes() {
 void ThreadCache::add_idle_bytes(Primitive *p) {
   p->used = ++clock_;
   // Memory objects go with their descriptor.
-  if (p->bindings == 0) touch(p->descriptor);
+  if (p->memory_object) touch(p->descriptor);
   add_bytes(&owner_->idle_bytes, p->bytes);
   enforce_memory(kScanLimit);
 }

@@ -144,15 +144,15 @@ Redirection g_redirections[kAllocators] = {
 void start() {
   const char *why = "this library could be unloaded";
   // A word of another library's that led nowhere would be the end of the process.
-  const Library *const l = stay_loaded() ? library() : nullptr;
-  if (l != nullptr && redirect(l->map, l->handle, g_redirections, kAllocators, &why) > 0) {
+  const Library &l = *library();  // something is being created
+  if (stay_loaded() && redirect(l.map, l.handle, g_redirections, kAllocators, &why) > 0) {
     g_metered.store(true, std::memory_order_release);
     return;
   }
   message(
-      "cannot measure how much memory libmkldnn.so.0 takes: %s; MKLDNN_OPCACHE_MEMORY goes by "
-      "fixed prices instead",
-      why);
+      "cannot measure how much memory %s takes: %s; MKLDNN_OPCACHE_MEMORY goes by fixed prices "
+      "instead",
+      l.name, why);
 }
 
 // Bytes of the pages that are in memory: of 256 KiB that are mapped for a kernel, its code takes a

@@ -1,5 +1,5 @@
 // Under a bound on memory (MKLDNN_OPCACHE_MEMORY), and only then, this folder changes something
-// that is another library's: the words of libmkldnn.so.0's global offset table through which that
+// that is another library's: the words of MKL-DNN's global offset table through which that
 // library calls the allocator (got.h) lead here, and from here to where they led. Without a bound
 // nothing of another library is touched. The calls are counted: the size of an object is what
 // MKL-DNN allocates, and does not free again, while the calling thread creates it.
