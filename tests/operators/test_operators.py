@@ -187,9 +187,10 @@ def served_by(result: Mapping[str, Any]) -> Dict[str, int]:
 
 @every_host
 def test_operators_are_served(built: Layout, host: str) -> None:
-    """By scope all, on both hosts: 1.4 keeps some primitives itself, but not these."""
+    """By scope all, on every host: from 1.4 on MXNet caches some primitives, 1.6 those of sums."""
     served = served_by(result_of(EVERY_OPERATOR, built, host, "all"))
-    assert min(served[operator] for operator in ("concat", "reorder", "softmax", "sum")) > 0
+    expected = {"concat", "reorder", "softmax"} | ({"sum"} if host != "1.6.0" else set())
+    assert min(served[operator] for operator in expected) > 0
     every = {operator for operator, count in served.items() if count > 0}
     assert host != "1.3.1" or every == set(OPERATOR_CASES)
 

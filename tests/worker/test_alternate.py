@@ -12,7 +12,6 @@ from harness.base.layout import Layout
 from harness.trials.jobs import AlternateJob
 from harness.trials.launch import WorkerFailed
 from patches.python.mkldnn_opcache.variables import CAPACITY
-from tests.conftest import every_host
 from tests.support.bits import run_job
 
 SCOPES = ("off", "backward", "all")
@@ -62,7 +61,6 @@ def test_a_narrow_interval_ends_the_job() -> None:
 QUICK = {"budget_s": 0.0, "block_s": 0.0, "cycles_min": 2}
 
 
-@every_host
 def test_blocks_hold_the_work_of_their_scope(built: Layout, host: str) -> None:
     job = AlternateJob("seven-ops", 2, 32, scopes=SCOPES, **QUICK)
     result = run_job(job, built, host, "all")
