@@ -1,6 +1,6 @@
 """The source-patch command: writes the cache as a patch for MXNet's own source tree.
 
-The patch only adds files, made mechanically from patches/opcache, where MXNet 1.3 to 1.5 compile
+The patch only adds files, made mechanically from patches/opcache, where MXNet 1.3 to 1.6 compile
 whatever they find. It touches and quotes no line of MXNet's. docs/source-patch.md tells how it is
 used and what it relies on.
 """
@@ -119,6 +119,9 @@ def _rewrite(path: Path, own_name: str, names: Container[str], version: str) -> 
     text = _NAMESPACE.sub('namespace opcache __attribute__((visibility("hidden"))) {', text)
     origin = f"// From opcache {version}: change patches/opcache/{own_name} there, not this file."
     licence = "/*\n" + _comment(" * ", _LICENCE) + " */\n"
+    if own_name.startswith("api0/"):
+        own = f'#include "{in_tree_name("in_tree.h")}"\n#ifndef OPCACHE_NO_API0\n'
+        text = f"{own}{text}#endif  // OPCACHE_NO_API0\n"
     return f"{licence}\n{origin}\n#if {GUARD}\n{text}#endif  // {GUARD}\n"
 
 
@@ -129,7 +132,7 @@ def _comment(prefix: str, text: str) -> str:
 def render(files: Dict[str, str], version: str) -> str:
     """Return the patch that adds ``files``, the same text for the same files."""
     parts = [
-        f"opcache {version} for MXNet 1.3 to 1.5: MKL-DNN primitives are created once.\n"
+        f"opcache {version} for MXNet 1.3 to 1.6: MKL-DNN primitives are created once.\n"
         "Adds files only. Apply with `git apply`, build MXNet with USE_MKLDNN=1 as usual.\n\n"
     ]
     for name, content in sorted(files.items()):

@@ -9,6 +9,7 @@
 
 #include <atomic>
 
+#include "in_tree.h"
 #include "report/message.h"
 
 namespace opcache {
@@ -86,6 +87,10 @@ void find() {
 }
 
 }  // namespace
+
+#ifdef OPCACHE_NO_API0
+const Library *api0_library() { return nullptr; }
+#endif
 
 const Library *library() {
   pthread_once(&g_once, find);

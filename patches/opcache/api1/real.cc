@@ -2,8 +2,11 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "api1/calls.h"
+#include "in_tree.h"
 #include "memory/got.h"
 #include "recognise.h"
 #include "report/message.h"
@@ -23,8 +26,12 @@ const Release kReleases[] = {
     {/*version=*/"v1.0.4", /*build_id=*/"65539154d39c0409280679486a0ca81308d48c72"},
 };
 
-// MXNet's tree has MKL-DNN's sources beside it.
-bool headers_are(const Release &) { return false; }
+bool headers_are(const Release &release) {
+  char version[64];
+  snprintf(version, sizeof(version), "v%d.%d.%d", kTreeVersion[0], kTreeVersion[1],
+           kTreeVersion[2]);
+  return strcmp(version, release.version) == 0;
+}
 
 const Call kNoCalls[] = {{nullptr, nullptr}};
 

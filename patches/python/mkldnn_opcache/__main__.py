@@ -58,7 +58,7 @@ def _parse(words, program):
     # type: (Sequence[str], str) -> argparse.Namespace
     parser = _Parser(
         prog=program,
-        description="Caches the MKL-DNN primitives of MXNet 1.3 to 1.5.",
+        description="Caches the MKL-DNN primitives of MXNet 1.3 to 1.6.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.examples = _EXAMPLES.format(program=program)
