@@ -14,7 +14,10 @@ from harness.build import own
 from patches.python.mkldnn_opcache.variables import ASSUME
 from tests.support import browser, own_builds
 
-HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0")
+HOSTS = ("1.3.1", "1.4.1", "1.5.1.post0", "1.6.0")
+# With MKL-DNN 0.x. Tests that ask for a host run on these; cheap ones, marked, on every one.
+HOSTS_OF_0 = HOSTS[:3]
+every_host = pytest.mark.parametrize("host", HOSTS, indirect=True)
 
 
 # Files that share results of jobs; files whose tests of different hosts share nothing.
@@ -89,9 +92,9 @@ def shared() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session", params=HOSTS)
+@pytest.fixture(scope="session", params=HOSTS_OF_0)
 def host(request: pytest.FixtureRequest, layout: Layout) -> str:
-    """Every host, with its stock MXNet built."""
+    """The hosts with MKL-DNN 0.x, or those of a test's parameters, with stock MXNet built."""
     return _with_stock(layout, request.param)
 
 

@@ -15,7 +15,7 @@ from harness.base.layout import Layout
 from models.registry import NETWORKS
 
 MODELS = f"expected one of {', '.join(NETWORKS)}"
-HOSTS = "expected one of 1.3.1, 1.4.1, 1.5.1.post0"
+HOSTS = "expected one of 1.3.1, 1.4.1, 1.5.1.post0, 1.6.0"
 SCOPES = (
     "expected stock, off, backward, all, operators joined by + (activation, batch_norm, "
     "convolution, deconvolution, fully_connected, lrn, pooling, concat, reorder, softmax, sum, "

@@ -6,6 +6,7 @@ Never changes the released tree. docs/design.md explains the edits to the loader
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -16,8 +17,6 @@ from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY
 from harness.base.reading import sha256_of
 from harness.build.toolchain import Host
-
-MKLDNN = "libmkldnn.so.0"
 
 
 def local_version(host: Host, project_version: str) -> str:
@@ -48,28 +47,28 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def patch_libraries(tree: Path, library: Path) -> None:
-    """Put ``library`` between libmxnet.so and libmkldnn.so.0 in ``tree``, a copy by hard links.
+def patch_libraries(tree: Path, library: Path, mkldnn: str) -> None:
+    """Put ``library`` between libmxnet.so and ``mkldnn`` in ``tree``, a copy by hard links.
 
-    Raises HarnessError when patchelf fails or libmxnet.so does not need libmkldnn.so.0.
+    Raises HarnessError when patchelf fails or libmxnet.so does not need ``mkldnn``.
     """
     mxnet = tree / "mxnet"
     ours = mxnet / CACHE_LIBRARY
     shutil.copyfile(library, ours)
     ours.chmod(0o755)
-    _patchelf("--add-needed", MKLDNN, "--set-rpath", "$ORIGIN", ours)
+    _patchelf("--add-needed", mkldnn, "--set-rpath", "$ORIGIN", ours)
 
     released = mxnet / "libmxnet.so"
     copy = mxnet / ".libmxnet.so.copy"
     shutil.copy2(released, copy)
-    # In front of libmkldnn.so.0, which stays needed: the loader takes a preloaded cache library,
-    # which needs no libmkldnn.so.0, for the one in this folder.
+    # In front of MKL-DNN, which stays needed: the loader takes a preloaded cache library, which
+    # needs no MKL-DNN, for the one in this folder.
     _patchelf("--add-needed", CACHE_LIBRARY, copy)
     os.replace(copy, released)
     needed = _patchelf("--print-needed", released).split()
-    if needed[0] != CACHE_LIBRARY or MKLDNN not in needed:
+    if needed[0] != CACHE_LIBRARY or mkldnn not in needed:
         raise HarnessError(
-            f"{released.name}: expected it to need {CACHE_LIBRARY}, then {MKLDNN}, "
+            f"{released.name}: expected it to need {CACHE_LIBRARY}, then {mkldnn}, "
             f"found {', '.join(needed)}"
         )
 
@@ -139,8 +138,8 @@ def rewrite_dist_info(
         return kept + [f"Requires-Dist: {requirement}" for requirement in requires]
 
     def tags(lines: List[str]) -> List[str]:
-        released_tag = host.filename[: -len(".whl")].split("-")[-1]
-        lines = [line.replace(released_tag, platform) for line in lines]
+        # Not by the released tag: 1.6.0 has another one inside than in its file name.
+        lines = [re.sub(r"^(Tag: .*-)\w+$", rf"\1{platform}", line) for line in lines]
         return ["Root-Is-Purelib: false" if x.startswith("Root-Is") else x for x in lines]
 
     names = patched / "top_level.txt"

@@ -30,6 +30,7 @@ _OWN = "Apache-2.0"
 _LICENSES = {
     "libmxnet.so": "Apache-2.0",
     "libmkldnn.so.0": "Apache-2.0",
+    "libmkldnn.so.1": "Apache-2.0",
     "libmklml_intel.so": "Apache-2.0",
     "libiomp5.so": "Apache-2.0",
     "libgfortran.so.3": "GPL-3.0-or-later WITH GCC-exception-3.1",

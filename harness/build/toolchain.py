@@ -9,6 +9,7 @@ import pydantic
 
 from harness.base.errors import HarnessError
 from harness.base.toml import FrozenModel, load
+from patches.python.mkldnn_opcache.releases import library_of
 
 # Patterns of one path component: these values become names of files and folders.
 _VERSION = pydantic.Field(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")
@@ -22,8 +23,18 @@ class Host(FrozenModel):
     package: str = _NAME
     filename: str = _NAME
     sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
-    mkldnn: str
+    mkldnn: str = pydantic.Field(pattern=r"^v[0-9]+(\.[0-9]+)+$")
     mkldnn_build_id: str = pydantic.Field(pattern=r"^[0-9a-f]{40}$")
+
+    @property
+    def library(self) -> str:
+        """The file name of its MKL-DNN."""
+        return library_of(self.mkldnn)
+
+    @property
+    def interface(self) -> int:
+        """The first number of its MKL-DNN's version: another one is another C interface."""
+        return int(self.mkldnn[1:].split(".")[0])
 
 
 class Toolchain(FrozenModel):

@@ -60,7 +60,7 @@ def make_patched(paths: Layout, host: Host, version: str, toolchain: Toolchain) 
     say(f"patching MXNet {host.version}")
     with files.folder(tree) as folder:
         patching.link_tree(paths.stock(host.version), folder)
-        patching.patch_libraries(folder, paths.library)
+        patching.patch_libraries(folder, paths.library, host.library)
         patching.add_package(folder, paths.package)
         platform = tags.of_libraries(sorted(folder.rglob("*.so*")), folder)
         patching.rewrite_dist_info(

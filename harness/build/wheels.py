@@ -69,8 +69,8 @@ def unpack_headers(wheel: Path, folder: Path) -> None:
 
 
 def check_mkldnn(tree: Path, host: Host) -> None:
-    """Check that ``tree`` holds the pinned libmkldnn.so.0; raises HarnessError if it does not."""
-    path = tree / "mxnet" / "libmkldnn.so.0"
+    """Check that ``tree`` holds the pinned MKL-DNN; raises HarnessError if it does not."""
+    path = tree / "mxnet" / host.library
     if not path.is_file():
         raise HarnessError(f"{host.filename}: expected mxnet/{path.name}, found none")
     found = elf.build_id(str(path))

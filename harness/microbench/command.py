@@ -39,7 +39,6 @@ from patches.python.mkldnn_opcache.variables import ASSUME
 _ROUNDS = 6  # the fewest pairs with a 95 % interval of their median
 _REPETITIONS = 11
 _TIMEOUT_S = 120
-_MKLDNN = "libmkldnn.so.0"
 
 
 class _Planned(NamedTuple):
@@ -57,7 +56,9 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``microbench``."""
-    parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1 (default: all)")
+    parser.add_argument(
+        "--hosts", help="MXNet releases, such as 1.3.1,1.4.1 (default: all with MKL-DNN 0.x)"
+    )
     own.add_options(parser, against=False)
     parser.add_argument(
         "--rounds",
@@ -76,8 +77,15 @@ def main(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the record, and return 0."""
     layout = own.layout_of(args)
     toolchain = own.toolchain_of(layout)
-    names = words("--hosts", args.hosts) if args.hosts else [h.version for h in toolchain.hosts]
+    known = [host.version for host in toolchain.hosts if host.interface == 0]
+    names = words("--hosts", args.hosts) if args.hosts else known
     hosts = [toolchain.host(name) for name in names]
+    for host in hosts:
+        if host.interface != 0:
+            raise HarnessError(
+                f"--hosts: expected MKL-DNN 0.x, whose functions the benchmark calls, "
+                f"found {host.mkldnn} of MXNet {host.version}"
+            )
     asked = MicrobenchSettings(
         hosts=list(names),
         variants=list(table.VARIANTS),
@@ -176,10 +184,10 @@ def _libraries(layout: Layout, host: str, variant: Variant) -> Dict[str, str]:
 
 def check_mkldnn(host: Host, libraries: Sequence[Dict[str, Any]], what: str) -> None:
     """Raise NotProven unless the process ran on the MKL-DNN that ``host`` shipped."""
-    found = [str(entry["build_id"]) for entry in libraries if entry["file"] == _MKLDNN]
+    found = [str(entry["build_id"]) for entry in libraries if entry["file"] == host.library]
     if found != [host.mkldnn_build_id]:
         raise NotProven(
-            f"{what}: expected {_MKLDNN} with build-id {host.mkldnn_build_id}, "
+            f"{what}: expected {host.library} with build-id {host.mkldnn_build_id}, "
             f"found {', '.join(found) or 'none'}"
         )
 

@@ -20,6 +20,7 @@ from harness.base import reading
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build import patching
+from harness.build.toolchain import load_toolchain
 from harness.reliability.context import PROCESSES, Context, finding, verdict
 from harness.reliability.hostile_programs import (
     PREFIX,
@@ -55,7 +56,7 @@ class Surroundings:
     quick_hosts: Tuple[str, ...] = ()
 
 
-_UNKNOWN = r"libmkldnn.so.0 with build-id '[0-9a-f]+' is not one this library knows .*"
+_UNKNOWN = r"libmkldnn\.so\.[01] with build-id '[0-9a-f]+' is not one this library knows .*"
 CASES = (
     Surroundings(
         "values that mean nothing",
@@ -80,7 +81,9 @@ CASES = (
         lines=(r"cannot write the statistics to /dev/full: No space left on device",),
     ),
     Surroundings(
-        "no stdin, stdout, stderr", shell='exec "$@" 0<&- 1>&- 2>&-', quick_hosts=("1.3.1",)
+        "no stdin, stdout, stderr",
+        shell='exec "$@" 0<&- 1>&- 2>&-',
+        quick_hosts=("1.3.1", "1.6.0"),
     ),
     Surroundings("a folder that is gone", shell='mkdir gone; cd gone; rmdir ../gone; exec "$@"'),
     Surroundings("few open files", shell='ulimit -n 24; exec "$@"', quick_hosts=("1.5.1.post0",)),
@@ -125,8 +128,7 @@ def _train(context: Context, case: Surroundings, host: str, word: str, folder: P
         context.layout, host, variant, {"OMP_NUM_THREADS": "1", **chosen}
     )
     if case.tree:
-        source = context.layout.stock(host)
-        environment["PYTHONPATH"] = str(changed_tree(case.tree, source, folder / "tree"))
+        environment["PYTHONPATH"] = str(changed_tree(context.layout, case.tree, host, folder))
     if case.preload and variant.scope is not None:
         environment["LD_PRELOAD"] = preloads(case.preload, context.layout, folder)
     environment["PYTHONPATH"] += f":{context.layout.root}"
@@ -145,14 +147,16 @@ def _train(context: Context, case: Surroundings, host: str, word: str, folder: P
     return outcome._replace(said=said, result=result)
 
 
-def changed_tree(change: str, source: Path, tree: Path) -> Path:
-    """Create a tree like ``source`` whose libmkldnn.so.0 is ``other``, ``cut`` or ``absent``.
+def changed_tree(layout: Layout, change: str, host: str, folder: Path) -> Path:
+    """Create a tree like the host's in ``folder``, its MKL-DNN ``other``, ``cut`` or ``absent``.
 
     In ``renamed``, libmxnet.so needs a function of MKL-DNN that no release has.
     """
+    tree = folder / "tree"
     tree.mkdir()
-    patching.link_tree(source, tree)
-    library = tree / "mxnet" / ("libmxnet.so" if change == "renamed" else patching.MKLDNN)
+    patching.link_tree(layout.stock(host), tree)
+    mkldnn = load_toolchain(layout.toolchain).host(host).library
+    library = tree / "mxnet" / ("libmxnet.so" if change == "renamed" else mkldnn)
     data = library.read_bytes()
     library.unlink()  # shared with the source
     if change == "cut":

@@ -14,6 +14,7 @@ from harness.trials import jobs
 from harness.worker import counters as library
 from harness.worker import data as initial
 from models.registry import NETWORKS, check_image_size, find_network
+from tests.conftest import every_host
 from tests.support.bits import result_of, run_job
 from tests.support.records import bench
 
@@ -110,6 +111,7 @@ def hash_small(
     return run(job, layout, host, "stock")
 
 
+@every_host
 def test_module_trains_alike_twice(layout: Layout, host: str) -> None:
     first, second = (hash_small(layout, host, "module", run=run) for run in (result_of, run_job))
     assert first["finite"]

@@ -13,6 +13,7 @@ import pytest
 from harness.base.layout import Layout
 from harness.trials.jobs import DescribeJob, HashJob
 from models.registry import NETWORKS, find_network
+from tests.conftest import every_host
 from tests.support.bits import differences, result_of
 
 # Networks of models/: operators by which each has its place, and how many its paper has.
@@ -50,6 +51,7 @@ def describe(layout: Layout, host: str) -> Dict[str, Any]:
     return result_of(DescribeJob(), layout, host, "stock")["networks"]
 
 
+@every_host
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network_has_the_published_parameters(layout: Layout, host: str, name: str) -> None:
     network = find_network(name)
@@ -58,18 +60,21 @@ def test_network_has_the_published_parameters(layout: Layout, host: str, name: s
     assert described["output_shape"] == [1, network.classes]
 
 
+@every_host
 @pytest.mark.parametrize("name", MULTIPLY_ADDS)
 def test_network_has_the_published_multiply_adds(layout: Layout, host: str, name: str) -> None:
     found = describe(layout, host)[name]["multiply_adds"] / 1e6
     assert found == pytest.approx(MULTIPLY_ADDS[name], rel=0.01)
 
 
+@every_host
 @pytest.mark.parametrize("name", OPERATORS)
 def test_network_has_its_operators(layout: Layout, host: str, name: str) -> None:
     found = describe(layout, host)[name]["operators"]
     assert {operator: found.get(operator) for operator in OPERATORS[name]} == OPERATORS[name]
 
 
+@every_host
 @pytest.mark.parametrize("name", NETWORKS)
 def test_hosts_name_parameters_alike(layout: Layout, host: str, first_host: str, name: str) -> None:
     shapes = describe(layout, host)[name]["parameter_shapes"]

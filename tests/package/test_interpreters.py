@@ -19,7 +19,7 @@ from tests.support.interpreters import Environment
 
 TRAINING = Path(interpreters.__file__).with_name("small_training.py")
 PAIRS = [(version, release) for version in interpreters.VERSIONS for release in HOSTS]
-SOME = [("2.7", "1.3.1"), ("3.6", "1.4.1"), ("3.11", "1.5.1.post0"), ("3.13", "1.3.1")]
+SOME = [("2.7", "1.3.1"), ("3.6", "1.4.1"), ("3.11", "1.5.1.post0"), ("3.13", "1.6.0")]
 
 
 def trained(environment: Environment, *words: object, **variables: object) -> Dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from mkldnn_opcache import variables
 
 from harness.base.layout import Layout
+from tests.conftest import every_host
 from tests.support.commands import CONVOLVE, clean_environment, compile_program, python, run
 
 # Seven arguments, as in MKL-DNN 1.0; the library's own function of this name takes five.
@@ -101,6 +102,7 @@ def test_tools_leave_no_statistics(built: Layout, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@every_host
 def test_a_patched_mxnet_takes_the_preloaded_library_for_its_own(built: Layout, host: str) -> None:
     program = (
         "import mxnet; assert mxnet.nd.ones((2, 3)).sum().asscalar() == 6; "

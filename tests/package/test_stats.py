@@ -47,7 +47,7 @@ def test_a_file_of_the_library_itself(tmp_path: Path, capsys: CaptureFixture) ->
     path.write_text(json.dumps(report()))
     assert main(["stats", str(path)]) == 0
     assert capsys.readouterr().out.startswith("active, MKL-DNN v0.14, scope all, 0 evicted\n")
-    assert stats_table.tables(run_of(), "x") == ["no process had loaded a libmkldnn.so.0"]
+    assert stats_table.tables(run_of(), "x") == ["no process had loaded an MKL-DNN"]
 
 
 SCHEMA = "expected a statistics file of opcache, schema 1, found kind "

@@ -16,6 +16,7 @@ from mkldnn_opcache.releases import RELEASES
 
 from harness.base.layout import Layout
 from harness.build.toolchain import load_toolchain
+from tests.conftest import every_host
 from tests.support import interpreters
 from tests.support.commands import clean_environment, run
 from tests.support.records import bench
@@ -87,6 +88,7 @@ def test_releases_are_those_that_the_harness_builds(layout: Layout) -> None:
     assert [tuple(release) for release in RELEASES] == expected
 
 
+@every_host
 def test_build_ids_are_those_that_pyelftools_reads(built: Layout, host: str) -> None:
     for path in (built.stock(host) / "mxnet").glob("*.so*"):
         with path.open("rb") as file:

@@ -37,8 +37,8 @@ _PAD = {"pad": _ONE}
 _STRIDES = {"stride": _TWO, "pad": _ONE}
 _DEPTHWISE = StockFault(
     ("gradient-weight",),
-    "MKL-DNN v0.17.4 and v0.19 read out of bounds for the kernel's last row (AVX-512)",
-    ("1.4.1", "1.5.1"),
+    "MKL-DNN from v0.17.4 on reads out of bounds for the kernel's last row (AVX-512)",
+    ("1.4.1", "1.5.1", "1.6.0"),
 )
 _BIAS_WITH_WEIGHT = StockFault(
     ("gradient-bias",),

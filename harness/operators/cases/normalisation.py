@@ -26,12 +26,14 @@ def _batch_norm(
 
 
 _GLOBAL = StockFault(
-    ("output", "gradient-data"), "MKL-DNN's path ignores use_global_stats in training"
+    ("output", "gradient-data"),
+    "MKL-DNN's path ignores use_global_stats in training",
+    ("1.3.1", "1.4.1", "1.5.1"),
 )
 _FROZEN = StockFault(
     ("gradient-data",),
     "MXNet keeps the backward primitive of training with the same shapes and uses it again",
-    ("1.4.1", "1.5.1"),
+    ("1.4.1", "1.5.1", "1.6.0"),
 )
 
 

@@ -129,11 +129,11 @@ def destroyed_elsewhere(seed: int, steps: int) -> Steps:
 
 
 def _set_omp_threads(count: int) -> None:
-    """Set the number of OpenMP threads of the calling thread, in the runtime that MXNet uses."""
-    paths = mapped("libiomp5")
+    """Set the number of OpenMP threads of the calling thread, in the runtime of MKL-DNN."""
+    paths = mapped("libmkldnn.so")
     if len(paths) != 1:
-        raise HarnessError(f"expected one libiomp5 in this process, found {len(paths)}")
-    ctypes.CDLL(str(paths[0])).omp_set_num_threads(count)
+        raise HarnessError(f"expected one libmkldnn.so in this process, found {len(paths)}")
+    ctypes.CDLL(paths[0]).omp_set_num_threads(count)
 
 
 def _omp_threads(counts: Sequence[int], shapes: Sequence[Shape]) -> Scenario:

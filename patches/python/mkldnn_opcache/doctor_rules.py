@@ -8,7 +8,7 @@ import os
 
 from . import compat, variables
 from .library import LIBRARY
-from .releases import MKLDNNS, RELEASES, release_of
+from .releases import LIBRARIES, MKLDNNS, RELEASES, release_of
 
 MYPY = False
 if MYPY:
@@ -16,10 +16,8 @@ if MYPY:
 
     Facts = Mapping[str, Any]
 
-MKLDNN = "libmkldnn.so.0"
 RUN = "opcache run -- COMMAND"
-# MXNet 1.6 and later use the interface of MKL-DNN 1.0.
-_FIRST_UNSERVED = (1, 6)
+_FIRST_UNSERVED = (1, 7)
 _ENGINES = ("ThreadedEnginePerDevice", "ThreadedEngine", "NaiveEngine")
 _DEBUGGING = (
     ("MKLDNN_VERBOSE", "MKL-DNN prints a line for each primitive"),
@@ -93,15 +91,16 @@ def version_of(look, loaded):
 
 def is_served(look, loaded):
     # type: (Facts, Facts) -> bool
-    """Tell whether this MXNet, by its version, uses the interface that the cache knows."""
+    """Tell whether the cache can get between this MXNet, by its version, and its MKL-DNN."""
     version = version_of(look, loaded)
     return not version or _numbers(version) < _FIRST_UNSERVED
 
 
 def mkldnn_library(look, loaded):
     # type: (Facts, Facts) -> Optional[str]
-    """Return the mapped libmkldnn.so.0, or the one in an MXNet that cannot be imported."""
-    return _library(MKLDNN, look, loaded)
+    """Return the mapped MKL-DNN, or the one in an MXNet that cannot be imported."""
+    found = [_library(name, look, loaded) for name in LIBRARIES]
+    return next((path for path in found if path is not None), None)
 
 
 def _library(name, look, loaded):
@@ -116,15 +115,15 @@ def mkldnn(look, loaded, build_id, environment):
     if not is_served(look, loaded):
         return problem(
             "mkl-dnn",
-            "not served: from 1.6 on MXNet's MKL-DNN is 1.0 or later, an interface that the cache "
-            "does not know, so every call passes through",
+            "not served: from 1.7 on MXNet has MKL-DNN inside libmxnet.so, where no library can "
+            "get between, and from 1.8 on this MKL-DNN caches its primitives itself",
         )
     if mkldnn_library(look, loaded) is None:
         packages = ", ".join(look["mxnet"]["packages"]) or "from source"
         return problem(
             "mkl-dnn",
             "this MXNet has no %s (%s): the package with MKL-DNN is mxnet-mkl, and there is "
-            "nothing to cache without" % (MKLDNN, packages),
+            "nothing to cache without" % (" or ".join(sorted(LIBRARIES)), packages),
         )
     release = release_of(build_id)
     if release is not None:
@@ -169,7 +168,7 @@ def cpu(flags):
     best = next((name for name in ("avx2", "avx", "sse4_1") if name in flags), "none of its kinds")
     if avx512 or best == "avx2":
         return ok("cpu", "AVX-512 and AVX2" if avx512 else "AVX2, no AVX-512")
-    return warning("cpu", "MKL-DNN 0.x is fast from AVX2 on, this processor has %s" % best)
+    return warning("cpu", "MKL-DNN is fast from AVX2 on, this processor has %s" % best)
 
 
 def threads(loaded, environment, cores):

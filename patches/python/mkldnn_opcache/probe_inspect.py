@@ -112,9 +112,13 @@ def _cache_inside(libraries):
 
 def _omp_max_threads(libraries):
     # type: (list) -> int
-    for path in libraries:
-        if os.path.basename(path).startswith(_OPENMP):
-            return int(ctypes.CDLL(path).omp_get_max_threads())
+    # Of several runtimes, the one that MKL-DNN is linked to.
+    for names in (("libmkldnn.so",), _OPENMP):
+        for path in libraries:
+            if os.path.basename(path).startswith(names):
+                function = getattr(ctypes.CDLL(path), "omp_get_max_threads", None)
+                if function is not None:
+                    return int(function())
     return 0
 
 

@@ -1,7 +1,7 @@
 """Reports the processes' counters as three lines.
 
 Pure: counters in, text out. The counters are the library's own, as explained in
-docs/configuration.md; a process that was killed, or never loaded a libmkldnn.so.0, has left none.
+docs/configuration.md; a process that was killed, or never loaded an MKL-DNN, has left none.
 """
 
 import collections
@@ -12,7 +12,7 @@ MYPY = False
 if MYPY:
     from typing import List, Optional, Sequence  # noqa: F401
 
-# A process that loaded a libmkldnn.so.0 and was not killed.
+# A process that loaded an MKL-DNN and was not killed.
 Process = collections.namedtuple("Process", "pid counters")
 
 
@@ -86,13 +86,13 @@ def _why_inactive(processes, ended_by, releases):
         return "%s killed the command, and such a process leaves no counters" % name
     if not processes:
         return (
-            "no process that ended by itself had loaded a libmkldnn.so.0, which MXNet 1.3 to 1.5 "
-            "with MKL-DNN brings"
+            "no process that ended by itself had loaded a libmkldnn.so.0 or libmkldnn.so.1, "
+            "which MXNet 1.3 to 1.6 with MKL-DNN brings"
         )
     all_counters = [process.counters for process in processes]
     unknown = {each["build_id"] or "none" for each in all_counters if not each["recognised"]}
     if unknown:
-        return "libmkldnn.so.0 has build-id %s, expected one of MXNet's releases (%s)" % (
+        return "MKL-DNN has build-id %s, expected one of MXNet's releases (%s)" % (
             ", ".join(sorted(unknown)),
             ", ".join(releases),
         )

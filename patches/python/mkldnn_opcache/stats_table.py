@@ -42,7 +42,7 @@ def tables(content, path):
     try:
         if (found.get("kind"), found.get("schema_version")) == ("opcache-run", 1):
             texts = [_text(each["counters"], each["pid"]) for each in found["processes"]]
-            return texts or ["no process had loaded a libmkldnn.so.0"]
+            return texts or ["no process had loaded an MKL-DNN"]
         if found.get("schema") == 1 and "operators" in found:
             return [_text(found, None)]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
