@@ -19,12 +19,13 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from harness.base import layout, process, reading
 from harness.base.errors import HarnessError
-from harness.build.patching import MKLDNN
 from patches.python.mkldnn_opcache import elf
-from patches.python.mkldnn_opcache.releases import MKLDNNS, release_of
+from patches.python.mkldnn_opcache.releases import LIBRARIES, MKLDNNS, release_of
 from patches.python.mkldnn_opcache.variables import ASSUME, STATS
 
 _TIMEOUT_S = 120
+_LIBRARIES = tuple(f"{name}." for name in LIBRARIES)
+_EITHER = " or ".join(reversed(LIBRARIES))
 _PLACES = {
     "inside": "the cache is inside libmxnet.so (source patch)",
     "needed": "the cache is in a library that libmxnet.so needs (patched wheel)",
@@ -84,7 +85,7 @@ def identify(folder: Path) -> OwnBuild:
             f"{folder}: expected its own mxnet to be imported, found {facts['package']}"
         )
     libmxnet, libmkldnn = _libraries(folder, facts["libraries"])
-    _check_convolution(folder, facts)
+    _check_convolution(folder, libmkldnn, facts)
     if facts["cache"] is None and reported:
         raise HarnessError(
             f"{folder}: libmxnet.so has a cache inside, but hides the functions mkldnn_opcache_*, "
@@ -151,36 +152,36 @@ def _facts(folder: Path, environment: Mapping[str, str]) -> Tuple[Dict[str, Any]
 
 
 def _libraries(folder: Path, mapped: Sequence[str]) -> Tuple[Path, Path]:
-    """Return the files of libmxnet.so and libmkldnn.so.0 that were loaded."""
+    """Return the files of libmxnet.so and of its MKL-DNN that were loaded."""
     paths = [Path(path) for path in mapped]
-    newer = [path.name for path in paths if re.match(r"lib(mkldnn|dnnl)\.so\.[1-9]", path.name)]
-    if newer:
+    libmxnet = [path for path in paths if path.name.startswith("libmxnet.so")]
+    libmkldnn = [path for path in paths if f"{path.name}.".startswith(_LIBRARIES)]
+    newer = [path.name for path in paths if re.match(r"lib(mkldnn|dnnl)\.so\.", path.name)]
+    if newer and not libmkldnn:
         raise HarnessError(
-            f"{folder}: expected {MKLDNN} (MKL-DNN 0.14 to 0.19, MXNet 1.3 to 1.5), "
+            f"{folder}: expected {_EITHER} (MKL-DNN 0.14 to 1.0, MXNet 1.3 to 1.6), "
             f"found {', '.join(newer)}"
         )
-    libmxnet = [path for path in paths if path.name.startswith("libmxnet.so")]
-    libmkldnn = [path for path in paths if f"{path.name}.".startswith(f"{MKLDNN}.")]
     if not libmkldnn:
         raise HarnessError(
-            f"{folder}: this MXNet loads no {MKLDNN}: it was built without MKL-DNN or with a "
+            f"{folder}: this MXNet loads no {_EITHER}: it was built without MKL-DNN or with a "
             "static one, so there is nothing to cache"
         )
     for found in (libmxnet, libmkldnn):
         if len(found) != 1:
             names = ", ".join(map(str, found)) or "none"
             raise HarnessError(
-                f"{folder}: expected one libmxnet.so and one {MKLDNN}, found {names}"
+                f"{folder}: expected one libmxnet.so and one {_EITHER}, found {names}"
             )
     return libmxnet[0], libmkldnn[0]
 
 
-def _check_convolution(folder: Path, facts: Mapping[str, Any]) -> None:
+def _check_convolution(folder: Path, libmkldnn: Path, facts: Mapping[str, Any]) -> None:
     wrong = facts["failure"] or facts["wrong"]
     if wrong:
         raise HarnessError(
-            f"{folder}: a first convolution {wrong}; {MKLDNN} must be the one that libmxnet.so was "
-            "built with"
+            f"{folder}: a first convolution {wrong}; {libmkldnn.name} must be the one that "
+            "libmxnet.so was built with"
         )
 
 
@@ -198,7 +199,7 @@ def _release(
         if stats is not None:
             return stats["mkldnn"], "headers"
     raise HarnessError(
-        f"{folder}: {MKLDNN} with build-id {build_id} is not one that the cache knows "
+        f"{folder}: {libmkldnn.name} with build-id {build_id} is not one that the cache knows "
         f"({', '.join(MKLDNNS)}); if it was built from one of these sources, set {ASSUME} to it"
     )
 

@@ -14,6 +14,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.base.reading import sha256_of
 from harness.trials.jobs import scope_of
+from patches.python.mkldnn_opcache.releases import library_of
 from patches.python.mkldnn_opcache.variables import LIST_WORDS, SCOPES, is_scope
 
 if TYPE_CHECKING:  # not in the archive of bench-kit
@@ -201,5 +202,5 @@ def own_versions(build: OwnBuild) -> Dict[str, str]:
         build.name: f"MXNet {build.version}{commit}, MKL-DNN {build.mkldnn} ({build.recognised}), "
         f"{f'cache {cache}' if cache else 'no cache'}",
         f"{build.name} libmxnet.so": build.libmxnet_sha256,
-        f"{build.name} libmkldnn.so.0": build.libmkldnn_sha256,
+        f"{build.name} {library_of(build.mkldnn)}": build.libmkldnn_sha256,
     }

@@ -21,7 +21,6 @@ from harness.base import toml
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build import compiling, source_patch, toolchain
-from patches.python.mkldnn_opcache.elf import build_id
 from tests.conftest import HOSTS_OF_0
 from tests.support import own_builds
 from tests.support.commands import clean_environment, replace, run

@@ -17,7 +17,7 @@ from harness.base.layout import Layout
 from harness.build import own, patching, stamps, toolchain
 from patches.python.mkldnn_opcache.elf import build_id
 
-MKLDNN = patching.MKLDNN
+MKLDNN = "libmkldnn.so.0"
 _RELEASED = "libmxnet-released.so"
 _COMPILE = "g++ -std=c++11 -O2 -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -c".split()
 _LINK = "g++ -shared -nodefaultlibs -pthread -Wl,--no-as-needed -Wl,--allow-shlib-undefined".split()
@@ -112,7 +112,7 @@ KINDS: Dict[str, Callable[[Layout, str, Path], None]] = {
     "hidden": _hidden,  # the source patch, and a version script that hides mkldnn_opcache_*
     "unknown": _unknown,  # no cache, and a libmkldnn.so.0 with another build-id
     "without": _renamed("libstandin.so"),  # no libmkldnn at all
-    "newer": _renamed("libmkldnn.so.1"),  # as MXNet 1.6 has it
+    "newer": _renamed("libmkldnn.so.2"),  # of an interface to come
     "other": _other,  # the libmkldnn.so.0 of another release
     "broken": _no_mkldnn_file,  # does not import
 }
