@@ -23,6 +23,7 @@ GROUPS = {"test_bits": "bits", "test_operators": "bits"}
 BY_HOST = ("test_bits", "test_models", "test_operators", "test_scenarios", "test_zoo")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     """Run on one worker what shares fixtures or results: the tests of a file, of a host."""
     for item in items:

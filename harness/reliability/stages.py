@@ -25,5 +25,6 @@ STAGES: Tuple[Stage, ...] = (
     Stage("soak", "harness.reliability.soak", "Ten thousand shapes: memory and bits"),
     Stage("fuzz", "harness.reliability.fuzz", "Random calls and primitives"),
     Stage("unload", "harness.reliability.unload", "Libraries closed in every order"),
+    Stage("exit", "harness.reliability.exits", "Processes that end while threads work"),
     Stage("sanitizers", "harness.reliability.sanitizers", "The C++ tests under sanitizers"),
 )

@@ -56,11 +56,11 @@ def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Order]:
 
 def run(context: Context) -> List[Finding]:
     """Run the orders on the fake MKL-DNN and on that of every release."""
-    toolchain = load_toolchain(context.layout.toolchain)
-    program = make_cpp_test(context.layout, toolchain, "unload_program")
-    client = make_cpp_test(context.layout, toolchain, "unload_client.so")
-    make_cpp_test(context.layout, toolchain, "fake/libmkldnn.so.0")
-    folders = {FAKE: context.layout.build / "tests-cpp" / "fake"}
+    program, client, fake = (
+        compiled(context, name)
+        for name in ("unload_program", "unload_client.so", "fake/libmkldnn.so.0")
+    )
+    folders = {FAKE: fake.parent}
     for host in context.hosts:
         folders[host] = context.layout.stock(host) / "mxnet"
     found = []
@@ -73,6 +73,11 @@ def run(context: Context) -> List[Finding]:
             problems = list(pool.map(end, chosen))
         found.append(judge(host, chosen, problems))
     return found
+
+
+def compiled(context: Context, name: str) -> Path:
+    """Compile one of the C++ tests and return it."""
+    return make_cpp_test(context.layout, load_toolchain(context.layout.toolchain), name)
 
 
 def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict[str, str]:

@@ -5,6 +5,9 @@
 
 #ifdef MXNET_USE_MKLDNN
 #include <mkldnn.h>
+#ifdef mkldnn_primitive  // from 1.1 on the functions have other names
+#error "expected MKL-DNN 0.14 to 0.19 or 1.0 (MXNet 1.3 to 1.6)"
+#endif
 #endif
 
 namespace opcache {
@@ -14,16 +17,12 @@ const bool kInTree = true;
 #if defined(MKLDNN_VERSION_MAJOR) && MKLDNN_VERSION_MAJOR > 0
 // The headers of 1.x, which api0/ cannot be compiled with; the source patch leaves it out.
 #define OPCACHE_NO_API0
-const int kTreeVersion[] = {MKLDNN_VERSION_MAJOR, MKLDNN_VERSION_MINOR, MKLDNN_VERSION_PATCH};
-#else
-const int kTreeVersion[] = {0, 0, 0};  // not told by all
 #endif
 // One initial-exec variable makes the loader place all of a library's thread-locals in room that
 // it keeps for a few small ones; libmxnet.so has kilobytes, and would not load.
 #define OPCACHE_TLS_MODEL
 #else
 const bool kInTree = false;
-const int kTreeVersion[] = {0, 0, 0};
 // Initial-exec: one instruction to reach, and it needs no allocation that could fail.
 #define OPCACHE_TLS_MODEL __attribute__((tls_model("initial-exec")))
 #endif

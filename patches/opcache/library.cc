@@ -5,12 +5,14 @@
 #include <link.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <atomic>
 
 #include "in_tree.h"
 #include "report/message.h"
+#include "settings/settings.h"
 
 namespace opcache {
 
@@ -66,6 +68,7 @@ const char kApi0Name[] = "libmkldnn.so.0";
 const char kApi1Name[] = "libmkldnn.so.1";
 
 std::atomic<const Library *> g_library(nullptr);
+std::atomic<bool> g_two(false);
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
 bool is_loaded(const char *name) {
@@ -77,13 +80,18 @@ bool is_loaded(const char *name) {
 void find() {
   const bool api0 = is_loaded(kApi0Name), api1 = is_loaded(kApi1Name);
   if (api0 == api1) {
-    // Functions of both have the same names: of two, whose call it is cannot be told.
+    g_two.store(api0, std::memory_order_relaxed);
     message(api0 ? "%s and %s are both loaded in this process; not caching"
                  : "no %s or %s is loaded in this process",
             kApi0Name, kApi1Name);
     return;
   }
-  g_library.store(api0 ? api0_library() : api1_library(), std::memory_order_release);
+  const Library *const found = api0 ? api0_library() : api1_library();
+  // A key asks OpenMP for its number of threads. A thread that does so while the process ends may
+  // crash: the OpenMP runtime has shut down and starts again. What atexit is given late runs early,
+  // before the destructors of the runtime.
+  atexit([] { g_settings.ended.store(true, std::memory_order_relaxed); });
+  g_library.store(found, std::memory_order_release);
 }
 
 }  // namespace
@@ -99,7 +107,13 @@ const Library *library() {
 
 bool library_in_use() { return g_library.load(std::memory_order_relaxed) != nullptr; }
 
-bool library_is_loaded() { return is_loaded(kApi0Name) || is_loaded(kApi1Name); }
+bool two_libraries() { return g_two.load(std::memory_order_relaxed); }
+
+// Once that is settled, without the loader: it searches folders for the name that is not loaded,
+// which a forked child cannot do if another thread was about it.
+bool library_is_loaded() {
+  return library_in_use() || two_libraries() || is_loaded(kApi0Name) || is_loaded(kApi1Name);
+}
 
 bool open_library(const char *name, Library *found) {
   // NOLOAD: MXNet loads its libraries RTLD_LOCAL, so RTLD_NEXT would not see them, and a second
@@ -114,6 +128,18 @@ bool open_library(const char *name, Library *found) {
     dl_iterate_phdr(find_build_id, &search);
   }
   return true;
+}
+
+void *linked_function(void *handle, const char *name) {
+  // Functions that we do not export and the other interface does not have.
+  const bool api0 = dlsym(handle, "mkldnn_memory_desc_init") != nullptr;
+  const bool api1 = dlsym(handle, "mkldnn_memory_create") != nullptr;
+  void *const linked =
+      api0 != api1 ? dlopen(api0 ? kApi0Name : kApi1Name, RTLD_NOLOAD | RTLD_LAZY) : nullptr;
+  if (linked == nullptr) return nullptr;
+  void *const function = dlsym(linked, name);
+  dlclose(linked);
+  return function;
 }
 
 // Threads hold state of ours until they end, so our code must stay as long. A library of our own is

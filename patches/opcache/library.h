@@ -31,11 +31,16 @@ const Library *library();
 const Library *api0_library();
 const Library *api1_library();
 
-// Tells whether library() has found one.
+// Tells whether library() has found one, or two.
 bool library_in_use();
+bool two_libraries();
 
 // Tells whether this process has loaded an MKL-DNN. Says nothing and decides nothing.
 bool library_is_loaded();
+
+// The function of that name in the MKL-DNN that the library with that handle is linked to; nullptr
+// when that is none of ours, or two.
+void *linked_function(void *handle, const char *name);
 
 // Fills in name, handle, map and build-id; false: it is not loaded.
 bool open_library(const char *name, Library *found);

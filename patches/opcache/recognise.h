@@ -13,18 +13,18 @@
 namespace opcache {
 
 // By build-id; for an MKL-DNN that the user built, by MKLDNN_OPCACHE_ASSUME; inside MXNet's tree by
-// the headers, which are those of the MKL-DNN that libmxnet.so links. nullptr: it is none of the
-// `known` ones, which one line on stderr says.
+// `is`, which asks the headers, those of the MKL-DNN that libmxnet.so links, or that MKL-DNN.
+// nullptr: it is none of the `known` ones, which one line on stderr says.
 template <class Release, size_t n>
 const Release *recognise(const Library &found, const Release (&known)[n],
-                         bool (*headers_are)(const Release &)) {
+                         bool (*is)(const Release &)) {
   for (const Release &release : known) {
     if (strcmp(release.build_id, found.build_id) == 0) return &release;
   }
   const char *const assumed = environment("MKLDNN_OPCACHE_ASSUME");
   for (const Release &release : known) {
     if (assumed != nullptr && strcmp(release.version, assumed) == 0) return &release;
-    if (kInTree && assumed == nullptr && headers_are(release)) return &release;
+    if (kInTree && assumed == nullptr && is(release)) return &release;
   }
   char names[64] = "";
   for (size_t i = 0; i < n; ++i) {

@@ -13,19 +13,23 @@ namespace opcache {
 namespace {
 
 // Names are looked up in the program and what it was started with first, then in the library that
-// calls and what that one needs: the order of the dynamic loader, without ourselves.
-// nullptr when that leads back here: preloaded, we are taken for the copy in a patched MXNet.
+// calls and what that one needs: the order of the dynamic loader, without ourselves. Where that
+// leads back here (preloaded, we are taken for the copy in a patched MXNet), in the MKL-DNN that
+// the calling library needs besides.
 void *definition(const char *name, const void *caller) {
   if (void *const next = dlsym(RTLD_NEXT, name)) return next;
   Dl_info calling = {};
   if (dladdr(caller, &calling) == 0) return nullptr;
   void *const handle = dlopen(calling.dli_fname, RTLD_NOLOAD | RTLD_LAZY);
-  void *const found = handle != nullptr ? dlsym(handle, name) : nullptr;
+  if (handle == nullptr) return nullptr;
+  void *found = dlsym(handle, name);
   Dl_info there = {}, here = {};
   const bool ours = found != nullptr && dladdr(found, &there) != 0 &&
                     dladdr(reinterpret_cast<const void *>(&definition), &here) != 0 &&
                     there.dli_fbase == here.dli_fbase;
-  return ours ? nullptr : found;
+  if (ours) found = linked_function(handle, name);
+  dlclose(handle);
+  return found;
 }
 
 // What the interface of the loaded MKL-DNN has for that name: a function of ours, or its own.
@@ -47,7 +51,7 @@ const char *file_of(const void *address) {
 
 using namespace opcache;
 
-// Settles where a route goes, and returns it. `caller` is an address in the code that called.
+// Settles where a route goes, and returns that. `caller` is an address in the code that called.
 extern "C" __attribute__((visibility("hidden"), used)) const void *opcache_choose(
     Route *route, const void *caller) {
   const Library *const found = library_is_loaded() ? library() : nullptr;
@@ -58,14 +62,15 @@ extern "C" __attribute__((visibility("hidden"), used)) const void *opcache_choos
     if (target == nullptr) {
       library();  // says that there is none
       target = route->unserved;
-    } else if (!said.exchange(true)) {
+    } else if (!two_libraries() && !said.exchange(true)) {
       message(
           "MKL-DNN is in %s here, not in a libmkldnn.so.0 or libmkldnn.so.1 of MXNet 1.3 to 1.6; "
           "not caching",
           file_of(target));
     }
   }
-  __atomic_store_n(&route->target, target, __ATOMIC_RELEASE);
+  // Of two MKL-DNNs each caller means the one that it is linked to: every call is settled anew.
+  if (!two_libraries()) __atomic_store_n(&route->target, target, __ATOMIC_RELEASE);
   return target;
 }
 

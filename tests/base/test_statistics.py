@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import scipy.stats
 
@@ -72,3 +74,25 @@ def test_mean_of_means_is_welchs() -> None:
         assert scipy.stats.ttest_ind(shifted, minus, equal_var=False).pvalue == pytest.approx(0.05)
     assert statistics.mean_of_means_interval([[1.0, 1.0], [2.0, 2.0]]) == (1.5, 1.5)
     assert statistics.mean_of_means_interval([first, [1.0]]) is None
+
+
+def test_more_often_is_fishers() -> None:
+    # At least 7 of the 9 events on one side: the hypergeometric tail.
+    tail = scipy.stats.hypergeom.sf(6, 40, 9, 20)
+    assert statistics.more_often(7, 2, 20) == pytest.approx(tail)
+    assert statistics.more_often(2, 7, 20) > 0.9
+    assert statistics.more_often(0, 0, 20) == 1
+
+
+def test_bound_of_a_difference_of_rates() -> None:
+    # Of no event at all: the end of a Wilson interval.
+    assert statistics.most_above(0, 0, 500) == pytest.approx(2.706 / 502.706, rel=1e-3)
+    # It holds in 95 % of all experiments.
+    trials, rates = range(16), (0.2, 0.1)
+    chance = [scipy.stats.binom(trials[-1], rate).pmf(trials) for rate in rates]
+    holds = sum(
+        chance[0][events] * chance[1][baseline]
+        for events, baseline in itertools.product(trials, trials)
+        if statistics.most_above(events, baseline, trials[-1]) >= rates[0] - rates[1]
+    )
+    assert holds == pytest.approx(0.95, abs=0.03)

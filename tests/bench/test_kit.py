@@ -4,10 +4,11 @@ or MXNet's usual surroundings."""
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -61,17 +62,26 @@ def test_a_process_takes_what_the_most_similar_one_took() -> None:
 
 
 @pytest.fixture(scope="module")
-def archive(built: Layout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archive(built: Layout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("kit") / "kit.tar.xz"
-    assert harness_main(["bench-kit", "--out", str(path)]) == 0
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        # Seconds instead of minutes, and below the limit all the same.
+        patch.setattr(command, "_XZ", [command._XZ[0], {**command._XZ[1], "preset": 1}])
+        assert harness_main(["bench-kit", "--out", str(path)]) == 0
+        yield path
+
+
+@pytest.fixture(scope="module")
+def unpacked(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder)
+    return folder / KIT
 
 
 @pytest.fixture
-def kit(archive: Path, tmp_path: Path) -> Path:
-    with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path)
-    return tmp_path / KIT
+def kit(unpacked: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(unpacked, tmp_path / KIT))
 
 
 def test_equal_inputs_make_equal_bytes_within_the_limit(

@@ -294,6 +294,10 @@ def test_headers_of_another_interface_leave_the_first_one_out(
     assert defined("api0_calls") == defined("api0_real") == ""
     assert "opcache::api0_library()" in defined("library")
     assert "opcache::api1_library()" in defined("api1_real")
+    # MXNet 1.7.
+    types.write_text("#define mkldnn_primitive dnnl_primitive\n" + types.read_text())
+    with pytest.raises(AssertionError, match='#error "expected MKL-DNN 0.14 to 0.19 or 1.0'):
+        defined("library")
 
 
 def test_without_mkldnn_there_is_nothing(tree: Path, tmp_path: Path) -> None:

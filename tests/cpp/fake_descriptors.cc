@@ -9,8 +9,8 @@ using namespace fake;
 extern "C" {
 
 int omp_get_max_threads() {
-  Lock lock(State::get().mutex);
-  return State::get().max_threads;
+  FAKE_ENTER(omp_get_max_threads, 1);
+  return s.max_threads;
 }
 
 // Engines

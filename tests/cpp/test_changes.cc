@@ -1,5 +1,9 @@
 // Scope and capacity that change between two calls: what callers hold from before stays valid and
-// right, and what is outside the new scope is passed through. One group of functions after another.
+// right, and what is outside the new scope is passed through. One group of functions after another;
+// the end of the process last.
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <array>
 #include <memory>
 
@@ -241,4 +245,46 @@ CACHED_TEST(memory_objects_across_changes) {
   }
   mkldnn_opcache_clear();
   CHECK_EQ(fake_live(kFakeMemory), 0);
+}
+
+namespace {
+
+struct Ending {
+  Engine engine;
+  Pair relu;
+};
+Ending *g_ending;
+
+// Calls of a thread that goes on; of the main one the fake remembers no executions any more.
+void while_the_process_ends() {
+  Engine &engine = g_ending->engine;
+  const long asked = fake_calls("omp_get_max_threads");
+  on_thread([&] {
+    set_scope("all");  // cannot be put in force again
+    for (const What what : known_kinds()) CHECK_EQ(made_by_call(engine, what, 4), 1);
+    // What was cached before is good as ever.
+    CHECK_EQ(made_by_running(engine, g_ending->relu.pd), 1);
+    move_and_run(g_ending->relu.bound.get(), 50, content(engine, kReluBackward, 4));
+    g_ending->relu.reset();
+  });
+  mkldnn_opcache_clear();
+  on_thread([&] { keeps_nothing(engine); });
+  CHECK_EQ(fake_calls("omp_get_max_threads"), asked);
+  CHECK_EQ(Stats().text("active"), "true");  // in the report at exit
+  engine.reset();
+  check_end();
+  if (check::failures() > 0) _exit(1);
+}
+
+}  // namespace
+
+// The last function given to atexit runs first: the library's, given by its first call, before this
+// one. What this one uses, other than the library, comes before it.
+TEST(nothing_is_cached_while_the_process_ends, ASSUME) {
+  g_ending = new Ending;
+  const Engine &engine = g_ending->engine;
+  for (const What what : known_kinds()) content(engine, what, 4);
+  REQUIRE(atexit(while_the_process_ends) == 0);
+  CHECK_EQ(made_by_call(engine, kReluBackward, 4), 1);
+  CHECK_EQ(primitives_made_by([&] { g_ending->relu.make(engine, kReluBackward, 4, 0); }), 0);
 }

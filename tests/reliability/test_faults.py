@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Tuple
 
 import pytest
 
 from harness.base.layout import Layout
 from harness.build.compiling import make_cpp_test, make_faulty
 from harness.build.toolchain import load_toolchain
-from harness.reliability import faults, sanitizers, unload
+from harness.reliability import exits, faults, sanitizers, unload
+from harness.reliability.context import Context
 
 CALLS = faults.PARTS[1]
 
@@ -94,6 +96,42 @@ def test_a_library_that_can_be_unloaded_is_caught(layout: Layout) -> None:
     assert "exit code -11" in unload.end_of(program, environment, case)
     sound = unload.environment_of(layout.library, unload.FAKE, folder, client)
     assert unload.end_of(program, sound, case) == ""
+
+
+@pytest.mark.parametrize(
+    ("stock", "cached", "outcome"),
+    [(15, 62, "fail"), (15, 14, "pass"), (0, 0, "pass"), (0, 6, "pass"), (0, 8, "fail")],
+)
+def test_more_bad_ends_than_stocks_fail(stock: int, cached: int, outcome: str) -> None:
+    ends = exits.Ends(*(["crashed"] * bad + [""] * (280 - bad) for bad in (stock, cached)))
+    found = exits.judge("1.3.1", ends)
+    assert found.outcome == outcome
+    assert found.summary.startswith(f"{cached} of 280 processes did not end cleanly, {stock} of")
+    assert found.details[1:2] == (["crashed"] if outcome == "fail" else [])
+
+
+@pytest.mark.parametrize(
+    ("script", "bad_ends"),
+    [
+        ('case "$1" in OPCACHE*) kill -SEGV $$ ;; esac', (0, 8)),
+        ('[ "$3" = busy ] || exit 1', (4, 4)),
+    ],
+)
+def test_each_variant_ends_equally_often(
+    tmp_path: Path, script: str, bad_ends: Tuple[int, int]
+) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    ends = exits.take_turns(program, dict(os.environ), 8)
+    assert [len(each) for each in ends] == [8, 8]
+    assert tuple(sum(map(bool, each)) for each in ends) == bad_ends
+    assert (exits.judge("1.3.1", ends).outcome == "fail") == (bad_ends[0] < bad_ends[1])
+
+
+def test_processes_end_as_stocks_do(built: Layout, tmp_path: Path) -> None:
+    (found,) = exits.run(Context(built, True, 1, ("1.4.1",), tmp_path))
+    assert (found.outcome, found.figures["processes_of_each"]) == ("pass", exits.QUICK)
 
 
 SANITIZED = (

@@ -210,6 +210,7 @@ void visit_context(V &v, const Context &context) {
   v.section("context");
   v.value("engine", reinterpret_cast<uintptr_t>(context.engine));
   v.number("max_threads", context.max_threads);
+  v.number("in_parallel", context.in_parallel);
 }
 
 // All that a backward implementation can read of its forward hint: its engine, the description it

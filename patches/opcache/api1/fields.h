@@ -10,10 +10,11 @@ namespace opcache {
 namespace api1 {
 
 // What every description depends on besides: the engine and the OpenMP team that kernels are sized
-// for.
+// for, which in a parallel region is one thread for some.
 struct Context {
   Engine *engine;
   int max_threads;
+  bool in_parallel;
 };
 
 // Whether this process has given an attribute the parameters of RNNs. No function tells them, and

@@ -26,17 +26,24 @@ const Release kReleases[] = {
     {/*version=*/"v1.0.4", /*build_id=*/"65539154d39c0409280679486a0ca81308d48c72"},
 };
 
-bool headers_are(const Release &release) {
-  char version[64];
-  snprintf(version, sizeof(version), "v%d.%d.%d", kTreeVersion[0], kTreeVersion[1],
-           kTreeVersion[2]);
-  return strcmp(version, release.version) == 0;
-}
-
 const Call kNoCalls[] = {{nullptr, nullptr}};
 
 Real g_functions;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
+
+// From 1.0 on the library itself tells its version, and the headers need not.
+bool headers_are(const Release &release) {
+  struct Version {
+    int major, minor, patch;
+    const char *hash;
+  };
+  typedef const Version *(*Ask)();
+  const Ask ask = reinterpret_cast<Ask>(dlsym(g_functions.handle, "mkldnn_version"));
+  if (ask == nullptr) return false;
+  char version[64];
+  snprintf(version, sizeof(version), "v%d.%d.%d", ask()->major, ask()->minor, ask()->patch);
+  return strcmp(version, release.version) == 0;
+}
 
 void resolve() {
   if (kInTree) stay_loaded();
@@ -60,6 +67,8 @@ void resolve() {
     message("%s does not call an OpenMP runtime; not caching", g_functions.name);
     release = nullptr;
   }
+  g_functions.omp_in_parallel =
+      reinterpret_cast<int (*)()>(called_function(g_functions.map, handle, "omp_in_parallel"));
   g_functions.release = release != nullptr ? release->version : nullptr;
   // Calls of a release that is not known go straight to it.
   g_functions.calls = release != nullptr ? calls() : kNoCalls;

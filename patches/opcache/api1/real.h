@@ -61,7 +61,9 @@ struct Real : Library {
 #define OPCACHE_DECLARE(result, name, arguments) result(*name) arguments;
   OPCACHE_API1_FUNCTIONS(OPCACHE_DECLARE)
 #undef OPCACHE_DECLARE
-  int (*omp_get_max_threads)();  // of the OpenMP runtime that MKL-DNN itself calls
+  // Of the OpenMP runtime that MKL-DNN itself calls.
+  int (*omp_get_max_threads)();
+  int (*omp_in_parallel)();  // nullptr: it does not ask that
 };
 
 extern std::atomic<const Real *> g_real;

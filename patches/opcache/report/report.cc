@@ -181,7 +181,9 @@ size_t stats_json(char *buffer, size_t size) {
   identity.recognised = mkldnn != nullptr && mkldnn->release != nullptr;
   identity.mkldnn = identity.recognised ? mkldnn->release : "unknown";
   identity.build_id = mkldnn != nullptr ? mkldnn->build_id : "";
-  identity.active = identity.recognised && scope_in_force() != kNoOps && ThreadCache::usable();
+  // The report at exit tells of the time before.
+  const bool in_scope = g_settings.in_force.load(std::memory_order_relaxed) != kNoOps;
+  identity.active = identity.recognised && in_scope && ThreadCache::usable();
   identity.scope = scope;
   identity.capacity = capacity();
   identity.memory = memory_bound();

@@ -68,8 +68,7 @@ bool read_memory(Options *o) {
   if (text[0] < '0' || text[0] > '9' || !ends || errno != 0 || n > kMaxMemory >> shift) {
     message(
         "MKLDNN_OPCACHE_MEMORY=%.60s is not a number of bytes such as 1048576, 64K, 512M or 2G; "
-        "not "
-        "caching",
+        "not caching",
         text);
     return false;
   }

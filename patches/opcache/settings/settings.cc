@@ -23,6 +23,14 @@ void put_in_force() {
 
 void start_generation() { g_settings.generation.fetch_add(1, std::memory_order_release); }
 
+bool change(std::atomic<size_t> *bound, size_t value) {
+  const Lock lock(&g_mutex);
+  bound->store(value, std::memory_order_relaxed);
+  put_in_force();
+  start_generation();
+  return true;
+}
+
 }  // namespace
 
 Settings g_settings;
@@ -61,21 +69,11 @@ ScopeChange change_scope(const char *text, char *bad, size_t bad_size) {
 }
 
 bool change_capacity(size_t capacity) {
-  if (capacity > kMaxCapacity) return false;
-  const Lock lock(&g_mutex);
-  g_settings.capacity.store(capacity, std::memory_order_relaxed);
-  put_in_force();
-  start_generation();
-  return true;
+  return capacity <= kMaxCapacity && change(&g_settings.capacity, capacity);
 }
 
 bool change_memory(size_t bytes) {
-  if (bytes > kMaxMemory && bytes != kNoMemoryBound) return false;
-  const Lock lock(&g_mutex);
-  g_settings.memory.store(bytes, std::memory_order_relaxed);
-  put_in_force();
-  start_generation();
-  return true;
+  return (bytes <= kMaxMemory || bytes == kNoMemoryBound) && change(&g_settings.memory, bytes);
 }
 
 void begin_pause() {

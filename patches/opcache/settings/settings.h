@@ -25,11 +25,15 @@ struct alignas(64) Settings {
   // before it.
   std::atomic<uint32_t> generation;
   std::atomic<uint32_t> clear_generation;
+  std::atomic<bool> ended;  // the process ends: nothing is cached any more
 };
 
 extern Settings g_settings;
 
-inline OpSet scope_in_force() { return g_settings.in_force.load(std::memory_order_relaxed); }
+inline OpSet scope_in_force() {
+  const bool ended = g_settings.ended.load(std::memory_order_relaxed);
+  return ended ? kNoOps : g_settings.in_force.load(std::memory_order_relaxed);
+}
 inline size_t capacity() { return g_settings.capacity.load(std::memory_order_relaxed); }
 inline size_t memory_bound() { return g_settings.memory.load(std::memory_order_relaxed); }
 
