@@ -57,6 +57,15 @@ def test_wrong_bits(
     assert found == [f"  {line}" for line in lines] + ([of_stock] if variant == "stock" else [])
 
 
+def test_the_baseline_may_be_another_build() -> None:
+    whole, name = changed(record(), "all", 2, 0, own=OTHER), "own-1.3.1-01234567"
+    run = DistRecord.model_validate_json(whole.model_dump_json().replace('"stock"', f'"{name}"'))
+    assert faults(run) == [
+        f"all round 2: rank 0 has other bits than {name} round 0: mean and 1 more"
+    ]
+    assert [row.ratio is None for row in table.rows(run)] == [True, False]
+
+
 def test_table() -> None:
     run = changed(record(), "all", 2, 0, own=OTHER)
     assert [row.bits for row in table.rows(run)] == ["equal", "DIFFER"]
