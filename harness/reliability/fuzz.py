@@ -1,7 +1,8 @@
 """Random calls and random primitives, with and without the cache, by C++ programs.
 
 On the counting fake, sequences of calls are compared call by call. On the MKL-DNN of each release,
-random primitives are compared with direct creation, bit for bit. A full run adds libFuzzer.
+random primitives are compared with direct creation, bit for bit. A full run adds libFuzzer, and
+random calls on libraries with a planted fault, which must be found.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from typing import Any, Dict, List, Mapping, Optional
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from harness.base.layout import Layout
 from harness.build.compiling import make_cpp_test
 from harness.build.toolchain import load_toolchain
-from harness.reliability.context import Context, Ended, execute, finding
+from harness.reliability.context import Context, Ended, execute, finding, verdict
 from harness.reliability.record import Figure, Finding
+from harness.verify import faults
 
 STAGE = "fuzz"
 CALLS = "random calls on the fake"
 AT_ONCE = "random calls on the fake, four threads at once"
 PRIMITIVES = "random primitives"
 GUIDED = "calls led by coverage"
+KEPT = "kept sequences"
+FAULTS = "planted faults"
 OPERATIONS = 1_000_000
 CASES = 20_000
 QUICK_CASES = 2_000
@@ -44,6 +49,10 @@ def run(context: Context) -> List[Finding]:
     found = [judge(CALLS, "", on_mkldnn(context.layout, command, fake), OPERATIONS)]
     ended = on_mkldnn(context.layout, [*command, "--at-once", "4"], fake)
     found.append(judge(AT_ONCE, "", ended, OPERATIONS))
+    kept = sorted(map(str, corpus(context.layout).iterdir()))
+    found.append(judge(KEPT, "", on_mkldnn(context.layout, [str(program), *kept], fake), 1))
+    if not context.quick:
+        found.append(planted(context.layout, program, fake, faults.planted()))
     program = make_cpp_test(context.layout, toolchain, "test_fuzz_real")
     cases = QUICK_CASES if context.quick else CASES
     # The program calls the interface of MKL-DNN 0.x.
@@ -55,6 +64,32 @@ def run(context: Context) -> List[Finding]:
     if not context.quick:
         found.append(guided(context))
     return found
+
+
+def corpus(layout: Layout) -> Path:
+    """Return the folder of short sequences, each of which shows the fault that names its file."""
+    return layout.cpp_tests / "corpus"
+
+
+def planted(layout: Layout, program: Path, fake: str, known: Iterable[faults.Planted]) -> Finding:
+    """Let random calls find each fault that has a number of operations for it."""
+    problems = []
+    operations: Dict[str, Figure] = {}
+    for fault in known:
+        if fault.fuzz == 0:
+            continue
+        library = faults.faulty(layout, fault.name)
+        kept = on_mkldnn(library, [str(program), str(corpus(layout) / fault.name)], fake)
+        if _told(kept.output).get("ok", True):
+            problems.append(f"{fault.name}: the kept sequence does not show it")
+        command = [str(program), "--operations", str(fault.fuzz), "--as-found"]
+        told = _told(on_mkldnn(library, command, fake).output)
+        if told.get("ok", True) or int(told["operations"]) > fault.fuzz:
+            problems.append(f"{fault.name}: not found within {fault.fuzz:,} operations")
+        else:
+            operations[fault.name] = int(told["operations"])
+    summary = f"{len(operations)} found, each by its kept sequence too"
+    return verdict(STAGE, FAULTS, problems, summary, figures=operations)
 
 
 def guided(context: Context) -> Finding:

@@ -48,6 +48,7 @@ class Planted(toml.FrozenModel):
     wrong: str
     caught_by: Tuple[str, ...] = ()
     pytest: Tuple[str, ...] = ()
+    fuzz: int = 0
     verify: Optional[Fault] = None
 
 

@@ -1,5 +1,7 @@
 // The fuzz on the counting fake, as a program: the last line is what was done, as JSON.
-//   fuzz [--operations N] [--seed S] [--length N] [--at-once N] [--steady] | --replay HEX | FILE...
+//   fuzz [--operations N] [--seed S] [--length N] [--at-once N] [--steady] [--as-found] |
+//   --replay HEX | FILE...
+// --as-found: a sequence that fails is not cut down to the shortest that does.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,10 +78,15 @@ int main(int argc, char **argv) {
       campaign.at_once = std::max(1ul, strtoul(argv[++i], nullptr, 10));
     } else if (word == "--steady") {
       campaign.steady = true;
+    } else if (word == "--as-found") {
+      campaign.shorten = false;
     } else if (word[0] != '-' || (word == "--replay" && value)) {
       files = true;
-      result = word[0] != '-' ? fuzz::run({from_file(argv[i])}, word)
-                              : fuzz::run({from_hex(argv[++i])}, "--replay");
+      const fuzz::Result one = word[0] != '-' ? fuzz::run({from_file(argv[i])}, word)
+                                              : fuzz::run({from_hex(argv[++i])}, "--replay");
+      result += one;
+      result.ok = one.ok;
+      result.report = one.report;
     } else {
       fprintf(stderr, "fuzz: %s is not understood\n", word.c_str());
       return 2;

@@ -95,12 +95,12 @@ static Result run_apart(const std::vector<Steps> &sequences) {
   return result;
 }
 
-Result run(const std::vector<Steps> &sequences, const std::string &name) {
+Result run(const std::vector<Steps> &sequences, const std::string &name, bool shorten) {
   Result result = run_apart(sequences);
   if (result.ok) return result;
   result.report = name + ": " + result.report + "\n";
   // What threads do at once is not the same twice: nothing shorter would be sure to fail.
-  if (sequences.size() > 1) return result;
+  if (sequences.size() > 1 || !shorten) return result;
   const Steps few = shortest<Step>(sequences[0], [](const Steps &s) { return !run_apart({s}).ok; });
   result.report += "the shortest that fails (" + std::to_string(few.size()) + " of " +
                    std::to_string(sequences[0].size()) + " steps): " + run_apart({few}).report +
@@ -119,8 +119,10 @@ Result run(const Campaign &c) {
       sequences.push_back(random_steps(c.seed * 1000003 + number + i, c.length, steady));
     }
     const Result one =
-        run(sequences, "seed " + std::to_string(c.seed) + ", sequence " + std::to_string(number) +
-                           ", after " + std::to_string(all.operations) + " operations");
+        run(sequences,
+            "seed " + std::to_string(c.seed) + ", sequence " + std::to_string(number) + ", after " +
+                std::to_string(all.operations) + " operations",
+            c.shorten);
     all += one;
     all.ok = one.ok;
     all.report = one.report;

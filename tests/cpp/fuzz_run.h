@@ -23,13 +23,14 @@ struct Campaign {
   size_t length = 4000;  // of a sequence
   size_t at_once = 1;    // sequences that run beside each other, each with objects of its own
   bool steady = false;   // the settings are left alone in all sequences, else in every other one
+  bool shorten = true;   // what fails, to the shortest that does
 };
 struct Result : Counts {
   bool ok = true;
   std::string report;  // of a failure: seed, operation, shortest sequence
 };
 Result run(const Campaign &campaign);
-// On failure of a single sequence the report has its shortest form.
-Result run(const std::vector<Steps> &sequences, const std::string &name);
+// On failure of a single sequence the report has its shortest form, if wanted.
+Result run(const std::vector<Steps> &sequences, const std::string &name, bool shorten = true);
 
 }  // namespace fuzz

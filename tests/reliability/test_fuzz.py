@@ -11,6 +11,7 @@ from harness.base.layout import Layout
 from harness.build.compiling import make_cpp_test
 from harness.build.toolchain import load_toolchain
 from harness.reliability import fuzz
+from harness.verify import faults
 from harness.verify.faults import faulty
 
 TOLD = {"ok": True, "seed": 3, "operations": 50, "hits": 7, "seconds": 0.5, "steps": {"run": 9}}
@@ -58,3 +59,18 @@ def test_a_library_with_a_fault_fails_with_the_shortest_sequence(built: Layout) 
     found = fuzz.judge(fuzz.CALLS, "", ended, 20000)
     assert found.outcome == "fail"
     assert any("the shortest that fails" in line for line in found.details)
+
+
+def test_planted_faults_are_found(built: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = make_cpp_test(built, load_toolchain(built.toolchain), "fuzz")
+    fake = str(built.build / "tests-cpp" / "fake")
+    known = [each for each in faults.planted() if each.name == "SKIP_REBIND"]
+    found = fuzz.planted(built, program, fake, known)
+    assert (found.outcome, list(found.figures)) == ("pass", ["SKIP_REBIND"])
+    # In a library without the fault nothing is found.
+    monkeypatch.setattr(faults, "faulty", lambda layout, _: layout)
+    found = fuzz.planted(built, program, fake, known)
+    assert found.outcome == "fail"
+    assert len(found.details) == 2
+    kept = [str(program), *map(str, fuzz.corpus(built).iterdir())]
+    assert fuzz.on_mkldnn(built, kept, fake).code == 0
