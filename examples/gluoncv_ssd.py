@@ -1,7 +1,7 @@
 """Trains GluonCV's SSD detector on generated images in the folder format of Pascal VOC.
 
 The loop is that of GluonCV's script train_ssd.py, on one CPU. Nothing is downloaded. The network is
-not hybridized: the released MXNets then fail with "can't generate TBlob for MKLDNN data".
+not hybridized: the backward pass then fails in MXNet's add_n (docs/upstream-bugs.md).
 """
 
 import argparse
