@@ -6,6 +6,7 @@ Runs with and without the library may differ only in one line per invalid value.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,9 +47,10 @@ class Outcome(NamedTuple):
 
     @property
     def error(self) -> Tuple[int, str]:
-        """The exit code and the last line of others than the library."""
+        """The exit code and the last line of others than the library, without its addresses."""
         others = [line for line in self.said if line and not line.startswith(PREFIX)]
-        return self.code, others[-1] if others else ""
+        # MXNet 1.6 ends a crash with a stack, which lies elsewhere in every process.
+        return self.code, re.sub(r"0x[0-9a-f]+", "0x", others[-1]) if others else ""
 
 
 VALUES: Dict[str, Tuple[bytes, ...]] = {

@@ -23,7 +23,7 @@ _TEST = re.compile(r": test (\S+)$", re.MULTILINE)
 _FAILS = re.compile(r": (\S+) fails$", re.MULTILINE)
 _EXCLUDED = re.compile(r": (\S+) not checked\.", re.MULTILINE)
 STEPS = 2
-# MXNet 1.3 to 1.5 send fully connected backward passes to BLAS, where there is nothing to check.
+# MXNet 1.3 to 1.6 send fully connected backward passes to BLAS, where there is nothing to check.
 BACKWARD = ("Activation", "BatchNorm", "Convolution", "Deconvolution", "LRN", "Pooling")
 
 

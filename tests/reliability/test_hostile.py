@@ -70,6 +70,7 @@ def result(**changes: Any) -> Dict[str, Any]:
 STOCK = Outcome(0, b"", ["MXNet says this"], {**result(), "stats": None})
 GOOD = Outcome(0, b"", ["MXNet says this"], result())
 FAILED = Outcome(1, b"", ["OSError: no room"])
+CRASHED = Outcome(-11, b"", ["[bt] libc.so.6(+0x3c050) [0x7f0f]"])
 INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
 
 
@@ -78,6 +79,8 @@ INACTIVE = {"active": False, "totals": {"primitives_avoided": 0}}
     [
         (STOCK, GOOD, ""),
         (FAILED, FAILED, ""),
+        (CRASHED, CRASHED._replace(said=["[bt] libc.so.6(+0x3c050) [0x7f57]"]), ""),
+        (CRASHED, CRASHED._replace(said=["[bt] libmxnet.so(+0x1) [0x7f57]"]), "failed with"),
         (STOCK, GOOD._replace(result=result(hashes={"a": "2"})), "1 arrays differ"),
         (STOCK, GOOD._replace(result=result(hashes={})), "1 arrays differ"),
         (STOCK, GOOD._replace(result=result(finite=False)), "not finite"),
