@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 HEADERS := $(CURDIR)/build/1.4.1-stock/mxnet/include/mkldnn
 CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h patches/opcache/*/*.cc \
-	patches/opcache/*/*.h tests/cpp/*.cc tests/cpp/*.h tools/*/*.cc tools/*/*.h)
+	patches/opcache/*/*.h tests/cpp/*.cc tests/cpp/*.h tests/cpp/*/*.h tools/*/*.cc tools/*/*.h)
 
 .DEFAULT_GOAL := all
 

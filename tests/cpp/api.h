@@ -2,14 +2,28 @@
 #pragma once
 
 #include <dlfcn.h>
-#include <mkldnn.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "interface.h"
 
 namespace api {
 
 // Those that the library exports too, without their mkldnn_ prefix.
 // clang-format off
+#ifdef API1
+#define API_EXPORTED(X) \
+  X(concat_primitive_desc_create) X(engine_destroy) X(primitive_attr_set_rnn_data_qparams) \
+  X(primitive_attr_set_rnn_weights_qparams) X(primitive_create) X(primitive_desc_clone) \
+  X(primitive_desc_create) X(primitive_desc_destroy) X(primitive_desc_iterator_create) \
+  X(primitive_desc_iterator_destroy) X(primitive_desc_iterator_fetch) \
+  X(primitive_desc_iterator_next) X(primitive_destroy) X(primitive_execute) \
+  X(reorder_primitive_desc_create) X(sum_primitive_desc_create)
+
+#define API_OTHERS(X) \
+  X(primitive_desc_get_attr) X(primitive_desc_query) X(primitive_desc_query_md) \
+  X(primitive_desc_query_s32) X(primitive_get_primitive_desc)
+#else
 #define API_EXPORTED(X) \
   X(concat_primitive_desc_create) X(engine_destroy) X(memory_primitive_desc_create) \
   X(primitive_create) X(primitive_desc_clone) X(primitive_desc_create) X(primitive_desc_create_v2) \
@@ -30,6 +44,7 @@ namespace api {
   X(primitive_attr_set_output_scales) X(primitive_attr_set_post_ops) X(primitive_desc_get_attr) \
   X(primitive_desc_query) X(primitive_desc_query_memory_d) X(primitive_desc_query_s32) \
   X(view_primitive_desc_create)
+#endif
 // clang-format on
 
 struct Api {
@@ -37,6 +52,15 @@ struct Api {
   API_EXPORTED(API_DECLARE)
   API_OTHERS(API_DECLARE)
 #undef API_DECLARE
+  mkldnn_status_t describe(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t d,
+                           const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
+                           const_mkldnn_primitive_desc_t hint) const {
+#ifdef API1
+    return primitive_desc_create(result, d, attr, engine, hint);
+#else
+    return primitive_desc_create_v2(result, d, attr, engine, hint);
+#endif
+  }
 };
 
 inline void *find(void *library, const char *name) {
@@ -63,7 +87,7 @@ inline Api of_library(void *library) {
 // Past the library. Ends the program when the library is not in between.
 inline const Api &direct() {
   static const Api api = [] {
-    const Api found = of_library(dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY));
+    const Api found = of_library(dlopen(MKLDNN_LIBRARY, RTLD_NOLOAD | RTLD_LAZY));
 #define API_CHECK(name)                                                   \
   if (found.name == through().name) {                                     \
     fprintf(stderr, "%s: the library does not stand before it\n", #name); \

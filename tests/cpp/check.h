@@ -100,7 +100,11 @@ void check_equal(const char *file, int line, const char *a_text, const char *b_t
       #name, check_run_##name, check::Environment{__VA_ARGS__}, scene); \
   static void check_run_##name()
 // The release that the fake is of: it carries no build-id that the library knows.
+#ifdef API1
+#define ASSUME "MKLDNN_OPCACHE_ASSUME=v1.0.4"
+#else
 #define ASSUME "MKLDNN_OPCACHE_ASSUME=v0.17.4"
+#endif
 // Other variables of the library's.
 #define SCOPE(words) "MKLDNN_OPCACHE=" words
 #define CAPACITY(n) "MKLDNN_OPCACHE_CAPACITY=" #n

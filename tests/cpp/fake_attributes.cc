@@ -31,21 +31,41 @@ FAKE_FUNCTION(primitive_attr_clone, (mkldnn_primitive_attr_t * result, ConstAttr
 
 FAKE_DESTROY(primitive_attr_destroy, mkldnn_primitive_attr_t, FAKE_ATTR, true)
 
+#ifdef API1
+typedef mkldnn_dim_t Count;
+
+FAKE_FUNCTION(primitive_attr_get_scratchpad_mode,
+              (ConstAttr handle, mkldnn_scratchpad_mode_t *mode), *mode = read(handle).mode)
+
+FAKE_FUNCTION(primitive_attr_set_scratchpad_mode,
+              (mkldnn_primitive_attr_t handle, mkldnn_scratchpad_mode_t mode),
+              FAKE_ATTR(handle)->mode = mode)
+
+FAKE_FUNCTION(primitive_attr_set_rnn_data_qparams,
+              (mkldnn_primitive_attr_t handle, float scale, float shift),
+              FAKE_ATTR(handle)->rnn.insert(FAKE_ATTR(handle)->rnn.end(), {scale, shift}))
+
+FAKE_FUNCTION(primitive_attr_set_rnn_weights_qparams,
+              (mkldnn_primitive_attr_t handle, Count count, int, const float *scales),
+              FAKE_ATTR(handle)->rnn.assign(scales, scales + count))
+#else
+typedef int Count;
+
 FAKE_FUNCTION(primitive_attr_get_int_output_round_mode,
-              (ConstAttr handle, mkldnn_round_mode_t *round_mode),
-              *round_mode = read(handle).round_mode)
+              (ConstAttr handle, mkldnn_round_mode_t *mode), *mode = read(handle).mode)
 
 FAKE_FUNCTION(primitive_attr_set_int_output_round_mode,
-              (mkldnn_primitive_attr_t handle, mkldnn_round_mode_t round_mode),
-              FAKE_ATTR(handle)->round_mode = round_mode)
+              (mkldnn_primitive_attr_t handle, mkldnn_round_mode_t mode),
+              FAKE_ATTR(handle)->mode = mode)
+#endif
 
 FAKE_FUNCTION(primitive_attr_get_output_scales,
-              (ConstAttr handle, int *count, int *mask, const float **scales),
-              *count = static_cast<int>(read(handle).scales.size());
+              (ConstAttr handle, Count *count, int *mask, const float **scales),
+              *count = static_cast<Count>(read(handle).scales.size());
               *mask = read(handle).mask; *scales = read(handle).scales.data())
 
 FAKE_FUNCTION(primitive_attr_set_output_scales,
-              (mkldnn_primitive_attr_t handle, int count, int mask, const float *scales),
+              (mkldnn_primitive_attr_t handle, Count count, int mask, const float *scales),
               FAKE_ATTR(handle)->mask = mask;
               FAKE_ATTR(handle)->scales.assign(scales, scales + count))
 

@@ -61,7 +61,6 @@ typedef const_mkldnn_primitive_attr_t ConstAttr;
 typedef const mkldnn_memory_desc_t Md;
 typedef mkldnn_prop_kind_t Prop;
 typedef mkldnn_alg_kind_t Alg;
-typedef mkldnn_padding_kind_t Padding;
 
 // Hands out an object.
 template <class Handle, class Object>
@@ -81,8 +80,14 @@ inline void dispose(Primitive *p) {
   State::get().destroy(p);
 }
 
+#ifndef API1
 inline bool is_memory(const Descriptor &d) {
   return d.kind == mkldnn_memory || d.kind == mkldnn_view;
+}
+#endif
+// One of this, without data.
+inline FakeExecution execution_of(const Descriptor &d) {
+  return {d.content, d.kind, d.inputs, d.outputs, {}};
 }
 
 }  // namespace fake

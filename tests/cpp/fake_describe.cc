@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include <cstdlib>
-
 #include "fake_state.h"
 
 namespace fake {
@@ -29,7 +27,22 @@ class Digest {
     add(md.ndims);
     if (md.ndims == 0) return;
     const size_t n = static_cast<size_t>(md.ndims);
-    bytes(md.dims, n * sizeof(int));
+    bytes(md.dims, n * sizeof(Dim));
+#ifdef API1
+    add(md.data_type, md.format_kind, md.extra.flags);
+    for (const Dim *dims : {md.padded_dims, md.padded_offsets}) bytes(dims, n * sizeof(Dim));
+    add(md.offset0);
+    if ((md.extra.flags & 1) != 0) add(md.extra.compensation_mask);
+    if ((md.extra.flags & 2) != 0) add(md.extra.scale_adjust);
+    if (md.format_kind == mkldnn_format_kind_any) return;
+    const mkldnn_blocking_desc_t &b = md.format_desc.blocking;
+    if (md.format_kind != mkldnn_blocked) return add(md.format_desc);
+    bytes(b.strides, n * sizeof(Dim));
+    add(b.inner_nblks);
+    for (const Dim *dims : {b.inner_blks, b.inner_idxs}) {
+      bytes(dims, static_cast<size_t>(b.inner_nblks) * sizeof(Dim));
+    }
+#else
     add(md.data_type, md.format);
     if (md.format == mkldnn_any) return;
     const mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
@@ -39,10 +52,14 @@ class Digest {
     bytes(b.padding_dims, n * sizeof(int));
     bytes(b.offset_padding_to_data, n * sizeof(int));
     add(b.offset_padding);
+#endif
   }
 
   void attr(const Attr &a) {
-    add(a.round_mode, a.mask);
+    add(a.mode, a.mask);
+#ifdef API1
+    for (float number : a.rnn) add(number);
+#endif
     for (float scale : a.scales) add(scale);
     for (const PostOp &op : a.post_ops.ops) add(op.kind, op.scale, op.alg, op.alpha, op.beta);
   }
@@ -50,6 +67,20 @@ class Digest {
  private:
   uint64_t value_ = 0xcbf29ce484222325ull;
 };
+
+}  // namespace
+
+bool sane(const mkldnn_memory_desc_t &md) {
+  if (md.ndims < 0 || md.ndims > kMaxDims) return false;
+#ifdef API1
+  const int blocks = md.format_desc.blocking.inner_nblks;
+  return md.format_kind != mkldnn_blocked || (blocks >= 0 && blocks <= kMaxDims);
+#else
+  return true;
+#endif
+}
+
+namespace {
 
 // An operation's description, taken apart.
 struct Parts {
@@ -131,10 +162,14 @@ int spatial(const mkldnn_memory_desc_t &md) { return md.ndims > 2 ? md.ndims - 2
 // What an operation is given beside memories. Descriptions that are equal here are equal to
 // MKL-DNN.
 template <class D>
-void add_window(Digest *digest, const D &d, const int *second) {
+void add_window(Digest *digest, const D &d, const Dim *second) {
   digest->add(d.alg_kind);
-  const size_t n = sizeof(int) * static_cast<size_t>(spatial(*take_apart(d).roles[kSrc]));
-  for (const int *dims : {d.strides, second, d.padding[0], d.padding[1]}) digest->bytes(dims, n);
+  const size_t n = sizeof(Dim) * static_cast<size_t>(spatial(*take_apart(d).roles[kSrc]));
+  for (const Dim *dims : {d.strides, second, d.padding[0], d.padding[1]}) digest->bytes(dims, n);
+}
+template <class D>
+void add_gradient(Digest *digest, const D &d, const mkldnn_memory_desc_t &gradient) {
+  if (!forward(d.prop_kind) && sane(gradient)) digest->memory(gradient);
 }
 void add_numbers(Digest *digest, const mkldnn_convolution_desc_t &d) {
   add_window(digest, d, d.dilates);
@@ -146,19 +181,28 @@ void add_numbers(Digest *, const mkldnn_inner_product_desc_t &) {}
 void add_numbers(Digest *, const mkldnn_shuffle_desc_t &) {}
 void add_numbers(Digest *digest, const mkldnn_eltwise_desc_t &d) {
   digest->add(d.alg_kind, d.alpha, d.beta);
+  add_gradient(digest, d, d.diff_data_desc);
 }
-void add_numbers(Digest *digest, const mkldnn_softmax_desc_t &d) { digest->add(d.softmax_axis); }
+void add_numbers(Digest *digest, const mkldnn_softmax_desc_t &d) {
+  digest->add(d.softmax_axis);
+  add_gradient(digest, d, d.diff_desc);
+}
 void add_numbers(Digest *digest, const mkldnn_lrn_desc_t &d) {
   digest->add(d.alg_kind, d.local_size, d.lrn_alpha, d.lrn_beta, d.lrn_k);
+  add_gradient(digest, d, d.diff_data_desc);
 }
 void add_numbers(Digest *digest, const mkldnn_batch_normalization_desc_t &d) {
   digest->add(d.batch_norm_epsilon, d.flags);
+  add_gradient(digest, d, d.diff_data_desc);
 }
 
-// Both of an operation's description; false: there is no such kind.
+// Both of an operation's description; false: there is no such operation.
 template <class D>
 bool read(const void *op_desc, Parts *parts, Digest *numbers) {
   *parts = take_apart(*static_cast<const D *>(op_desc));
+  for (const mkldnn_memory_desc_t *role : parts->roles) {
+    if (role != nullptr && !sane(*role)) return false;
+  }
   add_numbers(numbers, *static_cast<const D *>(op_desc));
   return true;
 }
@@ -183,10 +227,12 @@ bool read_any(const void *op_desc, Parts *parts, Digest *numbers) {
 }
 
 // A memory is the same for any number of threads.
-Digest new_digest(int kind, const Engine *engine) {
+Digest new_digest(int kind, const Engine *engine, bool operation = true) {
   Digest digest;
   digest.add(kind, engine != nullptr ? engine->number : 0);
-  if (kind != mkldnn_memory && kind != mkldnn_view) digest.add(State::get().max_threads);
+  t_asking = true;
+  if (operation) digest.add(omp_get_max_threads(), omp_in_parallel());
+  t_asking = false;
   return digest;
 }
 
@@ -205,10 +251,16 @@ Descriptor *describe_memory(const mkldnn_memory_desc_t &md, Engine *engine, int 
                             FakeType type) {
   Descriptor *d = make(kind, engine, "memory", type);
   d->md = md;
-  Digest digest = new_digest(kind, engine);
+  Digest digest = new_digest(kind, engine, false);
   digest.memory(md);
   d->content = digest.value();
   return d;
+}
+
+bool is_described(const void *op_desc) {
+  Parts parts;
+  Digest numbers;
+  return read_any(op_desc, &parts, &numbers);
 }
 
 Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, const Descriptor *hint,
@@ -229,7 +281,7 @@ Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, cons
     if (p.roles[i] == nullptr || p.roles[i]->ndims == 0) continue;
     digest.add(i);
     digest.memory(*p.roles[i]);
-    d->roles[i] = describe_memory(*p.roles[i], engine, mkldnn_memory, kFakeTypes);
+    d->roles[i] = describe_memory(*p.roles[i], engine, kMemoryKind, kFakeTypes);
   }
   digest.add(numbers.value());
   digest.attr(d->attr);
@@ -245,6 +297,7 @@ Descriptor *describe_reorder(const Descriptor &input, const Descriptor &output, 
   d->inputs = d->outputs = 1;
   if (attr != nullptr) d->attr = *attr;
   Digest digest = new_digest(d->kind, input.engine);
+  digest.add(output.engine->number);
   digest.memory(input.md);
   digest.memory(output.md);
   digest.attr(d->attr);
@@ -253,10 +306,12 @@ Descriptor *describe_reorder(const Descriptor &input, const Descriptor &output, 
 }
 
 Descriptor *describe_many(int kind, const mkldnn_memory_desc_t *output, int n, const float *scales,
-                          int dimension, const std::vector<const Descriptor *> &inputs) {
+                          int dimension, const std::vector<const Descriptor *> &inputs,
+                          const Attr *attr) {
   Descriptor *d = make(kind, inputs[0]->engine, "many");
   d->inputs = n;
   d->outputs = 1;
+  if (attr != nullptr) d->attr = *attr;
   Digest digest = new_digest(kind, d->engine);
   digest.add(n, dimension);
   if (output != nullptr) digest.memory(*output);
@@ -264,9 +319,10 @@ Descriptor *describe_many(int kind, const mkldnn_memory_desc_t *output, int n, c
     digest.memory(inputs[static_cast<size_t>(i)]->md);
     if (scales != nullptr) digest.add(scales[i]);
   }
+  digest.attr(d->attr);
   d->content = digest.value();
   const mkldnn_memory_desc_t &md = output != nullptr ? *output : inputs[0]->md;
-  d->roles[kDst] = describe_memory(md, d->engine, mkldnn_memory, kFakeTypes);
+  d->roles[kDst] = describe_memory(md, d->engine, kMemoryKind, kFakeTypes);
   return d;
 }
 
@@ -286,50 +342,6 @@ void destroy(Descriptor *d) {
     if (role != nullptr) State::get().destroy(role);
   }
   State::get().destroy(d);
-}
-
-bool has_padding(const mkldnn_memory_desc_t &md) {
-  const int *padded = md.layout_desc.blocking.padding_dims;
-  return memcmp(md.dims, padded, sizeof(int) * static_cast<size_t>(md.ndims)) != 0;
-}
-
-mkldnn_status_t init_memory(mkldnn_memory_desc_t *result, int ndims, const int *dims,
-                            mkldnn_data_type_t data_type, mkldnn_memory_format_t format) {
-  if (result == nullptr) return mkldnn_invalid_arguments;
-  mkldnn_memory_desc_t md;
-  // The real one leaves what it does not set as it was on the stack; so here it is never twice the
-  // same.
-  static unsigned garbage = 1;
-  unsigned char *bytes = reinterpret_cast<unsigned char *>(&md);
-  for (size_t i = 0; i < sizeof(md); ++i) bytes[i] = static_cast<unsigned char>(rand_r(&garbage));
-  if (ndims == 0 || format == mkldnn_format_undef) {
-    memset(result, 0, sizeof(*result));
-    return mkldnn_success;
-  }
-  if (ndims < 0 || ndims > TENSOR_MAX_DIMS || dims == nullptr) return mkldnn_invalid_arguments;
-  md.primitive_kind = mkldnn_memory;
-  md.ndims = ndims;
-  memcpy(md.dims, dims, sizeof(int) * static_cast<size_t>(ndims));
-  md.data_type = data_type;
-  md.format = format;
-  if (format != mkldnn_any) {
-    // Every format is dense in the order of its dimensions here, but for the blocks of channels.
-    const int block = format == mkldnn_nChw8c ? 8 : format == mkldnn_nChw16c ? 16 : 1;
-    mkldnn_blocking_desc_t &b = md.layout_desc.blocking;
-    ptrdiff_t stride = block;
-    for (int i = ndims - 1; i >= 0; --i) {
-      const int unit = i == 1 ? block : 1;
-      b.block_dims[i] = unit;
-      b.padding_dims[i] = (dims[i] + unit - 1) / unit * unit;
-      b.strides[0][i] = stride;
-      b.strides[1][i] = 1;
-      b.offset_padding_to_data[i] = 0;
-      stride *= b.padding_dims[i] / unit;
-    }
-    b.offset_padding = 0;
-  }
-  *result = md;
-  return mkldnn_success;
 }
 
 }  // namespace fake

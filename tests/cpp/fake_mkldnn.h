@@ -1,9 +1,10 @@
-// The test's side of the counting fake of MKL-DNN (fake_*.cc, built as libmkldnn.so.0): what it
-// saw, and how to make it fail. Everything here is thread-safe; the fake is the v0.17.4 of the
-// headers, and its own code throughout: it computes nothing but it remembers everything.
+// The test's side of the counting fake of MKL-DNN (fake_*.cc, built as libmkldnn.so.0, and of 1.0
+// as libmkldnn.so.1): what it saw, and how to make it fail. Everything here is thread-safe; the
+// fake is of the release of the headers, and its own code throughout: it computes nothing but it
+// remembers everything.
 #pragma once
 
-#include <mkldnn.h>
+#include "interface.h"
 
 extern "C" {
 
@@ -56,6 +57,8 @@ void fake_on_primitive_create(void (*hook)(void));
 void fake_grow(FakeType type, size_t bytes);
 // What the fake's omp_get_max_threads says.
 void fake_set_max_threads(int n);
+// And its omp_in_parallel.
+void fake_set_in_parallel(int on);
 // How many implementations an operation has; 3 unless set.
 void fake_set_implementations(int n);
 
@@ -63,12 +66,13 @@ void fake_set_implementations(int n);
 uint64_t fake_content(const_mkldnn_primitive_desc_t descriptor);
 
 // One execution of a primitive: what it was, and the data pointers at that moment, inputs first.
+const size_t kFakeData = 16;
 struct FakeExecution {
   uint64_t content;
   int kind;
   int inputs;
   int outputs;
-  void *data[16];
+  void *data[kFakeData];
 };
 // Executions on the calling thread, oldest first.
 long fake_executions(void);

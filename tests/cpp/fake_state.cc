@@ -4,6 +4,8 @@
 
 namespace fake {
 
+thread_local bool t_asking = false;
+
 namespace {
 
 // A program may still execute when its thread's variables are gone: in static destructors.
@@ -21,17 +23,6 @@ const char *const kTypeNames[kFakeTypes + 1] = {
 __attribute__((constructor)) void survive_fork() {
   pthread_atfork([] { State::get().mutex.lock(); }, [] { State::get().mutex.unlock(); },
                  [] { State::get().mutex.unlock(); });
-}
-
-void *data_behind(const_mkldnn_primitive_t handle, size_t output) {
-  State &s = State::get();
-  const Primitive *p = s.check<Primitive>("execution", handle, kFakePrimitive, kFakeMemory);
-  if (p == nullptr) return nullptr;
-  if (s.type_of(p) == kFakeMemory) {
-    // A view points into its parent.
-    return p->inputs.empty() ? p->handle : data_behind(p->inputs[0].primitive, 0);
-  }
-  return output < p->outputs.size() ? data_behind(p->outputs[output], 0) : nullptr;
 }
 
 }  // namespace
@@ -102,20 +93,7 @@ void State::misuse(const std::string &text) {
   if (misuses++ == 0) first_misuse = text;
 }
 
-void execute(const Primitive &p) {
-  FakeExecution e = {};
-  e.content = p.descriptor->content;
-  e.kind = p.descriptor->kind;
-  e.inputs = p.descriptor->inputs;
-  e.outputs = p.descriptor->outputs;
-  const size_t room = sizeof(e.data) / sizeof(e.data[0]);
-  size_t n = 0;
-  for (const mkldnn_primitive_at_t &input : p.inputs) {
-    if (n < room) e.data[n++] = data_behind(input.primitive, input.output_index);
-  }
-  for (const_mkldnn_primitive_t output : p.outputs) {
-    if (n < room) e.data[n++] = data_behind(output, 0);
-  }
+void log_execution(const FakeExecution &e) {
   if (!t_gone) t_executions.push_back(e);
 }
 
@@ -145,6 +123,7 @@ FAKE_TELL(void, fail, (const char *function, long nth, int for_good, mkldnn_stat
 FAKE_TELL(long, failures, (), return s.failures)
 FAKE_TELL(void, reuse_addresses, (int on), s.reuse = on != 0)
 FAKE_TELL(void, set_max_threads, (int n), s.max_threads = n)
+FAKE_TELL(void, set_in_parallel, (int on), s.in_parallel = on)
 FAKE_TELL(void, grow, (FakeType type, size_t bytes), s.growth[type] = bytes)
 FAKE_TELL(void, set_implementations, (int n), s.implementations = n)
 FAKE_TELL(uint64_t, content, (const_mkldnn_primitive_desc_t descriptor),

@@ -62,7 +62,12 @@ struct PostOps : Object {
 
 struct Attr : Object {
   Attr() : Object(kFakeAttr) {}
-  mkldnn_round_mode_t round_mode = mkldnn_round_nearest;
+#ifdef API1
+  mkldnn_scratchpad_mode_t mode = mkldnn_scratchpad_mode_library;
+  std::vector<float> rnn;  // what the functions for RNNs set, which none reads
+#else
+  mkldnn_round_mode_t mode = mkldnn_round_nearest;
+#endif
   int mask = 0;
   std::vector<float> scales = {1.0f};
   PostOps post_ops;
@@ -89,8 +94,10 @@ struct Primitive : Object {
   Primitive() : Object(kFakePrimitive) {}
   Descriptor *descriptor = nullptr;  // a copy of the one it was made of
   void *handle = nullptr;            // of a memory object
+#ifndef API1
   std::vector<mkldnn_primitive_at_t> inputs;
   std::vector<const_mkldnn_primitive_t> outputs;
+#endif
 };
 
 struct Iterator : Object {
@@ -109,6 +116,11 @@ struct Stream : Object {
   bool stopped = false;  // between wait and rerun
   std::vector<Primitive *> submitted;
 };
+
+// Of the OpenMP runtime: in front of the fake's own there may be another.
+extern "C" int omp_get_max_threads();
+extern "C" int omp_in_parallel();
+extern thread_local bool t_asking;  // the fake itself, which is not counted
 
 class State {
  public:
@@ -141,7 +153,7 @@ class State {
   FakeType type_of(const void *object) const;
 
   SpinLock mutex;
-  int max_threads = 4;
+  std::atomic<int> max_threads{4}, in_parallel{0};
   int implementations = 3;
   bool reuse = false;
   std::atomic<bool> calls_back{false};
@@ -179,9 +191,14 @@ class State {
   std::unordered_map<const void *, Record> records_;
 };
 
-// Executes on the calling thread's log, reading the data pointers now.
-void execute(const Primitive &primitive);
+// Adds to the calling thread's log.
+void log_execution(const FakeExecution &execution);
 
+// Whether a layout can be read at all.
+bool sane(const mkldnn_memory_desc_t &md);
+
+// Whether there is such an operation.
+bool is_described(const void *op_desc);
 // A descriptor of implementation number `position`; nullptr when the operation has no such kind.
 Descriptor *describe(const void *op_desc, const Attr *attr, Engine *engine, const Descriptor *hint,
                      int position);
@@ -190,16 +207,19 @@ Descriptor *describe_memory(const mkldnn_memory_desc_t &md, Engine *engine, int 
 Descriptor *describe_reorder(const Descriptor &input, const Descriptor &output, const Attr *attr);
 // scales: of a sum, else nullptr; dimension: of a concat.
 Descriptor *describe_many(int kind, const mkldnn_memory_desc_t *output, int n, const float *scales,
-                          int dimension, const std::vector<const Descriptor *> &inputs);
+                          int dimension, const std::vector<const Descriptor *> &inputs,
+                          const Attr *attr);
 // An independent copy, its layouts included.
 Descriptor *copy(const Descriptor &d, FakeType type);
 void destroy(Descriptor *d);
 
+#ifndef API1
 bool has_padding(const mkldnn_memory_desc_t &md);
+#endif
 
 // mkldnn_memory_desc_init, for callers that hold the lock.
-mkldnn_status_t init_memory(mkldnn_memory_desc_t *result, int ndims, const int *dims,
-                            mkldnn_data_type_t data_type, mkldnn_memory_format_t format);
+mkldnn_status_t init_memory(mkldnn_memory_desc_t *result, int ndims, const Dim *dims,
+                            mkldnn_data_type_t data_type, Format format);
 
 typedef std::lock_guard<SpinLock> Lock;
 

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <dlfcn.h>
-#include <mkldnn.h>
 #include <string.h>
+
+#include "interface.h"
 
 namespace operation {
 
@@ -52,8 +53,8 @@ struct Operation {
   bool with_bias = false;
   mkldnn_alg_kind_t algorithm = mkldnn_convolution_direct;
   mkldnn_prop_kind_t forward = mkldnn_forward_training, backward = mkldnn_backward;
-  int strides[2] = {1, 1}, kernel[2] = {1, 1}, left[2] = {0, 0}, right[2] = {0, 0};
-  int dilates[2] = {0, 0};
+  Dim strides[2] = {1, 1}, kernel[2] = {1, 1}, left[2] = {0, 0}, right[2] = {0, 0};
+  Dim dilates[2] = {0, 0};
   bool dilated = false;  // by the functions that say so, which the fake has not
   float alpha = 0, beta = 0, k = 1;
   float epsilon = 1e-3f;
@@ -131,6 +132,13 @@ inline Operation softmax(const mkldnn_memory_desc_t &data, int axis) {
 
 #define OPERATION_LINKED(name) name
 
+// What stands behind and before the data, in a call.
+#ifdef API1
+#define OPERATION_PADDING left, right
+#else
+#define OPERATION_PADDING left, right, mkldnn_padding_zero
+#endif
+
 // A convolution of any sort; the arguments that follow are its window.
 #define OPERATION_CONVOLUTION(sort, REACH, ...)                                               \
   (ahead ? REACH(mkldnn_##sort##_forward_desc_init)(c, forward, algorithm, &src, &weights, b, \
@@ -143,16 +151,15 @@ inline Operation softmax(const mkldnn_memory_desc_t &data, int axis) {
 inline mkldnn_status_t Operation::describe(Pass pass, OpDesc *d) const {
   const mkldnn_memory_desc_t *const b = with_bias ? &bias : nullptr;
   mkldnn_convolution_desc_t *const c = &d->convolution;
-  const mkldnn_padding_kind_t zeros = mkldnn_padding_zero;
   const bool ahead = pass == kForward;
   switch (kind) {
     case kConvolution:
-      return dilated ? OPERATION_CONVOLUTION(dilated_convolution, OPERATION_SOME, strides, dilates,
-                                             left, right, zeros)
-                     : OPERATION_CONVOLUTION(convolution, OPERATION_LINKED, strides, left, right,
-                                             zeros);
+      return dilated
+                 ? OPERATION_CONVOLUTION(dilated_convolution, OPERATION_SOME, strides, dilates,
+                                         OPERATION_PADDING)
+                 : OPERATION_CONVOLUTION(convolution, OPERATION_LINKED, strides, OPERATION_PADDING);
     case kDeconvolution:
-      return OPERATION_CONVOLUTION(deconvolution, OPERATION_LINKED, strides, left, right, zeros);
+      return OPERATION_CONVOLUTION(deconvolution, OPERATION_LINKED, strides, OPERATION_PADDING);
     case kInnerProduct:
       return ahead ? mkldnn_inner_product_forward_desc_init(&d->inner_product, forward, &src,
                                                             &weights, b, &dst)
@@ -162,9 +169,9 @@ inline mkldnn_status_t Operation::describe(Pass pass, OpDesc *d) const {
                                            &d->inner_product, &src, &weights, b, &dst);
     case kPooling:
       return ahead ? mkldnn_pooling_forward_desc_init(&d->pooling, forward, algorithm, &src, &dst,
-                                                      strides, kernel, left, right, zeros)
+                                                      strides, kernel, OPERATION_PADDING)
                    : mkldnn_pooling_backward_desc_init(&d->pooling, algorithm, &src, &dst, strides,
-                                                       kernel, left, right, zeros);
+                                                       kernel, OPERATION_PADDING);
     case kEltwise:
       return ahead ? mkldnn_eltwise_forward_desc_init(&d->eltwise, forward, algorithm, &src, alpha,
                                                       beta)
@@ -181,6 +188,9 @@ inline mkldnn_status_t Operation::describe(Pass pass, OpDesc *d) const {
                    : mkldnn_batch_normalization_backward_desc_init(&d->batch_norm, backward, &dst,
                                                                    &src, epsilon, flags);
     case kSoftmax:
+#ifdef API1
+      if (!ahead) return mkldnn_softmax_backward_desc_init(&d->softmax, &dst, &src, number);
+#endif
       return mkldnn_softmax_forward_desc_init(&d->softmax, forward, &src, number);
     case kShuffle:
       return OPERATION_SOME(mkldnn_shuffle_forward_desc_init)(&d->shuffle, forward, &src, number,

@@ -1,11 +1,10 @@
 // Handles of MKL-DNN that are destroyed when their owner is.
 #pragma once
 
-#include <mkldnn.h>
-
 #include <utility>
 
 #include "check.h"
+#include "interface.h"
 
 template <class Handle, mkldnn_status_t (*destroy)(Handle)>
 struct Owned {
@@ -35,11 +34,19 @@ struct Attr : Owned<mkldnn_primitive_attr_t, mkldnn_primitive_attr_destroy> {
     CHECK_OK(mkldnn_primitive_attr_set_output_scales(handle, 1, 0, &scale));
     return *this;
   }
+#ifdef API1
+  Attr &scratchpad(mkldnn_scratchpad_mode_t mode) {
+    create();
+    CHECK_OK(mkldnn_primitive_attr_set_scratchpad_mode(handle, mode));
+    return *this;
+  }
+#else
   Attr &round(mkldnn_round_mode_t mode) {
     create();
     CHECK_OK(mkldnn_primitive_attr_set_int_output_round_mode(handle, mode));
     return *this;
   }
+#endif
   Attr &post(mkldnn_post_ops_t post_ops) {
     create();
     CHECK_OK(mkldnn_primitive_attr_set_post_ops(handle, post_ops));

@@ -1,7 +1,6 @@
 // Runs of real primitives, directly or through the library, and their comparison bit by bit.
 #pragma once
 
-#include <mkldnn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +55,7 @@ const Release kReleases[] = {
     {"v0.14", {5, 6, 8, 13, 15, 36, 9}, kUpToV017},
     {"v0.17.4", {7, 8, 33, 12, 16, 22, 34}, kUpToV017},
     {"v0.19", {7, 8, 37, 12, 16, 23, 38}, kFromV018},
+    {"v1.0.4", {5, 11, 52, 3, 5, 6, 40}, kFromV018},
 };
 
 inline const Release &release() {
@@ -73,21 +73,21 @@ inline const Release &release() {
 inline const Formats &formats() { return release().formats; }
 inline const Algorithms &algorithms() { return release().algorithms; }
 
-typedef std::vector<int> Dims;
+typedef std::vector<Dim> Dims;
 inline mkldnn_memory_desc_t tensor(const Dims &dims, int format,
                                    mkldnn_data_type_t type = mkldnn_f32) {
   mkldnn_memory_desc_t md;
-  CHECK_OK(mkldnn_memory_desc_init(&md, static_cast<int>(dims.size()), dims.data(), type,
-                                   static_cast<mkldnn_memory_format_t>(format)));
+  CHECK_OK(init_layout(&md, static_cast<int>(dims.size()), dims.data(), type,
+                       static_cast<Format>(format)));
   return md;
 }
-inline mkldnn_memory_desc_t any(const Dims &dims) { return tensor(dims, mkldnn_any); }
+inline mkldnn_memory_desc_t any(const Dims &dims) { return tensor(dims, kAnyFormat); }
 // Three, which blocks of eight fill up with padding, where the release can do that.
 inline int some_channels() {
   mkldnn_memory_desc_t md;
-  const int dims[] = {2, 3, 5, 5};
-  const auto format = static_cast<mkldnn_memory_format_t>(formats().nChw8c);
-  return mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32, format) == mkldnn_success ? 3 : 8;
+  const Dim dims[] = {2, 3, 5, 5};
+  const auto format = static_cast<Format>(formats().nChw8c);
+  return init_layout(&md, 4, dims, mkldnn_f32, format) == mkldnn_success ? 3 : 8;
 }
 
 inline mkldnn_engine_t engine() {
@@ -133,11 +133,10 @@ typedef std::shared_ptr<Buffer> Data;
 
 // One run of a case through one of the two ways. Buffers stay until the session ends, so those of
 // two sessions never share an address.
-class Session {
+class SessionBase {
  public:
-  explicit Session(const Api &api) : api_(api), random_(7) {}
-  ~Session() {
-    for (mkldnn_primitive_t p : primitives_) CHECK_OK(api_.primitive_destroy(p));
+  explicit SessionBase(const Api &api) : api_(api), random_(7) {}
+  ~SessionBase() {
     for (mkldnn_primitive_desc_t pd : pds_) CHECK_OK(api_.primitive_desc_destroy(pd));
   }
   const Api &api() const { return api_; }
@@ -147,9 +146,8 @@ class Session {
   mkldnn_primitive_desc_t operation(const operation::OpDesc &d,
                                     const_mkldnn_primitive_desc_t hint = nullptr,
                                     const_mkldnn_primitive_attr_t attr = nullptr) {
-    return keep([&](mkldnn_primitive_desc_t *pd) {
-      return api_.primitive_desc_create_v2(pd, &d, attr, engine(), hint);
-    });
+    return keep(
+        [&](mkldnn_primitive_desc_t *pd) { return api_.describe(pd, &d, attr, engine(), hint); });
   }
   mkldnn_primitive_desc_t operation(const Operation &op, Pass pass = operation::kForward,
                                     const_mkldnn_primitive_desc_t hint = nullptr,
@@ -157,18 +155,6 @@ class Session {
     operation::OpDesc d;
     CHECK_OK(op.describe(pass, &d));
     return operation(d, hint, attr);
-  }
-  mkldnn_primitive_desc_t reorder(const_mkldnn_primitive_desc_t from,
-                                  const_mkldnn_primitive_desc_t to,
-                                  const_mkldnn_primitive_attr_t attr = nullptr) {
-    return keep([&](mkldnn_primitive_desc_t *pd) {
-      return api_.reorder_primitive_desc_create_v2(pd, from, to, attr);
-    });
-  }
-  mkldnn_primitive_desc_t memory(const mkldnn_memory_desc_t &md) {
-    return keep([&](mkldnn_primitive_desc_t *pd) {
-      return api_.memory_primitive_desc_create(pd, &md, engine());
-    });
   }
   mkldnn_primitive_desc_t keep(
       const std::function<mkldnn_status_t(mkldnn_primitive_desc_t *)> &create) {
@@ -179,80 +165,11 @@ class Session {
     return pd;
   }
 
-  // Runs a primitive over random inputs, but for those given by index; returns its outputs.
-  std::vector<Data> run(const_mkldnn_primitive_desc_t pd, const std::map<int, Data> &given = {}) {
-    if (status_ != mkldnn_success) return {};
-    std::vector<Data> results;
-    std::vector<mkldnn_primitive_at_t> inputs;
-    std::vector<const_mkldnn_primitive_t> outputs;
-    const int n_inputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_inputs_s32, 0);
-    const int n_outputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_outputs_s32, 0);
-    for (int i = 0; i < n_inputs; ++i) {
-      const auto layout = api_.primitive_desc_query_pd(pd, mkldnn_query_input_pd, i);
-      const auto found = given.find(i);
-      const Data data = found != given.end() ? found->second : new_buffer(layout);
-      inputs.push_back(mkldnn_primitive_at(memory_object(layout, data), 0));
-    }
-    for (int i = 0; i < n_outputs; ++i) {
-      const auto layout = api_.primitive_desc_query_pd(pd, mkldnn_query_output_pd, i);
-      results.push_back(new_buffer(layout));
-      outputs.push_back(memory_object(layout, results.back()));
-    }
-    const mkldnn_primitive_t p = create(pd, inputs, outputs);
-    submit(p);
-    CHECK_OK(api_.primitive_destroy(p));
-    for (const Data &data : results) all_results_.push_back(data);
-    return results;
-  }
-  // The passes of an operation; the backward ones over what the forward one left for them.
-  void run(const Operation &op, const std::vector<Pass> &passes) {
-    const mkldnn_primitive_desc_t forward = operation(op);
-    std::map<int, Data> left;
-    for (const Pass pass : passes) {
-      if (pass == operation::kForward) {
-        left = inputs_left(op.kind, run(forward));
-        if (op.kind == operation::kBatchNorm && status_ == mkldnn_success)
-          REQUIRE(left.size() == 2);
-      } else {
-        run(operation(op, pass, forward), left);
-      }
-    }
-  }
-  // The inputs of a backward pass that are results of the forward one: workspaces, mean and
-  // variance.
-  static std::map<int, Data> inputs_left(operation::Kind kind, const std::vector<Data> &results) {
-    std::map<int, Data> left;
-    if (kind == operation::kBatchNorm && results.size() == 3) {
-      left = {{1, results[1]}, {2, results[2]}};
-    } else if (results.size() == 2) {
-      left[kind == operation::kLrn ? 2 : 1] = results[1];
-    }
-    return left;
-  }
-
-  // The caller's to destroy, as long as it is not owned.
-  mkldnn_primitive_t create(const_mkldnn_primitive_desc_t pd,
-                            const std::vector<mkldnn_primitive_at_t> &inputs,
-                            std::vector<const_mkldnn_primitive_t> outputs) {
-    mkldnn_primitive_t p = nullptr;
-    CHECK_OK(api_.primitive_create(&p, pd, inputs.data(), outputs.data()));
-    REQUIRE(p != nullptr);
-    return p;
-  }
-
-  void submit(mkldnn_primitive_t p, mkldnn_stream_kind_t kind = mkldnn_eager) {
-    mkldnn_stream_t stream = nullptr;
-    CHECK_OK(api_.stream_create(&stream, kind));
-    CHECK_OK(api_.stream_submit(stream, 1, &p, nullptr));
-    CHECK_OK(api_.stream_wait(stream, 1, nullptr));
-    CHECK_OK(api_.stream_destroy(stream));
-  }
-
-  Data new_buffer(const_mkldnn_primitive_desc_t layout) {
-    REQUIRE(layout != nullptr);
-    const Data data = std::make_shared<Buffer>(mkldnn_memory_primitive_desc_get_size(layout));
+  // Of random numbers.
+  Data new_buffer(size_t bytes, bool of_floats) {
+    const Data data = std::make_shared<Buffer>(bytes);
     REQUIRE(data->bytes > 0);
-    if (mkldnn_primitive_desc_query_memory_d(layout)->data_type == mkldnn_f32) {
+    if (of_floats) {
       std::uniform_real_distribution<float> value(0.1f, 1.0f);
       float *at = static_cast<float *>(data->data);
       for (size_t i = 0; i < data->bytes / sizeof(float); ++i) {
@@ -266,15 +183,6 @@ class Session {
     buffers_.push_back(data);
     return data;
   }
-  mkldnn_primitive_t memory_object(const_mkldnn_primitive_desc_t layout, const Data &data) {
-    mkldnn_primitive_t m = nullptr;
-    CHECK_OK(api_.primitive_create(&m, layout, nullptr, nullptr));
-    REQUIRE(m != nullptr);
-    CHECK_OK(mkldnn_memory_set_data_handle(m, data->data));
-    primitives_.push_back(m);
-    return m;
-  }
-  void own(mkldnn_primitive_t p) { primitives_.push_back(p); }
   void add_result(const Data &data) { all_results_.push_back(data); }
 
   // The bytes beside tensors that were written.
@@ -293,14 +201,23 @@ class Session {
     return all;
   }
 
- private:
+ protected:
   const Api &api_;
   std::mt19937 random_;
   mkldnn_status_t status_ = mkldnn_success;
   std::vector<mkldnn_primitive_desc_t> pds_;
-  std::vector<mkldnn_primitive_t> primitives_;
   std::vector<Data> buffers_, all_results_;
 };
+
+}  // namespace real_session
+
+#ifdef API1
+#include "session1.h"
+#else
+#include "session.h"
+#endif
+
+namespace real_session {
 
 typedef std::function<void(Session *)> Case;
 

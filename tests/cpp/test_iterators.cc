@@ -97,12 +97,11 @@ CACHED_TEST(small_capacity, CAPACITY(1)) {
 CACHED_TEST(no_implementation) {
   const operation::OpDesc relu = relu_of(4);
   fake_set_implementations(0);
-  mkldnn_primitive_desc_iterator_t it = nullptr;
   for (int round = 0; round < 2; ++round) {
-    CHECK_EQ(mkldnn_primitive_desc_iterator_create(&it, &relu, engine, nullptr),
-             mkldnn_unimplemented);
+    Iterator it;
+    CHECK_EQ(it.create(engine, relu), mkldnn_unimplemented);
+    CHECK(it.handle == nullptr);
   }
-  CHECK(it == nullptr);
   fake_set_implementations(3);
   CHECK_EQ(walk(engine, relu).size(), 3);
 }

@@ -97,7 +97,7 @@ RELEASE_TEST(attributes) {
   };
   std::vector<std::pair<std::string, Identity>> all = {{"none", identify(nullptr)}};
   Attr attr;
-  attr.round_mode = mkldnn_round_down;
+  attr.mode = mkldnn_round_down;
   all.emplace_back("round mode", identify(&attr));
   const struct {
     const char *name;

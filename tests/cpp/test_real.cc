@@ -129,7 +129,11 @@ TEST(reorder_with_scales) {
     compare("reorder", [&](Session *s) {
       const auto from = s->memory(tensor({2, 8, 5, 5}, formats().nchw));
       const auto to = s->memory(tensor({2, 8, 5, 5}, formats().nhwc, mkldnn_s8));
-      s->run(s->reorder(from, to, Attr().scale(scale).round(mkldnn_round_nearest)));
+      Attr attr;
+#ifndef API1
+      attr.round(mkldnn_round_nearest);
+#endif
+      s->run(s->reorder(from, to, attr.scale(scale)));
       if (first.empty()) first = s->bits();
       CHECK((s->bits() == first) == (scale == 0.5f));  // the scale does something
     });
@@ -140,11 +144,7 @@ TEST(sum) {
   compare("sum", [](Session *s) {
     const auto md = tensor({2, 8, 5, 5}, formats().nchw);
     const auto in = s->memory(md);
-    const float scales[] = {1.0f, 0.5f, 2.0f};
-    const_mkldnn_primitive_desc_t inputs[] = {in, in, in};
-    s->run(s->keep([&](mkldnn_primitive_desc_t *pd) {
-      return s->api().sum_primitive_desc_create(pd, &md, 3, scales, inputs);
-    }));
+    s->run(s->sum(md, {1.0f, 0.5f, 2.0f}, {in, in, in}));
   });
 }
 
@@ -152,10 +152,7 @@ TEST(concat) {
   compare("Concat", [](Session *s) {
     const auto a = s->memory(tensor({2, 8, 5, 5}, formats().nchw)),
                b = s->memory(tensor({2, 16, 5, 5}, formats().nChw8c));
-    const_mkldnn_primitive_desc_t inputs[] = {a, b, a};
-    s->run(s->keep([&](mkldnn_primitive_desc_t *pd) {
-      return s->api().concat_primitive_desc_create(pd, nullptr, 3, 1, inputs);
-    }));
+    s->run(s->concat(1, {a, b, a}));
   });
 }
 
@@ -168,7 +165,11 @@ TEST(iterator_over_implementations) {
     operation::OpDesc d;
     CHECK_OK(convolution(1, true).describe(kForward, &d));
     mkldnn_primitive_desc_iterator_t it = nullptr;
+#ifdef API1
+    CHECK_OK(api.primitive_desc_iterator_create(&it, &d, nullptr, engine(), nullptr));
+#else
     CHECK_OK(api.primitive_desc_iterator_create_v2(&it, &d, nullptr, engine(), nullptr));
+#endif
     size_t n = 0;
     do {
       mkldnn_primitive_desc_t pd = api.primitive_desc_iterator_fetch(it);
@@ -198,7 +199,7 @@ TEST(iterator_over_implementations) {
 
 // More threads, another team: another description.
 TEST(openmp_threads_changed_in_the_run) {
-  void *handle = dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY);
+  void *handle = dlopen(MKLDNN_LIBRARY, RTLD_NOLOAD | RTLD_LAZY);
   const auto set_threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "omp_set_num_threads"));
   REQUIRE(set_threads != nullptr);
   for (const int threads : {2, 1, 3, 2}) {

@@ -234,7 +234,11 @@ TEST(descriptor_in_use_on_two_threads, ASSUME) {
       for (int i = 0; i < 300; ++i) {
         const Described again(engine, what, 4);
         CHECK_EQ(again, pd);
+#ifdef API1
+        mkldnn_primitive_desc_query_md(again, mkldnn_query_src_md, 0);
+#else
         mkldnn_primitive_desc_query_pd(again, mkldnn_query_src_pd, 0);
+#endif
       }
     });
     user.join();

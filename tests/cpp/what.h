@@ -2,8 +2,6 @@
 // described.
 #pragma once
 
-#include <mkldnn.h>
-
 #include <vector>
 
 #include "api.h"
@@ -74,16 +72,15 @@ inline const std::vector<What> &known_kinds() {
 }
 
 // A one-dimensional layout, and one of four dimensions.
-inline mkldnn_memory_desc_t line(int n) {
+inline mkldnn_memory_desc_t layout(int ndims, const Dim *dims, Format format) {
   mkldnn_memory_desc_t md;
-  CHECK_OK(mkldnn_memory_desc_init(&md, 1, &n, mkldnn_f32, mkldnn_x));
+  CHECK_OK(init_layout(&md, ndims, dims, mkldnn_f32, format));
   return md;
 }
-inline mkldnn_memory_desc_t image(int n, mkldnn_memory_format_t format = mkldnn_nchw) {
-  const int dims[] = {1, 3, n, n};
-  mkldnn_memory_desc_t md;
-  CHECK_OK(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32, format));
-  return md;
+inline mkldnn_memory_desc_t line(Dim n) { return layout(1, &n, mkldnn_x); }
+inline mkldnn_memory_desc_t image(Dim n, Format format = mkldnn_nchw) {
+  const Dim dims[] = {1, 3, n, n};
+  return layout(4, dims, format);
 }
 
 // What describes it, and its forward pass, in size `n`.
@@ -128,6 +125,13 @@ inline mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n,
     const auto format = what == kReorder ? mkldnn_nhwc : mkldnn_nchw;
     const mkldnn_memory_desc_t layouts[] = {image(n), image(n, format)};
     const float scales[] = {1.0f, 2.0f};
+#ifdef API1
+    return what == kReorder ? a.reorder_primitive_desc_create(result, &layouts[0], engine,
+                                                              &layouts[1], engine, nullptr)
+           : what == kSum
+               ? a.sum_primitive_desc_create(result, nullptr, 2, scales, layouts, nullptr, engine)
+               : a.concat_primitive_desc_create(result, nullptr, 2, 1, layouts, nullptr, engine);
+#else
     mkldnn_primitive_desc_t pds[] = {nullptr, nullptr};
     for (int i = 0; i < 2 && status == mkldnn_success; ++i) {
       status = a.memory_primitive_desc_create(&pds[i], &layouts[i], engine);
@@ -143,6 +147,7 @@ inline mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n,
       if (pd != nullptr) a.primitive_desc_destroy(pd);
     }
     return status;
+#endif
   }
   const operation::Operation op = operation_of(what, n);
   operation::OpDesc d, forward;
@@ -151,10 +156,10 @@ inline mkldnn_status_t describe(mkldnn_engine_t engine, What what, int n,
   if (status == mkldnn_success && kRows[what].pass != operation::kForward) {
     status = op.describe(operation::kForward, &forward);
     if (status != mkldnn_success) return status;
-    status = a.primitive_desc_create_v2(&hint, &forward, nullptr, engine, nullptr);
+    status = a.describe(&hint, &forward, nullptr, engine, nullptr);
   }
   if (status != mkldnn_success) return status;
-  status = a.primitive_desc_create_v2(result, &d, nullptr, engine, hint);
+  status = a.describe(result, &d, nullptr, engine, hint);
   if (hint != nullptr) a.primitive_desc_destroy(hint);
   return status;
 }

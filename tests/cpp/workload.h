@@ -2,8 +2,6 @@
 // submit it. For the tests against the fake, where shapes mean nothing and pointers everything.
 #pragma once
 
-#include <mkldnn.h>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,14 +30,20 @@ struct Described : Owned<mkldnn_primitive_desc_t, mkldnn_primitive_desc_destroy>
   Described(mkldnn_engine_t engine, const operation::OpDesc &d,
             const_mkldnn_primitive_desc_t hint = nullptr,
             const_mkldnn_primitive_attr_t attr = nullptr) {
+#ifdef API1
+    CHECK_OK(mkldnn_primitive_desc_create(&handle, &d, attr, engine, hint));
+#else
     CHECK_OK(attr == nullptr ? mkldnn_primitive_desc_create(&handle, &d, engine, hint)
                              : mkldnn_primitive_desc_create_v2(&handle, &d, attr, engine, hint));
+#endif
     REQUIRE(handle != nullptr);
   }
+#ifndef API1
   // Of memory.
   Described(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
     CHECK_OK(mkldnn_memory_primitive_desc_create(&handle, &md, engine));
   }
+#endif
   static Described clone_of(const_mkldnn_primitive_desc_t pd) {
     Described clone;
     CHECK_OK(mkldnn_primitive_desc_clone(&clone.handle, pd));
@@ -48,11 +52,20 @@ struct Described : Owned<mkldnn_primitive_desc_t, mkldnn_primitive_desc_destroy>
 };
 
 struct Iterator : Owned<mkldnn_primitive_desc_iterator_t, mkldnn_primitive_desc_iterator_destroy> {
+  Iterator() {}
   Iterator(mkldnn_engine_t engine, const operation::OpDesc &d,
            const_mkldnn_primitive_attr_t attr = nullptr) {
-    CHECK_OK(attr == nullptr
-                 ? mkldnn_primitive_desc_iterator_create(&handle, &d, engine, nullptr)
-                 : mkldnn_primitive_desc_iterator_create_v2(&handle, &d, attr, engine, nullptr));
+    CHECK_OK(create(engine, d, attr));
+  }
+  mkldnn_status_t create(mkldnn_engine_t engine, const operation::OpDesc &d,
+                         const_mkldnn_primitive_attr_t attr = nullptr) {
+#ifdef API1
+    return mkldnn_primitive_desc_iterator_create(&handle, &d, attr, engine, nullptr);
+#else
+    return attr == nullptr
+               ? mkldnn_primitive_desc_iterator_create(&handle, &d, engine, nullptr)
+               : mkldnn_primitive_desc_iterator_create_v2(&handle, &d, attr, engine, nullptr);
+#endif
   }
   mkldnn_status_t next() const { return mkldnn_primitive_desc_iterator_next(handle); }
   Described fetch() const { return Described(mkldnn_primitive_desc_iterator_fetch(handle)); }
@@ -73,50 +86,6 @@ inline uint64_t content(mkldnn_engine_t engine, What what, int n) {
   return digest;
 }
 
-struct Primitive : Owned<mkldnn_primitive_t, mkldnn_primitive_destroy> {
-  Primitive() {}
-  // Over memory objects of others.
-  Primitive(const_mkldnn_primitive_desc_t pd, const std::vector<mkldnn_primitive_at_t> &inputs,
-            std::vector<const_mkldnn_primitive_t> outputs = {}) {
-    CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
-    REQUIRE(handle != nullptr);
-  }
-};
-
-struct Memory : Primitive {
-  Memory(mkldnn_engine_t engine, void *data) : Memory(engine, line(1), data) {}
-  Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md, void *data) : Memory(engine, md) {
-    point_to(data);
-  }
-  // Pointing nowhere.
-  Memory(mkldnn_engine_t engine, const mkldnn_memory_desc_t &md) {
-    const Described pd(engine, md);
-    CHECK_OK(mkldnn_primitive_create(&handle, pd, nullptr, nullptr));
-  }
-  void point_to(void *data) { CHECK_OK(mkldnn_memory_set_data_handle(handle, data)); }
-  void *data() const {
-    void *data = nullptr;
-    CHECK_OK(mkldnn_memory_get_data_handle(handle, &data));
-    return data;
-  }
-};
-
-struct Stream : Owned<mkldnn_stream_t, mkldnn_stream_destroy> {
-  explicit Stream(mkldnn_stream_kind_t kind) { CHECK_OK(mkldnn_stream_create(&handle, kind)); }
-  mkldnn_status_t try_submit(mkldnn_primitive_t p) {
-    return mkldnn_stream_submit(handle, 1, &p, nullptr);
-  }
-  void submit(mkldnn_primitive_t p) { CHECK_OK(try_submit(p)); }
-  void wait() { CHECK_OK(mkldnn_stream_wait(handle, 1, nullptr)); }
-  void rerun() { CHECK_OK(mkldnn_stream_rerun(handle, nullptr)); }
-};
-
-// On an eager stream of its own.
-inline void execute(mkldnn_primitive_t primitive) {
-  Stream stream(mkldnn_eager);
-  stream.submit(primitive);
-  stream.wait();
-}
 // The newest of this thread's executions.
 inline FakeExecution last_execution() { return fake_execution(fake_executions() - 1); }
 
@@ -126,51 +95,15 @@ inline char *buffer(int i) {
   return bytes + 16 * i;
 }
 
-// A primitive over memory objects of its own, whose data are at buffer(first), buffer(first + 1)
-// ... inputs first.
-struct Bound : Primitive {
-  Bound(mkldnn_engine_t engine, const_mkldnn_primitive_desc_t pd, int first_buffer)
-      : first(first_buffer) {
-    const int n_inputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_inputs_s32, 0);
-    const int n_outputs = mkldnn_primitive_desc_query_s32(pd, mkldnn_query_num_of_outputs_s32, 0);
-    for (int i = 0; i < n_inputs + n_outputs; ++i) {
-      memories.emplace_back(engine, buffer(first + i));
-      if (i < n_inputs) {
-        inputs.push_back({memories.back(), 0});
-      } else {
-        outputs.push_back(memories.back());
-      }
-    }
-    CHECK_OK(mkldnn_primitive_create(&handle, pd, inputs.data(), outputs.data()));
-    REQUIRE(handle != nullptr);
-  }
-  Bound(Bound &&) = default;
-  ~Bound() { reset(); }  // before its memory objects
-  void execute() { workload::execute(handle); }
-  // All of its data, to buffer(to) and on.
-  void move_to(int to) {
-    for (Memory &memory : memories) memory.point_to(buffer(to++));
-  }
-  // Executes and checks the log: its own data, and the content if not 0.
-  void run(uint64_t expected = 0) {
-    const long before = fake_executions();
-    execute();
-    CHECK_EQ(fake_executions(), before + 1);
-    check_log(first, expected);
-  }
-  void check_log(int first_buffer, uint64_t expected = 0,
-                 const FakeExecution &e = last_execution()) const {
-    CHECK_EQ(e.inputs, inputs.size());
-    CHECK_EQ(e.outputs, outputs.size());
-    for (int i = 0; i < e.inputs + e.outputs; ++i) CHECK_EQ(e.data[i], buffer(first_buffer + i));
-    if (expected != 0) CHECK_EQ(e.content, expected);
-  }
+}  // namespace workload
 
-  std::vector<Memory> memories;
-  std::vector<mkldnn_primitive_at_t> inputs;
-  std::vector<const_mkldnn_primitive_t> outputs;
-  int first;
-};
+#ifdef API1
+#include "bound1.h"
+#else
+#include "bound.h"
+#endif
+
+namespace workload {
 
 // A descriptor and a primitive of it that come and go together, on whichever threads.
 struct Pair {
@@ -344,7 +277,7 @@ inline void with_workers(const std::function<void(mkldnn_engine_t, Worker &, Wor
 
 // The same function of the library beneath; nullptr when it has none.
 inline void *beneath(const char *function) {
-  static void *const handle = dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY);
+  static void *const handle = dlopen(MKLDNN_LIBRARY, RTLD_NOLOAD | RTLD_LAZY);
   REQUIRE(handle != nullptr);
   return dlsym(handle, function);
 }

@@ -25,15 +25,41 @@ inline std::vector<WrongCall> wrong_calls(const api::Api &c, mkldnn_engine_t eng
                                           const operation::OpDesc &op,
                                           const mkldnn_memory_desc_t &md, WronglyMade &made) {
   static const float one = 1.0f;
+#ifndef API1
   static const_mkldnn_primitive_desc_t none[] = {nullptr};
   mkldnn_memory_desc_t any = md;
   any.format = mkldnn_any;
+#endif
 #define CALL(status, ...)                                      \
   WrongCall {                                                  \
     status, [=, &c, &op, &md, &made] { return c.__VA_ARGS__; } \
   }
 #define WRONG(...) CALL(mkldnn_invalid_arguments, __VA_ARGS__)
 #define HARMLESS(...) CALL(mkldnn_success, __VA_ARGS__)
+#ifdef API1
+  // Where MKL-DNN 1.0 looks at its arguments at all.
+  return {WRONG(primitive_desc_clone(nullptr, pd)),
+          WRONG(primitive_desc_clone(&made.pd, nullptr)),
+          WRONG(primitive_create(nullptr, pd)),
+          WRONG(primitive_create(&made.primitive, nullptr)),
+          WRONG(primitive_execute(nullptr, made.stream, 0, nullptr)),
+          WRONG(primitive_desc_iterator_next(nullptr)),
+          WRONG(reorder_primitive_desc_create(nullptr, &md, engine, &md, engine, nullptr)),
+          WRONG(reorder_primitive_desc_create(&made.pd, nullptr, engine, &md, engine, nullptr)),
+          WRONG(reorder_primitive_desc_create(&made.pd, &md, nullptr, &md, engine, nullptr)),
+          WRONG(reorder_primitive_desc_create(&made.pd, &md, engine, nullptr, engine, nullptr)),
+          WRONG(reorder_primitive_desc_create(&made.pd, &md, engine, &md, nullptr, nullptr)),
+          WRONG(sum_primitive_desc_create(nullptr, &md, 1, &one, &md, nullptr, engine)),
+          WRONG(sum_primitive_desc_create(&made.pd, &md, 0, &one, &md, nullptr, engine)),
+          WRONG(sum_primitive_desc_create(&made.pd, &md, 1, nullptr, &md, nullptr, engine)),
+          WRONG(sum_primitive_desc_create(&made.pd, &md, 1, &one, nullptr, nullptr, engine)),
+          WRONG(concat_primitive_desc_create(nullptr, &md, 1, 0, &md, nullptr, engine)),
+          WRONG(concat_primitive_desc_create(&made.pd, &md, -1, 0, &md, nullptr, engine)),
+          WRONG(concat_primitive_desc_create(&made.pd, &md, 1, 0, nullptr, nullptr, engine)),
+          HARMLESS(primitive_desc_iterator_destroy(nullptr)),
+          HARMLESS(primitive_desc_destroy(nullptr)),
+          HARMLESS(primitive_destroy(nullptr))};
+#else
   return {WRONG(primitive_desc_create(nullptr, &op, engine, nullptr)),
           WRONG(primitive_desc_create(&made.pd, nullptr, engine, nullptr)),
           WRONG(primitive_desc_create(&made.pd, &op, nullptr, nullptr)),
@@ -68,6 +94,7 @@ inline std::vector<WrongCall> wrong_calls(const api::Api &c, mkldnn_engine_t eng
           HARMLESS(primitive_desc_iterator_destroy(nullptr)),
           HARMLESS(primitive_desc_destroy(nullptr)),
           HARMLESS(primitive_destroy(nullptr))};
+#endif
 #undef CALL
 #undef WRONG
 #undef HARMLESS
