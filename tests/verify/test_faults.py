@@ -26,9 +26,12 @@ def test_every_fault_has_its_patch_and_a_test(layout: Layout) -> None:
             assert fault.name in (layout.root / test).read_text(encoding="utf-8")
         for test in fault.caught_by:
             program, case, mkldnn = test.split()
-            source = (layout.cpp_tests / f"{program}.cc").read_text(encoding="utf-8")
-            assert f"{case}," in source or f"{case})" in source, test
-            assert mkldnn in ("fake", "every") or layout.stock(mkldnn)
+            source = layout.cpp_tests / f"{program}.cc"
+            if not source.exists():  # of MKL-DNN 0.x, compiled for 1.0
+                source = layout.cpp_tests / f"{program.replace('test1_', 'test_')}.cc"
+            text = source.read_text(encoding="utf-8")
+            assert f"{case}," in text or f"{case})" in text, test
+            assert mkldnn in ("fake", "fake1", "every") or layout.stock(mkldnn)
 
 
 def test_documents_name_faults_of_the_list(layout: Layout) -> None:
