@@ -131,7 +131,6 @@ _GLUONCV = (
     # With the auxiliary head.
     _segmenter("fcn", "arXiv:1411.4038", 35_445_994),
     _segmenter("psp", "arXiv:1612.01105", 49_081_578),
-    _segmenter("deeplab", "arXiv:1706.05587", 42_127_850),
     # The script's images have 256x192 pixels, and its data set 17 joints.
     _pose("simple_pose_resnet18_v1b", "arXiv:1804.06208", 15_376_721),
 )
