@@ -1,4 +1,4 @@
-"""Maps names to networks, with their image sizes and builders.
+"""Maps names to networks, with their image sizes, builders and ways of training.
 
 Only builders import mxnet, when the worker process calls them. Weights are always random; no
 pretrained file is downloaded.
@@ -7,11 +7,22 @@ pretrained file is downloaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
-from models import alexnet, cifar, dcgan, fcn, googlenet, inception_bn, inception_v4, small
+from models import (
+    alexnet,
+    cifar,
+    dcgan,
+    fcn,
+    gluon_cv,
+    googlenet,
+    inception_bn,
+    inception_v4,
+    small,
+)
+from models.gluon_cv import Recipe, classifier, segmenter, simple_pose
 
-Builder = Callable[[int, str], Any]
+Builder = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,8 @@ class Network:
     statistics, for ``classes`` and images of ``image_size``, the side in pixels of the paper's
     training images. Below ``smallest_image_size`` a layer would get an empty input.
     ``build(classes, prefix)`` returns a Gluon HybridBlock from images (batch, 3, side, side) to
-    scores (batch, classes).
+    scores (batch, classes), or to what the loss of ``recipe`` takes. ``gluoncv`` tells that GluonCV
+    builds it.
     """
 
     name: str
@@ -32,6 +44,18 @@ class Network:
     smallest_image_size: int
     classes: int
     build: Builder
+    recipe: Optional[Recipe] = None
+    gluoncv: bool = False
+
+    @property
+    def api(self) -> str:
+        """The API through which it is usually trained, a word of HashJob."""
+        return "hybrid" if self.gluoncv else "module"
+
+    def build_for(self, image_size: int, prefix: str) -> Any:
+        """Build it for images of a size, which some networks of GluonCV have to know."""
+        sized = self.recipe is not None and self.recipe.sized
+        return self.build(self.classes, prefix, **({"image_size": image_size} if sized else {}))
 
 
 def _zoo(zoo_name: str) -> Builder:
@@ -74,7 +98,43 @@ _NETWORKS = (
     # Counted by hand: 448 + 32 + 4,096 + 2,304 + 10,250.
     Network("seven-ops", "none", 17_130, 32, 16, 10, small.seven_ops),
 )
-NETWORKS = {network.name: network for network in _NETWORKS}
+
+
+def _classifier(
+    name: str, paper: str, parameters: int, side: int, smallest: int, classes: int
+) -> Network:
+    build = classifier(name)
+    return Network(name, paper, parameters, side, smallest, classes, build, gluoncv=True)
+
+
+def _segmenter(model: str, paper: str, parameters: int) -> Network:
+    build, recipe = segmenter(model), gluon_cv.SEGMENTATION
+    return Network(f"{model}_resnet50_voc", paper, parameters, 480, 16, 21, build, recipe, True)
+
+
+def _pose(name: str, paper: str, parameters: int) -> Network:
+    build, recipe = simple_pose(name), gluon_cv.POSE
+    return Network(name, paper, parameters, 256, 32, 17, build, recipe, True)
+
+
+# GluonCV's, which tests/models/test_zoo.py builds on each release. Numbers of parameters: see
+# models/gluon_cv.py. Image sizes are those of GluonCV's scripts.
+_GLUONCV = (
+    _classifier("cifar_resnet20_v1", _RESNET, 272_474, 32, 4, 10),
+    # More than imgclsmob's: batch normalisation of the images, which learns nothing (3 scales and
+    # 3 shifts), and of the first convolution (16 and 16).
+    _classifier("cifar_wideresnet16_10", "arXiv:1605.07146", 17_116_634 + 6 + 32, 32, 4, 10),
+    _classifier("cifar_resnext29_16x64d", "arXiv:1611.05431", 68_155_210, 32, 4, 10),
+    _classifier("mobilenetv2_1.0", "arXiv:1801.04381", 3_504_960, 224, 32, 1000),
+    _classifier("se_resnext50_32x4d", "arXiv:1709.01507", 27_559_896, 224, 32, 1000),
+    _classifier("densenet121", "arXiv:1608.06993", 7_978_856, 224, 221, 1000),
+    # With the auxiliary head.
+    _segmenter("fcn", "arXiv:1411.4038", 35_445_994),
+    _segmenter("psp", "arXiv:1612.01105", 49_081_578),
+    # The script's images have 256x192 pixels, and its data set 17 joints.
+    _pose("simple_pose_resnet18_v1b", "arXiv:1804.06208", 15_376_721),
+)
+NETWORKS = {network.name: network for network in (*_NETWORKS, *_GLUONCV)}
 
 
 def find_network(name: str) -> Network:

@@ -15,7 +15,7 @@ from harness.base.errors import HarnessError
 from harness.base.toml import Count, FrozenModel
 from harness.bench.record import ALTERNATE, BenchSettings, Series
 from harness.build.toolchain import Toolchain
-from harness.trials.networks import check_image_size, find_network
+from harness.trials.networks import check_image_size, find_classifier
 from harness.trials.record import Case, Threads
 from harness.trials.variants import check_alternating, parse_variant
 from patches.python.mkldnn_opcache.facts import cpus, physical_cores
@@ -103,7 +103,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
     ``image_size`` in pixels, when given, holds for every model.
     """
     for model in config.image_sizes:
-        find_network(model)
+        find_classifier(model)
     names = [series.name for series in config.series]
     if len(set(names)) != len(names):
         raise HarnessError(f"series: expected different names, found {', '.join(names)}")
@@ -157,7 +157,7 @@ def _series(
 
 
 def _case(config: BenchConfig, model: str, batch_size: int, image_size: Optional[int]) -> Case:
-    network = find_network(model)
+    network = find_classifier(model)
     side = image_size or config.image_sizes.get(model, network.image_size)
     check_image_size(network, side)
     return Case(model=model, batch_size=batch_size, image_size=side)

@@ -14,7 +14,7 @@ from harness.base.toml import Count, FrozenModel
 from harness.build.toolchain import Toolchain
 from harness.converge.dataset import CLASSES, SIDE
 from harness.converge.record import Training
-from harness.trials.networks import find_network
+from harness.trials.networks import find_classifier
 from harness.trials.own import variants_of
 from harness.trials.variants import OwnLayout, baseline_of, parse_variant
 from models.registry import NETWORKS
@@ -70,7 +70,7 @@ def resolve(
 
 
 def _checked(training: Training, toolchain: Toolchain) -> Training:
-    network = find_network(training.model)
+    network = find_classifier(training.model)
     if network.classes != CLASSES or network.smallest_image_size > SIDE:
         fitting = [
             n.name

@@ -27,7 +27,7 @@ from harness.distributed.record import DistRecord, DistSettings, Sample
 from harness.trials import group, own, record
 from harness.trials.environment import settings, whole_environment
 from harness.trials.jobs import DistTrainJob, fields_for, to_json
-from harness.trials.networks import check_image_size, find_network
+from harness.trials.networks import check_image_size, find_classifier
 from harness.trials.proof import check_proof
 from harness.trials.variants import (
     STOCK,
@@ -215,7 +215,7 @@ def _result(folder: Path, number_: int) -> Path:
 
 
 def _asked(layout: Layout, args: argparse.Namespace) -> DistSettings:
-    network = find_network(args.model)
+    network = find_classifier(args.model)
     image_size = number("--image-size", args.image_size)
     check_image_size(network, image_size)
     host = args.host or _HOST

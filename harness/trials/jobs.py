@@ -158,12 +158,13 @@ class HashJob(_Training):
     """Train ``steps`` steps from a fixed seed and hash the computed arrays.
 
     These are every parameter and auxiliary state, and the last step's gradients and outputs.
-    ``api`` is ``module`` (Module API on symbols), ``gluon`` (imperative) or ``hybrid`` (hybridized
-    Gluon). ``dump`` names an .npz file for the hashed arrays, or is None.
+    ``api`` is ``module`` (Module API on symbols), ``gluon`` (imperative), ``hybrid`` (hybridized
+    Gluon), or None: that of the network. ``dump`` names an .npz file for the hashed arrays, or is
+    None.
     """
 
     steps: int = 5
-    api: str = "module"
+    api: Optional[str] = None
     dump: Optional[str] = None
 
 

@@ -15,6 +15,17 @@ def find_network(name: str) -> Network:
         raise HarnessError(str(error)) from error
 
 
+def find_classifier(name: str) -> Network:
+    """Return the network called ``name``, or raise HarnessError unless it is a classifier.
+
+    Only classifiers can be trained through MXNet's Module API.
+    """
+    network = find_network(name)
+    if network.recipe is not None:
+        raise HarnessError(f"model '{name}' is not a classifier: only verify trains it")
+    return network
+
+
 def check_image_size(network: Network, image_size: int) -> None:
     """Refuse an image side (pixels) that the network cannot be built for, with HarnessError."""
     try:

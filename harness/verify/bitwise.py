@@ -88,8 +88,9 @@ def first_computed(names: List[str]) -> str:
 
     The forward pass comes first, and shows in the output; then the gradients, last layer first.
     """
-    if "output" in names:
-        return "output"
+    outputs = [name for name in names if name.startswith("output")]
+    if outputs:
+        return outputs[0]
     gradients = [name for name in names if name.startswith("gradient-")]
     return gradients[-1] if gradients else names[0]
 

@@ -6,7 +6,7 @@ Checks every name before the first process starts.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Container, Dict, List, Optional, Tuple
 
 import pydantic
 
@@ -28,11 +28,15 @@ STAGES = ("operators", "bitwise", "debug", "shadow", "faults", "upstream")
 
 
 class TrainedNetwork(FrozenModel):
-    """The training of a network; a missing image size is that of its paper."""
+    """The training of a network; a missing image size is that of its paper.
+
+    Without ``hosts`` it trains on every host.
+    """
 
     model: str
     batch_size: Count
     image_size: Optional[Count] = None
+    hosts: Optional[Tuple[str, ...]] = None
 
 
 class VerifyConfig(FrozenModel):
@@ -80,12 +84,15 @@ def resolve(
                 raise HarnessError(f"--scopes: {scope} is what the others are compared with")
     networks = {network.model: network for network in config.networks}
     cases = []
+    only_on = {}
     for model in list(networks) if models is None else words("--models", models):
         network = find_network(model)
         trained = networks.get(model) or TrainedNetwork(model=model, batch_size=2)
         side = trained.image_size or network.image_size
         check_image_size(network, side)
         cases.append(Case(model=model, batch_size=trained.batch_size, image_size=side))
+        if models is None and hosts is None and trained.hosts is not None:
+            only_on[model] = _hosts(trained.hosts, by_host, model)
     if mxnet_tests is None and (test_files is not None or "upstream" in (stages or "").split(",")):
         raise HarnessError("MXNet's own tests need --mxnet-tests, a checkout of MXNet")
     files = {}
@@ -100,6 +107,7 @@ def resolve(
         stages=known_words("--stages", stages, default_stages, STAGES),
         scopes=by_host,
         networks=cases,
+        only_on=only_on,
         operators=known_words("--operators", operators, config.operators, OPERATOR_CASES),
         quick=config.quick_operators,
         faults=known_words("--faults", faults, config.faults, known()),
@@ -112,9 +120,20 @@ def resolve(
     )
 
 
+def _hosts(hosts: Tuple[str, ...], known: Container[str], model: str) -> List[str]:
+    unknown = [host for host in hosts if host not in known]
+    if unknown:
+        raise HarnessError(f"{model}: no scopes are configured for MXNet {', '.join(unknown)}")
+    return list(hosts)
+
+
 def tasks(settings: VerifySettings) -> List[Task]:
     """Return all tasks of the settings, in order."""
-    networks = [(case.model, host) for case in settings.networks for host in settings.scopes]
+    networks = [
+        (case.model, host)
+        for case in settings.networks
+        for host in settings.only_on.get(case.model, settings.scopes)
+    ]
     pairs = {
         "operators": [(name, host) for name in settings.operators for host in settings.scopes],
         "bitwise": networks,

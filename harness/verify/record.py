@@ -27,6 +27,7 @@ class VerifySettings(RecordModel):
     stages: List[str] = pydantic.Field(min_length=1)
     scopes: Dict[str, List[str]] = pydantic.Field(min_length=1, description="by host")
     networks: List[Case]
+    only_on: Dict[str, List[str]] = pydantic.Field({}, description="hosts, by network")
     operators: List[str]
     quick: bool
     faults: List[str]

@@ -14,14 +14,15 @@ import numpy
 Shape = Tuple[int, ...]
 
 
-def _generator(seed: int, name: str) -> numpy.random.Generator:
+def generator(seed: int, name: str) -> numpy.random.Generator:
+    """Return the random numbers of the array ``name``."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return numpy.random.Generator(numpy.random.PCG64(int.from_bytes(digest[:8], "little")))
 
 
 def uniform(seed: int, name: str, shape: Shape, scale: float = 1.0) -> numpy.ndarray:
     """Return float32 values of the given shape, uniform in [-scale, scale)."""
-    values = _generator(seed, name).random(shape, dtype=numpy.float32)
+    values = generator(seed, name).random(shape, dtype=numpy.float32)
     values -= 0.5
     values *= 2 * scale
     return values
@@ -29,7 +30,7 @@ def uniform(seed: int, name: str, shape: Shape, scale: float = 1.0) -> numpy.nda
 
 def labels(seed: int, name: str, count: int, classes: int) -> numpy.ndarray:
     """Return ``count`` class numbers below ``classes`` as float32, as MXNet takes them."""
-    return _generator(seed, name).integers(classes, size=count).astype(numpy.float32)
+    return generator(seed, name).integers(classes, size=count).astype(numpy.float32)
 
 
 def parameter(seed: int, name: str, shape: Shape) -> numpy.ndarray:

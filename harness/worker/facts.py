@@ -7,12 +7,10 @@ import math
 from collections import Counter
 from typing import Any, Dict, Tuple
 
-import mxnet as mx
-
 from harness.trials.jobs import DescribeJob
 from harness.worker import counters
 from harness.worker.counters import Cache
-from harness.worker.network import PREFIX
+from harness.worker.network import PREFIX, symbol_of
 from models.registry import NETWORKS
 
 
@@ -20,16 +18,17 @@ def run(job: DescribeJob, cache: Cache) -> Dict[str, Any]:
     """Describe every network for one image of its paper's size."""
     networks = {}
     for name, network in NETWORKS.items():
-        symbol = network.build(network.classes, PREFIX)(mx.sym.var("data"))
+        symbol = symbol_of(network.build(network.classes, PREFIX))
         networks[name] = describe(symbol, (1, 3, network.image_size, network.image_size))
     return {"networks": networks, "stats": counters.read(cache)}
 
 
 def describe(symbol: Any, data_shape: Tuple[int, ...]) -> Dict[str, Any]:
-    """Return the sizes of a network with the input ``data`` and one output.
+    """Return the sizes of a network with the input ``data``.
 
     ``parameter_shapes`` by name, and ``parameters``, their total size, leave out running
-    statistics, which are not learned. ``output_shape`` is the shape of the scores. ``operators``
+    statistics, which are not learned. ``output_shape`` is the shape of the scores, or of the first
+    output. ``operators``
     counts the layers by MXNet's name of their operator, such as Convolution. ``multiply_adds``
     counts one forward pass through convolutions and fully connected layers, as papers do.
     """

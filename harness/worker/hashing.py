@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import Any, Dict
@@ -31,6 +32,7 @@ def run(job: HashJob, cache: Cache) -> Dict[str, Any]:
     ``operators`` names the layer, and MXNet's operator, of each parameter and state.
     """
     network = find_network(job.model)
+    job = dataclasses.replace(job, api=job.api or network.api)
     arrays = (_by_module if job.api == "module" else _by_gluon)(network, job)
     # In the order of the network.
     hashes = {name: hashlib.sha256(arrays[name].tobytes()).hexdigest() for name in arrays}
@@ -67,23 +69,25 @@ def _by_module(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
 
 
 def _by_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
-    net = network.build(network.classes, PREFIX)
+    net = network.build_for(job.image_size, PREFIX)
     parameters = initialise(net, job.seed, data_shape(job))
     if job.api == "hybrid":
         net.hybridize()
     optimizer = {"learning_rate": job.learning_rate, "momentum": job.momentum}
     trainer = mx.gluon.Trainer(parameters, "sgd", optimizer, kvstore=None)
-    loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
-    output: Any = None
+    classify = mx.gluon.loss.SoftmaxCrossEntropyLoss
+    loss = (classify if network.recipe is None else network.recipe.loss)()
+    outputs: Any = ()
     for step in range(job.steps):
         batch = make_batch(network, job, step)
         with mx.autograd.record():
             output = net(batch.data[0])
-            errors = loss(output, batch.label[0])
+            outputs = output if isinstance(output, (list, tuple)) else (output,)
+            errors = loss(*outputs, *batch.label)
         errors.backward()
         trainer.step(job.batch_size)
     wait_for_moving_statistics()
-    arrays = {"output": output.asnumpy()}
+    arrays = {f"output-{i}" if i else "output": each.asnumpy() for i, each in enumerate(outputs)}
     for name, parameter in parameters.items():
         arrays[name] = parameter.data().asnumpy()
         if parameter.grad_req != "null":

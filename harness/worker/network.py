@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import resource
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import mxnet as mx
 
-from harness.worker.data import Shape, labels, parameter, uniform
+from harness.worker.data import Shape, generator, labels, parameter, uniform
 from models.registry import Network
 
 # The same in every process, so that parameters have the same names everywhere.
@@ -37,10 +37,21 @@ def data_shape(job: Any) -> Shape:
 
 
 def make_batch(network: Network, job: Any, step: int) -> Any:
-    """Return the DataBatch of a step: images (batch, 3, side, side) in [-1, 1), random labels."""
+    """Return the DataBatch of a step: images (batch, 3, side, side) in [-1, 1), random targets."""
     images = uniform(job.seed, f"data/{step}", data_shape(job))
-    classes = labels(job.seed, f"label/{step}", job.batch_size, network.classes)
-    return mx.io.DataBatch([mx.nd.array(images)], [mx.nd.array(classes)])
+    name = f"label/{step}"
+    if network.recipe is None:
+        targets: Tuple[Any, ...] = (labels(job.seed, name, job.batch_size, network.classes),)
+    else:
+        sizes = (job.batch_size, job.image_size, network.classes)
+        targets = network.recipe.targets(generator(job.seed, name), *sizes)
+    return mx.io.DataBatch([mx.nd.array(images)], [mx.nd.array(each) for each in targets])
+
+
+def symbol_of(net: Any) -> Any:
+    """Return the symbol of a Gluon net with the input ``data``; several outputs are a group."""
+    outputs = net(mx.sym.var("data"))
+    return mx.sym.Group(list(outputs)) if isinstance(outputs, (list, tuple)) else outputs
 
 
 def initial_values(symbol: Any, seed: int, shape: Shape) -> Dict[str, Any]:
@@ -56,7 +67,7 @@ def initialise(net: Any, seed: int, shape: Shape) -> Any:
     """Give a Gluon net its initial values, and return its parameters."""
     net.initialize()
     parameters = net.collect_params()
-    for name, value in initial_values(net(mx.sym.var("data")), seed, shape).items():
+    for name, value in initial_values(symbol_of(net), seed, shape).items():
         parameters[name].set_data(value)
     return parameters
 
@@ -66,7 +77,7 @@ def operators_by_array(network: Network) -> Dict[str, str]:
 
     The order is the network's; operators have MXNet's names.
     """
-    nodes = json.loads(network.build(network.classes, PREFIX)(mx.sym.var("data")).tojson())["nodes"]
+    nodes = json.loads(symbol_of(network.build(network.classes, PREFIX)).tojson())["nodes"]
     found: Dict[str, str] = {}
     for node in nodes:
         for name in (nodes[entry[0]]["name"] for entry in node["inputs"]):

@@ -13,6 +13,7 @@ from harness.base.layout import Layout
 from harness.trials import jobs
 from harness.worker import counters as library
 from harness.worker import data as initial
+from models.gluon_cv import masks
 from models.registry import NETWORKS, check_image_size, find_network
 from tests.conftest import every_host
 from tests.support.bits import result_of, run_job
@@ -60,6 +61,13 @@ def test_timed_steps_fit_into_their_budget(last_ms: int, expected: int) -> None:
     limits = {"timed_steps_min": 2, "timed_steps_max": 20, "steps_budget_s": 1.0}
     job = jobs.TrainJob("alexnet", 1, 224, **limits)
     assert job.timed_steps(last_ms * 1_000_000) == expected
+
+
+def test_masks_have_objects_with_ignored_borders() -> None:
+    (found,) = masks(initial.generator(1, "label/0"), 2, 32, 21)
+    assert found.shape == (2, 32, 32) and found.dtype == numpy.float32
+    assert numpy.array_equal(found, masks(initial.generator(1, "label/0"), 2, 32, 21)[0])
+    assert {-1.0, 0.0} < set(found.ravel().tolist()) <= {float(each) for each in range(-1, 21)}
 
 
 def test_initial_values_depend_on_seed_and_name() -> None:

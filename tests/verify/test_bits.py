@@ -76,6 +76,20 @@ def test_networks(built: Layout, host: str, network: Tuple[str, int, int, int], 
     assert cached["stats"]["bypasses"] == {}
 
 
+# The cheapest of GluonCV's; `make verify` trains them all.
+GLUONCV = {"cifar_resnet20_v1": 32, "simple_pose_resnet18_v1b": 32}
+
+
+@pytest.mark.parametrize("name", GLUONCV)
+def test_gluoncv_networks(built: Layout, name: str) -> None:
+    job = HashJob(name, 2, GLUONCV[name], steps=2)
+    stock = result_of(job, built, "1.4.1", "stock")
+    cached = result_of(job, built, "1.4.1", "all")
+    assert stock["finite"]
+    assert differences(stock, cached) == []
+    assert cached["stats"]["totals"]["primitives_avoided"] > 0
+
+
 # Other interfaces, other numbers of threads, and all operators on two threads but batch
 # normalisation, some of whose shapes race on 1.3.1 (docs/determinism.md).
 OTHER_JOBS = {

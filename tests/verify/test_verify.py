@@ -11,6 +11,7 @@ import numpy
 import pytest
 
 from harness.__main__ import main
+from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.toml import load
 from harness.build.toolchain import load_toolchain
@@ -78,6 +79,8 @@ def test_shadow_counters_are_judged() -> None:
 
 def test_first_computed_array_is_found() -> None:
     assert bitwise.first_computed(["a_weight", "output", "gradient-a_weight"]) == "output"
+    # The second of several outputs.
+    assert bitwise.first_computed(["a_weight", "output-1", "gradient-a_weight"]) == "output-1"
     # Backward: the gradient of the last layer comes first.
     names = ["a_weight", "b_weight", "gradient-a_weight", "gradient-b_weight"]
     assert bitwise.first_computed(names) == "gradient-b_weight"
@@ -103,6 +106,24 @@ def test_configurations_are_whole(layout: Layout) -> None:
     assert set(load(layout.root / "configs" / "verify-full.toml", plan.VerifyConfig).faults) == set(
         known()
     )
+
+
+def test_network_may_be_verified_on_some_hosts(layout: Layout) -> None:
+    toolchain = load_toolchain(layout.toolchain)
+    config = load(layout.root / "configs" / "verify-quick.toml", plan.VerifyConfig)
+    model, other = "cifar_resnet20_v1", "1.4.1"
+
+    def hosts(**asked: str) -> List[str]:
+        found = plan.tasks(plan.resolve(config, toolchain, stages="bitwise", **asked))
+        return [task.host for task in found if task.subject == model]
+
+    assert hosts() == ["1.3.1"]
+    # Asked for, it trains wherever it is asked to.
+    assert hosts(hosts=other) == [other]
+    assert hosts(models=model) == list(config.scopes)
+    config = config.model_copy(update={"scopes": {other: ("all",)}})
+    with pytest.raises(HarnessError, match=f"{model}: no scopes are configured for MXNet 1.3.1"):
+        hosts()
 
 
 def test_tables_show_every_check() -> None:

@@ -119,6 +119,7 @@ def _manifest(layout: Layout, host: str, found: Dict[str, bytes]) -> Dict[str, A
             "multiply_adds": each["multiply_adds"],
         }
         for name, each in described["networks"].items()
+        if not find_network(name).gluoncv  # the archive lacks GluonCV
     }
     return {
         "schema_version": manifest.SCHEMA_VERSION,

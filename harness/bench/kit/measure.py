@@ -25,7 +25,7 @@ from harness.bench.kit.plan import Cell, Done, next_cell
 from harness.trials.environment import HEAP, whole_environment
 from harness.trials.jobs import AlternateJob, fields_for
 from harness.trials.launch import attempt, run_worker
-from harness.trials.networks import check_image_size, find_network
+from harness.trials.networks import check_image_size, find_classifier
 from harness.trials.variants import check_alternating, parse_scope, parse_variant
 from patches.python.mkldnn_opcache.facts import cpu_flags, physical_cores
 
@@ -126,7 +126,9 @@ def _settings(args: argparse.Namespace, kit: Dict[str, Any]) -> Dict[str, Any]:
     cases = []
     for batch_size in numbers("--batch-size", args.batch_size):
         for model in models:
-            network = find_network(model)
+            network = find_classifier(model)
+            if model not in kit["networks"]:
+                raise HarnessError(f"model '{model}' needs GluonCV, which this archive lacks")
             check_image_size(network, side or network.image_size)
             size = side or network.image_size
             cases.append({"model": model, "batch_size": batch_size, "image_size": size})
