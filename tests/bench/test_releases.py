@@ -70,7 +70,7 @@ def test_only_stock_of_a_release_that_is_not_served(layout: Layout) -> None:
 def test_pytorch_trains_the_same_network(layout: Layout) -> None:
     if not (layout.build / "pytorch").is_dir():
         pytest.skip("build/pytorch is absent: run make bench-releases ARGS=--pytorch")
-    job = TrainJob("mobilenet-1.0", 1, 32, timed_steps_min=2, timed_steps_max=2)
+    job = TrainJob("mobilenet-1.0", 1, 64, timed_steps_min=2, timed_steps_max=2)
     result = pytorch.run(layout, job, "channels-last", threads(1), 60, {})
     assert result["finite"] and len(result["step_ns"]) == 2
     with pytest.raises(HarnessError, match="expected 4231976 parameters, found 4231975"):

@@ -13,9 +13,10 @@ import time
 
 import torch
 
-# PyTorch's build for CPUs lacks this operator, which torchvision asks for when it is imported.
+# torchvision asks for these when it is imported; its own, made for another PyTorch, does not load.
 _OPERATORS = torch.library.Library("torchvision", "DEF")
-_OPERATORS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+for _name in ("nms", "qnms"):
+    _OPERATORS.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 import torchvision  # noqa: E402
 
 # By the registry's names. torchvision's AlexNet and GoogLeNet are other networks than the papers'.
