@@ -9,7 +9,7 @@ CXX_FILES = $(wildcard patches/opcache/*.cc patches/opcache/*.h patches/opcache/
 .DEFAULT_GOAL := all
 
 CPP_TESTS = $(MAKE) -C tests/cpp HEADERS=$(HEADERS) BUILD=$(CURDIR)/build
-COMMANDS := bench bench-dist bench-kit converge doctor microbench plot reliability source-patch tables verify
+COMMANDS := bench bench-dist bench-kit bench-releases converge doctor microbench plot reliability source-patch tables verify
 
 # Variables that earlier versions read, and the options that replaced them.
 REPLACED := BATCH=--batch-size CONFIG=--config CONVERGE=--converge DATA_DIR=--data-dir \
@@ -33,9 +33,8 @@ endif
 
 all: build
 
-help: ## Print this list
+help: ## This list; ARGS=--help: options; QUICK=1: short checks
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
-	@echo 'ARGS=--help: options; QUICK=1: verify, reliability; PYTHON=python3.9: of .venv'
 
 venv: ## Create .venv
 	@command -v $(PYTHON) >/dev/null || { \
@@ -65,6 +64,7 @@ sanitize: build ## Run the C++ tests under the sanitizers of the compiler
 bench: build ## Measure training throughput; a killed run resumes
 bench-dist: build ## Measure distributed training on this machine
 bench-kit: build ## Write an archive that measures on machines without network
+bench-releases: build ## Measure every MXNet release, served or not
 microbench: build ## Time single MKL-DNN calls, real and cached
 verify: build ## Verify that the cache leaves all results the same bits
 reliability: build ## Test threads, forks, faults, hostile input and long runs

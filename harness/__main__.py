@@ -22,6 +22,7 @@ from harness.base.layout import here
 COMMANDS: Tuple[Tuple[str, Optional[str], str], ...] = (
     ("build", "build.command", "build the library, the patched MXNets and their wheels"),
     ("bench", "bench.command", "measure training throughput, unmodified and patched"),
+    ("bench-releases", "bench.releases", "measure every MXNet release, served or not"),
     ("bench-kit", "bench.kit.command", "write an archive that measures on other machines"),
     ("tables", "publish.tables", "write the tables in results and in the documents"),
     ("compare", "bench.compare", "compare two records of the same benchmark"),

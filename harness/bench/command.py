@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from tqdm import tqdm
 
@@ -21,7 +21,7 @@ from harness.base.layout import Layout
 from harness.base.options import known_words, number, numbers, words
 from harness.base.times import now, utc
 from harness.base.toml import load
-from harness.bench import alternation, plan, record, rows, tables
+from harness.bench import alternation, plan, pytorch, record, rows, tables
 from harness.bench.config import BenchConfig, resolve, scopes_by_host
 from harness.bench.record import (
     ALTERNATE,
@@ -107,6 +107,12 @@ def main(args: argparse.Namespace) -> int:
 
     A case that did not fit into memory is a row of the tables and no missing result.
     """
+    _, code = measure(args)
+    return code
+
+
+def measure(args: argparse.Namespace) -> Tuple[BenchRecord, int]:
+    """Do all of ``main``; return the record too."""
     layout = own.layout_of(args)
     compares = isinstance(layout, OwnLayout) and layout.against is not None
     name = "bench-against.toml" if compares else "bench-quick.toml"
@@ -152,7 +158,7 @@ def main(args: argparse.Namespace) -> int:
     # The warnings name processes that died and whose second try succeeded.
     found = {each.key for each in run.finished if not isinstance(each, Failure)}
     lost = [each for each in run.failures if each.reason != "memory" and each.key not in found]
-    return 1 if lost else 0
+    return run, 1 if lost else 0
 
 
 def _unfinished(layout: Layout, run: BenchRecord, stem: str) -> Optional[Path]:
@@ -184,10 +190,14 @@ def _configured(args: argparse.Namespace, path: Path) -> BenchConfig:
     alternating = any(each.job == ALTERNATE for each in series)
     for at, each in enumerate(series):
         own = dict(asked)
+        configured = each.scopes or config.scopes
+        if not getattr(args, "pytorch", False):  # no option of ``bench`` itself
+            configured = {h: words_ for h, words_ in configured.items() if h != pytorch.HOST}
+            own["scopes"] = configured
         # Beside alternating scopes, other series keep theirs: what is compared with stock.
         mine = scopes if each.job == ALTERNATE or not alternating else None
         if hosts is not None or mine is not None:
-            own["scopes"] = scopes_by_host(each.scopes or config.scopes, hosts, mine)
+            own["scopes"] = scopes_by_host(configured, hosts, mine)
         if args.samples is not None and each.job in (TRAIN, ALTERNATE):
             own["rounds_min"] = own["rounds_max"] = number("--samples", args.samples)
         series[at] = each.model_copy(update=own)
@@ -218,7 +228,10 @@ def _of_own(layout: OwnLayout, config: BenchConfig, path: Path) -> BenchConfig:
 def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
     versions: Dict[str, str] = {}
     builds = [
-        (host, series.build(variant)) for series in settings.series for host, variant in series.runs
+        (host, series.build(variant))
+        for series in settings.series
+        for host, variant in series.runs
+        if host != pytorch.HOST
     ]
     for host, variant in dict.fromkeys(builds):
         folder = build_folder(layout, host, variant)
@@ -290,8 +303,11 @@ def _run(
         **(HEAP if series.allocator == "heap" else {}),
         **(_COUNTING if series.job == MEMORY else {}),
     }
-    variant = series.build(key.variant)
-    result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)
+    if key.host == pytorch.HOST:
+        result = pytorch.run(layout, job, key.variant, series.threads, timeout_s, overrides)
+    else:
+        variant = series.build(key.variant)
+        result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)
     if result["cpus"] != settings.cpus:
         raise NotProven(f"expected to run on CPUs {settings.cpus}, found {result['cpus']}")
     return result

@@ -5,7 +5,7 @@ Checks every name before the first process starts. Runs nothing.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import pydantic
 from typing_extensions import Annotated, Literal
@@ -13,11 +13,12 @@ from typing_extensions import Annotated, Literal
 from harness.base import hardware
 from harness.base.errors import HarnessError
 from harness.base.toml import Count, FrozenModel
+from harness.bench import pytorch
 from harness.bench.record import ALTERNATE, BenchSettings, Series
-from harness.build.toolchain import Toolchain
+from harness.build.toolchain import Host, Toolchain
 from harness.trials.networks import check_image_size, find_classifier
 from harness.trials.record import Case, Threads
-from harness.trials.variants import check_alternating, parse_variant
+from harness.trials.variants import STOCK, STOCK_AGAIN, check_alternating, parse_variant
 from patches.python.mkldnn_opcache.facts import cpus, physical_cores
 
 _NotNegative = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
@@ -135,12 +136,7 @@ def _series(
                 f"series {series.name}: {name}_max: expected {low + more} or more, found {high}"
             )
     for host, scopes in found["scopes"].items():
-        toolchain.host(host)
-        if series.job == ALTERNATE:
-            check_alternating(f"series {series.name}", scopes)
-        else:
-            for scope in scopes:
-                parse_variant(scope)
+        _check_scopes(series, toolchain, host, scopes)
     threads = Threads(
         omp_num_threads=found.pop("omp_num_threads") or physical_cores(),
         kmp_affinity=config.kmp_affinity,
@@ -154,6 +150,22 @@ def _series(
     del found["models"]
     variants = {host: list(scopes) for host, scopes in found.pop("scopes").items()}
     return Series(**found, cases=cases, variants=variants, threads=threads)
+
+
+def _check_scopes(
+    series: SeriesConfig, toolchain: Toolchain, host: str, scopes: Sequence[str]
+) -> None:
+    if series.job == ALTERNATE:
+        check_alternating(f"series {series.name}", scopes)
+    served = host != pytorch.HOST and isinstance(toolchain.release(host), Host)
+    for scope in scopes:
+        known = pytorch.FORMATS if host == pytorch.HOST else (STOCK, STOCK_AGAIN)
+        if not served and scope not in known:
+            raise HarnessError(
+                f"series {series.name}: {host}: expected {' or '.join(known)}, found '{scope}'"
+            )
+        if served and series.job != ALTERNATE:
+            parse_variant(scope)
 
 
 def _case(config: BenchConfig, model: str, batch_size: int, image_size: Optional[int]) -> Case:

@@ -14,22 +14,25 @@ from harness.base import files, reading
 from harness.base.console import say
 from harness.base.layout import Layout
 from harness.build import packing, patching, stamps, tags, wheels
-from harness.build.toolchain import Host, Toolchain
+from harness.build.toolchain import Host, Toolchain, Wheel
 
 _PLATFORM = ".opcache-platform"
 
 
-def make_stock(paths: Layout, host: Host, cache: Path) -> None:
+def make_stock(paths: Layout, host: Wheel, cache: Path) -> None:
     """Unpack the released MXNet ``host`` into its PYTHONPATH folder."""
     tree = paths.stock(host.version)
-    inputs = {"sha256": host.sha256, "mkldnn_build_id": host.mkldnn_build_id}
+    inputs = {"sha256": host.sha256}
+    if isinstance(host, Host):
+        inputs["mkldnn_build_id"] = host.mkldnn_build_id
     if stamps.current(tree / stamps.NAME, inputs):
         return
     wheel = wheels.fetch(host, cache, Path(sys.executable))
     say(f"unpacking {wheel.name}")
     with files.folder(tree) as folder:
         wheels.unpack(wheel, folder)
-        wheels.check_mkldnn(folder, host)
+        if isinstance(host, Host):
+            wheels.check_mkldnn(folder, host)
         stamps.write(folder / stamps.NAME, inputs)
 
 

@@ -15,13 +15,13 @@ from harness.base.console import say
 from harness.base.errors import HarnessError
 from harness.base.reading import sha256_of
 from harness.build import pip
-from harness.build.toolchain import Host
+from harness.build.toolchain import Host, Wheel
 from patches.python.mkldnn_opcache import elf
 
 _HEADER = r"mxnet/include/mkldnn/\w+\.h"
 
 
-def fetch(host: Host, cache: Path, python: Path) -> Path:
+def fetch(host: Wheel, cache: Path, python: Path) -> Path:
     """Return the checked wheel of ``host`` in the folder ``cache``, downloading it if need be.
 
     ``python`` is the interpreter whose pip downloads. Raises HarnessError when the download fails
@@ -46,7 +46,7 @@ def fetch(host: Host, cache: Path, python: Path) -> Path:
     return cached
 
 
-def _check_sha256(path: Path, host: Host, advice: str) -> None:
+def _check_sha256(path: Path, host: Wheel, advice: str) -> None:
     found = sha256_of(path)
     if found != host.sha256:
         raise HarnessError(f"{path}: expected sha256 {host.sha256}, found {found}; {advice}")

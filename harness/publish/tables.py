@@ -18,7 +18,7 @@ from harness.base.layout import Layout, here
 from harness.bench import alternation, extrapolation, rows
 from harness.bench import tables as bench_tables
 from harness.bench.record import load
-from harness.bench.views import memory
+from harness.bench.views import memory, releases
 from harness.converge import record as converge_record
 from harness.converge import table as converge_table
 from harness.distributed import record as distributed_record
@@ -108,7 +108,7 @@ def _microbench(path: Path) -> str:
 
 
 _BENCH_PAGES = (
-    *("small", "fresh-processes", "batch-1", "batch-32", "memory"),
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "releases"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
 # The full record has no batch 32 yet.
@@ -185,6 +185,7 @@ _KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
     "checks": _checks,
     "rows": _rows,
     "memory": lambda paths: memory.spread(load(paths[0])),
+    "releases": lambda paths: releases.table(load(paths[0])),
     "targets": lambda paths: [
         f"- {line}" for line in microbench_table.targets(microbench_record.load(paths[0]))
     ],
