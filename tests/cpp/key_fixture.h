@@ -281,7 +281,7 @@ inline void flip_every_byte(Bytes *bytes, const std::string &kind,
 inline mkldnn_engine_t engine(uintptr_t address) {
   return reinterpret_cast<mkldnn_engine_t>(address);
 }
-const Context kContext = {engine(0x1000), 4};
+const Context kContext = {engine(0x1000), 4, false};
 
 inline Identity identity_of_operation(const Real &real, const void *op_desc) {
   return identity([&](auto &v) {

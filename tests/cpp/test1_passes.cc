@@ -196,17 +196,6 @@ static void own_allocations_fail(bool shadowing) {
 TEST(own_allocations_fail, ASSUME) { own_allocations_fail(false); }
 TEST(own_allocations_of_shadows_fail, ASSUME, SHADOW(1)) { own_allocations_fail(true); }
 
-// In a parallel region MKL-DNN creates some for one thread, whatever omp_get_max_threads says
-// there.
-CACHED_TEST(parallel_regions) {
-  for (const int made : {1, 0}) {
-    for (const int in_parallel : {0, 1}) {
-      fake_set_in_parallel(in_parallel);
-      CHECK_EQ(primitives_made_by([&] { call_right(engine, kReluForward, 4); }), made);
-    }
-  }
-}
-
 // An OpenMP runtime in front of the one that MKL-DNN is linked to: MKL-DNN asks this one.
 static int g_threads = 0;  // 0: as many as the other says
 extern "C" int omp_get_max_threads() {

@@ -191,6 +191,32 @@ CACHED_TEST(openmp_threads_are_part_of_the_key) {
   CHECK_EQ(made_by_call(engine, kBatchNormBackward, 4), 0);
 }
 
+// In a parallel region MKL-DNN creates some for one thread, whatever omp_get_max_threads says
+// there.
+CACHED_TEST(parallel_regions) {
+  for (const int made : {1, 0}) {
+    for (const int in_parallel : {0, 1}) {
+      fake_set_in_parallel(in_parallel);
+      CHECK_EQ(primitives_made_by([&] { call_right(engine, kReluForward, 4); }), made);
+    }
+  }
+}
+
+// Some primitives are sized when they are created, not with their descriptor.
+CACHED_TEST(primitives_for_another_team) {
+  const Described pd(engine, kConvolutionBackwardWeights, 4);
+  CHECK_EQ(made_by_running(engine, pd), 1);
+  for (int round = 0; round < 2; ++round) {
+    fake_set_in_parallel(1);
+    CHECK_EQ(made_by_running(engine, pd), 1);
+    fake_set_in_parallel(0);
+    fake_set_max_threads(2);
+    CHECK_EQ(made_by_running(engine, pd), 1);
+    fake_set_max_threads(4);
+    CHECK_EQ(made_by_running(engine, pd), 0);
+  }
+}
+
 // A library that creates by calling its own exported functions meets us there.
 CACHED_TEST(nested_creations_are_not_the_users) {
   const uint64_t expected = content(engine, kDeconvolutionForward, 4);

@@ -73,13 +73,14 @@ RELEASE_TEST(context) {
   const Identity base = identify(kContext, 0);
   check_same(base, identify(kContext, 0), "nothing");
   for (int bit = 0; bit < 64; ++bit) {
-    const Context other = {engine(0x1000 ^ uintptr_t(1) << bit), 4};
+    const Context other = {engine(0x1000 ^ uintptr_t(1) << bit), 4, false};
     check_differs(base, identify(other, 0), "engine");
   }
-  check_differs(base, identify({engine(0x1000), 5}, 0), "OpenMP threads");
+  check_differs(base, identify({engine(0x1000), 5, false}, 0), "OpenMP threads");
+  check_differs(base, identify({engine(0x1000), 4, true}, 0), "parallel region");
   check_differs(base, identify(kContext, 1), "implementation");
   // One of them does not make up for the other.
-  CHECK(!(identify({engine(0x1000), 5}, 0) == identify(kContext, 5)));
+  CHECK(!(identify({engine(0x1000), 5, false}, 0) == identify(kContext, 5)));
 }
 
 static PostOp post_op(int kind, float scale, int alg = 0, float alpha = 0, float beta = 0) {

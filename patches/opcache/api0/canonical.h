@@ -11,7 +11,8 @@
 namespace opcache {
 
 inline Context context_of(const Real &r, mkldnn_engine_t engine) {
-  const Context context = {engine, r.omp_get_max_threads()};
+  const bool in_parallel = r.omp_in_parallel != nullptr && r.omp_in_parallel() != 0;
+  const Context context = {engine, r.omp_get_max_threads(), in_parallel};
   return context;
 }
 

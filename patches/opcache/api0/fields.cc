@@ -78,6 +78,7 @@ void visit_context(V &v, const Context &context) {
   v.section("context");
   v.value("engine", reinterpret_cast<uintptr_t>(context.engine));
   v.number("max_threads", context.max_threads);
+  v.number("in_parallel", context.in_parallel);
   if (context.engine == nullptr) v.unknown();  // could not be asked for
 }
 

@@ -95,7 +95,8 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
   if (r.abi == nullptr) return r.primitive_create(result, descriptor, inputs, outputs);
   ThreadCache *const cache = ThreadCache::mine();
   Descriptor *d = find_descriptor(descriptor);
-  if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d)) {
+  if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d) ||
+      !made_for_this_team(r, d)) {
     return create_uncached(r, cache, result, descriptor, inputs, outputs);
   }
   CacheTime time(cache);

@@ -29,6 +29,7 @@ void resolve() {
 #undef OPCACHE_RESOLVE
   g_functions.omp_get_max_threads =
       reinterpret_cast<int (*)()>(dlsym(handle, "omp_get_max_threads"));
+  g_functions.omp_in_parallel = reinterpret_cast<int (*)()>(dlsym(handle, "omp_in_parallel"));
   if (missing != nullptr) {
     message("%s has no %s: it is not MKL-DNN 0.14 to 0.19", g_functions.name, missing);
     return;

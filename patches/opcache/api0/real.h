@@ -63,8 +63,10 @@ struct Real : Library {
 #define OPCACHE_DECLARE(name) decltype(&mkldnn_##name) name;
   OPCACHE_REAL_FUNCTIONS(OPCACHE_DECLARE)
 #undef OPCACHE_DECLARE
-  int (*omp_get_max_threads)();  // of the OpenMP runtime that libmkldnn itself is linked to
-  const Abi *abi;                // nullptr: not recognised, pass everything through
+  // Of the OpenMP runtime that libmkldnn itself is linked to.
+  int (*omp_get_max_threads)();
+  int (*omp_in_parallel)();  // nullptr: that has none
+  const Abi *abi;            // nullptr: not recognised, pass everything through
 };
 
 extern std::atomic<const Real *> g_real;

@@ -86,6 +86,7 @@ struct Descriptor {
   uint32_t live_primitives;  // owner only; of orphans: under the orphan mutex
   // A forward convolution that could be Deconvolution's data gradient.
   std::atomic<bool> maybe_deconvolution;
+  int team;  // that it and its primitives are made for (shared/canonical.h); 0: for any
   int inputs;
   int outputs;
   uint64_t id;  // never reused, so it can stand for the content in another key

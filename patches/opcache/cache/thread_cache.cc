@@ -156,6 +156,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, const Created &cr
   d->op.store(created.op, std::memory_order_relaxed);
   d->id = g_next_id.fetch_add(1, std::memory_order_relaxed);
   d->hash = hash;
+  d->team = created.team;
   d->inputs = created.inputs;
   d->outputs = created.outputs;
   d->descriptor_ticks = created.ticks;

@@ -62,6 +62,7 @@ class ThreadCache {
     int inputs;
     int outputs;
     Op op;
+    int team;
     uint64_t ticks;
     size_t bytes;
   };

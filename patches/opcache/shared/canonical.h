@@ -19,6 +19,21 @@ namespace opcache {
 template <class Source>
 using StatusOf = decltype(std::declval<const Source &>().create(nullptr));
 
+// The OpenMP team that MKL-DNN creates for at present: its threads, negative in a parallel region,
+// where some are created for one thread, whatever the number says.
+template <class Real>
+int team_of(const Real &r) {
+  const int threads = r.omp_get_max_threads();
+  return r.omp_in_parallel != nullptr && r.omp_in_parallel() != 0 ? -threads : threads;
+}
+
+// Some primitives are sized for the team when they are created, after their descriptor. To be asked
+// where a primitive of `d` is: those cached are all made for the team of `d`.
+template <class Real>
+bool made_for_this_team(const Real &r, const Descriptor *d) {
+  return d->team == 0 || d->team == team_of(r);
+}
+
 template <class Source>
 void trace(const Source &source, Op op) {
   Printer printer;
@@ -115,7 +130,8 @@ StatusOf<Source> find_or_create(ThreadCache *cache, Op op, const Source &source,
     }
     if (options().trace) trace(source, op);
   }
-  ThreadCache::Created created = {nullptr, 0, 0, op, 0, 0};
+  const int team = op != kMemory ? team_of(source.r) : 0;
+  ThreadCache::Created created = {nullptr, 0, 0, op, team, 0, 0};
   const auto measured = [&] {
     const Metering metering(cache->ledger());
     const StatusOf<Source> status = source.create(&created.real);
@@ -143,7 +159,8 @@ Descriptor *localize(const Real &r, ThreadCache *cache, Descriptor *other) {
   key.assign(other->key, other->key_size);
   Descriptor *d = cache->find(key, other->hash);
   if (d == nullptr) {
-    ThreadCache::Created created = {nullptr, other->inputs, other->outputs, op_of(other), 0, 0};
+    ThreadCache::Created created = {
+        nullptr, other->inputs, other->outputs, op_of(other), other->team, 0, 0};
     const uint64_t start = ticks();
     const Metering metering(cache->ledger());
     if (r.primitive_desc_clone(&created.real, other->real) != 0) return nullptr;
