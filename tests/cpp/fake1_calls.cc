@@ -181,6 +181,7 @@ Status mkldnn_primitive_create(mkldnn_primitive_t *result, ConstPd descriptor) {
   FAKE_NEED(d, FAKE_DESCRIPTOR(descriptor));
   Primitive *p = s.make<Primitive>(kFakePrimitive);
   p->descriptor = copy(*d, kFakeTypes);
+  count_scratchpad(p);
   return give(result, p);
 }
 
@@ -202,6 +203,7 @@ Status mkldnn_primitive_execute(const_mkldnn_primitive_t handle, mkldnn_stream_t
   }
   FAKE_NEED(p, FAKE_OPERATION_PRIMITIVE(handle));
   FAKE_STREAM(stream);
+  need_scratchpad(*p);
   FakeExecution e = execution_of(*p->descriptor);
   for (int i = 0; i < n && i < static_cast<int>(kFakeData); ++i) {
     FAKE_NEED(memory, FAKE_MEMORY(arguments[i].memory));

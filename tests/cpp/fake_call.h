@@ -76,6 +76,7 @@ void dispose(T *object) {
 }
 inline void dispose(Descriptor *d) { destroy(d); }
 inline void dispose(Primitive *p) {
+  uncount_scratchpad(*p);
   destroy(p->descriptor);
   State::get().destroy(p);
 }

@@ -55,6 +55,9 @@ void fake_on_primitive_create(void (*hook)(void));
 // Each object of that type that is made from now on allocates so many bytes, and frees them when it
 // is destroyed.
 void fake_grow(FakeType type, size_t bytes);
+// From now on convolutions, deconvolutions and inner products share scratchpads, as the real ones
+// may.
+void fake_count_scratchpads(int on);
 // What the fake's omp_get_max_threads says.
 void fake_set_max_threads(int n);
 // And its omp_in_parallel.

@@ -19,6 +19,7 @@ void *data_behind(const_mkldnn_primitive_t handle, size_t output) {
 
 // Reads the data pointers now.
 void execute(const Primitive &p) {
+  need_scratchpad(p);
   FakeExecution e = execution_of(*p.descriptor);
   size_t n = 0;
   for (const mkldnn_primitive_at_t &input : p.inputs) {
@@ -58,6 +59,7 @@ Status mkldnn_primitive_create(mkldnn_primitive_t *result, ConstPd descriptor,
   const bool memory = is_memory(*d);
   Primitive *p = s.make<Primitive>(memory ? kFakeMemory : kFakePrimitive);
   p->descriptor = copy(*d, kFakeTypes);
+  count_scratchpad(p);
   if (d->inputs > 0) p->inputs.assign(inputs, inputs + d->inputs);
   if (d->outputs > 0) p->outputs.assign(outputs, outputs + d->outputs);
   return give(result, p);

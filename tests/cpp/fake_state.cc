@@ -93,6 +93,36 @@ void State::misuse(const std::string &text) {
   if (misuses++ == 0) first_misuse = text;
 }
 
+namespace {
+
+thread_local unsigned t_scratchpad_users = 0;
+thread_local bool t_scratchpad = false;
+
+bool uses_scratchpad(const Primitive &p) {
+  const int kind = p.descriptor->kind;
+  return State::get().scratchpads && (kind == mkldnn_convolution || kind == mkldnn_deconvolution ||
+                                      kind == mkldnn_inner_product);
+}
+
+}  // namespace
+
+void count_scratchpad(Primitive *p) {
+  p->creator = std::this_thread::get_id();
+  if (!uses_scratchpad(*p)) return;
+  ++t_scratchpad_users;
+  t_scratchpad = true;
+}
+
+void uncount_scratchpad(const Primitive &p) {
+  if (uses_scratchpad(p) && --t_scratchpad_users == 0) t_scratchpad = false;
+}
+
+void need_scratchpad(const Primitive &p) {
+  if (uses_scratchpad(p) && p.creator == std::this_thread::get_id() && !t_scratchpad) {
+    State::get().misuse("execution: without a scratchpad");
+  }
+}
+
 void log_execution(const FakeExecution &e) {
   if (!t_gone) t_executions.push_back(e);
 }
@@ -122,6 +152,7 @@ FAKE_TELL(void, fail, (const char *function, long nth, int for_good, mkldnn_stat
           s.failure = {function, nth, for_good != 0, status})
 FAKE_TELL(long, failures, (), return s.failures)
 FAKE_TELL(void, reuse_addresses, (int on), s.reuse = on != 0)
+FAKE_TELL(void, count_scratchpads, (int on), s.scratchpads = on != 0)
 FAKE_TELL(void, set_max_threads, (int n), s.max_threads = n)
 FAKE_TELL(void, set_in_parallel, (int on), s.in_parallel = on)
 FAKE_TELL(void, grow, (FakeType type, size_t bytes), s.growth[type] = bytes)

@@ -94,6 +94,7 @@ struct Primitive : Object {
   Primitive() : Object(kFakePrimitive) {}
   Descriptor *descriptor = nullptr;  // a copy of the one it was made of
   void *handle = nullptr;            // of a memory object
+  std::thread::id creator;
 #ifndef API1
   std::vector<mkldnn_primitive_at_t> inputs;
   std::vector<const_mkldnn_primitive_t> outputs;
@@ -151,11 +152,13 @@ class State {
     return static_cast<T *>(checked(function, object, a, b));
   }
   FakeType type_of(const void *object) const;
+  void misuse(const std::string &text);
 
   SpinLock mutex;
   std::atomic<int> max_threads{4}, in_parallel{0};
   int implementations = 3;
   bool reuse = false;
+  bool scratchpads = false;
   std::atomic<bool> calls_back{false};
   std::atomic<void (*)()> on_primitive_create{nullptr};
   long foreign_destroys = 0;
@@ -186,10 +189,16 @@ class State {
   void born(void *object, FakeType type, std::vector<void *> *dead);
   void died(void *object);
   void *checked(const char *function, void *object, FakeType a, FakeType b);
-  void misuse(const std::string &text);
 
   std::unordered_map<const void *, Record> records_;
 };
+
+// The real library's count of a thread's primitives that share its scratchpad: one is freed when as
+// many were destroyed on the thread as were created there. To be called with each creation,
+// destruction and execution; a misuse where there is none.
+void count_scratchpad(Primitive *p);
+void uncount_scratchpad(const Primitive &p);
+void need_scratchpad(const Primitive &p);
 
 // Adds to the calling thread's log.
 void log_execution(const FakeExecution &execution);

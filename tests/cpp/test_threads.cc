@@ -95,6 +95,25 @@ TEST(live_primitives_outlive_their_thread, ASSUME) {
   check_no_misuse();
 }
 
+// What ended threads left behind goes on this one: its idle primitives keep their scratchpad.
+TEST(scratchpad_of_idle_primitives, ASSUME) {
+  Engine engine;
+  fake_count_scratchpads(1);
+  on_thread([&] {
+    for (const What what : {kConvolutionForward, kConvolutionBackwardWeights, kDeconvolutionForward,
+                            kInnerProductBackwardData}) {
+      Pair left;
+      on_thread([&] { left.make(engine, what, 4, 0); });
+      call_right(engine, what, 5);
+      left.reset();
+      CHECK_EQ(primitives_made_by([&] { call_right(engine, what, 5); }), 0);
+      check_no_misuse();
+    }
+  });
+  engine.reset();
+  check_all_gone();
+}
+
 // The thread's memory may be given to the next one: what outlived the first must not be taken for
 // the second's.
 TEST(next_thread_at_the_same_address, ASSUME) {

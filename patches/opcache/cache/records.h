@@ -2,7 +2,10 @@
 // MKL-DNN: handles are opaque here, and an interface (api0/) destroys what they stand for.
 //
 // A primitive is stateful and may use the thread-local scratchpad of the thread that created it, so
-// each belongs to that thread, its owner, which alone reuses and evicts it.
+// each belongs to that thread, its owner, which alone reuses and evicts it. MKL-DNN counts the
+// users of a thread's scratchpad, lowers the count of the thread that destroys one, and frees the
+// scratchpad at 0. So one whose owner has ended stays until the thread that released it has ended,
+// too: what is idle there still needs the scratchpad.
 //
 // Invariants
 //   references == 1 + handles: one for the owner's table, one for each handle that callers hold or
@@ -119,7 +122,7 @@ struct Primitive {
   mkldnn_primitive_desc *real_descriptor;  // descriptor->real
   Descriptor *descriptor;
   Owner *owner;
-  Primitive *next;          // among the descriptor's idle ones, or the owner's returned ones
+  Primitive *next;          // among idle ones of the descriptor, returned ones or orphans
   Link<Primitive> recency;  // in the owner's idle list, memory objects excepted; owner only
   // What else stands over the memory objects of the caller and goes when it releases this: a real
   // primitive for streams that cannot rebind (api0/binding.h), and one to compare with.

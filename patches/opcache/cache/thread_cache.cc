@@ -39,6 +39,7 @@ ThreadCache::ThreadCache(Owner *owner)
       generation_(g_settings.generation.load(std::memory_order_acquire)),
       clear_generation_(g_settings.clear_generation.load(std::memory_order_relaxed)),
       idle_memory_(0),
+      orphans_(nullptr),
       bounded_(memory_bound() != kNoMemoryBound),
       clock_(0),
       freelists_(),
@@ -126,6 +127,11 @@ void ThreadCache::shut_down() {
     // One with live primitives keeps the table's reference; the last of them drops it.
     if (d->live_primitives == 0) drop_reference(d);
     d = next;
+  }
+  for (Primitive *p = orphans_; p != nullptr;) {
+    Primitive *const next = p->next;
+    destroy(p);
+    p = next;
   }
   owner_->descriptors.set(0);
   owner_->ended.store(true, std::memory_order_release);
@@ -276,8 +282,13 @@ void ThreadCache::release(Primitive *p) {
   Descriptor *const d = p->descriptor;
   const Op op = op_of(d);
   const bool last_of_descriptor = Registry::get().release_orphan(owner, d);
-  const uint64_t destroy_ticks = destroy(p);
-  if (mine != nullptr) mine->counters().ops[op][kDestroyTicks].add(destroy_ticks);
+  if (mine != nullptr && may_use_scratchpad(op)) {
+    p->next = mine->orphans_;
+    mine->orphans_ = p;
+  } else {
+    const uint64_t destroy_ticks = destroy(p);
+    if (mine != nullptr) mine->counters().ops[op][kDestroyTicks].add(destroy_ticks);
+  }
   if (last_of_descriptor) drop_reference(d);
 }
 

@@ -29,6 +29,12 @@ enum Op {
 inline Op backward(Op op) { return static_cast<Op>(op + kBackward); }
 inline bool is_backward(Op op) { return op >= kBackward && op < 2 * kSeven; }
 
+// Whether primitives of it may count as users of their thread's scratchpad.
+inline bool may_use_scratchpad(Op op) {
+  const Op forward = is_backward(op) ? static_cast<Op>(op - kBackward) : op;
+  return forward == kConvolution || forward == kDeconvolution || forward == kFullyConnected;
+}
+
 // MXNet's name, as in its profiler.
 const char *op_name(Op op);
 
