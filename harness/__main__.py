@@ -109,6 +109,8 @@ def _with_own_build(command: str, words: Sequence[str]) -> Tuple[List[str], List
     if command != "doctor" or not any(word.startswith("--mxnet") for word in words):
         return list(words), options
     found, rest = parser.parse_known_args(words)
+    if found.mxnet is None:
+        return list(words), options
     own = _import("trials.own")
     os.environ["PYTHONPATH"] = str(own.identified(Path(found.mxnet)).folder)
     return rest, ["--python", sys.executable]

@@ -78,12 +78,12 @@ def main(args: argparse.Namespace) -> int:
     layout = own.layout_of(args)
     toolchain = own.toolchain_of(layout)
     known = [host.version for host in toolchain.hosts if host.interface == 0]
-    names = words("--hosts", args.hosts) if args.hosts else known
+    names = words("--hosts", args.hosts) if args.hosts else known or [each.version for each in toolchain.hosts]
     hosts = [toolchain.host(name) for name in names]
     for host in hosts:
         if host.interface != 0:
             raise HarnessError(
-                f"--hosts: expected MKL-DNN 0.x, whose functions the benchmark calls, "
+                f"expected MKL-DNN 0.x, whose functions the benchmark calls, "
                 f"found {host.mkldnn} of MXNet {host.version}"
             )
     asked = MicrobenchSettings(

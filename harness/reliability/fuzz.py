@@ -55,8 +55,7 @@ def run(context: Context) -> List[Finding]:
         found.append(planted(context.layout, program, fake, faults.planted()))
     program = make_cpp_test(context.layout, toolchain, "test_fuzz_real")
     cases = QUICK_CASES if context.quick else CASES
-    # The program calls the interface of MKL-DNN 0.x.
-    for host in (host for host in context.hosts if toolchain.host(host).interface == 0):
+    for host in context.hosts_of_0:
         variables = {"FUZZ_CASES": str(cases), "FUZZ_SEED": seed}
         mkldnn = str(context.layout.stock(host) / "mxnet")
         ended = on_mkldnn(context.layout, [str(program)], mkldnn, variables)

@@ -55,13 +55,13 @@ def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Order]:
 
 
 def run(context: Context) -> List[Finding]:
-    """Run the orders on the fake MKL-DNN and on that of every release."""
+    """Run the orders on the fake MKL-DNN and on every MKL-DNN 0.x."""
     program, client, fake = (
         compiled(context, name)
         for name in ("unload_program", "unload_client.so", "fake/libmkldnn.so.0")
     )
     folders = {FAKE: fake.parent}
-    for host in context.hosts:
+    for host in context.hosts_of_0:
         folders[host] = context.layout.stock(host) / "mxnet"
     found = []
     for host, folder in folders.items():

@@ -126,7 +126,9 @@ def _of_own(
     if stages is None:
         tests = ("upstream",) if asked["mxnet_tests"] is not None else ()
         stages = ",".join([s for s in plan.STAGES if s not in ("faults", "upstream")] + [*tests])
-    found = config.model_copy(update={"scopes": scopes, "faults": ()})
+    # The hosts of a network are releases.
+    networks = tuple(each.model_copy(update={"hosts": None}) for each in config.networks)
+    found = config.model_copy(update={"scopes": scopes, "faults": (), "networks": networks})
     return found, {**asked, "stages": stages}
 
 

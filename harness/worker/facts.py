@@ -28,9 +28,9 @@ def describe(symbol: Any, data_shape: Tuple[int, ...]) -> Dict[str, Any]:
 
     ``parameter_shapes`` by name, and ``parameters``, their total size, leave out running
     statistics, which are not learned. ``output_shape`` is the shape of the scores, or of the first
-    output. ``operators``
-    counts the layers by MXNet's name of their operator, such as Convolution. ``multiply_adds``
-    counts one forward pass through convolutions and fully connected layers, as papers do.
+    output. ``operators`` counts the layers by MXNet's name of their operator, such as Convolution.
+    ``multiply_adds`` counts one forward pass through convolutions and fully connected layers, as
+    papers do.
     """
     argument_shapes, output_shapes, _ = symbol.infer_shape(data=data_shape)
     shapes = dict(zip(symbol.list_arguments(), argument_shapes))

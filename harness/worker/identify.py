@@ -1,7 +1,7 @@
 """Tells harness.build.own what the MXNet of PYTHONPATH is, and whether its MKL-DNN works.
 
 ``python -m harness.worker.identify OUT.json`` writes the facts twice: after the import, and after
-a convolution, in which a libmkldnn.so.0 that does not belong to this libmxnet.so may crash.
+a convolution, in which an MKL-DNN that does not belong to this libmxnet.so may crash.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ void mkldnn_opcache_reset_stats(void);
 /* Drops everything idle: primitives, memory objects and descriptors that no caller holds. A thread
  * can destroy only its own, so the calling thread drops them before this returns, and every other
  * thread at its next call that creates, clones or destroys something or submits a stream; one that
- * never calls again keeps them until it ends. What callers hold is kept when they release it. */
+ * never calls again keeps them until it ends. What callers hold is kept when they release it. What
+ * they release of a thread that has ended may stay until the next thread ends. */
 void mkldnn_opcache_clear(void);
 
 /* The scope, in the words of MKLDNN_OPCACHE, like snprintf. */

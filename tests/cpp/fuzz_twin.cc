@@ -150,8 +150,7 @@ bool Twin::end_thread(Args a) {
   const size_t thread = a[0] % kThreads;
   if (threads_[thread] == nullptr) return false;
   threads_[thread].reset();
-  if (has_orphans_[thread]) foreign_destroys_known_ = false;
-  has_orphans_[thread] = false;
+  if (has_orphans_) foreign_destroys_known_ = false;
   ++lives_[thread];
   return true;
 }

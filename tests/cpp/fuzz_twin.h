@@ -225,7 +225,7 @@ class Twin {
   size_t step_ = 0;
   long foreign_destroys_ = 0;  // that this step must cause
   bool foreign_destroys_known_ = true;
-  bool has_orphans_[kThreads] = {};  // it may destroy what ended threads left when it ends, too
+  bool has_orphans_ = false;  // what ended threads left may be destroyed by whichever ends next
   size_t thread_ = 0;
   int pauses_ = 0;
   std::array<std::unique_ptr<workload::Worker>, kThreads> threads_;

@@ -29,7 +29,7 @@ void Twin::destroy(const ObjectPtr &object) {
   // another may have its number by now.
   if (object->life != lives_[object->thread]) {
     foreign_destroys_known_ = false;
-    has_orphans_[thread_] = true;
+    has_orphans_ = true;
   } else if (!object->memory && !object->cached && object->thread != thread_) {
     ++foreign_destroys_;
   }

@@ -114,6 +114,20 @@ TEST(scratchpad_of_idle_primitives, ASSUME) {
   check_all_gone();
 }
 
+// Released on a thread that goes on, they do not pile up: each goes when the next thread ends.
+TEST(orphans_go_when_a_thread_ends, ASSUME) {
+  Engine engine;
+  Pair left;
+  for (int i = 0; i < 3; ++i) {
+    on_thread([&] { left.make(engine, kConvolutionForward, 4, 0); });
+    CHECK_EQ(fake_live(kFakePrimitive), 1);
+    left.reset();
+  }
+  on_thread([&] { call(engine, kReluForward, 4); });
+  engine.reset();
+  check_all_gone();
+}
+
 // The thread's memory may be given to the next one: what outlived the first must not be taken for
 // the second's.
 TEST(next_thread_at_the_same_address, ASSUME) {

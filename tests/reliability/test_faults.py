@@ -134,6 +134,12 @@ def test_processes_end_as_stocks_do(built: Layout, tmp_path: Path) -> None:
     assert (found.outcome, found.figures["processes_of_each"]) == ("pass", exits.QUICK)
 
 
+def test_programs_of_another_interface_leave_a_release_out(built: Layout, tmp_path: Path) -> None:
+    context = Context(built, True, 1, ("1.6.0",), tmp_path)
+    assert [each.outcome for each in exits.run(context)] == ["skip"]
+    assert [(each.host, each.outcome) for each in unload.run(context)] == [("", "pass")]
+
+
 SANITIZED = (
     "test_key: 15 passed, 0 failed\nplanted leak: caught by LeakSanitizer\n"
     "intended leaks: every one still there\ntest_cache: 12 passed, 0 failed\n"

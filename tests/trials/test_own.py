@@ -189,6 +189,14 @@ def test_faults_are_for_releases(built: Layout, asked: Dict[str, str]) -> None:
     assert said.startswith("faults: expected releases, found --mxnet: ")
 
 
+def test_the_quick_networks_run_on_one_host(built: Layout) -> None:
+    config = load(built.root / "configs" / "verify-quick.toml", plan.VerifyConfig)
+    assert any(each.hosts for each in config.networks)
+    options = {"faults": None, "stages": None, "mxnet_tests": None}
+    found, _ = verify_command._of_own(OwnLayout(built.root, INSIDE), config, options)
+    assert not any(each.hosts for each in found.networks)
+
+
 @pytest.mark.parametrize(
     ("against", "name", "scopes"),
     [

@@ -64,10 +64,14 @@ def main(args: argparse.Namespace) -> int:
     """Write the archive, print its name and size, and return 0."""
     layout = here()
     load_toolchain(layout.toolchain).host(args.host)
+    config = load(layout.root / "configs" / "bench-kit.toml", BenchConfig)
+    if args.host not in config.scopes:
+        hosts = ", ".join(config.scopes)
+        raise HarnessError(f"--host: expected one of {hosts}, found {args.host}")
     folder = f"opcache-bench-kit-{args.host}"
     out = args.out or layout.dist / f"{folder}.tar.xz"
     libraries, others = contents(layout, args.host)
-    kit = _manifest(layout, args.host, {**libraries, **others})
+    kit = _manifest(layout, args.host, config, {**libraries, **others})
     text = json.dumps(kit, indent=1).encode() + b"\n"
     # Two streams of xz, which every reader takes for one: the first needs minutes.
     packed = _compressed_once(layout, _tar(folder, libraries, last=False))
@@ -104,12 +108,13 @@ def contents(layout: Layout, host: str) -> Tuple[Dict[str, bytes], Dict[str, byt
     )
 
 
-def _manifest(layout: Layout, host: str, found: Dict[str, bytes]) -> Dict[str, Any]:
+def _manifest(
+    layout: Layout, host: str, config: BenchConfig, found: Dict[str, bytes]
+) -> Dict[str, Any]:
     variant = parse_variant("all")
     described = run_worker(
         DescribeJob(), layout, host, variant, record.threads(1), timeout_s=120, expect_hits=False
     )
-    config = load(layout.root / "configs" / "bench-kit.toml", BenchConfig)
     config = config.model_copy(update={"scopes": {host: config.scopes[host]}})
     settings = resolve(config, load_toolchain(layout.toolchain), None)
     (series,) = settings.series

@@ -4,15 +4,16 @@
 // A primitive is stateful and may use the thread-local scratchpad of the thread that created it, so
 // each belongs to that thread, its owner, which alone reuses and evicts it. MKL-DNN counts the
 // users of a thread's scratchpad, lowers the count of the thread that destroys one, and frees the
-// scratchpad at 0. So one whose owner has ended stays until the thread that released it has ended,
-// too: what is idle there still needs the scratchpad.
+// scratchpad at 0. So an orphan, which is released after its owner has ended, is destroyed by the
+// next thread that ends, after that one's idle ones: what is idle elsewhere needs the scratchpad.
 //
 // Invariants
 //   references == 1 + handles: one for the owner's table, one for each handle that callers hold or
 //     that stands among another descriptor's layouts. Any thread that has a handle may add one and
 //     drop its own. Only the owner takes the count from 1 to 0 (eviction), until its thread ends.
 //   live + idle == all: a primitive is live while a caller holds it, else idle. One that another
-//     thread released is live until its owner takes it from the list of returned ones.
+//     thread released is live until its owner takes it from the list of returned ones. An orphan
+//     counts as live until it is destroyed, and its descriptor and owner may be gone before.
 //   A descriptor with live primitives stays in the table; after its owner's end, the last of them
 //     drops the table's reference.
 //   owner.references == 1 + live primitives: one for the thread itself.
@@ -124,8 +125,9 @@ struct Primitive {
   Owner *owner;
   Primitive *next;          // among idle ones of the descriptor, returned ones or orphans
   Link<Primitive> recency;  // in the owner's idle list, memory objects excepted; owner only
-  // What else stands over the memory objects of the caller and goes when it releases this: a real
-  // primitive for streams that cannot rebind (api0/binding.h), and one to compare with.
+  // What else stands over the memory objects of the caller and goes when it releases this, or with
+  // this if it is an orphan: a real primitive for streams that cannot rebind (api0/binding.h), and
+  // one to compare with. To destroy one reads no memory object.
   mkldnn_primitive *substitute;
   ShadowPrimitive *shadow;
   bool memory_object;

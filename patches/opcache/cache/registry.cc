@@ -28,7 +28,8 @@ Registry::Registry()
     : survives_forks_(pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0),
       threads_(0),
       mutex_(PTHREAD_MUTEX_INITIALIZER),
-      orphans_(PTHREAD_MUTEX_INITIALIZER) {}
+      orphans_(PTHREAD_MUTEX_INITIALIZER),
+      kept_(nullptr) {}
 
 Owner *Registry::add() {
   void *const memory = malloc(sizeof(Owner));
@@ -64,6 +65,19 @@ bool Registry::release_orphan(Owner *owner, Descriptor *d) {
   pthread_mutex_unlock(&orphans_);
   if (left == 0) free(owner);
   return last_of_descriptor;
+}
+
+void Registry::keep_orphan(Primitive *p) {
+  const Lock lock(&orphans_);
+  p->next = kept_;
+  kept_ = p;
+}
+
+Primitive *Registry::take_orphans() {
+  const Lock lock(&orphans_);
+  Primitive *const all = kept_;
+  kept_ = nullptr;
+  return all;
 }
 
 void Registry::add_all(Counters *sum) const {
@@ -111,7 +125,7 @@ void Registry::after_fork_in_parent() { get().walk_locks(pthread_mutex_unlock, t
 
 // The child has one thread. What the others owned can no longer be returned: their idle primitives
 // are abandoned (their scratchpads belonged to threads that are gone) and their live ones are
-// destroyed where they are released. Their Owner stays, as descriptors may still name it.
+// orphans. Their Owner stays, as descriptors may still name it.
 void Registry::after_fork_in_child() {
   after_fork_in_parent();
   Registry &r = get();

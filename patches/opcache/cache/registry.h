@@ -19,10 +19,12 @@ class Registry {
   Owner *add();
   // The thread ends, or could not have a cache: keeps its counters, drops its reference.
   void remove(Owner *owner);
-  // A primitive whose owner has ended is about to be destroyed. True: it was the last one of `d`,
-  // whose table's reference is then the caller's to drop. Any thread. nullptr for `d`: the thread
-  // itself ends.
+  // A primitive whose owner has ended was released. True: it was the last one of `d`, whose table's
+  // reference is then the caller's to drop. Any thread. nullptr for `d`: the thread itself ends.
   bool release_orphan(Owner *owner, Descriptor *d);
+  // Keeps such a primitive until a thread ends, which takes all there are.
+  void keep_orphan(Primitive *p);
+  Primitive *take_orphans();
 
   // The counters since reset(), and how much is cached.
   void sum(Counters *since_reset, Population *population);
@@ -43,7 +45,8 @@ class Registry {
   List<Owner, &Owner::link> owners_;
   Counters ended_;           // of threads that ended
   Counters base_;            // what reset() found
-  pthread_mutex_t orphans_;  // guards the live counts of ended owners
+  pthread_mutex_t orphans_;  // guards the live counts of ended owners, and what follows
+  Primitive *kept_;
 };
 
 }  // namespace opcache

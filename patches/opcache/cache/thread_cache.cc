@@ -39,7 +39,6 @@ ThreadCache::ThreadCache(Owner *owner)
       generation_(g_settings.generation.load(std::memory_order_acquire)),
       clear_generation_(g_settings.clear_generation.load(std::memory_order_relaxed)),
       idle_memory_(0),
-      orphans_(nullptr),
       bounded_(memory_bound() != kNoMemoryBound),
       clock_(0),
       freelists_(),
@@ -128,7 +127,7 @@ void ThreadCache::shut_down() {
     if (d->live_primitives == 0) drop_reference(d);
     d = next;
   }
-  for (Primitive *p = orphans_; p != nullptr;) {
+  for (Primitive *p = Registry::get().take_orphans(); p != nullptr;) {
     Primitive *const next = p->next;
     destroy(p);
     p = next;
@@ -278,13 +277,12 @@ void ThreadCache::release(Primitive *p) {
     return;
   }
   if (give_to_owner(owner, p)) return;
-  // Its thread is gone. Without a cache, too, it would be destroyed here and now.
+  // Its thread is gone. Without a cache it would be destroyed here and now; see records.h.
   Descriptor *const d = p->descriptor;
   const Op op = op_of(d);
   const bool last_of_descriptor = Registry::get().release_orphan(owner, d);
   if (mine != nullptr && may_use_scratchpad(op)) {
-    p->next = mine->orphans_;
-    mine->orphans_ = p;
+    Registry::get().keep_orphan(p);
   } else {
     const uint64_t destroy_ticks = destroy(p);
     if (mine != nullptr) mine->counters().ops[op][kDestroyTicks].add(destroy_ticks);

@@ -123,7 +123,6 @@ class ThreadCache {
   List<Descriptor, &Descriptor::recency> descriptors_;  // owner_->descriptors of them
   List<Primitive, &Primitive::recency> idle_;           // owner_->idle_primitives of them
   size_t idle_memory_;                                  // memory objects
-  Primitive *orphans_;                                  // to be destroyed when this thread ends
   bool bounded_;                                        // by memory: the bytes are counted
   uint64_t clock_;                                      // of recency
   void *freelists_[kFreelists];

@@ -106,7 +106,8 @@ def mkldnn_library(look, loaded):
 def _library(name, look, loaded):
     # type: (str, Facts, Facts) -> Optional[str]
     libraries = loaded.get("libraries", look["mxnet"]["libraries"])
-    return next((path for path in libraries if os.path.basename(path) == name), None)
+    # The loader may name the file that libmkldnn.so.0 is a link to: libmkldnn.so.0.17.4.0.
+    return next((p for p in libraries if (os.path.basename(p) + ".").startswith(name + ".")), None)
 
 
 def mkldnn(look, loaded, build_id, environment):
