@@ -4,7 +4,7 @@
 arXiv:1404.5997; this is the form with local response normalisation and with the second, fourth and
 fifth convolution in groups of two. Left out: the split over two GPUs.
 
-For speed and bits only: with MKL-DNN, MXNet 1.3 to 1.5 compute a wrong gradient of the
+For speed and bits only: with MKL-DNN, MXNet 1.3 to 1.6 compute a wrong gradient of the
 normalisation here. MKLDNNLRNBackward in mkldnn_lrn-inl.h reads the bytes of a blocked gradient as
 plain ones, so that the first two convolutions learn from a mix of pixels and channels.
 """

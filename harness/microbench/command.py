@@ -77,8 +77,8 @@ def main(args: argparse.Namespace) -> int:
     """Measure, print the tables, write the record, and return 0."""
     layout = own.layout_of(args)
     toolchain = own.toolchain_of(layout)
-    known = [host.version for host in toolchain.hosts if host.interface == 0]
-    names = words("--hosts", args.hosts) if args.hosts else known or [each.version for each in toolchain.hosts]
+    served = [host for host in toolchain.hosts if host.interface == 0] or toolchain.hosts
+    names = words("--hosts", args.hosts) if args.hosts else [host.version for host in served]
     hosts = [toolchain.host(name) for name in names]
     for host in hosts:
         if host.interface != 0:

@@ -90,7 +90,7 @@ CASES = (
         steps=9,
         quick_hosts=("1.4.1",),
     ),
-    # Stock 1.4.1 and 1.5.1 crash or hang: their own cache ignores the number of threads.
+    # Stock 1.4.1, 1.5.1 and 1.6.0 crash or hang: their own cache ignores the number of threads.
     ThreadUse("OpenMP threads rise", "omp-threads-rise", NAIVE, 4, steps=8, timeout_s=45),
     ThreadUse("OpenMP threads fall", "omp-threads-fall", NAIVE, 4, steps=6, timeout_s=45),
 )

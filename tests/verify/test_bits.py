@@ -41,7 +41,7 @@ NETWORKS_ON_HOSTS = [
     for host in (HOSTS if network[0] == "seven-ops" else HOSTS_OF_0)
 ]
 # MXNet's name of the backward operator whose creations must be avoided. FullyConnected is absent:
-# MXNet 1.3 to 1.5 send its backward pass to BLAS (tests/cpp/test_real.cc proves it at the C API).
+# MXNet 1.3 to 1.6 send its backward pass to BLAS (tests/cpp/test_real.cc proves it at the C API).
 BACKWARD = {
     "activation": "_backward_Activation",
     "batch_norm": "_backward_BatchNorm",
