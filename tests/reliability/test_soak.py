@@ -30,7 +30,6 @@ from tests.support.records.reliability import (
 )
 
 HOST = "1.4.1"
-# MXNet's five worker threads take turns in glibc's arenas, which are full after as many restarts.
 SHORT = dataclasses.replace(soak.QUICK, shapes=220, settled=100, every=5)
 
 
