@@ -87,7 +87,7 @@ WRONG: Tuple[Tuple[str, str], ...] = (
     ("doctor --python /bin/false", f"/bin/false: {NO_PYTHON} 1"),
     ("doctor --python /bin/true", f"/bin/true: {NO_PYTHON} 0 and told nothing"),
     ("microbench --hosts 1.3.1,1.3.1", f"--hosts: {DIFFERENT}: '1.3.1,1.3.1'"),
-    ("microbench --hosts 1.6.0", "--hosts: expected MKL-DNN 0.x, whose functions ..."),
+    ("microbench --hosts 1.6.0", "expected MKL-DNN 0.x, whose functions ..."),
     ("microbench --repetitions 0", f"--repetitions: {POSITIVE}, found '0'"),
     ("microbench --rounds -1", f"--rounds: {POSITIVE}, found '-1'"),
     ("microbench --out pyproject.toml", "pyproject.toml exists: choose another --out"),

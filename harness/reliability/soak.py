@@ -40,8 +40,8 @@ class Plan:
 
     After ``settled`` shapes resident memory may grow by ``growth_most_percent`` until the last.
     After every ``every`` shapes the process is sampled, then MXNet's workers restart.
-    ``released`` is the number of shapes of each variant as released. With ``one_arena``, glibc takes
-    all memory from one place, which settles sooner than one place for each thread.
+    ``released`` is the number of shapes of each variant as released. With ``one_arena``, glibc
+    takes all memory from one place, which settles sooner than one place for each thread.
     """
 
     shapes: int
