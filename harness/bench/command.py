@@ -189,18 +189,18 @@ def _configured(args: argparse.Namespace, path: Path) -> BenchConfig:
     scopes = None if args.scopes is None else words("--scopes", args.scopes)
     alternating = any(each.job == ALTERNATE for each in series)
     for at, each in enumerate(series):
-        own = dict(asked)
+        update = dict(asked)
         configured = each.scopes or config.scopes
         if not getattr(args, "pytorch", False):  # no option of ``bench`` itself
             configured = {h: words_ for h, words_ in configured.items() if h != pytorch.HOST}
-            own["scopes"] = configured
+            update["scopes"] = configured
         # Beside alternating scopes, other series keep theirs: what is compared with stock.
         mine = scopes if each.job == ALTERNATE or not alternating else None
         if hosts is not None or mine is not None:
-            own["scopes"] = scopes_by_host(configured, hosts, mine)
+            update["scopes"] = scopes_by_host(configured, hosts, mine)
         if args.samples is not None and each.job in (TRAIN, ALTERNATE):
-            own["rounds_min"] = own["rounds_max"] = number("--samples", args.samples)
-        series[at] = each.model_copy(update=own)
+            update["rounds_min"] = update["rounds_max"] = number("--samples", args.samples)
+        series[at] = each.model_copy(update=update)
     return config.model_copy(update={"series": tuple(series)})
 
 
@@ -226,13 +226,9 @@ def _of_own(layout: OwnLayout, config: BenchConfig, path: Path) -> BenchConfig:
 
 
 def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
-    versions: Dict[str, str] = {}
-    builds = [
-        (host, series.build(variant))
-        for series in settings.series
-        for host, variant in series.runs
-        if host != pytorch.HOST
-    ]
+    runs = [(series, *run) for series in settings.series for run in series.runs]
+    builds = [(host, each.build(variant)) for each, host, variant in runs if host != pytorch.HOST]
+    versions = pytorch.versions(layout) if len(builds) < len(runs) else {}
     for host, variant in dict.fromkeys(builds):
         folder = build_folder(layout, host, variant)
         built = own_build(layout, host, variant)
