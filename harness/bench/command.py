@@ -208,20 +208,25 @@ def _of_own(layout: OwnLayout, config: BenchConfig, path: Path) -> BenchConfig:
     """Return the configuration for an MXNet that somebody built; say which series it lacks.
 
     Its variants are those of the first release: the baseline in place of stock. Between alternating
-    scopes there is no other build. Profiles and memory are compared with stock alone.
+    scopes there is no other build. Fresh processes are compared with stock or another build, never
+    with scope off; profiles and memory with stock alone.
     """
     kept = []
+    first = baseline(layout)
     for series in config.series:
         words = own.variants_of(layout, next(iter((series.scopes or config.scopes).values())))
-        if series.job == ALTERNATE and baseline(layout) != OFF:
+        if series.job == ALTERNATE and first != OFF:
             words = words[1:]
-        if len(words) > 1 and (series.job in (TRAIN, ALTERNATE) or words[0] == STOCK):
+        compares = {ALTERNATE: True, TRAIN: first != OFF}.get(series.job, first == STOCK)
+        if len(words) > 1 and compares:
             kept.append(series.model_copy(update={"scopes": {layout.own.name: tuple(words)}}))
         else:
             say(f"series {series.name} is left out: it compares with stock, which is not there")
     fresh = any(series.job != ALTERNATE for series in kept)
     if not kept or (layout.against is not None and not fresh):
-        raise HarnessError(f"{path}: expected a series of fresh processes to compare, found none")
+        raise HarnessError(
+            f"{path}: expected a series that this build can be compared in, found none"
+        )
     return config.model_copy(update={"series": tuple(kept)})
 
 
