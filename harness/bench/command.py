@@ -189,18 +189,18 @@ def _configured(args: argparse.Namespace, path: Path) -> BenchConfig:
     scopes = None if args.scopes is None else words("--scopes", args.scopes)
     alternating = any(each.job == ALTERNATE for each in series)
     for at, each in enumerate(series):
-        own = dict(asked)
+        update = dict(asked)
         configured = each.scopes or config.scopes
         if not getattr(args, "pytorch", False):  # no option of ``bench`` itself
             configured = {h: words_ for h, words_ in configured.items() if h != pytorch.HOST}
-            own["scopes"] = configured
+            update["scopes"] = configured
         # Beside alternating scopes, other series keep theirs: what is compared with stock.
         mine = scopes if each.job == ALTERNATE or not alternating else None
         if hosts is not None or mine is not None:
-            own["scopes"] = scopes_by_host(configured, hosts, mine)
+            update["scopes"] = scopes_by_host(configured, hosts, mine)
         if args.samples is not None and each.job in (TRAIN, ALTERNATE):
-            own["rounds_min"] = own["rounds_max"] = number("--samples", args.samples)
-        series[at] = each.model_copy(update=own)
+            update["rounds_min"] = update["rounds_max"] = number("--samples", args.samples)
+        series[at] = each.model_copy(update=update)
     return config.model_copy(update={"series": tuple(series)})
 
 
@@ -208,31 +208,32 @@ def _of_own(layout: OwnLayout, config: BenchConfig, path: Path) -> BenchConfig:
     """Return the configuration for an MXNet that somebody built; say which series it lacks.
 
     Its variants are those of the first release: the baseline in place of stock. Between alternating
-    scopes there is no other build. Profiles and memory are compared with stock alone.
+    scopes there is no other build. Fresh processes are compared with stock or another build, never
+    with scope off; profiles and memory with stock alone.
     """
     kept = []
+    first = baseline(layout)
     for series in config.series:
         words = own.variants_of(layout, next(iter((series.scopes or config.scopes).values())))
-        if series.job == ALTERNATE and baseline(layout) != OFF:
+        if series.job == ALTERNATE and first != OFF:
             words = words[1:]
-        if len(words) > 1 and (series.job in (TRAIN, ALTERNATE) or words[0] == STOCK):
+        compares = {ALTERNATE: True, TRAIN: first != OFF}.get(series.job, first == STOCK)
+        if len(words) > 1 and compares:
             kept.append(series.model_copy(update={"scopes": {layout.own.name: tuple(words)}}))
         else:
             say(f"series {series.name} is left out: it compares with stock, which is not there")
     fresh = any(series.job != ALTERNATE for series in kept)
     if not kept or (layout.against is not None and not fresh):
-        raise HarnessError(f"{path}: expected a series of fresh processes to compare, found none")
+        raise HarnessError(
+            f"{path}: expected a series that this build can be compared in, found none"
+        )
     return config.model_copy(update={"series": tuple(kept)})
 
 
 def _new_run(layout: Layout, settings: BenchSettings, stem: str) -> BenchRecord:
-    versions: Dict[str, str] = {}
-    builds = [
-        (host, series.build(variant))
-        for series in settings.series
-        for host, variant in series.runs
-        if host != pytorch.HOST
-    ]
+    runs = [(series, *run) for series in settings.series for run in series.runs]
+    builds = [(host, each.build(variant)) for each, host, variant in runs if host != pytorch.HOST]
+    versions = pytorch.versions(layout) if len(builds) < len(runs) else {}
     for host, variant in dict.fromkeys(builds):
         folder = build_folder(layout, host, variant)
         built = own_build(layout, host, variant)

@@ -18,7 +18,7 @@ from harness.build import pip
 from harness.trials.environment import OpenMP
 from harness.trials.jobs import Job, to_json
 from harness.trials.launch import WorkerFailed
-from models.registry import find_network
+from harness.trials.networks import find_network
 
 HOST = "pytorch"
 FORMATS = ("channels-first", "channels-last")
@@ -29,6 +29,11 @@ _FOLDER = "build/pytorch"
 def make(layout: Layout) -> None:
     """Create the environment; HarnessError when pip cannot find the pinned wheels."""
     make_environment(layout.root, pip.wheel_cache(), _FOLDER, _REQUIREMENTS)
+
+
+def versions(layout: Layout) -> Dict[str, str]:
+    """Return the sha256 of what names the environment's packages, by its name in a record."""
+    return {name: reading.sha256_of(layout.root / name) for name in _REQUIREMENTS}
 
 
 def run(

@@ -45,6 +45,7 @@ class OwnBuild:
     ``recognised`` tells how its MKL-DNN was: build-id, headers or assumed. ``cache`` tells where
     the cache is: inside libmxnet.so, needed by it, or preload for nowhere. ``package_sha256`` is
     the digest of mxnet's Python files. ``environment`` has what a process needs to load it.
+    ``cache_sha256`` is that of the library with the cache, where libmxnet.so needs one.
     """
 
     folder: Path  # contains mxnet/
@@ -59,6 +60,7 @@ class OwnBuild:
     libmkldnn_sha256: str
     package_sha256: str
     environment: Mapping[str, str]
+    cache_sha256: Optional[str] = None
 
     @property
     def name(self) -> str:
@@ -91,6 +93,7 @@ def identify(folder: Path) -> OwnBuild:
             f"{folder}: libmxnet.so has a cache inside, but hides the functions mkldnn_opcache_*, "
             "which prove that it works: link it without a version script"
         )
+    cache = [path for path in map(Path, facts["libraries"]) if path.name == layout.CACHE_LIBRARY]
     mkldnn, recognised = _release(folder, libmkldnn, facts["stats"], environment.get(ASSUME))
     if recognised != "assumed":
         environment.pop(ASSUME, None)
@@ -107,6 +110,7 @@ def identify(folder: Path) -> OwnBuild:
         libmkldnn_sha256=reading.sha256_of(libmkldnn),
         package_sha256=package_digest(folder / "mxnet"),
         environment=environment,
+        cache_sha256=reading.sha256_of(cache[0]) if cache else None,
     )
 
 

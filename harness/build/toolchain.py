@@ -9,7 +9,7 @@ import pydantic
 
 from harness.base.errors import HarnessError
 from harness.base.toml import FrozenModel, load
-from patches.python.mkldnn_opcache.releases import library_of
+from patches.python.mkldnn_opcache.releases import interface_of, library_of
 
 # Patterns of one path component: these values become names of files and folders.
 _VERSION = pydantic.Field(pattern=r"^[0-9]+(\.[0-9a-z]+)*$")
@@ -39,7 +39,7 @@ class Host(Wheel):
     @property
     def interface(self) -> int:
         """The first number of its MKL-DNN's version: another one is another C interface."""
-        return int(self.mkldnn[1:].split(".")[0])
+        return interface_of(self.mkldnn)
 
 
 class Toolchain(FrozenModel):

@@ -198,7 +198,8 @@ def sample(
     measured = parse_variant(variant)
     for result in results:
         build = own_build(layout, asked.host, measured)
-        check_proof(measured, result, True, f"rank {result['rank']} of {what}", build)
+        rank = f"rank {result['rank']} of {what}"
+        check_proof(measured, result, True, rank, asked.host, build)
     return Sample.model_validate(
         {
             "variant": variant,

@@ -72,7 +72,7 @@ def run_worker(
     environment = whole_environment(layout, host, variant, chosen, python_path)
     what = f"worker ({_describe(job)}, host {host}, {variant.name})"
     result, stderr = _spawn(job, layout, environment, timeout_s, what)
-    check_proof(variant, result, expect_hits, what, own_build(layout, host, variant))
+    check_proof(variant, result, expect_hits, what, host, own_build(layout, host, variant))
     said = {"stderr": stderr} if keep_stderr else {}
     return {**result, "environment": chosen, **said}
 

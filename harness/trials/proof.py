@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Optional
 from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY
 from harness.trials.jobs import scope_of
-from harness.trials.variants import Variant
+from harness.trials.variants import Variant, mxnet_version
 
 if TYPE_CHECKING:
     from harness.build.own import OwnBuild
@@ -22,19 +22,19 @@ def check_proof(
     result: Mapping[str, Any],
     expect_hits: bool,
     what: str,
+    host: Optional[str] = None,
     build: Optional[OwnBuild] = None,
 ) -> None:
     """Raise NotProven, with both sides, unless the worker ran on the variant's libraries.
 
-    ``build`` is the MXNet that somebody built, if it is one.
+    ``host`` is the worker's MXNet, None where it has none; ``build`` the one that somebody built.
     """
     mapped = [library["file"] for library in result["libraries"]]
     found = f"found {', '.join(mapped) or 'no MKL-DNN'}"
     stats = result.get("stats")
-    if build is not None and result["versions"]["mxnet"] != build.version:
-        raise NotProven(
-            f"{what}: expected MXNet {build.version}, found {result['versions']['mxnet']}"
-        )
+    version = None if host is None else mxnet_version(host)
+    if version is not None and result["versions"]["mxnet"] != version:
+        raise NotProven(f"{what}: expected MXNet {version}, found {result['versions']['mxnet']}")
     if variant.scope is None:
         if CACHE_LIBRARY in mapped or stats is not None:
             raise NotProven(f"{what}: expected no {CACHE_LIBRARY} in a stock process, {found}")

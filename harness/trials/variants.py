@@ -5,6 +5,7 @@ An MXNet is a release, or one that somebody built.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.base.reading import sha256_of
 from harness.trials.jobs import scope_of
-from patches.python.mkldnn_opcache.releases import library_of
+from patches.python.mkldnn_opcache.releases import RELEASES, library_of
 from patches.python.mkldnn_opcache.variables import LIST_WORDS, SCOPES, is_scope
 
 if TYPE_CHECKING:  # not in the archive of bench-kit
@@ -146,13 +147,27 @@ def baseline(layout: Layout) -> str:
 
 
 def without_paths(layout: Layout, text: str) -> str:
-    """Return a text to record, without the folders of the work tree and of own builds."""
-    builds: Dict[str, Optional[OwnBuild]] = {}
+    """Return a text to record, without the folders of the work tree and of own builds.
+
+    Such folders are those of --mxnet (DIR) and --against (AGAINST), the source tree around each,
+    and those of LD_LIBRARY_PATH.
+    """
+    words: Dict[str, str] = {}
     if isinstance(layout, OwnLayout):
-        builds = {"DIR": layout.own, "AGAINST": layout.against}
-    for name, build in builds.items():
-        for path in (build.folder, build.libmxnet.parent, build.libmkldnn.parent) if build else ():
-            text = text.replace(str(path), name)
+        for word, build in (("DIR", layout.own), ("AGAINST", layout.against)):
+            if build is None:
+                continue
+            for folder in (build.folder, build.libmxnet.parent, build.libmkldnn.parent):
+                words.setdefault(str(folder), word)
+            if build.commit is not None:
+                words.setdefault(str(build.folder.resolve().parent), f"{word}/..")
+        for path in layout.own.environment.get("LD_LIBRARY_PATH", "").split(":"):
+            if os.path.isabs(path):
+                words.setdefault(path.rstrip("/"), "LIBRARIES")
+    # The longest first: a folder may be inside another one.
+    for path in sorted(words.keys() - {"", "/"}, key=len, reverse=True):
+        # Not the beginning of another name.
+        text = re.sub(re.escape(path) + r"(?![\w-]|\.\w)", words[path], text)
     return text.replace(f"{layout.root}/", "")
 
 
@@ -175,7 +190,9 @@ def build_folder(layout: Layout, host: str, variant: Variant) -> Path:
         needed = [folder / "mxnet" / "libmxnet.so"]
     for path in needed + ([layout.library] if is_preloaded(layout, variant) else []):
         if not path.is_file():
-            raise HarnessError(f"{path.relative_to(layout.root)} not found: run make build first")
+            served = path == layout.library or any(host == each.version for each in RELEASES)
+            make = "make build" if served else "make bench-releases"
+            raise HarnessError(f"{path.relative_to(layout.root)} not found: run {make} first")
     return folder
 
 
@@ -188,19 +205,22 @@ def library_versions(layout: Layout, host: str, variant: Variant) -> Dict[str, s
     found = {} if build is None else own_versions(build)
     if is_preloaded(layout, variant):
         return {**found, f"preloaded {CACHE_LIBRARY}": sha256_of(layout.library)}
-    path = folder / "mxnet" / CACHE_LIBRARY
-    if variant.scope is None or (found and not path.is_file()):  # inside libmxnet.so
+    if variant.scope is None or build is not None:
         return found
-    return {**found, f"{host} {CACHE_LIBRARY}": sha256_of(path)}
+    return {f"{host} {CACHE_LIBRARY}": sha256_of(folder / "mxnet" / CACHE_LIBRARY)}
 
 
 def own_versions(build: OwnBuild) -> Dict[str, str]:
-    """Return what a build is and the sha256 of its libraries, by their names in a record."""
+    """Return what a build is and the sha256 of its files, by their names in a record."""
     commit = f", commit {build.commit}" if build.commit else ""
     cache = {"inside": "inside libmxnet.so", "needed": f"in {CACHE_LIBRARY}"}.get(build.cache)
-    return {
+    found = {
         build.name: f"MXNet {build.version}{commit}, MKL-DNN {build.mkldnn} ({build.recognised}), "
         f"{f'cache {cache}' if cache else 'no cache'}",
         f"{build.name} libmxnet.so": build.libmxnet_sha256,
         f"{build.name} {library_of(build.mkldnn)}": build.libmkldnn_sha256,
+        f"{build.name} Python files": build.package_sha256,
     }
+    if build.cache_sha256 is not None:
+        found[f"{build.name} {CACHE_LIBRARY}"] = build.cache_sha256
+    return found

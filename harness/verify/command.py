@@ -40,7 +40,7 @@ from harness.verify import (
     shadow,
     table,
 )
-from harness.verify.context import Context, Task, check
+from harness.verify.context import Context, Task, check, command_for
 from harness.verify.record import Check, VerifyRecord
 
 _RUN: Dict[str, Callable[[Context, Task], List[Check]]] = {
@@ -148,8 +148,11 @@ def _run_task(context: Context, task: Task) -> List[Check]:
         return [check(task, "run", "fail", "did not finish", str(error).splitlines())]
 
 
-def _without_paths(layout: Layout, found: Check) -> Check:
+def _explained(layout: Layout, found: Check) -> Check:
+    """Return a check to record: without paths, a failure with the command that repeats it."""
     lines = [without_paths(layout, line) for line in found.lines]
+    if found.status == "fail":
+        lines.append(f"repeat with: {command_for(layout, Task(*found.key))}")
     return found.model_copy(update={"lines": lines})
 
 
@@ -165,7 +168,7 @@ def make_checks(context: Context, run: VerifyRecord, path: Path, workers: int) -
         try:
             for future in as_completed(started):
                 task = started[future]
-                found = [_without_paths(context.layout, each) for each in future.result()]
+                found = [_explained(context.layout, each) for each in future.result()]
                 checks = sorted([*run.checks, *found], key=lambda c: order[Task(*c.key)])
                 run = run.model_copy(update={"checks": checks})
                 save(run, path)

@@ -11,7 +11,7 @@ from harness.base.layout import Layout
 from harness.trials.jobs import Job
 from harness.trials.launch import run_worker
 from harness.trials.record import Threads, threads
-from harness.trials.variants import is_own, parse_variant
+from harness.trials.variants import OwnLayout, parse_variant
 from harness.verify.record import Check, Status, VerifySettings
 
 
@@ -84,22 +84,19 @@ def check(
     lines: Optional[List[str]] = None,
     **detail: Any,
 ) -> Check:
-    """Return a finding of ``task``; a failure ends with the command that repeats it."""
-    lines = list(lines or [])
-    if status == "fail":
-        lines.append(f"repeat with: {command_for(task)}")
+    """Return a finding of ``task``."""
     return Check(
         **task._asdict(),
         variant=variant,
         status=status,
         summary=summary,
-        lines=lines,
+        lines=list(lines or []),
         detail=detail,
     )
 
 
-def command_for(task: Task) -> str:
-    """Return the command that repeats one task."""
+def command_for(layout: Layout, task: Task) -> str:
+    """Return the command that repeats one task, without the folders of own builds."""
     selection = {
         "debug": "--models",
         "bitwise": "--models",
@@ -108,6 +105,9 @@ def command_for(task: Task) -> str:
         "faults": "--faults",
     }.get(task.stage, "")
     words = [".venv/bin/python", "-m", "harness", "verify", "--stages", task.stage]
-    words += ["--mxnet", "DIR"] if is_own(task.host) else ["--hosts", task.host]
+    if isinstance(layout, OwnLayout):
+        words += ["--mxnet", "DIR", *(["--against", "AGAINST"] if layout.against else [])]
+    else:
+        words += ["--hosts", task.host]
     words += [selection, task.subject] if selection else []
     return shlex.join(words)

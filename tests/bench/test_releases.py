@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Callable, Dict
 
 import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
+from harness.base.reading import sha256_of
 from harness.base.toml import load
-from harness.bench import config, pytorch
+from harness.bench import command, config, pytorch
 from harness.bench.record import SampleKey, TrainSample
 from harness.bench.views import releases
 from harness.build.toolchain import load_toolchain
@@ -48,6 +49,39 @@ def test_golden_table() -> None:
     variants = {**MXNET, pytorch.HOST: list(pytorch.FORMATS)}
     asked = bench.settings(bench.series(cases=[SMALL, LARGE], variants=variants))
     assert releases.table(bench.record(asked=asked, sample=sample)) == GOLDEN.splitlines()
+
+
+def test_a_network_in_two_series_is_one_row() -> None:
+    """Its steps are paired within a series: in the second one the machine is slower."""
+
+    def slower(key: SampleKey) -> TrainSample:
+        found = sample(key)
+        step_ns = [(3 if key.series == "more" else 1) * ns for ns in found.step_ns]
+        return found.model_copy(update={"step_ns": step_ns})
+
+    first = bench.series(cases=[SMALL, LARGE], variants={**MXNET, pytorch.HOST: [*LAYOUT_MS]})
+    more = bench.series(name="more", cases=[SMALL], variants=MXNET)
+    run = bench.record(asked=bench.settings(first, more), sample=slower)
+    expected = GOLDEN.splitlines()
+    assert releases.table(run)[3:] == expected[3:]
+
+
+def test_without_stock_there_are_no_ratios() -> None:
+    asked = bench.settings(bench.series(cases=[SMALL], variants={"1.4.1": ["all"]}))
+    *_, last = releases.table(bench.record(asked=asked, sample=sample))
+    assert last.split() == "| resnet-18 64 | 175.0 |".split()
+
+
+def test_a_build_is_no_release(layout: Layout, error_of: Callable[..., str]) -> None:
+    assert error_of("bench-releases", "--mxnet", layout.root) == (
+        "bench-releases: expected releases, found a build: bench measures it"
+    )
+
+
+def test_a_record_names_the_packages_of_pytorch(layout: Layout) -> None:
+    asked = bench.settings(bench.series(variants={pytorch.HOST: list(pytorch.FORMATS)}))
+    path = layout.root / "requirements-pytorch.txt"
+    assert command._new_run(layout, asked, "run").versions[path.name] == sha256_of(path)
 
 
 def test_only_stock_of_a_release_that_is_not_served(layout: Layout) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Dict
 import pytest
 
 from harness.base import reading
-from harness.base.layout import Layout
+from harness.base.layout import CACHE_LIBRARY, Layout
 from harness.build import own
 from patches.python.mkldnn_opcache.releases import MKLDNNS
 from patches.python.mkldnn_opcache.variables import ASSUME
@@ -53,6 +53,8 @@ def test_where_the_cache_is(built: Layout, host: str, kind: str, cache: str, pla
         f"{build.name}: MXNet 1.3.1 (commit {commit[:12]}), MKL-DNN {V14} recognised by its "
         f"build-id; the cache {'has' if cache == 'preload' else 'is'} {place}"
     )
+    needed = folder / "mxnet" / CACHE_LIBRARY
+    assert build.cache_sha256 == (reading.sha256_of(needed) if cache == "needed" else None)
 
 
 def test_how_mkldnn_is_recognised(built: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

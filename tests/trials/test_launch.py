@@ -130,6 +130,17 @@ def test_hits_may_be_waived() -> None:
     proof.check_proof(variant, result(BOTH, stats), False, "worker")
 
 
+def test_stock_of_another_release_is_refused() -> None:
+    def proven(version: str) -> None:
+        found = {**result(REAL, None), "versions": {"mxnet": version}}
+        stock = variants.parse_variant("stock")
+        proof.check_proof(stock, found, False, "worker", "1.7.0.post2")
+
+    proven("1.7.0")
+    said = refusal(proven, "1.9.1", kind=proof.NotProven)
+    assert said == "worker: expected MXNet 1.7.0, found 1.9.1"
+
+
 @dataclasses.dataclass(frozen=True)
 class UnpatchedLayout(Layout):
     """A work tree whose patched builds are stock ones: the fault that the proof is there for."""
@@ -158,9 +169,12 @@ def test_patched_and_preloaded_are_proven(built: Layout, word: str) -> None:
     assert done["environment"]["MKLDNN_OPCACHE"] == variants.parse_variant(word).scope
 
 
-def test_absent_build_is_named(tmp_path: Path) -> None:
-    assert refusal(work, Layout(tmp_path), "1.3.1") == (
-        "build/1.3.1-stock/mxnet/libmxnet.so not found: run make build first"
+@pytest.mark.parametrize(
+    ("host", "make"), [("1.3.1", "make build"), ("1.9.1", "make bench-releases")]
+)
+def test_absent_build_is_named(tmp_path: Path, host: str, make: str) -> None:
+    assert refusal(work, Layout(tmp_path), host) == (
+        f"build/{host}-stock/mxnet/libmxnet.so not found: run {make} first"
     )
 
 

@@ -23,11 +23,13 @@ from harness.trials.variants import (
     build_folder,
     library_versions,
     mxnet_version,
+    own_versions,
     parse_variant,
     without_paths,
 )
 from harness.verify import command as verify_command
 from harness.verify import plan
+from harness.verify.context import Task, command_for
 from patches.python.mkldnn_opcache.variables import ASSUME
 from tests.support.commands import refusal
 from tests.support.records import bench
@@ -109,16 +111,41 @@ def test_records_name_builds_by_what_they_are(built: Layout) -> None:
         INSIDE.name: f"{what} (headers), cache inside libmxnet.so",
         f"{INSIDE.name} libmxnet.so": "a" * 64,
         f"{INSIDE.name} libmkldnn.so.0": "b" * 64,
+        f"{INSIDE.name} Python files": "d" * 64,
         PLAIN.name: f"{what} (assumed), no cache",
         f"{PLAIN.name} libmxnet.so": "e" * 64,
         f"{PLAIN.name} libmkldnn.so.0": "b" * 64,
+        f"{PLAIN.name} Python files": "d" * 64,
     }
+    needed = dataclasses.replace(INSIDE, cache="needed", cache_sha256="f" * 64)
+    assert own_versions(needed)[f"{INSIDE.name} {CACHE_LIBRARY}"] == "f" * 64
     preloading = OwnLayout(built.root, PLAIN)
     names = library_versions(preloading, PLAIN.name, parse_variant("all"))
     assert f"preloaded {CACHE_LIBRARY}" in names
-    said = f"{INSIDE.libmxnet} of {INSIDE.folder}, {PLAIN.folder}/mxnet and {built.root}/build"
-    assert without_paths(layout, said) == "DIR/libmxnet.so of DIR, AGAINST/mxnet and build"
     assert layout.raw == built.root / "results" / "own"
+
+
+@pytest.mark.parametrize(
+    ("said", "recorded"),
+    [
+        (f"{INSIDE.libmxnet} of {INSIDE.folder}.", "DIR/libmxnet.so of DIR."),
+        (f"{PLAIN.folder}/mxnet and {ROOT}/build", "AGAINST/mxnet and build"),
+        ("/home/me/mxnet/src/engine.cc:7", "DIR/../src/engine.cc:7"),
+        ("/home/me/mxnet/python-before/mxnet", "DIR/../python-before/mxnet"),
+        ("LD_LIBRARY_PATH=/home/me/lib:/opt/blas/", "LD_LIBRARY_PATH=LIBRARIES:LIBRARIES/"),
+        ("/home/me/libexec lib", "/home/me/libexec lib"),
+    ],
+)
+def test_records_have_no_path(said: str, recorded: str) -> None:
+    build = dataclasses.replace(INSIDE, environment={"LD_LIBRARY_PATH": "/home/me/lib:/opt/blas/:"})
+    assert without_paths(OwnLayout(ROOT, build, PLAIN), said) == recorded
+
+
+def test_a_failure_is_repeated_with_both_builds() -> None:
+    task = Task("shadow", "seven-ops", INSIDE.name)
+    for against, words in ((None, "--mxnet DIR"), (PLAIN, "--mxnet DIR --against AGAINST")):
+        found = command_for(OwnLayout(ROOT, INSIDE, against), task)
+        assert found.endswith(f"verify --stages shadow {words} --models seven-ops")
 
 
 BOTH = ["libmkldnn.so.0", CACHE_LIBRARY]
@@ -141,7 +168,7 @@ def test_proof(cache: str, libraries: list, version: str, message: str) -> None:
         "versions": {"mxnet": version},
     }
     build = dataclasses.replace(INSIDE, cache=cache)
-    arguments = (parse_variant("all"), result, True, "worker", build)
+    arguments = (parse_variant("all"), result, True, "worker", build.name, build)
     if not message:
         proof.check_proof(*arguments)
         return
@@ -152,7 +179,7 @@ def test_proof(cache: str, libraries: list, version: str, message: str) -> None:
 def test_a_baseline_with_a_cache_is_not_proven() -> None:
     stats = bench.cache_stats("all", 5)
     result = {"libraries": [], "stats": stats, "versions": {"mxnet": "1.3.0"}}
-    arguments = (parse_variant(PLAIN.name), result, True, "worker", PLAIN)
+    arguments = (parse_variant(PLAIN.name), result, True, "worker", PLAIN.name, PLAIN)
     said = refusal(proof.check_proof, *arguments, kind=proof.NotProven)
     assert said == f"worker: expected no {CACHE_LIBRARY} in a stock process, found no MKL-DNN"
 
@@ -224,9 +251,13 @@ def test_series(
     }
 
 
-def test_a_comparison_needs_fresh_processes(built: Layout) -> None:
-    path = built.root / "configs" / "bench-small.toml"
-    layout = OwnLayout(built.root, INSIDE, PLAIN)
+# Scopes that alternate lack the other build, and fresh processes lack a build without the cache.
+@pytest.mark.parametrize(("name", "against"), [("bench-small", PLAIN), ("bench-against", None)])
+def test_a_comparison_needs_fresh_processes(
+    built: Layout, name: str, against: Optional[OwnBuild]
+) -> None:
+    path = built.root / "configs" / f"{name}.toml"
+    layout = OwnLayout(built.root, INSIDE, against)
     assert refusal(bench_command._of_own, layout, load(path, BenchConfig), path) == (
-        f"{path}: expected a series of fresh processes to compare, found none"
+        f"{path}: expected a series that this build can be compared in, found none"
     )

@@ -14,8 +14,8 @@ from harness.bench.record import BenchRecord, TrainSample
 from harness.trials.record import Case
 from harness.trials.variants import STOCK
 
-# The steps of a case by round.
-_Rounds = Dict[int, float]
+# The steps of a case by series and round: a case may be in two series.
+_Rounds = Dict[Tuple[str, int], float]
 
 
 class Column(NamedTuple):
@@ -40,7 +40,7 @@ def columns(run: BenchRecord) -> List[Column]:
             found.setdefault(pair, {})
     for sample in run.samples:
         rounds = found[sample.host, sample.variant].setdefault(sample.case, {})
-        rounds[sample.round] = _median_ms(sample)
+        rounds[sample.series, sample.round] = _median_ms(sample)
     shown = [
         Column(host if variant == STOCK else f"{host} + {_name(variant)}", steps)
         for (host, variant), steps in found.items()
@@ -72,18 +72,20 @@ def _better(layouts: List[Dict[Case, _Rounds]]) -> Dict[Case, _Rounds]:
 def table(run: BenchRecord) -> List[str]:
     """Return the table: milliseconds by network, and the mean speed relative to a baseline.
 
-    The baseline is the newest stock MXNet; a mean is of the networks that both have.
+    The baseline is the newest stock MXNet; without one there is no mean. A mean is of the networks
+    that both have.
     """
     shown = columns(run)
-    baseline = next(c for c in reversed(shown) if c.title in _stock(run))
-    cases = [case for series in run.settings.series for case in series.cases]
+    baseline = next((c for c in reversed(shown) if c.title in _stock(run)), None)
+    cases = dict.fromkeys(case for series in run.settings.series for case in series.cases)
     cells = [
         [f"{case.model} {case.image_size}", *(_cell(column.median(case)) for column in shown)]
         for case in cases
     ]
-    means = [_mean(column, baseline) for column in shown]
-    cells.append([f"speed / {baseline.title}", *(mean for mean, _ in means)])
-    cells.append(["95 % interval", *(interval for _, interval in means)])
+    if baseline is not None:
+        means = [_mean(column, baseline) for column in shown]
+        cells.append([f"speed / {baseline.title}", *(mean for mean, _ in means)])
+        cells.append(["95 % interval", *(interval for _, interval in means)])
     return markdown(["ms per step", *(c.title for c in shown)], ["ms per step"], cells)
 
 

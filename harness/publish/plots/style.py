@@ -33,6 +33,8 @@ VARIANT_COLOURS = {
     ("1.4.1", "all"): VERMILION,
     ("1.5.1.post0", "stock"): GREY,
     ("1.5.1.post0", "all"): ORANGE,
+    ("1.6.0", "stock"): GREY,
+    ("1.6.0", "all"): GREEN,
 }
 SERIES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
 

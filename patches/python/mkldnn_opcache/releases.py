@@ -19,10 +19,16 @@ class Release(collections.namedtuple("Release", "version package mkldnn build_id
         return library_of(self.mkldnn)
 
 
+def interface_of(mkldnn):
+    # type: (str) -> int
+    """Return the number of the C interface of an MKL-DNN release such as v0.14."""
+    return int(mkldnn[1:].split(".")[0])
+
+
 def library_of(mkldnn):
     # type: (str) -> str
-    """Return the file name of an MKL-DNN release such as v0.14: it has the interface's number."""
-    return "libmkldnn.so.%s" % mkldnn[1:].split(".")[0]
+    """Return the file name of an MKL-DNN release: it has the interface's number."""
+    return "libmkldnn.so.%d" % interface_of(mkldnn)
 
 
 RELEASES = (
