@@ -10,6 +10,7 @@
 
 #include <atomic>
 
+#include "cache/handles.h"
 #include "in_tree.h"
 #include "report/message.h"
 #include "settings/settings.h"
@@ -69,6 +70,7 @@ const char kApi1Name[] = "libmkldnn.so.1";
 
 std::atomic<const Library *> g_library(nullptr);
 std::atomic<bool> g_two(false);
+std::atomic<bool> g_decided(false);
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
 bool is_loaded(const char *name) {
@@ -77,7 +79,7 @@ bool is_loaded(const char *name) {
   return handle != nullptr;
 }
 
-void find() {
+void decide() {
   const bool api0 = is_loaded(kApi0Name), api1 = is_loaded(kApi1Name);
   if (api0 == api1) {
     g_two.store(api0, std::memory_order_relaxed);
@@ -87,6 +89,8 @@ void find() {
     return;
   }
   const Library *const found = api0 ? api0_library() : api1_library();
+  if (found == nullptr) return;
+  g_destroyers = found->destroyers;
   // A key asks OpenMP for its number of threads. A thread that does so while the process ends may
   // crash: the OpenMP runtime has shut down and starts again. What atexit is given late runs early,
   // before the destructors of the runtime.
@@ -94,7 +98,14 @@ void find() {
   g_library.store(found, std::memory_order_release);
 }
 
+void find() {
+  decide();
+  g_decided.store(true, std::memory_order_release);
+}
+
 }  // namespace
+
+const Call kNoCalls[] = {{nullptr, nullptr}};
 
 #ifdef OPCACHE_NO_API0
 const Library *api0_library() { return nullptr; }
@@ -103,6 +114,12 @@ const Library *api0_library() { return nullptr; }
 const Library *library() {
   pthread_once(&g_once, find);
   return g_library.load(std::memory_order_acquire);
+}
+
+const Library *library_so_far() {
+  if (g_decided.load(std::memory_order_acquire)) return library();
+  const bool api0 = is_loaded(kApi0Name), api1 = is_loaded(kApi1Name);
+  return api0 == api1 ? nullptr : api0 ? api0_library() : api1_library();
 }
 
 bool library_in_use() { return g_library.load(std::memory_order_relaxed) != nullptr; }

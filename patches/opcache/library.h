@@ -1,5 +1,5 @@
 // The MKL-DNN that this process has loaded, whatever its interface: where it is, which build it is.
-// Finds and reads; never loads or unloads it, and knows nothing of the cache.
+// Finds and reads; never loads or unloads it.
 #ifndef OPCACHE_LIBRARY_H_
 #define OPCACHE_LIBRARY_H_
 
@@ -13,21 +13,28 @@ struct Call {
   const void *function;
 };
 
+// Of a library that is not recognised: its calls go straight to it.
+extern const Call kNoCalls[];
+
+struct Destroyers;  // cache/handles.h
+
 struct Library {
-  const char *name;   // libmkldnn.so.0 or libmkldnn.so.1
-  const Call *calls;  // those that are ours, up to a name that is nullptr
-  void *handle;       // dlopen's; kept, so the library stays until the process ends
+  const char *name;              // libmkldnn.so.0 or libmkldnn.so.1
+  const Call *calls;             // those that are ours, up to a name that is nullptr
+  const Destroyers *destroyers;  // of records, where this library is the one in use
+  void *handle;                  // dlopen's; kept, so the library stays until the process ends
   const struct link_map *map;
   char build_id[65];    // hexadecimal; empty when the library carries none
   const char *release;  // nullptr: not recognised, pass everything through
 };
 
-// Resolves on the first call; thread-safe. nullptr when no MKL-DNN is loaded in this process, or
-// two are, or when it lacks a function we forward to (one line on stderr says which), and for good:
+// Decides on the first call, and for good; thread-safe. nullptr when no MKL-DNN is loaded in this
+// process, or two are, or when it lacks a function we forward to (one line on stderr says which):
 // ask library_is_loaded() first where MKL-DNN may not be there yet.
 const Library *library();
-// The same for the releases of one interface, defined in its folder; library() asks the one whose
-// file is loaded.
+// For who only looks: what library() would return now, but decides nothing.
+const Library *library_so_far();
+// The loaded one of one interface's releases, resolved on the first call; defined in its folder.
 const Library *api0_library();
 const Library *api1_library();
 

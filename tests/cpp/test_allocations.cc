@@ -100,6 +100,32 @@ TEST(every_allocation_fails_in_a_new_process) {
   judge::say(24);
 }
 
+// What another thread creates in a primitive's place does not lower the owner's count of users: its
+// idle primitives keep their scratchpad.
+TEST(scratchpad_beside_substitutes, ASSUME) {
+  REQUIRE(allocations::watch() > 5);
+  Engine engine;
+  fake_count_scratchpads(1);
+  on_thread([&] {
+    const auto other = [&] { call_right(engine, kConvolutionForward, 5); };
+    other();
+    for (int round = 0; round < 2; ++round) {
+      Pair lent;
+      lent.make(engine, kConvolutionForward, 4, 0);
+      on_thread([&] {
+        allocations::fail(1, true);
+        lent->execute();
+        allocations::stop();
+      });
+      lent.reset();
+    }
+    CHECK_EQ(primitives_made_by(other), 0);
+    check_no_misuse();
+  });
+  engine.reset();
+  check_all_gone();
+}
+
 // Its runtime asks for keys before there is anything to ask for the next definition with.
 #ifndef __SANITIZE_THREAD__
 

@@ -215,6 +215,7 @@ CACHED_TEST(primitives_for_another_team) {
     fake_set_max_threads(4);
     CHECK_EQ(made_by_running(engine, pd), 0);
   }
+  CHECK_EQ(Stats()["bypasses/other_team"], 4);
 }
 
 // A library that creates by calling its own exported functions meets us there.

@@ -1,35 +1,12 @@
-// Shadow mode against a real libmkldnn.so.0 of each release: silent where the cache is right. That
-// it speaks where the cache is wrong, the libraries with a planted fault show (Makefile: FAULTS).
+// Shadow mode against a real libmkldnn.so.0 of each release.
 #include <thread>
 
 #include "opcache.h"
-#include "real_session.h"
+#include "shadow_tests.h"
 
 using namespace real_session;
 
 namespace {
-
-void lrn(Session *s, float beta) {
-  Operation op =
-      operation::lrn(algorithms().lrn_across_channels, tensor({2, 16, 6, 6}, formats().nChw8c));
-  op.forward = mkldnn_forward_scoring;
-  op.alpha = 1e-1f;
-  op.beta = beta;
-  s->run(op, {operation::kForward});
-}
-
-void relu_in_place(Session *s) {
-  const mkldnn_memory_desc_t md = tensor({2, 16, 5, 7}, formats().nchw);
-  Operation op = operation::eltwise(algorithms().relu, md, 0.5f);
-  op.forward = mkldnn_forward_scoring;
-  const auto layout = s->memory(md);
-  const Data data = s->new_buffer(layout);
-  const mkldnn_primitive_t p = s->create(s->operation(op), {{s->memory_object(layout, data), 0}},
-                                         {s->memory_object(layout, data)});
-  s->submit(p);
-  CHECK_OK(s->api().primitive_destroy(p));
-  s->add_result(data);
-}
 
 // A reorder over memory objects of its own; the handle is the caller's to destroy.
 struct Reorder {
@@ -44,37 +21,7 @@ struct Reorder {
   mkldnn_primitive_t handle;
 };
 
-double found(const char *field) { return Stats()[std::string("shadow/") + field]; }
-
 }  // namespace
-
-TEST(two_descriptions_that_differ_in_a_number, SHADOW(1)) {
-  for (int i = 0; i < 3; ++i) {
-    for (const float beta : {0.5f, 0.75f}) {
-      Session expected(direct()), cached(through());
-      lrn(&expected, beta);
-      lrn(&cached, beta);
-      CHECK(cached.bits() == expected.bits());
-    }
-  }
-  CHECK_EQ(found("mismatches"), 0);
-  CHECK_EQ(found("skipped"), 0);
-  CHECK_EQ(found("executions"), 4);  // two descriptions, three times each, the first is no hit
-  CHECK(found("descriptors") > 4);   // those of the layouts too
-}
-
-// The shadow runs first and must leave no trace in data that it shares with the cached primitive.
-TEST(in_place, SHADOW(1)) {
-  Session expected(direct()), first(through()), second(through()), third(through());
-  relu_in_place(&expected);
-  // All alive, so that no two share buffers.
-  for (Session *cached : {&first, &second, &third}) {
-    relu_in_place(cached);
-    CHECK(cached->bits() == expected.bits());
-  }
-  CHECK_EQ(found("mismatches"), 0);
-  CHECK_EQ(found("executions"), 2);
-}
 
 TEST(share_of_the_hits, SHADOW(0.25)) {
   for (int i = 0; i < 101; ++i) {
@@ -96,16 +43,6 @@ TEST(lazy_streams_are_not_compared, SHADOW(1)) {
   }
   CHECK_EQ(found("executions"), 0);
   CHECK_EQ(found("skipped"), 1);  // of the second round
-}
-
-TEST(off_by_default) {
-  for (int i = 0; i < 3; ++i) {
-    Session cached(through());
-    relu_in_place(&cached);
-  }
-  for (const char *field : {"rate", "descriptors", "executions", "mismatches", "skipped"}) {
-    CHECK_EQ(found(field), 0);
-  }
 }
 
 // A hint that is gone leaves its address to another, of another layout, which the backward one

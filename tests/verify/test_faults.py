@@ -30,6 +30,8 @@ def test_every_fault_has_its_patch_and_a_test(layout: Layout) -> None:
             if not source.exists():  # of MKL-DNN 0.x, compiled for 1.0
                 source = layout.cpp_tests / f"{program.replace('test1_', 'test_')}.cc"
             text = source.read_text(encoding="utf-8")
+            for shared in re.findall(r'#include "(\w+_tests\.h)"', text):
+                text += (layout.cpp_tests / shared).read_text(encoding="utf-8")
             assert f"{case}," in text or f"{case})" in text, test
             assert mkldnn in ("fake", "fake1", "every") or layout.stock(mkldnn)
 

@@ -154,6 +154,7 @@ mkldnn_status_t create_over_callers(const Real &r, Primitive *p,
 
 mkldnn_status_t make_substitute(const Real &r, ThreadCache *cache, Primitive *p) {
   if (p->substitute != nullptr || p->bindings == 0) return mkldnn_success;
+  p->foreign_substitute = cache == nullptr || !cache->owns(p);
   if (cache == nullptr) return create_over_callers(r, p, p->real_descriptor, &p->substitute);
   count_bypass(cache, kOutOfMemory);
   Busy busy(cache);

@@ -1,7 +1,7 @@
 // What each intercepted call does, in terms of the cache; calls.cc says which. Called only in a
-// process that has MKL-DNN 0.14 to 0.19, so that real() is there. Status codes of the real library
-// come back unchanged, and whatever is not understood goes to the real library as if we were not
-// there.
+// process that has a known MKL-DNN 0.14 to 0.19, so that real() is there. Status codes of the real
+// library come back unchanged, and whatever is not understood goes to the real library as if we
+// were not there.
 #ifndef OPCACHE_API0_CALLS_H_
 #define OPCACHE_API0_CALLS_H_
 

@@ -10,12 +10,6 @@
 
 namespace opcache {
 
-inline Context context_of(const Real &r, mkldnn_engine_t engine) {
-  const bool in_parallel = r.omp_in_parallel != nullptr && r.omp_in_parallel() != 0;
-  const Context context = {engine, r.omp_get_max_threads(), in_parallel};
-  return context;
-}
-
 inline mkldnn_engine_t engine_of(const Real &r, const_mkldnn_primitive_desc_t pd) {
   mkldnn_engine_t engine = nullptr;
   if (pd != nullptr) r.primitive_desc_query(pd, mkldnn_query_engine, 0, &engine);
@@ -33,7 +27,7 @@ struct Operation {
   const_mkldnn_primitive_attr_t attr;
   mkldnn_engine_t engine;
   const_mkldnn_primitive_desc_t hint;
-  const Descriptor *canonical_hint;
+  Descriptor *canonical_hint;
   int implementation;
 
   template <class V>

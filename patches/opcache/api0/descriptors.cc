@@ -94,40 +94,14 @@ bool all(const_mkldnn_primitive_desc_t *inputs, int n) {
   return inputs != nullptr && n > 0;
 }
 
-// Reorder, sum and concat: scope and fallback are the same for all three.
-template <class Source>
-mkldnn_status_t create_simple(Op op, const Source &source, bool arguments_ok,
-                              mkldnn_primitive_desc_t *result) {
-  const Real &r = source.r;
-  ThreadCache *const cache = arguments_ok ? cache_for(r) : nullptr;
-  if (cache == nullptr || cache->busy) return source.create(result);
-  if (caching() && descriptor_in_scope(op)) {
-    Descriptor *found;
-    return find_or_create(cache, op, source, result, &found);
-  }
-  return create_timed(cache, op, [&] { return source.create(result); });
-}
-
 }  // namespace
 
 mkldnn_status_t create_operation(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
                                  const_mkldnn_primitive_attr_t attr, mkldnn_engine_t engine,
                                  const_mkldnn_primitive_desc_t hint) {
-  const Real &r = real();
   const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
-  ThreadCache *const cache = arguments_ok ? cache_for(r) : nullptr;
-  if (cache == nullptr) return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint);
-  Op op;
-  if (operation_in_scope(r, cache, op_desc, &op)) {
-    Descriptor *const canonical_hint = find_descriptor(hint);
-    const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
-    Descriptor *found;
-    const mkldnn_status_t status = find_or_create(cache, op, source, result, &found);
-    if (found != nullptr) tell_deconvolution(r, cache, found, canonical_hint, op_desc);
-    return status;
-  }
-  return create_timed(
-      cache, op, [&] { return r.primitive_desc_create_v2(result, op_desc, attr, engine, hint); });
+  const Operation source = {real(), op_desc, attr, engine, hint, find_descriptor(hint), 0};
+  return create_described(cache_if(arguments_ok), source, result);
 }
 
 mkldnn_status_t create_operation_v1(mkldnn_primitive_desc_t *result, const_mkldnn_op_desc_t op_desc,
@@ -138,10 +112,9 @@ mkldnn_status_t create_operation_v1(mkldnn_primitive_desc_t *result, const_mkldn
 mkldnn_status_t create_reorder(mkldnn_primitive_desc_t *result, const_mkldnn_primitive_desc_t input,
                                const_mkldnn_primitive_desc_t output,
                                const_mkldnn_primitive_attr_t attr) {
-  const Real &r = real();
-  const Reorder source = {r, input, output, attr};
-  return create_simple(kReorder, source, result != nullptr && input != nullptr && output != nullptr,
-                       result);
+  const Reorder source = {real(), input, output, attr};
+  const bool arguments_ok = result != nullptr && input != nullptr && output != nullptr;
+  return create_simple(cache_if(arguments_ok), kReorder, source, result);
 }
 
 mkldnn_status_t create_reorder_v1(mkldnn_primitive_desc_t *result,
@@ -152,25 +125,22 @@ mkldnn_status_t create_reorder_v1(mkldnn_primitive_desc_t *result,
 
 mkldnn_status_t create_sum(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
                            int n, const float *scales, const_mkldnn_primitive_desc_t *inputs) {
-  const Real &r = real();
-  const Sum source = {r, output, n, scales, inputs};
-  return create_simple(kSum, source, result != nullptr && scales != nullptr && all(inputs, n),
-                       result);
+  const Sum source = {real(), output, n, scales, inputs};
+  const bool arguments_ok = result != nullptr && scales != nullptr && all(inputs, n);
+  return create_simple(cache_if(arguments_ok), kSum, source, result);
 }
 
 mkldnn_status_t create_concat(mkldnn_primitive_desc_t *result, const mkldnn_memory_desc_t *output,
                               int n, int dimension, const_mkldnn_primitive_desc_t *inputs) {
-  const Real &r = real();
-  const Concat source = {r, output, n, dimension, inputs};
-  return create_simple(kConcat, source, result != nullptr && all(inputs, n), result);
+  const Concat source = {real(), output, n, dimension, inputs};
+  return create_simple(cache_if(result != nullptr && all(inputs, n)), kConcat, source, result);
 }
 
 mkldnn_status_t create_memory_descriptor(mkldnn_primitive_desc_t *result,
                                          const mkldnn_memory_desc_t *desc, mkldnn_engine_t engine) {
-  const Real &r = real();
-  const MemoryObject source = {r, desc, engine};
-  return create_simple(kMemory, source, result != nullptr && desc != nullptr && engine != nullptr,
-                       result);
+  const MemoryObject source = {real(), desc, engine};
+  const bool arguments_ok = result != nullptr && desc != nullptr && engine != nullptr;
+  return create_simple(cache_if(arguments_ok), kMemory, source, result);
 }
 
 namespace {
@@ -195,7 +165,7 @@ Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_pri
 const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t descriptor,
                                                mkldnn_query_t what, int index) {
   const Real &r = real();
-  ThreadCache *const cache = cache_for(r);
+  ThreadCache *const cache = ThreadCache::mine();
   Descriptor *const d = cache != nullptr ? find_descriptor(descriptor) : nullptr;
   if (d == nullptr || !cache->owns(d)) return r.primitive_desc_query_pd(descriptor, what, index);
   CacheTime time(cache);
@@ -223,7 +193,7 @@ const_mkldnn_primitive_desc_t query_descriptor(const_mkldnn_primitive_desc_t des
 mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
                                  const_mkldnn_primitive_desc_t existing) {
   const Real &r = real();
-  ThreadCache *const cache = cache_for(r);
+  ThreadCache *const cache = ThreadCache::mine();
   if (cache == nullptr || result == nullptr || existing == nullptr) {
     return r.primitive_desc_clone(result, existing);
   }
@@ -244,17 +214,7 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
 }
 
 mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {
-  const Real &r = real();
-  ThreadCache *const cache = cache_for(r);
-  Descriptor *const d = find_descriptor(descriptor);
-  if (d != nullptr) {
-    CacheTime time(cache);
-    ThreadCache::release(d);
-    return mkldnn_success;
-  }
-  if (cache == nullptr || descriptor == nullptr) return r.primitive_desc_destroy(descriptor);
-  const Op op = op_of_handle(r, descriptor);
-  return destroy_timed(cache, op, [&] { return r.primitive_desc_destroy(descriptor); });
+  return destroy_handle(real(), descriptor);
 }
 
 mkldnn_status_t destroy_engine(mkldnn_engine_t engine) {

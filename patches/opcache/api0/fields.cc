@@ -73,15 +73,6 @@ void visit_attr(V &v, const Real &real, const_mkldnn_primitive_attr_t attr) {
   }
 }
 
-template <class V>
-void visit_context(V &v, const Context &context) {
-  v.section("context");
-  v.value("engine", reinterpret_cast<uintptr_t>(context.engine));
-  v.number("max_threads", context.max_threads);
-  v.number("in_parallel", context.in_parallel);
-  if (context.engine == nullptr) v.unknown();  // could not be asked for
-}
-
 // All that a backward implementation can read of its forward hint: its engine, the description it
 // was created from, the implementation chosen, and the layouts that implementation settled on.
 template <class V>

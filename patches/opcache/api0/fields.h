@@ -10,17 +10,9 @@
 
 #include "api0/abi.h"
 #include "api0/real.h"
+#include "shared/context.h"
 
 namespace opcache {
-
-// What every description depends on besides: the engine and the OpenMP team that kernels are sized
-// for (batch normalisation sizes its buffers by it), which in a parallel region is one thread for
-// some.
-struct Context {
-  mkldnn_engine_t engine;
-  int max_threads;
-  bool in_parallel;
-};
 
 typedef uint64_t (*IdOf)(const_mkldnn_primitive_desc_t);
 

@@ -31,10 +31,8 @@ typedef Iterator<Api0> It;
 mkldnn_status_t create_iterator(mkldnn_primitive_desc_iterator_t *result,
                                 const_mkldnn_op_desc_t op_desc, const_mkldnn_primitive_attr_t attr,
                                 mkldnn_engine_t engine, const_mkldnn_primitive_desc_t hint) {
-  const Real &r = real();
   const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
-  ThreadCache *const cache = arguments_ok ? cache_for(r) : nullptr;
-  return It::create(r, cache, result, op_desc, attr, engine, hint);
+  return It::create(real(), cache_if(arguments_ok), result, op_desc, attr, engine, hint);
 }
 
 mkldnn_status_t create_iterator_v1(mkldnn_primitive_desc_iterator_t *result,

@@ -10,11 +10,6 @@
 
 namespace opcache {
 
-// The calling thread's cache; nullptr when its calls pass through.
-inline ThreadCache *cache_for(const Real &r) {
-  return r.abi != nullptr ? ThreadCache::mine() : nullptr;
-}
-
 // The operator that a primitive of this kind and prop_kind usually serves. Deconvolution uses
 // convolution primitives; tell_deconvolution() tells the two apart by how they are used.
 inline Op op_of(Kind kind, int prop_kind) {

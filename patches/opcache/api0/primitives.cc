@@ -92,11 +92,10 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
                                  const mkldnn_primitive_at_t *inputs,
                                  const_mkldnn_primitive_t *outputs) {
   const Real &r = real();
-  if (r.abi == nullptr) return r.primitive_create(result, descriptor, inputs, outputs);
   ThreadCache *const cache = ThreadCache::mine();
   Descriptor *d = find_descriptor(descriptor);
   if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d) ||
-      !made_for_this_team(r, d)) {
+      !made_for_this_team(r, cache, d)) {
     return create_uncached(r, cache, result, descriptor, inputs, outputs);
   }
   CacheTime time(cache);
@@ -144,19 +143,7 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
 }
 
 mkldnn_status_t destroy_primitive(mkldnn_primitive_t primitive) {
-  const Real &r = real();
-  ThreadCache *const cache = cache_for(r);
-  Primitive *const p = find_primitive(primitive);
-  if (p != nullptr) {
-    CacheTime time(cache);
-    ThreadCache::release(p);
-    return mkldnn_success;
-  }
-  if (cache == nullptr || primitive == nullptr) return r.primitive_destroy(primitive);
-  const_mkldnn_primitive_desc_t pd = nullptr;
-  r.primitive_get_primitive_desc(primitive, &pd);
-  const Op op = op_of_handle(r, pd);
-  return destroy_timed(cache, op, [&] { return r.primitive_destroy(primitive); });
+  return destroy_handle(real(), primitive);
 }
 
 mkldnn_status_t get_descriptor(const_mkldnn_primitive_t primitive,

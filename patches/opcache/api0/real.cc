@@ -19,7 +19,6 @@ pthread_once_t g_once = PTHREAD_ONCE_INIT;
 void resolve() {
   if (kInTree) stay_loaded();
   if (!open_library("libmkldnn.so.0", &g_functions)) return;
-  g_functions.calls = kCalls;
   void *const handle = g_functions.handle;
   const char *missing = nullptr;
 #define OPCACHE_RESOLVE(name)                                                                      \
@@ -40,7 +39,8 @@ void resolve() {
     g_functions.abi = nullptr;
   }
   g_functions.release = g_functions.abi != nullptr ? g_functions.abi->version : nullptr;
-  g_destroyers = &kDestroyers;
+  g_functions.calls = g_functions.abi != nullptr ? kCalls : kNoCalls;
+  g_functions.destroyers = &kDestroyers;
   g_real.store(&g_functions, std::memory_order_release);
 }
 

@@ -66,12 +66,12 @@ struct Real : Library {
   // Of the OpenMP runtime that libmkldnn itself is linked to.
   int (*omp_get_max_threads)();
   int (*omp_in_parallel)();  // nullptr: that has none
-  const Abi *abi;            // nullptr: not recognised, pass everything through
+  const Abi *abi;            // nullptr: not recognised
 };
 
 extern std::atomic<const Real *> g_real;
 
-// To be called where library() is not nullptr: in what a route leads to (route.h).
+// To be called in what a route leads to (route.h), which is only served when the release is known.
 inline const Real &real() { return *g_real.load(std::memory_order_acquire); }
 
 // Kind::kUnknown, too, where the real library does not tell.

@@ -107,7 +107,7 @@ mkldnn_status_t submit_substitutes(const Real &r, mkldnn_stream_t stream, size_t
 mkldnn_status_t create_stream(mkldnn_stream_t *result, mkldnn_stream_kind_t kind) {
   const Real &r = real();
   // Whether or not anything is cached now: the stream may outlive a change of scope.
-  ThreadCache *const cache = result != nullptr ? cache_for(r) : nullptr;
+  ThreadCache *const cache = cache_if(result != nullptr);
   if (cache == nullptr) return r.stream_create(result, kind);
   Stream *s = static_cast<Stream *>(cache->allocate(ThreadCache::kStreams, sizeof(Stream)));
   if (s == nullptr) {

@@ -9,12 +9,6 @@
 namespace opcache {
 namespace api1 {
 
-inline Context context_of(const Real &r, Engine *engine) {
-  const bool in_parallel = r.omp_in_parallel != nullptr && r.omp_in_parallel() != 0;
-  const Context context = {engine, r.omp_get_max_threads(), in_parallel};
-  return context;
-}
-
 // Nothing here asks how many tensors a descriptor has.
 inline bool count_tensors(const Real &, const mkldnn_primitive_desc *, int *, int *) {
   return true;
@@ -26,7 +20,7 @@ struct Operation {
   const Attr *attr;
   Engine *engine;
   const mkldnn_primitive_desc *hint;
-  const Descriptor *canonical_hint;
+  Descriptor *canonical_hint;
   int implementation;
 
   template <class V>

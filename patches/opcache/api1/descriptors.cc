@@ -101,37 +101,13 @@ struct Concat {
   }
 };
 
-// Reorder, sum and concat: scope and fallback are the same for all three.
-template <class Source>
-Status create_simple(Op op, const Source &source, bool arguments_ok,
-                     mkldnn_primitive_desc **result) {
-  ThreadCache *const cache = arguments_ok ? ThreadCache::mine() : nullptr;
-  if (cache == nullptr || cache->busy) return source.create(result);
-  if (caching() && descriptor_in_scope(op)) {
-    Descriptor *found;
-    return find_or_create(cache, op, source, result, &found);
-  }
-  return create_timed(cache, op, [&] { return source.create(result); });
-}
-
 }  // namespace
 
 Status create_operation(mkldnn_primitive_desc **result, const void *op_desc, const Attr *attr,
                         Engine *engine, const mkldnn_primitive_desc *hint) {
-  const Real &r = real();
   const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
-  ThreadCache *const cache = arguments_ok ? ThreadCache::mine() : nullptr;
-  Descriptor *const canonical_hint = find_descriptor(hint);
-  const Operation source = {r, op_desc, attr, engine, hint, canonical_hint, 0};
-  if (cache == nullptr) return source.create(result);
-  Op op;
-  if (!operation_in_scope(r, cache, op_desc, &op)) {
-    return create_timed(cache, op, [&] { return source.create(result); });
-  }
-  Descriptor *found;
-  const Status status = find_or_create(cache, op, source, result, &found);
-  if (found != nullptr) tell_deconvolution(r, cache, found, canonical_hint, op_desc);
-  return status;
+  const Operation source = {real(), op_desc, attr, engine, hint, find_descriptor(hint), 0};
+  return create_described(cache_if(arguments_ok), source, result);
 }
 
 Status create_reorder(mkldnn_primitive_desc **result, const MemoryDesc *source,
@@ -140,7 +116,7 @@ Status create_reorder(mkldnn_primitive_desc **result, const MemoryDesc *source,
   const Reorder reorder = {real(), source, source_engine, destination, destination_engine, attr};
   const bool arguments_ok = result != nullptr && source != nullptr && source_engine != nullptr &&
                             destination != nullptr && destination_engine != nullptr;
-  return create_simple(kReorder, reorder, arguments_ok, result);
+  return create_simple(cache_if(arguments_ok), kReorder, reorder, result);
 }
 
 Status create_sum(mkldnn_primitive_desc **result, const MemoryDesc *output, int n,
@@ -148,14 +124,14 @@ Status create_sum(mkldnn_primitive_desc **result, const MemoryDesc *output, int 
   const Sum sum = {real(), output, n, scales, inputs, attr, engine};
   const bool arguments_ok =
       result != nullptr && n > 0 && scales != nullptr && inputs != nullptr && engine != nullptr;
-  return create_simple(kSum, sum, arguments_ok, result);
+  return create_simple(cache_if(arguments_ok), kSum, sum, result);
 }
 
 Status create_concat(mkldnn_primitive_desc **result, const MemoryDesc *output, int n, int dimension,
                      const MemoryDesc *inputs, const Attr *attr, Engine *engine) {
   const Concat concat = {real(), output, n, dimension, inputs, attr, engine};
   const bool arguments_ok = result != nullptr && n > 0 && inputs != nullptr && engine != nullptr;
-  return create_simple(kConcat, concat, arguments_ok, result);
+  return create_simple(cache_if(arguments_ok), kConcat, concat, result);
 }
 
 Status clone_descriptor(mkldnn_primitive_desc **result, const mkldnn_primitive_desc *existing) {
@@ -177,17 +153,7 @@ Status clone_descriptor(mkldnn_primitive_desc **result, const mkldnn_primitive_d
 }
 
 Status destroy_descriptor(mkldnn_primitive_desc *descriptor) {
-  const Real &r = real();
-  ThreadCache *const cache = ThreadCache::mine();
-  Descriptor *const d = find_descriptor(descriptor);
-  if (d != nullptr) {
-    CacheTime time(cache);
-    ThreadCache::release(d);
-    return kSuccess;
-  }
-  if (cache == nullptr || descriptor == nullptr) return r.primitive_desc_destroy(descriptor);
-  const Op op = op_of_handle(r, descriptor);
-  return destroy_timed(cache, op, [&] { return r.primitive_desc_destroy(descriptor); });
+  return destroy_handle(real(), descriptor);
 }
 
 Status destroy_engine(Engine *engine) {

@@ -5,17 +5,10 @@
 #define OPCACHE_API1_FIELDS_H_
 
 #include "api1/real.h"
+#include "shared/context.h"
 
 namespace opcache {
 namespace api1 {
-
-// What every description depends on besides: the engine and the OpenMP team that kernels are sized
-// for, which in a parallel region is one thread for some.
-struct Context {
-  Engine *engine;
-  int max_threads;
-  bool in_parallel;
-};
 
 // Whether this process has given an attribute the parameters of RNNs. No function tells them, and
 // they also concern other primitives: from then on no attribute is known.

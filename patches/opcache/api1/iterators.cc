@@ -31,8 +31,7 @@ typedef Iterator<Api1> It;
 Status create_iterator(RealIterator **result, const void *op_desc, const Attr *attr, Engine *engine,
                        const mkldnn_primitive_desc *hint) {
   const bool arguments_ok = result != nullptr && op_desc != nullptr && engine != nullptr;
-  ThreadCache *const cache = arguments_ok ? ThreadCache::mine() : nullptr;
-  return It::create(real(), cache, result, op_desc, attr, engine, hint);
+  return It::create(real(), cache_if(arguments_ok), result, op_desc, attr, engine, hint);
 }
 
 Status next_implementation(RealIterator *iterator) {

@@ -73,7 +73,7 @@ Status create_primitive(mkldnn_primitive **result, const mkldnn_primitive_desc *
   ThreadCache *const cache = ThreadCache::mine();
   Descriptor *d = find_descriptor(descriptor);
   if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d) ||
-      !made_for_this_team(r, d)) {
+      !made_for_this_team(r, cache, d)) {
     return create_uncached(r, cache, result, descriptor);
   }
   CacheTime time(cache);
@@ -100,21 +100,7 @@ Status create_primitive(mkldnn_primitive **result, const mkldnn_primitive_desc *
   return status;
 }
 
-Status destroy_primitive(mkldnn_primitive *primitive) {
-  const Real &r = real();
-  ThreadCache *const cache = ThreadCache::mine();
-  Primitive *const p = find_primitive(primitive);
-  if (p != nullptr) {
-    CacheTime time(cache);
-    ThreadCache::release(p);
-    return kSuccess;
-  }
-  if (cache == nullptr || primitive == nullptr) return r.primitive_destroy(primitive);
-  const mkldnn_primitive_desc *pd = nullptr;
-  r.primitive_get_primitive_desc(primitive, &pd);
-  const Op op = op_of_handle(r, pd);
-  return destroy_timed(cache, op, [&] { return r.primitive_destroy(primitive); });
-}
+Status destroy_primitive(mkldnn_primitive *primitive) { return destroy_handle(real(), primitive); }
 
 }  // namespace api1
 }  // namespace opcache

@@ -26,8 +26,6 @@ const Release kReleases[] = {
     {/*version=*/"v1.0.4", /*build_id=*/"65539154d39c0409280679486a0ca81308d48c72"},
 };
 
-const Call kNoCalls[] = {{nullptr, nullptr}};
-
 Real g_functions;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
 
@@ -70,9 +68,8 @@ void resolve() {
   g_functions.omp_in_parallel =
       reinterpret_cast<int (*)()>(called_function(g_functions.map, handle, "omp_in_parallel"));
   g_functions.release = release != nullptr ? release->version : nullptr;
-  // Calls of a release that is not known go straight to it.
   g_functions.calls = release != nullptr ? calls() : kNoCalls;
-  g_destroyers = &kDestroyers;
+  g_functions.destroyers = &kDestroyers;
   g_real.store(&g_functions, std::memory_order_release);
 }
 

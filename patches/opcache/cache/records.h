@@ -4,8 +4,9 @@
 // A primitive is stateful and may use the thread-local scratchpad of the thread that created it, so
 // each belongs to that thread, its owner, which alone reuses and evicts it. MKL-DNN counts the
 // users of a thread's scratchpad, lowers the count of the thread that destroys one, and frees the
-// scratchpad at 0. So an orphan, which is released after its owner has ended, is destroyed by the
-// next thread that ends, after that one's idle ones: what is idle elsewhere needs the scratchpad.
+// scratchpad at 0. So an orphan, which is released after its owner has ended, or has a substitute
+// that another thread created, is destroyed by the next thread that ends, after that one's idle
+// ones: what is idle elsewhere needs the scratchpad.
 //
 // Invariants
 //   references == 1 + handles: one for the owner's table, one for each handle that callers hold or
@@ -130,6 +131,7 @@ struct Primitive {
   // one to compare with. To destroy one reads no memory object.
   mkldnn_primitive *substitute;
   ShadowPrimitive *shadow;
+  bool foreign_substitute;  // it was created by another thread than the owner
   bool memory_object;
   int inputs;
   int bindings;   // inputs, then outputs; none of a memory object, or where calls name the data

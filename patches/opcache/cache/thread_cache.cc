@@ -210,9 +210,13 @@ bool ThreadCache::adopt(Primitive *p) {
 // A released primitive of this thread becomes idle; beyond the bound the least recently used goes.
 void ThreadCache::take_back(Primitive *p) {
   Descriptor *const d = p->descriptor;
-  destroy_additions(p);
   --d->live_primitives;
   --owner_->references;
+  if (p->substitute != nullptr && p->foreign_substitute && may_use_scratchpad(op_of(d))) {
+    Registry::get().keep_orphan(p);
+    return;
+  }
+  destroy_additions(p);
   if (p->memory_object && idle_memory_ >= capacity()) {
     counters().ops[op_of(d)][kDestroyTicks].add(destroy(p));
     return;
@@ -272,7 +276,7 @@ bool give_to_owner(Owner *owner, Primitive *p) {
 void ThreadCache::release(Primitive *p) {
   Owner *const owner = p->owner;
   ThreadCache *const mine = t_cache;
-  if (mine != nullptr && mine->owner_ == owner) {
+  if (mine != nullptr && mine->owns(p)) {
     mine->take_back(p);
     return;
   }

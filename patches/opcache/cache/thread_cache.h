@@ -34,6 +34,7 @@ class ThreadCache {
   bool owns(const Descriptor *d) const {
     return d->owner.load(std::memory_order_relaxed) == owner_;
   }
+  bool owns(const Primitive *p) const { return p->owner == owner_; }
 
   // Short-lived records of one kind: the last one freed is the next one allocated, so that a hit
   // calls no allocator. allocate returns uninitialised memory or nullptr; free_record may be called

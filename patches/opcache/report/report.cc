@@ -173,8 +173,8 @@ uint64_t live(const std::atomic<ptrdiff_t> &all, uint64_t idle) {
 }  // namespace
 
 size_t stats_json(char *buffer, size_t size) {
-  // A program that asks before it loads MXNet must not settle that there is no MKL-DNN.
-  const Library *const mkldnn = library_is_loaded() ? library() : nullptr;
+  // A program that asks before it loads MXNet must not settle which MKL-DNN there is.
+  const Library *const mkldnn = library_so_far();
   char scope[sizeof(Options::scope_text)];
   scope_text(scope, sizeof(scope));
   Identity identity = {};

@@ -94,9 +94,9 @@ void write_op(Writer *w, const OpReport &r) {
 }  // namespace
 
 const char *bypass_name(Bypass reason) {
-  static const char *const kNames[kBypassCount] = {"unknown_kind",  "unknown_description",
-                                                   "key_too_large", "input_not_memory",
-                                                   "padded_output", "out_of_memory"};
+  static const char *const kNames[kBypassCount] = {
+      "unknown_kind",  "unknown_description", "key_too_large", "input_not_memory",
+      "padded_output", "other_team",          "out_of_memory"};
   return kNames[reason];
 }
 

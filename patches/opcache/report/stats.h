@@ -38,6 +38,7 @@ enum Bypass {
   kKeyTooLarge,
   kInputNotMemory,  // an input that leads to no memory object
   kPaddedOutput,    // a primitive that reads the layout of its output's memory object
+  kOtherTeam,       // a primitive for another OpenMP team than its descriptor is for
   kOutOfMemory,     // ours, not MKL-DNN's
   kBypassCount,
 };

@@ -10,6 +10,7 @@
 
 #include "report/message.h"
 #include "settings/options.h"
+#include "shared/context.h"
 #include "shared/policy.h"
 #include "shared/shadow.h"
 
@@ -19,19 +20,13 @@ namespace opcache {
 template <class Source>
 using StatusOf = decltype(std::declval<const Source &>().create(nullptr));
 
-// The OpenMP team that MKL-DNN creates for at present: its threads, negative in a parallel region,
-// where some are created for one thread, whatever the number says.
-template <class Real>
-int team_of(const Real &r) {
-  const int threads = r.omp_get_max_threads();
-  return r.omp_in_parallel != nullptr && r.omp_in_parallel() != 0 ? -threads : threads;
-}
-
 // Some primitives are sized for the team when they are created, after their descriptor. To be asked
 // where a primitive of `d` is: those cached are all made for the team of `d`.
 template <class Real>
-bool made_for_this_team(const Real &r, const Descriptor *d) {
-  return d->team == 0 || d->team == team_of(r);
+bool made_for_this_team(const Real &r, ThreadCache *cache, const Descriptor *d) {
+  if (d->team == 0 || d->team == team_of(r)) return true;
+  count_bypass(cache, kOtherTeam);
+  return false;
 }
 
 template <class Source>
@@ -146,6 +141,36 @@ StatusOf<Source> find_or_create(ThreadCache *cache, Op op, const Source &source,
     *result = created.real;
   } else if (*found == nullptr && created.real != nullptr) {
     source.r.primitive_desc_destroy(created.real);
+  }
+  return status;
+}
+
+// Creates a descriptor of anything but an operation: the scope alone decides whether it is cached.
+// `cache` may be nullptr.
+template <class Source>
+StatusOf<Source> create_simple(ThreadCache *cache, Op op, const Source &source,
+                               mkldnn_primitive_desc **result) {
+  if (cache == nullptr || cache->busy) return source.create(result);
+  if (caching() && descriptor_in_scope(op)) {
+    Descriptor *found;
+    return find_or_create(cache, op, source, result, &found);
+  }
+  return create_timed(cache, op, [&] { return source.create(result); });
+}
+
+// Creates a descriptor of an operation, likewise.
+template <class Operation>
+StatusOf<Operation> create_described(ThreadCache *cache, const Operation &source,
+                                     mkldnn_primitive_desc **result) {
+  if (cache == nullptr) return source.create(result);
+  Op op;
+  if (!operation_in_scope(source.r, cache, source.op_desc, &op)) {
+    return create_timed(cache, op, [&] { return source.create(result); });
+  }
+  Descriptor *found;
+  const StatusOf<Operation> status = find_or_create(cache, op, source, result, &found);
+  if (found != nullptr) {
+    tell_deconvolution(source.r, cache, found, source.canonical_hint, source.op_desc);
   }
   return status;
 }

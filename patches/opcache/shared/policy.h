@@ -100,6 +100,45 @@ auto destroy_timed(ThreadCache *cache, Op op, const Destroy &destroy) -> decltyp
   return status;
 }
 
+// The calling thread's cache for a call with such arguments; nullptr: it passes through.
+inline ThreadCache *cache_if(bool arguments_ok) {
+  return arguments_ok ? ThreadCache::mine() : nullptr;
+}
+
+// A caller destroys a handle: one that is cached is released. A success is 0 in both interfaces; of
+// an interface, op_of_handle() is used.
+template <class Real>
+auto destroy_handle(const Real &r,
+                    mkldnn_primitive_desc *handle) -> decltype(r.primitive_desc_destroy(handle)) {
+  ThreadCache *const cache = ThreadCache::mine();
+  Descriptor *const d = find_descriptor(handle);
+  if (d != nullptr) {
+    CacheTime time(cache);
+    ThreadCache::release(d);
+    return decltype(r.primitive_desc_destroy(handle))();
+  }
+  if (cache == nullptr || handle == nullptr) return r.primitive_desc_destroy(handle);
+  const Op op = op_of_handle(r, handle);
+  return destroy_timed(cache, op, [&] { return r.primitive_desc_destroy(handle); });
+}
+
+template <class Real>
+auto destroy_handle(const Real &r,
+                    mkldnn_primitive *handle) -> decltype(r.primitive_destroy(handle)) {
+  ThreadCache *const cache = ThreadCache::mine();
+  Primitive *const p = find_primitive(handle);
+  if (p != nullptr) {
+    CacheTime time(cache);
+    ThreadCache::release(p);
+    return decltype(r.primitive_destroy(handle))();
+  }
+  if (cache == nullptr || handle == nullptr) return r.primitive_destroy(handle);
+  const mkldnn_primitive_desc *pd = nullptr;
+  r.primitive_get_primitive_desc(handle, &pd);
+  const Op op = op_of_handle(r, pd);
+  return destroy_timed(cache, op, [&] { return r.primitive_destroy(handle); });
+}
+
 }  // namespace opcache
 
 #endif  // OPCACHE_SHARED_POLICY_H_
