@@ -43,8 +43,8 @@ def bigger_machines(run: BenchRecord, efficiency: float) -> str:
     return extrapolation.render(run, pr11301.throughput(), efficiency)
 
 
-def bench_markdown(run: BenchRecord) -> str:
-    """Return the page of throughput and memory."""
+def bench_markdown(run: BenchRecord, first: Sequence[str] = ()) -> str:
+    """Return the page of throughput and memory; ``first`` are sections that it begins with."""
     warnings = [f"- {line}" for line in rows.warnings(run)]
     timed = []
     if run.alternates:
@@ -56,6 +56,7 @@ def bench_markdown(run: BenchRecord) -> str:
         timed = ["## Ratios", ratios.render(run), *timed]
     parts = [
         _heading(run, "Training throughput" if timed else "Memory use"),
+        *first,
         *timed,
         *(["## Memory", memory.render(run)] if memory.memory(run) else []),
         *(["## Warnings", "\n".join(warnings) + "\n"] if warnings else []),

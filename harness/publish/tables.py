@@ -107,8 +107,14 @@ def _microbench(path: Path) -> str:
     return head + microbench_table.render(record)
 
 
+def _releases(path: Path) -> str:
+    run = load(path)
+    title = "## Releases side by side"
+    return bench_tables.bench_markdown(run, [title, "", *releases.table(run), ""])
+
+
 _BENCH_PAGES = (
-    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "releases"),
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
 # The full record has no batch 32 yet.
@@ -118,6 +124,7 @@ _PAGES: Dict[str, Callable[[Path], str]] = {
         f"bench-{name}.jsonl": lambda path: bench_tables.bench_markdown(load(path))
         for name in _BENCH_PAGES
     },
+    "bench-releases.jsonl": _releases,
     "converge.json": lambda path: converge_table.render(converge_record.load(path)),
     "microbench.json": _microbench,
     "reliability.json": _reliability,
@@ -176,16 +183,31 @@ def _checks(paths: Sequence[Path]) -> List[str]:
     ]
 
 
+# Nothing as long as there is no record of the releases: making it takes an hour.
+def _releases_table(paths: Sequence[Path]) -> List[str]:
+    return releases.table(load(paths[0])) if paths[0].is_file() else []
+
+
+def _more_results(paths: Sequence[Path]) -> List[str]:
+    """Return a line each for the records of other cores and of the releases, in this order."""
+    elsewhere, side_by_side = paths
+    lines = overview.elsewhere(load(elsewhere))
+    if side_by_side.is_file():
+        link = "[docs/performance.md](docs/performance.md#mxnet-13-to-19-side-by-side)"
+        lines.append(f"- {releases.line(load(side_by_side))}: {link}")
+    return lines
+
+
 _KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
     "headline": lambda paths: overview.headline([load(path) for path in paths]),
     "overview": lambda paths: overview.table([load(path) for path in paths]),
     "report": lambda paths: overview.report(load(paths[0])),
     "elsewhere": lambda paths: extrapolation.elsewhere_table(*(load(path) for path in paths)),
-    "elsewhere-line": lambda paths: overview.elsewhere(load(paths[0])),
+    "more-results": _more_results,
     "checks": _checks,
     "rows": _rows,
     "memory": lambda paths: memory.spread(load(paths[0])),
-    "releases": lambda paths: releases.table(load(paths[0])),
+    "releases": _releases_table,
     "targets": lambda paths: [
         f"- {line}" for line in microbench_table.targets(microbench_record.load(paths[0]))
     ],

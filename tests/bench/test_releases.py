@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Callable, Dict
 
 import pytest
@@ -10,13 +12,17 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.base.reading import sha256_of
 from harness.base.toml import load
-from harness.bench import command, config, pytorch
-from harness.bench.record import SampleKey, TrainSample
+from harness.bench import command, config, pytorch, record
+from harness.bench.record import BenchRecord, SampleKey, TrainSample
 from harness.bench.views import releases
 from harness.build.toolchain import load_toolchain
+from harness.publish import tables
+from harness.publish.plots import releases as plot
+from harness.publish.plots.source import Missing, Source
 from harness.trials.jobs import TrainJob
 from harness.trials.record import Case, threads
 from tests.support.commands import refusal
+from tests.support.figures import outside, rectangles
 from tests.support.records import bench
 
 SMALL = Case(model="resnet-18", batch_size=1, image_size=64)
@@ -33,6 +39,11 @@ GOLDEN = """\
 | speed / 1.9.1 |         1.250x |          2.000x |     - |         3.162x |
 | 95 % interval | 1.250 to 1.250 |  2.000 to 2.000 |     - | 3.162 to 3.162 |
 """
+LINE = (
+    "Of MXNet 1.4.1 and 1.9.1 with opcache and without, at batch 1 on 2 threads, 1.4.1 + opcache "
+    "is the fastest: 2.00x (2.00 to 2.00) the speed of 1.9.1 (mean of 2 networks); PyTorch has "
+    "3.16x (3.16 to 3.16), mean of 2"
+)
 
 
 def sample(key: SampleKey) -> TrainSample:
@@ -45,10 +56,55 @@ def sample(key: SampleKey) -> TrainSample:
     return bench.train_sample(key, step_ns=[step_ns, step_ns, 9 * step_ns])
 
 
-def test_golden_table() -> None:
+@pytest.fixture
+def run() -> BenchRecord:
     variants = {**MXNET, pytorch.HOST: list(pytorch.FORMATS)}
     asked = bench.settings(bench.series(cases=[SMALL, LARGE], variants=variants))
-    assert releases.table(bench.record(asked=asked, sample=sample)) == GOLDEN.splitlines()
+    return bench.record(asked=asked, sample=sample)
+
+
+def test_golden_table(run: BenchRecord) -> None:
+    assert releases.table(run) == GOLDEN.splitlines()
+
+
+def test_the_fastest_is_named_beside_what_may_be_as_fast(run: BenchRecord) -> None:
+    assert releases.line(run) == LINE
+
+    def noisy(key: SampleKey) -> TrainSample:
+        found = sample(key)
+        # Four times as fast in every second round.
+        faster = 4 if (key.host, key.variant, key.round % 2) == ("1.4.1", "stock", 1) else 1
+        return found.model_copy(update={"step_ns": [ns // faster for ns in found.step_ns]})
+
+    said = releases.line(bench.record(asked=run.settings, sample=noisy))
+    assert "1.4.1 is the fastest (no difference shown from 1.4.1 + opcache): 2.50x" in said
+
+
+def test_pages_have_nothing_before_the_record_and_all_of_it_then(
+    run: BenchRecord, layout: Layout, tmp_path: Path
+) -> None:
+    elsewhere = layout.raw / "bench-16-cores-16-threads.jsonl"
+    blocks = "".join(
+        f"<!-- table: {words} results/raw/bench-releases.jsonl -->\n<!-- end of table -->\n"
+        for words in ("releases", f"more-results {elsewhere}")
+    )
+    before = tables.fill(blocks, tmp_path)
+    assert blocks.startswith(before.split("- **")[0]) and before.count("\n- ") == 1
+    source = Source(tmp_path / "results", None, efficiency=0.5)
+    with pytest.raises(Missing, match="make bench-releases"):
+        plot.draw(source)
+    path = tmp_path / "results" / "raw" / plot.RECORD
+    record.create(run, path)
+    filled = tables.fill(blocks, tmp_path)
+    assert GOLDEN in filled and f"- {LINE}: [docs/performance.md](" in filled
+    (page,) = [render(path) for name, render in tables._PAGES.items() if name == path.name]
+    assert GOLDEN in page
+    (drawn,) = plot.draw(source)
+    bars = rectangles(drawn.figure)
+    assert {name: bar.get_width() for name, bar in bars.items()} == pytest.approx(
+        {"1.4.1": 1.25, "1.4.1 + opcache": 2, "1.9.1": 1, "PyTorch": math.sqrt(10)}
+    )
+    assert outside(drawn.figure) == [] and "PyTorch 3.16x" in drawn.alt
 
 
 def test_a_network_in_two_series_is_one_row() -> None:

@@ -21,7 +21,7 @@ from harness.base import toml
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.build import compiling, source_patch, toolchain
-from tests.conftest import HOSTS_OF_0
+from tests.conftest import HOSTS, HOSTS_OF_0, every_host
 from tests.support import own_builds
 from tests.support.commands import clean_environment, replace, run
 
@@ -39,7 +39,7 @@ _ctypes.dlclose(library._handle)
 print("stays" if sys.argv[1] in open("/proc/self/maps").read() else "gone")
 """
 
-# Those of MXNet 1.3.1 to 1.5.1, without the folders of its dependencies. -Werror is its DEV=1.
+# Those of MXNet 1.3.1 to 1.6.0, without the folders of its dependencies. -Werror is its DEV=1.
 COMPILE = """g++ -std=c++11 -c -DMSHADOW_FORCE_STREAM -Wall -Wsign-compare -Werror -O3 -DNDEBUG=1
     -fPIC -funroll-loops -Wno-unused-variable -Wno-unused-parameter -Wno-unknown-pragmas
     -Wno-unused-local-typedefs -msse3 -mf16c -fopenmp""".split()
@@ -97,12 +97,16 @@ class StandIns:
         thread_locals, self.loader = folder / "thread_locals.cc", folder / "load_program"
         thread_locals.write_text(THREAD_LOCALS)
         checked([*COMPILE, thread_locals], cwd=folder)
-        program = ("test_real", "check")
-        self.others = [folder / "thread_locals.o", *cpp_objects(layout, *program)]
+        self.others = [folder / "thread_locals.o", *cpp_objects(layout, "check")]
         checked(["g++", "-o", self.loader, *cpp_objects(layout, "load_program"), "-ldl"])
 
     def headers(self, host: str) -> Path:
-        """The MKL-DNN headers that the host ships, else those that the library is built with."""
+        """The MKL-DNN headers that the host ships, else those that the library is built with.
+
+        No host ships those of MKL-DNN 1.0: tests/cpp has what they declare.
+        """
+        if host not in HOSTS_OF_0:
+            return self.layout.cpp_tests / "mkldnn1"
         shipped = self.layout.headers(host)
         return shipped if (shipped / "mkldnn.h").is_file() else self.layout.headers(self.own)
 
@@ -114,24 +118,38 @@ class StandIns:
         return compile_tree(self.tree, folder, *USE_MKLDNN, f"-I{self.tree}", f"-I{headers}")
 
     def changed(
-        self, name: str, folder: Path, tree: Optional[Path] = None, headers: Optional[Path] = None
+        self,
+        name: str,
+        folder: Path,
+        tree: Optional[Path] = None,
+        headers: Optional[Path] = None,
+        host: Optional[str] = None,
     ) -> List[Path]:
-        """Own ``objects``, but for the file that another tree or other headers change."""
-        tree, own = tree or self.tree, self.headers(self.own)
+        """The host's ``objects``, but for the file that another tree or other headers change."""
+        tree, own = tree or self.tree, self.headers(host or self.own)
         includes = (f"-I{tree}", f"-I{headers or own}")
         result = compile_file(tree / f"opcache_{name}.cc", folder, *USE_MKLDNN, *includes)
         assert result.returncode == 0, result.stderr
         return [folder / x.name if (folder / x.name).is_file() else x for x in self.objects(own)]
 
     def mxnet(self, host: str) -> Path:
-        """The folder of the host's libmkldnn.so.0 and what that needs."""
+        """The folder of the host's MKL-DNN and what that needs."""
         return self.layout.stock(host) / "mxnet"
+
+    def mkldnn(self, host: str) -> Path:
+        """The MKL-DNN that the host's libmxnet.so needs."""
+        return self.mxnet(host) / f"libmkldnn.so.{0 if host in HOSTS_OF_0 else 1}"
+
+    def program(self, host: str) -> List[Path]:
+        """The objects of the test program, which calls MKL-DNN by the host's interface."""
+        real = "test_real" if host in HOSTS_OF_0 else "api1/test_real"
+        return [*self.others, *cpp_objects(self.layout, real)]
 
     def link(self, host: str, objects: Iterable[Path], library: Path, hidden: bool) -> Path:
         """Link ``objects`` with a test program and the host's MKL-DNN."""
         library.parent.mkdir(parents=True, exist_ok=True)
         hiding = [f"-Wl,--version-script={self.version_script}", "-Wl,--gc-sections"]
-        inputs = [*objects, *self.others, self.mxnet(host) / "libmkldnn.so.0"]
+        inputs = [*objects, *self.program(host), self.mkldnn(host)]
         checked([*LINK, "-o", library, *inputs, *(hiding if hidden else [])])
         return library
 
@@ -160,8 +178,8 @@ class StandIns:
         return run([self.loader, *words], env=variables)
 
     def _unknown_mkldnn(self, host: str) -> Path:
-        """A folder with the host's libmkldnn.so.0 under an unknown build-id."""
-        real = self.mxnet(host) / "libmkldnn.so.0"
+        """A folder with the host's MKL-DNN under an unknown build-id."""
+        real = self.mkldnn(host)
         copy = self.folder / host / "unknown" / real.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         own_builds.set_unknown_build_id(real, copy)
@@ -225,6 +243,7 @@ def test_the_patch_only_adds_files_of_its_own(
         assert max(map(len, content.splitlines())) <= 100
 
 
+@every_host
 @pytest.mark.parametrize("hidden", [False, True], ids=["exported", "hidden"])
 @pytest.mark.parametrize("preloaded", [False, True], ids=["alone", "preloaded-too"])
 def test_programs_run_the_same_with_fewer_creations(
@@ -235,11 +254,9 @@ def test_programs_run_the_same_with_fewer_creations(
     assert result.returncode == 0 and ALL_PASSED.search(result.stdout), result.stdout
 
 
-def test_headers_tell_the_release_of_anybodys_build(stand_ins: StandIns, built: Layout) -> None:
-    # MXNet 1.3.1 ships no headers.
-    hosts = [host for host in HOSTS_OF_0 if stand_ins.headers(host) == built.headers(host)]
-    assert stand_ins.own in hosts
-    for host in hosts:
+def test_headers_tell_the_release_of_anybodys_build(stand_ins: StandIns) -> None:
+    # MXNet 1.3.1 ships no headers. MKL-DNN 1.0 itself is asked.
+    for host in HOSTS[1:]:
         result = stand_ins.run(stand_ins.library(host), host, unknown=True)
         assert result.returncode == 0 and ALL_PASSED.search(result.stdout), result.stdout
 
@@ -277,25 +294,17 @@ def test_headers_of_another_interface_leave_the_first_one_out(
     stand_ins: StandIns, headers: Path, tmp_path: Path
 ) -> None:
     """MXNet 1.6 has MKL-DNN 1.0, where functions of the same names take other arguments."""
-    version = "".join(
-        f"#define MKLDNN_VERSION_{name} {number}\n"
-        for name, number in (("MAJOR", 1), ("MINOR", 0), ("PATCH", 4))
-    )
-    types = headers / "mkldnn_types.h"
-    types.write_text(version + types.read_text())
-
-    def defined(name: str) -> str:
-        stand_ins.changed(name, tmp_path, headers=headers)
-        symbols = ["nm", "--defined-only", "--format=just-symbols", "--demangle"]
-        return checked([*symbols, tmp_path / f"opcache_{name}.o"])
-
-    assert defined("api0_calls") == defined("api0_real") == ""
-    assert "opcache::api0_library()" in defined("library")
-    assert "opcache::api1_library()" in defined("api1_real")
+    symbols = ["nm", "--defined-only", "--format=just-symbols", "--demangle"]
+    objects = stand_ins.objects(stand_ins.headers("1.6.0"))
+    defined = {path.stem: checked([*symbols, path]) for path in objects}
+    first = {name for name in defined if name.startswith("opcache_api0_")}
+    assert first == {name for name, found in defined.items() if found == ""}
+    assert "opcache::api0_library()" in defined["opcache_library"]
     # MXNet 1.7.
+    types = headers / "mkldnn_types.h"
     types.write_text("#define mkldnn_primitive dnnl_primitive\n" + types.read_text())
     with pytest.raises(AssertionError, match='#error "expected MKL-DNN 0.14 to 0.19 or 1.0'):
-        defined("library")
+        stand_ins.changed("library", tmp_path, headers=headers)
 
 
 def test_without_mkldnn_there_is_nothing(tree: Path, tmp_path: Path) -> None:
@@ -313,7 +322,7 @@ def test_a_static_mkldnn_is_refused_by_the_linker(stand_ins: StandIns, tmp_path:
     archive = tmp_path / "libmkldnn.a"
     checked(["ar", "rcs", archive, *fake])
     objects = stand_ins.objects(stand_ins.headers(stand_ins.own))
-    inputs = [*objects, *stand_ins.others, archive]
+    inputs = [*objects, *stand_ins.program(stand_ins.own), archive]
     result = run([*LINK, "-o", tmp_path / "libmxnet.so", *inputs])
     assert result.returncode != 0
     assert "multiple definition of `mkldnn_primitive_create'" in result.stderr
@@ -406,3 +415,13 @@ def test_planted_library_that_goes_when_closed(stand_ins: StandIns, tmp_path: Pa
     objects = stand_ins.changed("api0_real", tmp_path, tree)
     library = stand_ins.relinked(objects, tmp_path, hidden=True)
     assert close_after_use(stand_ins, library) == "gone"
+
+
+def test_planted_release_that_is_not_asked_for(stand_ins: StandIns, tmp_path: Path) -> None:
+    asked, other = "strcmp(version, release.version) == 0", "strcmp(version, release.version) > 0"
+    tree = planted(stand_ins.layout, tmp_path, "api1/real.cc", asked, other)
+    host = "1.6.0"
+    objects = stand_ins.changed("api1_real", tmp_path, tree, host=host)
+    library = stand_ins.link(host, objects, tmp_path / "libmxnet.so", hidden=False)
+    result = stand_ins.run(library, host, *ONE, unknown=True)
+    assert result.returncode == 1 and "is not one this library knows" in result.stderr

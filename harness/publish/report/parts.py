@@ -16,6 +16,7 @@ from harness.publish.report import markdown, page
 
 _NOT_TABLES = ("README.md",)
 FURTHER = "further"
+RELEASES = "make bench-releases ARGS='--pytorch --out results/raw/bench-releases.jsonl'"
 # Stands for the command that made the benchmark's record.
 BENCH = "make bench"
 
@@ -43,6 +44,15 @@ PARTS = (
         ("bench.md", "bench-batch-1.md", "bench-batch-32.md", "bench-memory.md"),
         ("ratios", "latency"),
         (BENCH, "make tables", "make plot"),
+    ),
+    Part(
+        "releases",
+        "MXNet releases",
+        "One step of each network on every MXNet release, with opcache where it serves the "
+        "release, and in PyTorch. Samples and rounds are as above.",
+        ("bench-releases.md",),
+        ("releases",),
+        (RELEASES, "make tables", "make plot"),
     ),
     Part(
         "operators",

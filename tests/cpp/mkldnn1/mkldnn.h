@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MKLDNN_VERSION_MAJOR 1
+#define MKLDNN_VERSION_MINOR 0
+#define MKLDNN_VERSION_PATCH 4
+
 extern "C" {
 
 typedef enum {
