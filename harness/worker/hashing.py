@@ -77,11 +77,12 @@ def _by_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
     trainer = mx.gluon.Trainer(parameters, "sgd", optimizer, kvstore=None)
     classify = mx.gluon.loss.SoftmaxCrossEntropyLoss
     loss = (classify if network.recipe is None else network.recipe.loss)()
+    inputs = 0 if network.recipe is None else network.recipe.inputs
     outputs: Any = ()
     for step in range(job.steps):
         batch = make_batch(network, job, step)
         with mx.autograd.record():
-            output = net(batch.data[0])
+            output = net(batch.data[0], *batch.label[:inputs])
             outputs = output if isinstance(output, (list, tuple)) else (output,)
             errors = loss(*outputs, *batch.label)
         errors.backward()
