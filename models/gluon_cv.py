@@ -31,12 +31,16 @@ class Recipe:
     """How a network that is no classifier is trained.
 
     ``loss()`` returns a Gluon loss, which takes the network's outputs and then ``targets``.
-    ``sized`` tells that the network's builder takes ``image_size`` too.
+    ``sized`` tells that the network's builder takes ``image_size`` too. While it is trained, the
+    network takes the first ``inputs`` targets after the images. ``sides(image_size)`` are the sides
+    of its images; each batch has one of them.
     """
 
     targets: DrawTargets
     loss: Callable[[], Any]
     sized: bool = False
+    inputs: int = 0
+    sides: Callable[[int], Tuple[int, ...]] = lambda image_size: (image_size,)
 
 
 def classifier(name: str) -> Callable[[int, str], Any]:
@@ -45,7 +49,7 @@ def classifier(name: str) -> Callable[[int, str], Any]:
     def build(classes: int, prefix: str) -> Any:
         from gluoncv import model_zoo
 
-        return _named(prefix, lambda: model_zoo.get_model(name, classes=classes, pretrained=False))
+        return named(prefix, lambda: model_zoo.get_model(name, classes=classes, pretrained=False))
 
     return build
 
@@ -62,7 +66,7 @@ def segmenter(model: str) -> Callable[..., Any]:
         # The script's crop, unless it is given. The data set tells the number of classes.
         settings = {"crop_size": image_size or 480, "pretrained_base": False}
         with contextlib.redirect_stdout(sys.stderr):  # PSPNet prints
-            return _named(
+            return named(
                 prefix,
                 lambda: get_segmentation_model(
                     model, dataset="pascal_voc", backbone="resnet50", **settings
@@ -82,12 +86,12 @@ def simple_pose(name: str) -> Callable[[int, str], Any]:
         from gluoncv import model_zoo
 
         settings = {"num_joints": joints, "pretrained": False, "pretrained_base": False}
-        return _named(prefix, lambda: model_zoo.get_model(name, **settings))
+        return named(prefix, lambda: model_zoo.get_model(name, **settings))
 
     return build
 
 
-def _named(prefix: str, build: Callable[[], Any]) -> Any:
+def named(prefix: str, build: Callable[[], Any]) -> Any:
     """Build inside a scope, where names count from 0 and begin with the prefix."""
     from mxnet.gluon import nn
 

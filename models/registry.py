@@ -7,7 +7,7 @@ pretrained file is downloaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Tuple
 
 from models import (
     alexnet,
@@ -19,6 +19,7 @@ from models import (
     inception_bn,
     inception_v4,
     small,
+    yolo,
 )
 from models.gluon_cv import Recipe, classifier, segmenter, simple_pose
 
@@ -51,6 +52,10 @@ class Network:
     def api(self) -> str:
         """The API through which it is usually trained, a word of HashJob."""
         return "hybrid" if self.gluoncv else "module"
+
+    def sides(self, image_size: int) -> Tuple[int, ...]:
+        """Return the sides of the images on which it trains, at most a size."""
+        return (image_size,) if self.recipe is None else self.recipe.sides(image_size)
 
     def build_for(self, image_size: int, prefix: str) -> Any:
         """Build it for images of a size, which some networks of GluonCV have to know."""
@@ -117,8 +122,13 @@ def _pose(name: str, paper: str, parameters: int) -> Network:
     return Network(name, paper, parameters, 256, 32, 17, build, recipe, True)
 
 
+def _yolo(name: str) -> Network:
+    paper, parameters, build = "arXiv:1804.02767", yolo.PARAMETERS[name], yolo.yolo(name)
+    return Network(name, paper, parameters, 608, 64, 20, build, yolo.YOLO, True)
+
+
 # GluonCV's, which tests/models/test_zoo.py builds on each release. Numbers of parameters: see
-# models/gluon_cv.py. Image sizes are those of GluonCV's scripts.
+# their files. Image sizes are those of GluonCV's scripts.
 _GLUONCV = (
     _classifier("cifar_resnet20_v1", _RESNET, 272_474, 32, 4, 10),
     # More than imgclsmob's: batch normalisation of the images, which learns nothing (3 scales and
@@ -133,6 +143,9 @@ _GLUONCV = (
     _segmenter("psp", "arXiv:1612.01105", 49_081_578),
     # The script's images have 256x192 pixels, and its data set 17 joints.
     _pose("simple_pose_resnet18_v1b", "arXiv:1804.06208", 15_376_721),
+    # The largest side: the script draws 320 to 608.
+    _yolo("yolo3_darknet53_voc"),
+    _yolo("yolo3_mobilenet1.0_voc"),
 )
 NETWORKS = {network.name: network for network in (*_NETWORKS, *_GLUONCV)}
 

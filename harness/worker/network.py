@@ -1,4 +1,4 @@
-"""Prepares a network for training on dummy data, and times its training steps.
+"""Prepares a network for training on dummy data.
 
 Owns initial values, batches and the Module around a network. Reads only those fields of a job that
 all jobs have, and decides nothing about what happens with a trained network.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import resource
-import time
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import mxnet as mx
 
@@ -37,13 +36,18 @@ def data_shape(job: Any) -> Shape:
 
 
 def make_batch(network: Network, job: Any, step: int) -> Any:
-    """Return the DataBatch of a step: images (batch, 3, side, side) in [-1, 1), random targets."""
-    images = uniform(job.seed, f"data/{step}", data_shape(job))
+    """Return the DataBatch of a step: images (batch, 3, side, side) in [-1, 1), random targets.
+
+    The network's sides follow each other in an order that is drawn once, again and again.
+    """
+    sides = generator(job.seed, "sides").permutation(network.sides(job.image_size))
+    side = int(sides[step % len(sides)])
+    images = uniform(job.seed, f"data/{step}", (job.batch_size, 3, side, side))
     name = f"label/{step}"
     if network.recipe is None:
         targets: Tuple[Any, ...] = (labels(job.seed, name, job.batch_size, network.classes),)
     else:
-        sizes = (job.batch_size, job.image_size, network.classes)
+        sizes = (job.batch_size, side, network.classes)
         targets = network.recipe.targets(generator(job.seed, name), *sizes)
     return mx.io.DataBatch([mx.nd.array(images)], [mx.nd.array(each) for each in targets])
 
@@ -68,8 +72,15 @@ def initialise(net: Any, seed: int, shape: Shape) -> Any:
     net.initialize()
     parameters = net.collect_params()
     for name, value in initial_values(symbol_of(net), seed, shape).items():
-        parameters[name].set_data(value)
+        if name not in constants(net):
+            parameters[name].set_data(value)
     return parameters
+
+
+def constants(net: Any) -> List[str]:
+    """Return the names of a Gluon net's arrays that are neither learned nor states: anchors."""
+    found = net.collect_params().items()
+    return [name for name, parameter in found if isinstance(parameter, mx.gluon.Constant)]
 
 
 def operators_by_array(network: Network) -> Dict[str, str]:
@@ -102,16 +113,6 @@ def make_module(network: Network, job: Any, kvstore: Any = None, weight_decay: f
     optimizer = {**rates, "wd": weight_decay}
     module.init_optimizer(kvstore=kvstore, optimizer="sgd", optimizer_params=optimizer)
     return module
-
-
-def time_step(module: Any, batch: Any) -> int:
-    """Train one step, from an idle MXNet to an idle MXNet, and return its nanoseconds."""
-    mx.nd.waitall()
-    start_ns = time.perf_counter_ns()
-    module.forward_backward(batch)
-    module.update()
-    mx.nd.waitall()
-    return time.perf_counter_ns() - start_ns
 
 
 def wait_for_moving_statistics() -> None:

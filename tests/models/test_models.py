@@ -14,6 +14,7 @@ from harness.trials import jobs
 from harness.worker import counters as library
 from harness.worker import data as initial
 from models.gluon_cv import masks
+from models.objects import OBJECTS, boxes, shapes
 from models.registry import NETWORKS, check_image_size, find_network
 from tests.conftest import every_host
 from tests.support.bits import result_of, run_job
@@ -68,6 +69,28 @@ def test_masks_have_objects_with_ignored_borders() -> None:
     assert found.shape == (2, 32, 32) and found.dtype == numpy.float32
     assert numpy.array_equal(found, masks(initial.generator(1, "label/0"), 2, 32, 21)[0])
     assert {-1.0, 0.0} < set(found.ravel().tolist()) <= {float(each) for each in range(-1, 21)}
+
+
+def test_boxes_are_inside_the_image_with_an_object_in_each() -> None:
+    corners, kinds = boxes(initial.generator(1, "label/0"), 4, 64, 20)
+    assert corners.shape == (4, OBJECTS, 4) and kinds.shape == (4, OBJECTS, 1)
+    assert numpy.array_equal(corners, boxes(initial.generator(1, "label/0"), 4, 64, 20)[0])
+    assert corners.min() >= 0 and corners.max() <= 63 and set(kinds.ravel()) <= set(range(20))
+    width, height = (corners[..., i + 2] - corners[..., i] for i in range(2))
+    assert min(width.min(), height.min()) >= 15
+    pixels = shapes(corners, 64)
+    assert pixels.shape == (4, OBJECTS, 64, 64) and pixels.dtype == numpy.float32
+    # An ellipse covers pi / 4 of its box, and nothing outside.
+    assert pixels.sum(axis=(2, 3)) == pytest.approx(numpy.pi / 4 * width * height, rel=0.05)
+    left, top, right, bottom = (round(float(each)) for each in corners[0, 0])
+    pixels[0, 0, top : bottom + 1, left : right + 1] = 0
+    assert not pixels[0, 0].any()
+
+
+def test_yolo_trains_on_the_sides_of_its_script() -> None:
+    assert find_network("yolo3_darknet53_voc").sides(608) == tuple(range(320, 609, 32))
+    assert find_network("yolo3_mobilenet1.0_voc").sides(100) == (64, 96)
+    assert find_network("fcn").sides(100) == find_network("fcn_resnet50_voc").sides(100) == (100,)
 
 
 def test_initial_values_depend_on_seed_and_name() -> None:

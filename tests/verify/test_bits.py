@@ -7,6 +7,7 @@ that the cache was at work. Faults planted in the library must be caught by the 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Tuple
 
 import pytest
@@ -88,6 +89,18 @@ def test_gluoncv_networks(built: Layout, name: str) -> None:
     assert stock["finite"]
     assert differences(stock, cached) == []
     assert cached["stats"]["totals"]["primitives_avoided"] > 0
+
+
+def test_yolo_on_images_of_several_sides(built: Layout) -> None:
+    job = HashJob("yolo3_mobilenet1.0_voc", 1, 160, steps=4)
+    cached = result_of(job, built, "1.4.1", "all")
+    assert cached["finite"]
+    assert differences(result_of(job, built, "1.4.1", "stock"), cached) == []
+    # Three sides, of which the first comes again: each needs primitives of its own.
+    one = result_of(dataclasses.replace(job, steps=1), built, "1.4.1", "all")
+    created = [each["stats"]["totals"]["primitives_created"] for each in (one, cached)]
+    assert 2 * created[0] < created[1] < 4 * created[0]
+    assert cached["stats"]["totals"]["evictions"] == 0
 
 
 # Other interfaces, other numbers of threads, and all operators on two threads but batch

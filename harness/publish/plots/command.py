@@ -21,7 +21,10 @@ from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
 
 # Modules with draw(source).
-FAMILIES = ("ratios", "releases", "latency", "operators", "shares", "cores", "curves", "soak")
+FAMILIES = (
+    *("ratios", "gluoncv", "releases", "latency"),
+    *("operators", "shares", "cores", "curves", "soak"),
+)
 EXAMPLES = """examples:
   python -m harness plot
   python -m harness plot results/raw/bench-quick.jsonl --to /tmp/figures
