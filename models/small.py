@@ -10,11 +10,13 @@ from typing import Any
 from models.layers import nn
 
 
-def seven_ops(classes: int, prefix: str, channels: int = 16) -> Any:
+def seven_ops(classes: int, prefix: str, channels: int = 16, deconvolution: bool = True) -> Any:
     """Build a network of a few thousand parameters that uses all seven operators.
 
     Input (batch, any, side, side) with side >= 8, output (batch, classes). Where ``channels``, of
-    every layer, are a multiple of 8, MKL-DNN picks its blocked formats and needs reorders.
+    every layer, are a multiple of 8, MKL-DNN picks its blocked formats and needs reorders. Without
+    ``deconvolution`` six operators are left: the maps of all of them can be limited in MXNet 1.4
+    and 1.5, but for the small primitives of the fully connected layer in 1.4.
     """
 
     class LocalResponseNorm(nn.HybridBlock):
@@ -29,8 +31,13 @@ def seven_ops(classes: int, prefix: str, channels: int = 16) -> Any:
             nn.Activation("relu"),
             LocalResponseNorm(),
             nn.MaxPool2D(pool_size=2, strides=2),
+        )
+        if deconvolution:
             # No bias: MXNet itself fails to add one to a deconvolution in a blocked layout.
-            nn.Conv2DTranspose(channels, kernel_size=4, strides=2, padding=1, use_bias=False),
+            net.add(
+                nn.Conv2DTranspose(channels, kernel_size=4, strides=2, padding=1, use_bias=False)
+            )
+        net.add(
             nn.Activation("tanh"),
             nn.Conv2D(channels, kernel_size=3, strides=2, padding=1, use_bias=False),
             nn.AvgPool2D(pool_size=2, strides=2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 from typing import Dict
@@ -42,6 +43,16 @@ def unique_bytes() -> int:
     """Return the part of this process's resident set that it shares with no other process."""
     sizes = _sizes("/proc/self/smaps_rollup")
     return sizes["Private_Clean"] + sizes["Private_Dirty"]
+
+
+def open_files() -> int:
+    """Return the number of this process's file descriptors."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def threads() -> int:
+    """Return the number of this process's threads."""
+    return len(os.listdir("/proc/self/task"))
 
 
 def _sizes(path: str) -> Dict[str, int]:

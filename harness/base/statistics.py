@@ -153,6 +153,18 @@ def more_often(events: int, baseline: int, trials: int) -> float:
     return float(scipy.stats.fisher_exact(table, alternative="greater")[1])
 
 
+def higher(values: Sequence[float], baseline: Sequence[float]) -> float:
+    """Return the p value of the sign test, one-sided, of pairs; equal pairs do not count.
+
+    It is small if the values are above the baseline's.
+    """
+    above = sum(value > other for value, other in zip(values, baseline))
+    unequal = sum(value != other for value, other in zip(values, baseline))
+    if not unequal:
+        return 1.0
+    return float(scipy.stats.binomtest(above, unequal, alternative="greater").pvalue)
+
+
 def most_above(events: int, baseline: int, trials: int) -> float:
     """Return the upper bound, at 95 %, of the events' rate minus the baseline's.
 

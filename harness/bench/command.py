@@ -84,7 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scopes",
         help="for every release: off, backward, all, operators joined by +; NAME-again for the "
-        "noise; in series of fresh processes also stock, stock-again, preload: before a scope",
+        "noise; in series of fresh processes also stock, stock-again, preload: before a scope, and "
+        "-maps-16 behind each, for MXNET_MKLDNN_CACHE_NUM=16",
     )
     parser.add_argument(
         "--samples", help="timed processes per model, release and scope, whatever time they take"

@@ -84,6 +84,23 @@ class TrainingImages:
                 self._labels[chosen].astype(numpy.float32),
             )
 
+    def order(self, seed: int, epoch: int) -> numpy.ndarray:
+        """Return the numbers of an epoch's images, for ``image``."""
+        random = numpy.random.Generator(numpy.random.PCG64([seed, epoch]))
+        return random.permutation(len(self._labels))[: self.batches * self._batch_size]
+
+    def image(self, seed: int, epoch: int, number: int) -> Tuple[numpy.ndarray, numpy.float32]:
+        """Return one image (3, 32, 32) of an epoch, and its label.
+
+        Its augmentation depends on its number, and so not on the process that makes it.
+        """
+        random = numpy.random.Generator(numpy.random.PCG64([seed, epoch, number]))
+        top, left = random.integers(2 * _PADDING + 1, size=2)
+        pixels = self._crops[number, :, top, left]
+        if random.random() < 0.5:
+            pixels = pixels[:, :, ::-1]
+        return self._normalisation.apply(pixels), numpy.float32(self._labels[number])
+
 
 def validation_batches(
     images: Images, normalisation: Normalisation, batch_size: int

@@ -74,7 +74,8 @@ def resolve(
 ) -> ReliabilitySettings:
     """Return the settings of a run; HarnessError names an unknown word and the known ones."""
     known = [stage.name for stage in STAGES]
-    chosen = known_words("--stages", stages, known, known)
+    usual = [stage.name for stage in STAGES if quick or not stage.hours]
+    chosen = known_words("--stages", stages, usual, known)
     all_hosts = [host.version for host in toolchain.hosts]
     asked_hosts = all_hosts if hosts is None else list(words("--hosts", hosts))
     for version in asked_hosts:

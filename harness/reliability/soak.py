@@ -2,7 +2,8 @@
 
 MXNet itself references primitives of every shape in maps of its worker threads, and the cache never
 evicts referenced primitives. So both variants run with MXNet's own caches bounded: by its variable
-where a release has it, and by restarted worker threads. Stock also runs as released.
+where a release has it, and by restarted worker threads. Stock also runs as released, and a network
+whose maps the variable bounds alone runs with ``--bounded`` of ``opcache run``.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from harness.reliability.context import (
 from harness.reliability.record import Figure, Finding
 from harness.reliability.shapes import shapes
 from harness.trials.jobs import SoakJob
-from harness.trials.variants import STOCK
+from harness.trials.variants import STOCK, parse_variant
+from patches.python.mkldnn_opcache.variables import MAPS
 
 STAGE = "soak"
 CACHED = "all"
 # The name of a curve: this, the variant and the state of MXNet's own caches.
 MEMORY = "memory, "
-BOUNDED, RELEASED = "bounded", "as released"
+BOUNDED, RELEASED, LIMITED = "bounded", "as released", "limited maps"
 _STOP_BELOW_BYTES = 3 * 2**30
 
 
@@ -40,8 +42,10 @@ class Plan:
 
     After ``settled`` shapes resident memory may grow by ``growth_most_percent`` until the last.
     After every ``every`` shapes the process is sampled, then MXNet's workers restart.
-    ``released`` is the number of shapes of each variant as released. With ``one_arena``, glibc
-    takes all memory from one place, which settles sooner than one place for each thread.
+    ``released`` is the number of shapes of each variant as released, ``limited`` that of the
+    variants whose maps hold ``maps`` primitives each, and whose workers do not restart. With
+    ``one_arena``, glibc takes all memory from one place, which settles sooner than one place for
+    each thread.
     """
 
     shapes: int
@@ -53,6 +57,9 @@ class Plan:
     hosts: Tuple[str, ...]
     released_hosts: Tuple[str, ...] = ()
     released: Tuple[Tuple[str, int], ...] = ()
+    limited_hosts: Tuple[str, ...] = ()
+    limited: int = 0
+    maps: int = 1
     timeout_s: float = 7200.0
     steps: int = 2
     one_arena: bool = False
@@ -74,9 +81,11 @@ FULL = Plan(
     growth_most_percent=5.0,
     capacity=1024,
     memory_bytes=12 * 2**20,
-    hosts=("1.3.1", "1.4.1"),
+    hosts=("1.3.1", "1.4.1", "1.5.1.post0", "1.6.0"),
     released_hosts=("1.4.1",),
     released=((STOCK, 10_000), (CACHED, 2_000)),
+    limited_hosts=("1.4.1", "1.5.1.post0", "1.6.0"),
+    limited=5_000,
 )
 # Memory is still settling then: only a full run can show a leak of a few KiB per shape.
 QUICK = Plan(
@@ -91,8 +100,8 @@ QUICK = Plan(
     one_arena=True,
 )
 _BYTES = ("idle_bytes", "descriptor_bytes")
-# The primitives of a kind that MXNet 1.4 and 1.5 hold; 1.3 ignores the variable.
-_MXNET_BOUND = {"MXNET_MKLDNN_CACHE_NUM": "16"}
+# The primitives of a kind that MXNet from 1.4 on holds; 1.3 ignores the variable.
+_MXNET_BOUND = {MAPS: "16"}
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,12 @@ class Curve:
     @property
     def name(self) -> str:
         """The finding's subject."""
-        return f"{MEMORY}{STOCK if self.word == STOCK else 'cached'}, {self.way}"
+        return f"{MEMORY}{STOCK if self.is_stock else 'cached'}, {self.way}"
+
+    @property
+    def is_stock(self) -> bool:
+        """Tell whether the process runs without the cache."""
+        return parse_variant(self.word).scope is None
 
 
 def run(context: Context) -> List[Finding]:
@@ -123,26 +137,40 @@ def run_plan(
     layout: Layout, plan: Plan, hosts: Sequence[str], seed: int, cached: str = CACHED
 ) -> List[Finding]:
     """Run a plan; ``cached`` is the variant that is compared with stock."""
-    curves = [Curve(h, word, BOUNDED, plan.shapes) for word in (cached, STOCK) for h in hosts]
+    curves = [
+        Curve(host, word, BOUNDED, plan.shapes)
+        for word in (cached, STOCK)
+        for host in hosts
+        if plan.shapes
+    ]
     curves += [
         Curve(host, cached if word == CACHED else word, RELEASED, count)
         for host in hosts
         if host in plan.released_hosts
         for word, count in plan.released
     ]
+    curves += [
+        Curve(host, f"{word}-maps-{plan.maps}", LIMITED, plan.limited)
+        for word in (cached, STOCK)
+        for host in hosts
+        if host in plan.limited_hosts
+    ]
     with ThreadPoolExecutor(PROCESSES) as pool:
-        results = dict(zip(curves, pool.map(lambda c: _result(layout, plan, c, seed), curves)))
+        results = dict(zip(curves, pool.map(lambda c: result_of(layout, plan, c, seed), curves)))
     found: List[Finding] = []
     for host in hosts:
         of_host = {curve: result for curve, result in results.items() if curve.host == host}
-        bounded = {c.word: result for c, result in of_host.items() if c.way == BOUNDED}
         found += [judge_memory(plan, curve, result) for curve, result in of_host.items()]
-        found.append(judge_bits(plan, host, seed, bounded[STOCK], bounded[cached]))
+        for way, count in ((BOUNDED, plan.shapes), (LIMITED, plan.limited)):
+            pair = {c.is_stock: result for c, result in of_host.items() if c.way == way}
+            if pair:
+                found.append(judge_bits(way, count, host, seed, pair[True], pair[False]))
     return found
 
 
-def _result(layout: Layout, plan: Plan, curve: Curve, seed: int) -> Result:
-    bounded = curve.way == BOUNDED
+def result_of(layout: Layout, plan: Plan, curve: Curve, seed: int) -> Result:
+    """Run the process of a curve."""
+    bounded, limited = curve.way == BOUNDED, curve.way == LIMITED
     job = SoakJob(
         curve.shapes,
         seed,
@@ -150,6 +178,7 @@ def _result(layout: Layout, plan: Plan, curve: Curve, seed: int) -> Result:
         sample_every=plan.every,
         restart_every=plan.every if bounded else 0,
         stop_below_bytes=0 if bounded else _STOP_BELOW_BYTES,
+        deconvolution=not limited,
     )
     environment = {**plan.bounds, **(_MXNET_BOUND if bounded else {})}
     return attempt(layout, job, curve.host, curve.word, environment, plan.timeout_s)
@@ -163,7 +192,6 @@ def growth_percent(samples: Sequence[Mapping[str, int]], settled: int) -> Option
 
 def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
     """Judge the memory of a curve; that of stock is recorded, not judged."""
-    stock = curve.word == STOCK
     if isinstance(result, str):
         lines = result.splitlines()
         return finding(STAGE, curve.name, "fail", lines[0], curve.host, details=lines)
@@ -176,7 +204,7 @@ def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
         change = f"{grown:+.1f} % from {plan.settled:,} to {last:,} shapes"
     else:
         change = f"{last:,} shapes"
-    if stock:
+    if curve.is_stock:
         if last < curve.shapes:
             change += ", stopped: memory of the machine ran short"
         return finding(STAGE, curve.name, "pass", f"{change} (not judged)", curve.host, figures)
@@ -192,10 +220,10 @@ def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
     idle_bytes = max(each["idle_bytes"] for each in samples)
     if idle_bytes > plan.memory_bytes:
         problems.append(f"{idle_bytes:,} bytes idle, expected at most {plan.memory_bytes:,}")
-    if curve.way == BOUNDED and (grown is None or grown > plan.growth_most_percent):
+    if curve.way != RELEASED and (grown is None or grown > plan.growth_most_percent):
         problems.append(f"{change}, expected at most {plan.growth_most_percent:g} %")
     held = (
-        "" if curve.way == BOUNDED else f", {samples[-1]['live_primitives']:,} referenced by MXNet"
+        f", {samples[-1]['live_primitives']:,} referenced by MXNet" if curve.way == RELEASED else ""
     )
     return verdict(STAGE, curve.name, problems, f"{change}{held}", curve.host, figures)
 
@@ -211,9 +239,11 @@ def _figures(samples: Sequence[Mapping[str, int]]) -> Dict[str, Figure]:
     return found
 
 
-def judge_bits(plan: Plan, host: str, seed: int, stock: Result, cached: Result) -> Finding:
+def judge_bits(
+    way: str, count: int, host: str, seed: int, stock: Result, cached: Result
+) -> Finding:
     """Compare every shape's digest of output, gradients, parameters and states with stock's."""
-    subject = "bits"
+    subject = "bits" if way == BOUNDED else f"bits, {way}"
     for each in (stock, cached):
         if isinstance(each, str):
             return finding(STAGE, subject, "fail", each.splitlines()[0], host)
@@ -227,11 +257,11 @@ def judge_bits(plan: Plan, host: str, seed: int, stock: Result, cached: Result) 
     }
     finite = stock["finite"] and cached["finite"]
     problems = idle_comparison(finite, totals["primitives_avoided"])
-    if len(set(stock["digests"])) < plan.shapes:
+    if len(set(stock["digests"])) < count:
         problems.append("shapes with equal digests: the digest does not tell shapes apart")
-    pairs = list(zip(shapes(seed, plan.shapes), stock["digests"], cached["digests"]))
+    pairs = list(zip(shapes(seed, count), stock["digests"], cached["digests"]))
     differing = [shape for shape, a, b in pairs if a != b]
-    if differing or len(pairs) < plan.shapes:
+    if differing or len(pairs) < count:
         problems.append(f"{len(differing)} of {len(pairs)} shapes differ from stock")
         problems += [f"differs: {'x'.join(map(str, shape))}" for shape in differing[:10]]
     return verdict(STAGE, subject, problems, f"equal in {len(pairs):,} shapes", host, figures)

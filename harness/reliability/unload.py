@@ -27,7 +27,10 @@ MODES = ("quiet", "busy", "late", "exit")
 # at exit for a thread that still calls it.
 REAL_MODES = ("quiet", "late")
 FAKE = "fake"
-# Numbers of enumerations that differ between releases: the format nchw, the algorithm relu.
+# The client of an MKL-DNN, by the number of its interface.
+CLIENTS = ("unload_client.so", "unload_client1.so")
+# Numbers of enumerations that differ between releases of interface 0: the format nchw, the
+# algorithm relu.
 _NUMBERS: Dict[str, Tuple[str, str]] = {
     "1.3.1": ("5", "8"),
     "1.4.1": ("7", "8"),
@@ -55,19 +58,16 @@ def cases(every_opening: bool, modes: Sequence[str] = MODES) -> List[Order]:
 
 
 def run(context: Context) -> List[Finding]:
-    """Run the orders on the fake MKL-DNN and on every MKL-DNN 0.x."""
-    program, client, fake = (
-        compiled(context, name)
-        for name in ("unload_program", "unload_client.so", "fake/libmkldnn.so.0")
-    )
-    folders = {FAKE: fake.parent}
-    for host in context.hosts_of_0:
-        folders[host] = context.layout.stock(host) / "mxnet"
+    """Run the orders on the fake MKL-DNN and on every real one."""
+    program = compiled(context, "unload_program")
+    fake, client = compiled(context, "fake/libmkldnn.so.0"), compiled(context, CLIENTS[0])
+    environments = {FAKE: environment_of(context.layout.library, FAKE, fake, client)}
+    for host in context.hosts:
+        environments[host] = real_environment(context, host)
     found = []
-    for host, folder in folders.items():
+    for host, environment in environments.items():
         modes = MODES if host == FAKE else REAL_MODES
         chosen = cases(not context.quick, modes)
-        environment = environment_of(context.layout.library, host, folder, client)
         end = functools.partial(end_of, program, environment)
         with ThreadPoolExecutor(PROCESSES) as pool:
             problems = list(pool.map(end, chosen))
@@ -80,19 +80,27 @@ def compiled(context: Context, name: str) -> Path:
     return make_cpp_test(context.layout, load_toolchain(context.layout.toolchain), name)
 
 
-def environment_of(library: Path, host: str, folder: Path, client: Path) -> Dict[str, str]:
-    """Return the variables that lead the program to ``library`` and the MKL-DNN in ``folder``."""
+def real_environment(context: Context, host: str) -> Dict[str, str]:
+    """Return the variables that lead the program to the MKL-DNN of a release."""
+    release = load_toolchain(context.layout.toolchain).host(host)
+    mkldnn = context.layout.stock(host) / "mxnet" / release.library
+    client = compiled(context, CLIENTS[release.interface])
+    return environment_of(context.layout.library, host, mkldnn, client)
+
+
+def environment_of(library: Path, host: str, mkldnn: Path, client: Path) -> Dict[str, str]:
+    """Return the variables that lead the program to ``library`` and the file ``mkldnn``."""
     environment = {
-        "LD_LIBRARY_PATH": str(folder),
+        "LD_LIBRARY_PATH": str(mkldnn.parent),
         "OMP_NUM_THREADS": "1",
-        "MKLDNN": str(folder / "libmkldnn.so.0"),
+        "MKLDNN": str(mkldnn),
         "OPCACHE": str(library),
         "CLIENT": str(client),
         "CLIENT_ATEXIT": "1",
     }
     if host == FAKE:
         environment["MKLDNN_OPCACHE_ASSUME"] = "v0.17.4"
-    else:
+    elif host in _NUMBERS:
         environment["CLIENT_NCHW"], environment["CLIENT_RELU"] = _NUMBERS[host]
     return environment
 

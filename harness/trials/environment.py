@@ -9,7 +9,7 @@ from typing import Dict, Mapping, Optional, Protocol, Sequence
 
 from harness.base.layout import Layout
 from harness.trials.variants import Variant, build_folder, is_preloaded, own_build
-from patches.python.mkldnn_opcache.variables import ASSUME
+from patches.python.mkldnn_opcache.variables import ASSUME, MAPS
 
 # One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
 # weight depends on its address relative to the gradient's: docs/performance.md.
@@ -41,6 +41,8 @@ def settings(variant: Variant, threads: OpenMP, overrides: Mapping[str, str]) ->
         environment["KMP_BLOCKTIME"] = threads.kmp_blocktime
     if variant.scope is not None:
         environment["MKLDNN_OPCACHE"] = variant.scope
+    if variant.maps is not None:
+        environment[MAPS] = str(variant.maps)
     for name, value in overrides.items():
         if variant.scope is not None or not name.startswith("MKLDNN_OPCACHE"):
             environment[name] = value

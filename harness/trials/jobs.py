@@ -237,6 +237,11 @@ class ConvergeJob:
     ``data`` is a file of prepared images with the digest ``data_sha256``. Training continues from
     the checkpoint in ``folder``, if any, and stops after ``last_epoch``. The learning rate reaches
     ``learning_rate`` after ``warm_up_epochs`` and 0 after ``epochs``.
+
+    With ``loaders``, so many processes of Gluon's DataLoader make the batches, image by image. Then
+    each epoch writes the cache's statistics to a file in the folder, and has a ``sample``: the
+    ``resident_bytes``, ``open_files`` and ``threads`` of the process, its ``first_epoch``, and the
+    creations of primitives that it ``avoided``.
     """
 
     model: str
@@ -252,6 +257,7 @@ class ConvergeJob:
     warm_up_epochs: float
     image_size: int = 32
     seed: int = 1
+    loaders: int = 0
 
 
 @dataclass(frozen=True)
@@ -262,7 +268,8 @@ class SoakJob:
     shapes MXNet's worker threads are replaced; 0 means never. The result has ``digests``, one per
     shape over all computed arrays, and ``samples`` after every ``sample_every`` shapes: the memory
     of the process in bytes, and the numbers of cached objects. The job stops early when the machine
-    has less than ``stop_below_bytes`` of memory left.
+    has less than ``stop_below_bytes`` of memory left. Without ``deconvolution`` the network has the
+    other six operators.
     """
 
     shapes: int
@@ -271,6 +278,24 @@ class SoakJob:
     sample_every: int = 100
     restart_every: int = 0
     stop_below_bytes: int = 0
+    deconvolution: bool = True
+
+
+@dataclass(frozen=True)
+class ServeJob:
+    """Predict on ``threads`` threads, one after the other, ``requests`` times on each.
+
+    A request draws one of ``models`` networks and one of ``sizes`` image sizes. The result has the
+    ``latency_ns`` of each request, one ``digest`` of all answers, and ``samples`` after every
+    ``sample_every`` threads.
+    """
+
+    threads: int
+    seed: int = 1
+    models: int = 20
+    sizes: int = 10
+    requests: int = 2
+    sample_every: int = 100
 
 
 @dataclass(frozen=True)
@@ -291,6 +316,7 @@ Job = Union[
     DistTrainJob,
     ConvergeJob,
     SoakJob,
+    ServeJob,
     DescribeJob,
 ]
 _KINDS = {
@@ -304,6 +330,7 @@ _KINDS = {
     "dist-train": DistTrainJob,
     "converge": ConvergeJob,
     "soak": SoakJob,
+    "serve": ServeJob,
     "describe": DescribeJob,
 }
 

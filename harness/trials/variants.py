@@ -5,6 +5,7 @@ An MXNet is a release, or one that somebody built.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _PRELOAD = "preload:"
 STOCK = "stock"
 STOCK_AGAIN = "stock-again"
 OFF = "off"
+# After the word of a variant: the size of MXNet's maps.
+_MAPS = re.compile(r"(?P<word>.+)-maps-(?P<size>[0-9]{1,6})")
 _OWN = re.compile(r"own-(?P<version>[^\s,]+)-[0-9a-f]{8}")
 
 
@@ -33,19 +36,25 @@ class Variant:
     """One way to run an MXNet: ``scope`` is None without the cache, else that of MKLDNN_OPCACHE.
 
     With ``preload`` the library is preloaded under the stock build, else the patched one runs.
+    ``maps`` is the value of MXNET_MKLDNN_CACHE_NUM, None leaves it unset.
     """
 
     name: str
     scope: Optional[str]
     preload: bool = False
+    maps: Optional[int] = None
 
 
 def parse_variant(word: str) -> Variant:
     """Return the variant for ``stock``, a scope, operators joined by ``+``, or preload:SCOPE.
 
     ``stock-again`` is stock under another name: its difference from stock is noise. The name of
-    a build is that build, as it is.
+    a build is that build, as it is. ``WORD-maps-16`` is WORD with MXNET_MKLDNN_CACHE_NUM=16.
     """
+    maps = _MAPS.fullmatch(word)
+    if maps is not None:
+        inner = parse_variant(maps["word"])
+        return dataclasses.replace(inner, name=word, maps=int(maps["size"]))
     if word in (STOCK, STOCK_AGAIN) or is_own(word):
         return Variant(word, None)
     preload = word.startswith(_PRELOAD)
@@ -68,7 +77,7 @@ def check_alternating(what: str, scopes: Sequence[str]) -> None:
     """Refuse scopes that cannot alternate in one process: of other builds, equal, or one alone."""
     variants = [parse_scope(scope) for scope in scopes]
     for scope, variant in zip(scopes, variants):
-        if variant.scope is None or variant.preload:
+        if variant.scope is None or variant.preload or variant.maps is not None:
             raise HarnessError(
                 f"{what}: expected scopes of the cache, which alternate in one process, "
                 f"found '{scope}'"

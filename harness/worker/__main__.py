@@ -35,6 +35,7 @@ _RUN = {
     jobs.DistTrainJob: "distributed",
     jobs.ConvergeJob: "converge",
     jobs.SoakJob: "soak",
+    jobs.ServeJob: "serve",
     jobs.DescribeJob: "facts",
 }
 

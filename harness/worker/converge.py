@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 import mxnet as mx
 import numpy
 
-from harness.base import files
+from harness.base import files, proc
 from harness.base.errors import HarnessError
 from harness.converge import checkpoint, dataset
 from harness.converge.follow import Follower, Progress
@@ -25,6 +27,7 @@ from harness.worker.network import make_module, wait_for_moving_statistics
 
 # Fields that may differ between two processes of one training.
 _NOT_TRAINED = ("data", "folder", "last_epoch")
+STATISTICS = "statistics.json"
 
 
 def run(job: ConvergeJob, cache: Cache) -> Dict[str, Any]:
@@ -41,6 +44,7 @@ def _train(job: ConvergeJob, folder: Path, cache: Cache) -> Dict[str, Any]:
     data = dataset.load(Path(job.data), job.data_sha256)
     normalisation = Normalisation.of(data.training)
     images = TrainingImages(data.training, normalisation, job.batch_size)
+    loaded = _Loaded(job, images) if job.loaders else None
     network = find_network(job.model)
     module = make_module(network, job, weight_decay=job.weight_decay)
     trained = {k: v for k, v in asdict(job).items() if k not in _NOT_TRAINED}
@@ -52,9 +56,11 @@ def _train(job: ConvergeJob, folder: Path, cache: Cache) -> Dict[str, Any]:
         _restore(module, arrays)
     follower = Follower(folder)
     follower.tell(Progress(len(epochs) * images.batches, len(epochs)))
+    first = len(epochs) + 1
     for epoch in range(len(epochs), job.last_epoch):
         started_s = time.perf_counter()
-        learned = _learn(job, module, images, epoch, follower)
+        batches = loaded.epoch(epoch) if loaded else images.epoch(job.seed, epoch)
+        learned = _learn(job, module, images.batches, batches, epoch, follower)
         train_s = time.perf_counter() - started_s
         started_s = time.perf_counter()
         top_1, top_5 = _validate(
@@ -76,6 +82,7 @@ def _train(job: ConvergeJob, folder: Path, cache: Cache) -> Dict[str, Any]:
                 ),
                 "state_sha256": checkpoint.digest(arrays),
                 "load_average": os.getloadavg()[0],
+                **({"sample": _sample(folder, cache, first)} if loaded else {}),
             }
         )
         checkpoint.save(folder, arrays, trained, epochs)
@@ -83,15 +90,83 @@ def _train(job: ConvergeJob, folder: Path, cache: Cache) -> Dict[str, Any]:
     return {"epochs": epochs, "stats": counters.read(cache)}
 
 
+def _sample(folder: Path, cache: Cache, first: int) -> Dict[str, int]:
+    stats = counters.read(cache)
+    if stats is not None:
+        files.write_text(folder / STATISTICS, json.dumps(stats))
+    gc.collect()
+    return {
+        "avoided": 0 if stats is None else stats["totals"]["primitives_avoided"],
+        "first_epoch": first,
+        "resident_bytes": proc.resident_bytes(),
+        "open_files": proc.open_files(),
+        "threads": proc.threads(),
+    }
+
+
+class _Loaded:
+    """The training images from the processes of one DataLoader, which live as long as it does."""
+
+    def __init__(self, job: ConvergeJob, images: TrainingImages) -> None:
+        self._order = _Order(job.seed, images, images.batches * job.batch_size)
+        self._loader = mx.gluon.data.DataLoader(
+            _Drawn(job.seed, images),
+            batch_size=job.batch_size,
+            sampler=self._order,
+            num_workers=job.loaders,
+        )
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, as ``TrainingImages.epoch`` does."""
+        self._order.epoch = epoch
+        for pixels, labels in self._loader:
+            yield pixels.asnumpy(), labels.asnumpy()
+
+
+class _Order:
+    """A sampler. It names the epoch to processes that were forked before."""
+
+    def __init__(self, seed: int, images: TrainingImages, count: int) -> None:
+        self._seed = seed
+        self._images = images
+        self._count = count
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Tuple[int, int]]:
+        for number in self._images.order(self._seed, self.epoch):
+            yield self.epoch, int(number)
+
+
+class _Drawn:
+    """A dataset. MXNet 1.3 follows its attributes in each process, so it must not be in a cycle."""
+
+    def __init__(self, seed: int, images: TrainingImages) -> None:
+        self._seed = seed
+        self._images = images
+
+    def __getitem__(self, drawn: Tuple[int, int]) -> Tuple[numpy.ndarray, numpy.float32]:
+        return self._images.image(self._seed, *drawn)
+
+
 def _learn(
-    job: ConvergeJob, module: Any, images: TrainingImages, epoch: int, follower: Follower
+    job: ConvergeJob,
+    module: Any,
+    count: int,
+    batches: Iterator[Batch],
+    epoch: int,
+    follower: Follower,
 ) -> Dict[str, Any]:
-    """Train one epoch, numbered from 0; ``input_cpu_s`` is the CPU time of making batches."""
-    steps, first = job.epochs * images.batches, epoch * images.batches
-    warm_up = round(job.warm_up_epochs * images.batches)
-    batches = images.epoch(job.seed, epoch)
+    """Train ``count`` batches, an epoch numbered from 0.
+
+    ``input_cpu_s`` is the CPU time of making batches in this process.
+    """
+    steps, first = job.epochs * count, epoch * count
+    warm_up = round(job.warm_up_epochs * count)
     loss, correct, input_cpu_s = 0.0, 0, 0.0
-    for step in range(images.batches):
+    for step in range(count):
         follower.step(Progress(first + step, epoch))
         # CPU time of this thread: the last step's backward pass still runs on others.
         started_s = time.thread_time()
@@ -115,8 +190,8 @@ def _learn(
             )
     mx.nd.waitall()
     return {
-        "trained": images.batches * job.batch_size,
-        "loss": loss / images.batches,
+        "trained": count * job.batch_size,
+        "loss": loss / count,
         "correct_trained": correct,
         "input_cpu_s": input_cpu_s,
     }

@@ -54,13 +54,13 @@ def run(job: SoakJob, cache: Cache) -> Dict[str, Any]:
 
 
 @lru_cache(maxsize=None)
-def _symbol(channels: int) -> Any:
-    return small.seven_ops(CLASSES, PREFIX, channels)(mx.sym.var("data"))
+def _symbol(channels: int, deconvolution: bool) -> Any:
+    return small.seven_ops(CLASSES, PREFIX, channels, deconvolution)(mx.sym.var("data"))
 
 
 def _train(job: SoakJob, number: int, shape: Shape) -> Tuple[str, bool]:
     """Train one shape from its own initial values; return its digest, and if all is finite."""
-    symbol = _symbol(shape.channels)
+    symbol = _symbol(shape.channels, job.deconvolution)
     executor = symbol.simple_bind(mx.cpu(), data=tuple(shape))
     learned = [name for name in symbol.list_arguments() if name != "data"]
     seed = job.seed * 1_000_003 + number

@@ -76,6 +76,14 @@ def test_mean_of_means_is_welchs() -> None:
     assert statistics.mean_of_means_interval([first, [1.0]]) is None
 
 
+def test_higher_is_the_sign_test() -> None:
+    assert statistics.higher([2] * 8, [1] * 8) == pytest.approx(0.5**8)
+    assert statistics.higher([2] * 7 + [0], [1] * 8) == pytest.approx(9 * 0.5**8)
+    assert statistics.higher([0] * 8, [1] * 8) == 1
+    assert statistics.higher([1, 1], [1, 1]) == 1
+    assert statistics.higher([2], [1]) == 0.5
+
+
 def test_more_often_is_fishers() -> None:
     # At least 7 of the 9 events on one side: the hypergeometric tail.
     tail = scipy.stats.hypergeom.sf(6, 40, 9, 20)

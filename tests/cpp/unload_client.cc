@@ -1,8 +1,7 @@
 // Stands for libmxnet.so: a shared library that calls MKL-DNN by its names, wherever the loader
 // finds them, and holds objects of it in static variables, whose destructors give them back after
-// main.
+// main. With API1 it calls MKL-DNN 1.0.
 #include <dlfcn.h>
-#include <mkldnn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,8 @@
 #include <atomic>
 #include <thread>
 #include <vector>
+
+#include "interface.h"
 
 namespace {
 
@@ -31,19 +32,36 @@ mkldnn_engine_t engine() {
   return e;
 }
 
+#ifdef API1
+typedef mkldnn_memory_t Memory;
+void destroy(Memory m) { mkldnn_memory_destroy(m); }
+#else
+typedef mkldnn_primitive_t Memory;
+void destroy(Memory m) { mkldnn_primitive_destroy(m); }
+#endif
+
 // A rectification over two memory objects, of `n` numbers.
 class Relu {
  public:
   explicit Relu(int n) : data_(static_cast<size_t>(2 * n), -1.0f) {
     mkldnn_memory_desc_t md;
     mkldnn_eltwise_desc_t op;
-    const int dims[] = {1, 1, 1, n};
+    const Dim dims[] = {1, 1, 1, n};
+#ifdef API1
+    OK(init_layout(&md, 4, dims, mkldnn_f32, mkldnn_nchw));
+    OK(mkldnn_eltwise_forward_desc_init(&op, mkldnn_forward_training, mkldnn_eltwise_relu, &md, 0,
+                                        0));
+    OK(mkldnn_primitive_desc_create(&pd_, &op, nullptr, engine(), nullptr));
+    for (int i = 0; i < 2; ++i) {
+      OK(mkldnn_memory_create(&memory_[i], &md, engine(), data_.data() + i * n));
+    }
+    OK(mkldnn_primitive_create(&primitive_, pd_));
+#else
     // Numbers that differ from release to release.
     const int nchw = getenv("CLIENT_NCHW") != nullptr ? atoi(getenv("CLIENT_NCHW")) : mkldnn_nchw;
     const int relu = getenv("CLIENT_RELU") != nullptr ? atoi(getenv("CLIENT_RELU"))
                                                       : static_cast<int>(mkldnn_eltwise_relu);
-    OK(mkldnn_memory_desc_init(&md, 4, dims, mkldnn_f32,
-                               static_cast<mkldnn_memory_format_t>(nchw)));
+    OK(init_layout(&md, 4, dims, mkldnn_f32, static_cast<Format>(nchw)));
     OK(mkldnn_eltwise_forward_desc_init(&op, mkldnn_forward_training,
                                         static_cast<mkldnn_alg_kind_t>(relu), &md, 0, 0));
     OK(mkldnn_primitive_desc_create(&pd_, &op, engine(), nullptr));
@@ -57,24 +75,33 @@ class Relu {
     const mkldnn_primitive_at_t input = {memory_[0], 0};
     const_mkldnn_primitive_t output = memory_[1];
     OK(mkldnn_primitive_create(&primitive_, pd_, &input, &output));
+#endif
   }
   ~Relu() {
     mkldnn_primitive_destroy(primitive_);
-    for (mkldnn_primitive_t m : memory_) mkldnn_primitive_destroy(m);
+    for (Memory m : memory_) destroy(m);
     mkldnn_primitive_desc_destroy(pd_);
   }
   void run() {
     mkldnn_stream_t stream = nullptr;
+#ifdef API1
+    OK(mkldnn_stream_create(&stream, engine(), 1));
+    const mkldnn_exec_arg_t arguments[] = {{MKLDNN_ARG_SRC, memory_[0]},
+                                           {MKLDNN_ARG_DST, memory_[1]}};
+    OK(mkldnn_primitive_execute(primitive_, stream, 2, arguments));
+    OK(mkldnn_stream_wait(stream));
+#else
     OK(mkldnn_stream_create(&stream, mkldnn_eager));
     OK(mkldnn_stream_submit(stream, 1, &primitive_, nullptr));
     OK(mkldnn_stream_wait(stream, 1, nullptr));
+#endif
     mkldnn_stream_destroy(stream);
   }
 
  private:
   std::vector<float> data_;
   mkldnn_primitive_desc_t pd_ = nullptr;
-  mkldnn_primitive_t memory_[2] = {nullptr, nullptr};
+  Memory memory_[2] = {nullptr, nullptr};
   mkldnn_primitive_t primitive_ = nullptr;
 };
 

@@ -289,6 +289,22 @@ def test_engine(environment: Dict[str, str], status: str, part: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "value", "status", "part"),
+    [
+        ("1.3.1", None, "ok", "reads no MXNET_MKLDNN_CACHE_NUM; where shapes vary, memory grows"),
+        ("1.4.1", None, "ok", "where shapes vary, opcache run --bounded -- COMMAND keeps memory"),
+        ("1.6.0", "-1", "ok", "MXNET_MKLDNN_CACHE_NUM=-1: MXNet keeps the primitives of every"),
+        ("1.4.1", "16", "ok", "MXNET_MKLDNN_CACHE_NUM=16 limits each of MXNet's maps"),
+        ("1.4.1", "-2", "problem", "MXNET_MKLDNN_CACHE_NUM=-2: expected -1 or a number from 0 on"),
+    ],
+)
+def test_maps(version: str, value: Optional[str], status: str, part: str) -> None:
+    environment = {"MXNET_MKLDNN_CACHE_NUM": value} if value else {}
+    found = doctor_rules.maps(LOOK, {"version": version}, environment)
+    assert found.status == status and part in found.text
+
+
+@pytest.mark.parametrize(
     ("value", "warned"), [("1", True), ("2", True), ("0", False), ("", False), ("false", False)]
 )
 @pytest.mark.parametrize("name", ["MKLDNN_VERBOSE", "MXNET_MKLDNN_DEBUG"])

@@ -93,12 +93,14 @@ def check_enable_and_disable(built: Layout, environment: Environment) -> None:
     before = tree(environment)
     assert opcache(environment, "status").returncode == 1
     assert told(environment)["libraries"] == []
-    done = opcache(environment, "enable", "--scope", "backward", "--compat")
+    done = opcache(environment, "enable", "--scope", "backward", "--bounded", "--compat")
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split(None, 1) for line in done.stdout.splitlines()][:3] == [
+    assert [line.split(None, 1) for line in done.stdout.splitlines()][:5] == [
         ["enabled", str(environment.packages / PTH)],
         ["library", library(environment)],
         ["scope", "backward"],
+        ["memory", "512M"],
+        ["maps", "1"],
     ]
     assert opcache(environment, "status").stdout == done.stdout
     lacking = environment.version in ("3.10", "3.11", "3.12", "3.13")

@@ -403,6 +403,17 @@ def test_options_and_environment(built: Layout, tmp_path: Path) -> None:
     assert done.stdout == "off 8\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "outer", "expected"),
+    [([], {}, "512M"), (["--memory", "2M"], {}, "2M"), ([], {"MKLDNN_OPCACHE_MEMORY": "1G"}, "1G")],
+)
+def test_bounded(options: List[str], outer: Dict[str, str], expected: str) -> None:
+    names = ("MXNET_MKLDNN_CACHE_NUM", "MKLDNN_OPCACHE_MEMORY")
+    code = f"import os; print(*[os.environ[name] for name in {names}])"
+    done = run(*python(code), options=["--bounded", *options], env=clean_environment(**outer))
+    assert done.stdout == f"1 {expected}\n"
+
+
 def test_misuse() -> None:
     done = run()
     assert done.returncode == 2

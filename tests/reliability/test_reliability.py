@@ -117,7 +117,10 @@ def test_stage_without_findings_fails(
 def test_a_full_run_has_every_stage_and_host(layout: Layout) -> None:
     toolchain = load_toolchain(layout.toolchain)
     whole = command.resolve(toolchain, None, None, False, 1)
-    assert whole.stages == [stage.name for stage in STAGES]
+    assert whole.stages == [stage.name for stage in STAGES if not stage.hours]
+    assert command.resolve(toolchain, "training", None, False, 1).stages == ["training"]
+    quick = command.resolve(toolchain, None, None, True, 1)
+    assert quick.stages == [stage.name for stage in STAGES]
     assert whole.hosts == [host.version for host in toolchain.hosts]
 
 

@@ -84,25 +84,33 @@ def test_runs_that_prove_nothing_fail() -> None:
     idle["stats"]["totals"]["evictions"] = 0
     assert soak.judge_memory(PLAN, curve("all", soak.BOUNDED), idle).outcome == "fail"
     idle["stats"]["totals"]["primitives_avoided"] = 0
-    assert soak.judge_bits(PLAN, HOST, 1, soaked(), idle).outcome == "fail"
+    assert soak.judge_bits(soak.BOUNDED, PLAN.shapes, HOST, 1, soaked(), idle).outcome == "fail"
     unfinite, alike = {**soaked(), "finite": False}, {**soaked(), "digests": ["0"] * 6}
-    assert "not finite" in soak.judge_bits(PLAN, HOST, 1, unfinite, unfinite).summary
-    assert "equal digests" in soak.judge_bits(PLAN, HOST, 1, alike, alike).summary
+    assert (
+        "not finite"
+        in soak.judge_bits(soak.BOUNDED, PLAN.shapes, HOST, 1, unfinite, unfinite).summary
+    )
+    assert (
+        "equal digests" in soak.judge_bits(soak.BOUNDED, PLAN.shapes, HOST, 1, alike, alike).summary
+    )
     shorter = {**soaked(), "digests": soaked()["digests"][:5]}
-    assert soak.judge_bits(PLAN, HOST, 1, shorter, shorter).outcome == "fail"
+    assert soak.judge_bits(soak.BOUNDED, PLAN.shapes, HOST, 1, shorter, shorter).outcome == "fail"
 
 
 def test_a_wrong_digest_is_told_with_its_shape() -> None:
-    assert soak.judge_bits(PLAN, HOST, 1, soaked(), soaked()).summary == "equal in 6 shapes"
+    assert (
+        soak.judge_bits(soak.BOUNDED, PLAN.shapes, HOST, 1, soaked(), soaked()).summary
+        == "equal in 6 shapes"
+    )
     wrong = soaked()
     wrong["digests"][2] = "0" * 15 + "9"
-    found = soak.judge_bits(PLAN, HOST, 1, soaked(), wrong)
+    found = soak.judge_bits(soak.BOUNDED, PLAN.shapes, HOST, 1, soaked(), wrong)
     assert (found.outcome, found.summary) == ("fail", "1 of 6 shapes differ from stock")
     assert found.details[1] == "differs: " + "x".join(map(str, shapes(1, 6)[2]))
     message = "worker (soak networks, host 1.4.1, all) ended with SIGSEGV\n  last line"
     for found in (
         soak.judge_memory(PLAN, curve("all", soak.BOUNDED), message),
-        soak.judge_bits(PLAN, HOST, 1, soaked(), message),
+        soak.judge_bits(soak.BOUNDED, PLAN.shapes, HOST, 1, soaked(), message),
     ):
         assert (found.outcome, found.summary) == ("fail", message.splitlines()[0])
 
@@ -159,6 +167,17 @@ def test_a_leak_is_caught(built: Layout) -> None:
     assert memory.outcome == "fail"
     assert "from 100 to 220 shapes, expected at most 15 %" in memory.summary
     assert found["bits"].outcome == "pass"
+
+
+def test_limited_maps_keep_memory_bounded(built: Layout) -> None:
+    plan = dataclasses.replace(SHORT, shapes=0, limited_hosts=(HOST,), limited=160, settled=80)
+    found = soak.run_plan(built, plan, [HOST], 1)
+    assert [(each.outcome, each.details) for each in found] == [("pass", [])] * 3
+    assert by_subject(found)["bits, limited maps"].summary == "equal in 160 shapes"
+    # A limit that is no limit.
+    curve = soak.Curve(HOST, "all-maps-100000", soak.LIMITED, plan.limited)
+    found = soak.judge_memory(plan, curve, soak.result_of(built, plan, curve, 1))
+    assert found.outcome == "fail" and "from 80 to 160 shapes, expected at most" in found.summary
 
 
 def test_a_dropped_key_field_is_caught(built: Layout) -> None:

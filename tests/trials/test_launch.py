@@ -64,6 +64,12 @@ def test_variants_differ_in_the_cache_only() -> None:
     }
     cache = {"MKLDNN_OPCACHE": "backward", "MKLDNN_OPCACHE_CAPACITY": "7"}
     assert cached == {**stock, **cache}
+    for word in ("stock", "backward"):
+        limited = variants.parse_variant(f"{word}-maps-16")
+        assert dataclasses.replace(limited, name=word, maps=None) == variants.parse_variant(word)
+        found = environment.settings(limited, asked, overrides)
+        assert found.pop("MXNET_MKLDNN_CACHE_NUM") == "16"
+        assert found == (stock if word == "stock" else cached)
 
 
 def result(libraries: List[str], stats: Optional[Dict[str, Any]]) -> Dict[str, Any]:

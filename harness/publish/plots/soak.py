@@ -47,8 +47,9 @@ def draw(source: Source) -> List[style.Drawn]:
 
 
 def is_curve(each: Finding) -> bool:
-    """Tell whether a finding holds the memory of a process over its shapes."""
-    return each.stage == soak.STAGE and "resident_mib" in each.figures
+    """Tell whether a finding holds the memory of the network of all seven operators."""
+    other = each.subject.endswith(soak.LIMITED)
+    return each.stage == soak.STAGE and "resident_mib" in each.figures and not other
 
 
 def line(each: Finding) -> Line:

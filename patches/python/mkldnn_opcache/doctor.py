@@ -115,6 +115,7 @@ def judge(look, loaded, library, environment):
         found.append(doctor_rules.mkldnn(look, loaded, build_id, environment))
         if doctor_rules.is_served(look, loaded) and found[-1].status == "ok":
             found.append(doctor_rules.cache(look, loaded, library))
+            found.append(doctor_rules.maps(look, loaded, environment))
     found.append(doctor_rules.cpu(facts.cpu_flags()))
     found += doctor_rules.threads(loaded, environment, cores)
     found += doctor_rules.engine(environment, loaded.get("omp_max_threads"), cores)

@@ -17,7 +17,7 @@ if MYPY:
     Facts = Mapping[str, Any]
 
 RUN = "opcache run -- COMMAND"
-_FIRST_UNSERVED = (1, 7)
+_FIRST_WITH_MAPS, _FIRST_UNSERVED = (1, 4), (1, 7)
 _ENGINES = ("ThreadedEnginePerDevice", "ThreadedEngine", "NaiveEngine")
 _DEBUGGING = (
     ("MKLDNN_VERBOSE", "MKL-DNN prints a line for each primitive"),
@@ -227,6 +227,25 @@ def engine(environment, omp_threads, cores):
     if environment.get("MXNET_MKLDNN_ENABLED") in ("0", "false", "False"):
         findings.append(problem("engine", "MXNET_MKLDNN_ENABLED=0 keeps MXNet from using MKL-DNN"))
     return findings
+
+
+def maps(look, loaded, environment):
+    # type: (Facts, Facts, Mapping[str, str]) -> Finding
+    """Tell what MXNet's own maps keep, which no limit of the cache applies to."""
+    value = environment.get(variables.MAPS)
+    text = "%s=%s" % (variables.MAPS, value) if value else "%s is not set" % variables.MAPS
+    if _numbers(version_of(look, loaded)) < _FIRST_WITH_MAPS:
+        keeps = "MXNet keeps some primitives of every shape and reads no %s" % variables.MAPS
+        return ok("maps", "%s; where shapes vary, memory grows" % keeps)
+    if not value or value == "-1":
+        return ok(
+            "maps",
+            "%s: MXNet keeps the primitives of every shape; where shapes vary, %s keeps memory "
+            "bounded" % (text, RUN.replace("run", "run --bounded")),
+        )
+    if not value.isdigit():
+        return problem("maps", "%s: expected -1 or a number from 0 on" % text)
+    return ok("maps", "%s limits each of MXNet's maps" % text)
 
 
 def debugging(environment):

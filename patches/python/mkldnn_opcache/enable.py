@@ -69,7 +69,7 @@ def enable(args):
     # type: (argparse.Namespace) -> int
     """Write the file; Error, and no file, when this MXNet has no use for the cache."""
     folder = _own_folder()
-    settings = options.cache(args)
+    settings = options.cache(args, {})
     compat = settings.pop(variables.COMPAT, None) is not None
     unserved = _why_unserved()
     if unserved is not None and not compat:
@@ -120,7 +120,7 @@ def status(args):
         if file is not None and not IS_PYTHON_2:
             file = os.fsdecode(os.fsencode(file))  # for the reader, in this process's locale
         lines.append(("library", "%s%s" % (file or "none", absent)))
-        for name, variable in options.SETTINGS:
+        for name, variable in options.SETTINGS + (("maps", variables.MAPS),):
             if variable in settings["variables"]:
                 lines.append((name, settings["variables"][variable]))
         lines.append(("compat", _names() if settings["compat"] else "off"))

@@ -9,7 +9,7 @@ from .library import LIBRARY, Error, beside
 MYPY = False
 if MYPY:
     import argparse  # noqa: F401
-    from typing import Dict  # noqa: F401
+    from typing import Dict, Mapping  # noqa: F401
 
 # ``add_arguments(parser)``, ``main(arguments)`` returns the exit code; ``examples`` open the help.
 Command = collections.namedtuple("Command", "name summary examples add_arguments main")
@@ -19,6 +19,9 @@ SETTINGS = (
     ("capacity", variables.CAPACITY),
     ("memory", variables.MEMORY),
 )
+# Of --bounded. MXNet's maps then keep next to nothing: the cache keeps it, and evicts the oldest.
+_BOUNDED_MAPS = "1"
+_BOUNDED_MEMORY = "512M"
 
 
 def add_library(parser):
@@ -31,13 +34,19 @@ def add_library(parser):
 
 def add_cache(parser):
     # type: (argparse.ArgumentParser) -> None
-    """Add --scope, --capacity, --memory and --compat."""
+    """Add --scope, --capacity, --memory, --bounded and --compat."""
     parser.add_argument(
         "--scope", help="operators to cache: all (default), backward, off, or a comma list"
     )
     parser.add_argument("--capacity", metavar="N", help="most primitives cached (default: 4096)")
     parser.add_argument(
         "--memory", metavar="BYTES", help="most memory of idle objects, such as 512M (default: any)"
+    )
+    parser.add_argument(
+        "--bounded",
+        action="store_true",
+        help="for shapes that vary: limit MXNet's own maps, and --memory to %s unless given"
+        % _BOUNDED_MEMORY,
     )
     parser.add_argument(
         "--compat",
@@ -60,9 +69,12 @@ def library(args):
     )
 
 
-def cache(args):
-    # type: (argparse.Namespace) -> Dict[str, str]
-    """Return the variables of the settings that were given; Error when one is wrong."""
+def cache(args, outer):
+    # type: (argparse.Namespace, Mapping[str, str]) -> Dict[str, str]
+    """Return the variables of the settings that were given; Error when one is wrong.
+
+    ``outer`` are variables that apply as well.
+    """
     found = {}
     for name, variable in SETTINGS:
         value = getattr(args, name)
@@ -71,6 +83,10 @@ def cache(args):
             if fault is not None:
                 raise Error(fault)
             found[variable] = value
+    if args.bounded:
+        found[variables.MAPS] = _BOUNDED_MAPS
+        if not outer.get(variables.MEMORY):
+            found.setdefault(variables.MEMORY, _BOUNDED_MEMORY)
     if args.compat:
         found[variables.COMPAT] = "1"
     return found

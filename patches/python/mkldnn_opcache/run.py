@@ -29,6 +29,7 @@ _EXAMPLES = """\
 examples:
   {program} run -- python train.py --epochs 3
   {program} run --scope backward --stats stats.json -- python train.py
+  {program} run --bounded -- python train_detector.py
   {program} run --compat -- mpirun -n 2 python train.py
 
 COMMAND brings its own Python and its own MXNet. Exit code: COMMAND's; 127 when it is not found,
@@ -69,7 +70,7 @@ def main(args):
     if not args.command:
         raise Error("expected a command: opcache run -- COMMAND")
     stats = os.path.abspath(args.stats) if args.stats is not None else None
-    environment = preloaded(options.library(args), os.environ, options.cache(args))
+    environment = preloaded(options.library(args), os.environ, options.cache(args, os.environ))
     if stats is not None:
         _check_writable(stats)
     if args.chdir is not None:

@@ -21,6 +21,8 @@ ASSUME = "MKLDNN_OPCACHE_ASSUME"
 TRACE = "MKLDNN_OPCACHE_TRACE"
 SHADOW = "MKLDNN_OPCACHE_SHADOW"
 ALL = (SCOPE, CAPACITY, MEMORY, STATS, ASSUME, TRACE, SHADOW)
+# Of MXNet from 1.4 on: limits each of its own maps of primitives; -1, the default, is no limit.
+MAPS = "MXNET_MKLDNN_CACHE_NUM"
 # Read by the Python package, not by the library: 1 adds the compatibility names.
 COMPAT = "MKLDNN_OPCACHE_COMPAT"
 

@@ -55,6 +55,6 @@ def soak_record() -> ReliabilityRecord:
     findings = [
         soak.judge_memory(PLAN, curve("all", soak.BOUNDED), soaked()),
         soak.judge_memory(PLAN, curve("stock", soak.RELEASED), soaked(RISING_MIB, cached=False)),
-        soak.judge_bits(PLAN, "1.4.1", 1, soaked(cached=False), soaked()),
+        soak.judge_bits(soak.BOUNDED, PLAN.shapes, "1.4.1", 1, soaked(cached=False), soaked()),
     ]
     return record(soak.STAGE, host="1.4.1").model_copy(update={"findings": findings})

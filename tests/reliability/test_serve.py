@@ -1,0 +1,86 @@
+"""The stage of a prediction service: its judgement, and a service whose answers differ."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+import pytest
+
+from harness.base.layout import Layout
+from harness.reliability import serve
+from harness.reliability.context import Context
+from harness.verify.faults import VARIANT, faulty
+
+HOST = "1.4.1"
+PLAN = serve.Plan(threads=4, settled=2, rounds=8, hosts=(HOST,))
+
+
+def served(late_ms: float = 2, sizes_mib: Sequence[int] = (90, 100, 101, 102)) -> Dict[str, Any]:
+    """Return what a worker hands over: one answer in a hundred is late."""
+    return {
+        "latency_ns": [1_000_000] * 98 + [int(late_ms * 1e6)] * 2,
+        "digest": "00",
+        "finite": True,
+        "samples": [
+            {"threads": number, "resident_bytes": size * 2**20}
+            for number, size in enumerate(sizes_mib, start=1)
+        ],
+        "stats": {"totals": {"primitives_avoided": 5}},
+    }
+
+
+def summaries(stock: Dict[str, Any], cached: Dict[str, Any]) -> List[str]:
+    found = serve.judge(PLAN, HOST, [stock] * PLAN.rounds, [cached] * PLAN.rounds)
+    return [f"{each.outcome} {each.subject}: {each.summary}" for each in found]
+
+
+def test_a_service_as_stocks_passes() -> None:
+    assert summaries(served(), served(1.9)) == [
+        "pass memory: +2.0 % from 2 to 4 threads",
+        "pass bits: equal answers in all processes",
+        "pass latency: p99 1.90 ms, 2.00 ms of stock",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cached", "summary"),
+    [
+        (served(2.1), "fail latency: p99 2.10 ms, 2.00 ms of stock: later"),
+        (
+            served(sizes_mib=(90, 100, 107, 106)),
+            "fail memory: +7.0 % from 2 to 4 threads, expected at most 5 %",
+        ),
+        ({**served(), "digest": "01"}, "fail bits: the answers of the processes differ"),
+        (
+            {**served(), "stats": {"totals": {"primitives_avoided": 0}}},
+            "fail bits: no creation was avoided: nothing was put to the test",
+        ),
+    ],
+)
+def test_what_is_worse_than_stock_fails(cached: Dict[str, Any], summary: str) -> None:
+    assert [each for each in summaries(served(), cached) if each.startswith("fail")] == [summary]
+
+
+def test_few_processes_tell_nothing_of_latency() -> None:
+    found = serve.judge(PLAN, HOST, [served()] * 6, [served(3)] * 6)
+    assert [each.outcome for each in found] == ["pass"] * 3
+
+
+def test_a_process_that_crashed_fails() -> None:
+    (found,) = serve.judge(PLAN, HOST, [served()], ["worker ended with SIGSEGV\n  last line"])
+    assert (found.outcome, found.summary) == ("fail", "worker ended with SIGSEGV")
+
+
+def test_another_host_is_skipped_with_a_word(built: Layout, tmp_path: Path) -> None:
+    (found,) = serve.run(Context(built, True, 1, ("1.3.1",), tmp_path))
+    assert (found.outcome, found.summary) == ("skip", "runs on 1.4.1 only")
+
+
+def test_a_dropped_key_field_is_caught(built: Layout) -> None:
+    layout = faulty(built, "DROP-op.alg_kind")
+    plan = dataclasses.replace(serve.QUICK, threads=20, settled=10)
+    memory, bits, _ = serve.run_plan(layout, plan, HOST, 1, VARIANT)
+    assert memory.outcome == "pass"
+    assert (bits.outcome, bits.summary) == ("fail", "the answers of the processes differ")
