@@ -18,6 +18,7 @@ from models import (
     googlenet,
     inception_bn,
     inception_v4,
+    rcnn,
     small,
     yolo,
 )
@@ -127,6 +128,11 @@ def _yolo(name: str) -> Network:
     return Network(name, paper, parameters, 608, 64, 20, build, yolo.YOLO, True)
 
 
+def _rcnn(name: str, paper: str, side: int, classes: int, recipe: Recipe) -> Network:
+    parameters, smallest, build = rcnn.PARAMETERS[name], rcnn.SMALLEST_SIDE, rcnn.rcnn(name)
+    return Network(name, paper, parameters, side, smallest, classes, build, recipe, True)
+
+
 # GluonCV's, which tests/models/test_zoo.py builds on each release. Numbers of parameters: see
 # their files. Image sizes are those of GluonCV's scripts.
 _GLUONCV = (
@@ -146,6 +152,9 @@ _GLUONCV = (
     # The largest side: the script draws 320 to 608.
     _yolo("yolo3_darknet53_voc"),
     _yolo("yolo3_mobilenet1.0_voc"),
+    # The shorter side: the scripts keep the images' proportions.
+    _rcnn("faster_rcnn_resnet50_v1b_voc", "arXiv:1506.01497", 600, 20, rcnn.FASTER_RCNN),
+    _rcnn("mask_rcnn_resnet50_v1b_coco", "arXiv:1703.06870", 800, 80, rcnn.MASK_RCNN),
 )
 NETWORKS = {network.name: network for network in (*_NETWORKS, *_GLUONCV)}
 

@@ -13,6 +13,7 @@ from harness.base.layout import Layout
 from harness.trials import jobs
 from harness.worker import counters as library
 from harness.worker import data as initial
+from models import rcnn
 from models.gluon_cv import masks
 from models.objects import OBJECTS, boxes, shapes
 from models.registry import NETWORKS, check_image_size, find_network
@@ -91,6 +92,11 @@ def test_yolo_trains_on_the_sides_of_its_script() -> None:
     assert find_network("yolo3_darknet53_voc").sides(608) == tuple(range(320, 609, 32))
     assert find_network("yolo3_mobilenet1.0_voc").sides(100) == (64, 96)
     assert find_network("fcn").sides(100) == find_network("fcn_resnet50_voc").sides(100) == (100,)
+
+
+def test_rcnn_refuses_several_images() -> None:
+    with pytest.raises(ValueError, match="batch size 2: GluonCV's R-CNN trains on one image at a"):
+        rcnn.targets(initial.generator(1, "label/0"), 2, 192, 20)
 
 
 def test_initial_values_depend_on_seed_and_name() -> None:

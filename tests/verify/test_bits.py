@@ -77,13 +77,17 @@ def test_networks(built: Layout, host: str, network: Tuple[str, int, int, int], 
     assert cached["stats"]["bypasses"] == {}
 
 
-# The cheapest of GluonCV's; `make verify` trains them all.
-GLUONCV = {"cifar_resnet20_v1": 32, "simple_pose_resnet18_v1b": 32}
+# The cheapest of GluonCV's: the batch and the images' side. `make verify` trains them all.
+GLUONCV = {
+    "cifar_resnet20_v1": (2, 32),
+    "simple_pose_resnet18_v1b": (2, 32),
+    "faster_rcnn_resnet50_v1b_voc": (1, 192),
+}
 
 
 @pytest.mark.parametrize("name", GLUONCV)
 def test_gluoncv_networks(built: Layout, name: str) -> None:
-    job = HashJob(name, 2, GLUONCV[name], steps=2)
+    job = HashJob(name, *GLUONCV[name], steps=2)
     stock = result_of(job, built, "1.4.1", "stock")
     cached = result_of(job, built, "1.4.1", "all")
     assert stock["finite"]
