@@ -14,9 +14,10 @@ borders that Pascal VOC ignores, joints inside the image of which some are hidde
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
-from dataclasses import dataclass
-from typing import Any, Callable, Optional, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Optional, Tuple
 
 # Arrays of NumPy.
 Targets = Tuple[Any, ...]
@@ -31,12 +32,14 @@ class Recipe:
     """How a network that is no classifier is trained.
 
     ``loss()`` returns a Gluon loss, which takes the network's outputs and then ``targets``.
-    ``sized`` tells that the network's builder takes ``image_size`` too.
+    ``sized`` tells that the network's builder takes ``image_size`` too. ``environment`` has the
+    variables of MXNet without which stock does not train it.
     """
 
     targets: DrawTargets
     loss: Callable[[], Any]
     sized: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def classifier(name: str) -> Callable[[int, str], Any]:
@@ -45,7 +48,7 @@ def classifier(name: str) -> Callable[[int, str], Any]:
     def build(classes: int, prefix: str) -> Any:
         from gluoncv import model_zoo
 
-        return _named(prefix, lambda: model_zoo.get_model(name, classes=classes, pretrained=False))
+        return named(prefix, lambda: model_zoo.get_model(name, classes=classes, pretrained=False))
 
     return build
 
@@ -62,7 +65,7 @@ def segmenter(model: str) -> Callable[..., Any]:
         # The script's crop, unless it is given. The data set tells the number of classes.
         settings = {"crop_size": image_size or 480, "pretrained_base": False}
         with contextlib.redirect_stdout(sys.stderr):  # PSPNet prints
-            return _named(
+            return named(
                 prefix,
                 lambda: get_segmentation_model(
                     model, dataset="pascal_voc", backbone="resnet50", **settings
@@ -82,12 +85,12 @@ def simple_pose(name: str) -> Callable[[int, str], Any]:
         from gluoncv import model_zoo
 
         settings = {"num_joints": joints, "pretrained": False, "pretrained_base": False}
-        return _named(prefix, lambda: model_zoo.get_model(name, **settings))
+        return named(prefix, lambda: model_zoo.get_model(name, **settings))
 
     return build
 
 
-def _named(prefix: str, build: Callable[[], Any]) -> Any:
+def named(prefix: str, build: Callable[[], Any]) -> Any:
     """Build inside a scope, where names count from 0 and begin with the prefix."""
     from mxnet.gluon import nn
 
@@ -136,4 +139,7 @@ def _heat_map_loss() -> Any:
 
 
 SEGMENTATION = Recipe(masks, _segmentation_loss, sized=True)
+# Five branches begin at one map. By default MXNet adds their five gradients in one operator, which
+# fails on every release (docs/upstream-bugs.md); with 5 it adds them two at a time.
+DEEPLAB = dataclasses.replace(SEGMENTATION, environment={"MXNET_EXEC_INPLACE_GRAD_SUM_CAP": "5"})
 POSE = Recipe(heat_maps, _heat_map_loss)

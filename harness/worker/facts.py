@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 from harness.trials.jobs import DescribeJob
 from harness.worker import counters
 from harness.worker.counters import Cache
-from harness.worker.network import PREFIX, symbol_of
+from harness.worker.network import PREFIX, constants, symbol_of
 from models.registry import NETWORKS
 
 
@@ -18,23 +18,28 @@ def run(job: DescribeJob, cache: Cache) -> Dict[str, Any]:
     """Describe every network for one image of its paper's size."""
     networks = {}
     for name, network in NETWORKS.items():
-        symbol = symbol_of(network.build(network.classes, PREFIX))
-        networks[name] = describe(symbol, (1, 3, network.image_size, network.image_size))
+        net = network.build(network.classes, PREFIX)
+        shape = (1, 3, network.image_size, network.image_size)
+        networks[name] = describe(symbol_of(net), shape, constants(net))
     return {"networks": networks, "stats": counters.read(cache)}
 
 
-def describe(symbol: Any, data_shape: Tuple[int, ...]) -> Dict[str, Any]:
+def describe(
+    symbol: Any, data_shape: Tuple[int, ...], constants: Sequence[str] = ()
+) -> Dict[str, Any]:
     """Return the sizes of a network with the input ``data``.
 
     ``parameter_shapes`` by name, and ``parameters``, their total size, leave out running
-    statistics, which are not learned. ``output_shape`` is the shape of the scores, or of the first
-    output. ``operators`` counts the layers by MXNet's name of their operator, such as Convolution.
+    statistics and ``constants``, which are not learned. ``output_shape`` is the shape of the
+    scores, or of the first output. ``operators`` counts the layers by MXNet's name of their
+    operator, such as Convolution.
     ``multiply_adds`` counts one forward pass through convolutions and fully connected layers, as
     papers do.
     """
     argument_shapes, output_shapes, _ = symbol.infer_shape(data=data_shape)
     shapes = dict(zip(symbol.list_arguments(), argument_shapes))
-    del shapes["data"]
+    for name in ("data", *constants):
+        del shapes[name]
     inner = symbol.get_internals()
     inner_shapes = dict(zip(inner.list_outputs(), inner.infer_shape(data=data_shape)[1]))
     nodes = json.loads(symbol.tojson())["nodes"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import time
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import mxnet as mx
 
@@ -68,8 +68,15 @@ def initialise(net: Any, seed: int, shape: Shape) -> Any:
     net.initialize()
     parameters = net.collect_params()
     for name, value in initial_values(symbol_of(net), seed, shape).items():
-        parameters[name].set_data(value)
+        if name not in constants(net):
+            parameters[name].set_data(value)
     return parameters
+
+
+def constants(net: Any) -> List[str]:
+    """Return the names of a Gluon net's arrays that are neither learned nor states: anchors."""
+    found = net.collect_params().items()
+    return [name for name, parameter in found if isinstance(parameter, mx.gluon.Constant)]
 
 
 def operators_by_array(network: Network) -> Dict[str, str]:

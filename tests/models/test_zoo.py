@@ -82,7 +82,7 @@ def test_hosts_name_parameters_alike(layout: Layout, host: str, first_host: str,
     shapes = describe(layout, host)[name]["parameter_shapes"]
     assert shapes == describe(layout, first_host)[name]["parameter_shapes"]
     # The kinds that harness/worker/data.py knows.
-    assert {key.rsplit("_", 1)[1] for key in shapes} <= {"weight", "bias", "gamma", "beta"}
+    assert {key.rsplit("_", 1)[1] for key in shapes} <= {"weight", "bias", "gamma", "beta", "scale"}
 
 
 @pytest.mark.parametrize("name", OPERATORS)

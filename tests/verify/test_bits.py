@@ -77,7 +77,11 @@ def test_networks(built: Layout, host: str, network: Tuple[str, int, int, int], 
 
 
 # The cheapest of GluonCV's; `make verify` trains them all.
-GLUONCV = {"cifar_resnet20_v1": 32, "simple_pose_resnet18_v1b": 32}
+GLUONCV = {
+    "cifar_resnet20_v1": 32,
+    "simple_pose_resnet18_v1b": 32,
+    "ssd_512_mobilenet1.0_voc": 16,
+}
 
 
 @pytest.mark.parametrize("name", GLUONCV)
