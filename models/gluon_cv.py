@@ -14,9 +14,10 @@ borders that Pascal VOC ignores, joints inside the image of which some are hidde
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
-from dataclasses import dataclass
-from typing import Any, Callable, Optional, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Optional, Tuple
 
 # Arrays of NumPy.
 Targets = Tuple[Any, ...]
@@ -33,7 +34,8 @@ class Recipe:
     ``loss()`` returns a Gluon loss, which takes the network's outputs and then ``targets``.
     ``sized`` tells that the network's builder takes ``image_size`` too. While it is trained, the
     network takes the first ``inputs`` targets after the images. ``sides(image_size)`` are the sides
-    of its images; each batch has one of them.
+    of its images; each batch has one of them. ``environment`` has the variables of MXNet without
+    which stock does not train it.
     """
 
     targets: DrawTargets
@@ -41,6 +43,7 @@ class Recipe:
     sized: bool = False
     inputs: int = 0
     sides: Callable[[int], Tuple[int, ...]] = lambda image_size: (image_size,)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def classifier(name: str) -> Callable[[int, str], Any]:
@@ -140,4 +143,7 @@ def _heat_map_loss() -> Any:
 
 
 SEGMENTATION = Recipe(masks, _segmentation_loss, sized=True)
+# Five branches begin at one map. By default MXNet adds their five gradients in one operator, which
+# fails on every release (docs/upstream-bugs.md); with 5 it adds them two at a time.
+DEEPLAB = dataclasses.replace(SEGMENTATION, environment={"MXNET_EXEC_INPLACE_GRAD_SUM_CAP": "5"})
 POSE = Recipe(heat_maps, _heat_map_loss)

@@ -6,6 +6,7 @@ pretrained file is downloaded.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Tuple
 
@@ -20,6 +21,7 @@ from models import (
     inception_v4,
     rcnn,
     small,
+    ssd,
     yolo,
 )
 from models.gluon_cv import Recipe, classifier, segmenter, simple_pose
@@ -59,7 +61,12 @@ class Network:
         return (image_size,) if self.recipe is None else self.recipe.sides(image_size)
 
     def build_for(self, image_size: int, prefix: str) -> Any:
-        """Build it for images of a size, which some networks of GluonCV have to know."""
+        """Build it for images of a size, which some networks of GluonCV have to know.
+
+        Sets the variables of this process that its training needs; MXNet reads them later.
+        """
+        if self.recipe is not None:
+            os.environ.update(self.recipe.environment)
         sized = self.recipe is not None and self.recipe.sized
         return self.build(self.classes, prefix, **({"image_size": image_size} if sized else {}))
 
@@ -113,8 +120,10 @@ def _classifier(
     return Network(name, paper, parameters, side, smallest, classes, build, gluoncv=True)
 
 
-def _segmenter(model: str, paper: str, parameters: int) -> Network:
-    build, recipe = segmenter(model), gluon_cv.SEGMENTATION
+def _segmenter(
+    model: str, paper: str, parameters: int, recipe: Recipe = gluon_cv.SEGMENTATION
+) -> Network:
+    build = segmenter(model)
     return Network(f"{model}_resnet50_voc", paper, parameters, 480, 16, 21, build, recipe, True)
 
 
@@ -133,6 +142,12 @@ def _rcnn(name: str, paper: str, side: int, classes: int, recipe: Recipe) -> Net
     return Network(name, paper, parameters, side, smallest, classes, build, recipe, True)
 
 
+def _ssd(name: str, parameters: int, side: int, smallest: int) -> Network:
+    # The data set has 20 classes; the background is one more.
+    build, recipe = ssd.ssd(name), ssd.recipe(name)
+    return Network(name, "arXiv:1512.02325", parameters, side, smallest, 21, build, recipe, True)
+
+
 # GluonCV's, which tests/models/test_zoo.py builds on each release. Numbers of parameters: see
 # their files. Image sizes are those of GluonCV's scripts.
 _GLUONCV = (
@@ -147,6 +162,7 @@ _GLUONCV = (
     # With the auxiliary head.
     _segmenter("fcn", "arXiv:1411.4038", 35_445_994),
     _segmenter("psp", "arXiv:1612.01105", 49_081_578),
+    _segmenter("deeplab", "arXiv:1706.05587", 42_127_850, gluon_cv.DEEPLAB),
     # The script's images have 256x192 pixels, and its data set 17 joints.
     _pose("simple_pose_resnet18_v1b", "arXiv:1804.06208", 15_376_721),
     # The largest side: the script draws 320 to 608.
@@ -155,6 +171,7 @@ _GLUONCV = (
     # The shorter side: the scripts keep the images' proportions.
     _rcnn("faster_rcnn_resnet50_v1b_voc", "arXiv:1506.01497", 600, 20, rcnn.FASTER_RCNN),
     _rcnn("mask_rcnn_resnet50_v1b_coco", "arXiv:1703.06870", 800, 80, rcnn.MASK_RCNN),
+    *(_ssd(name, *sizes) for name, sizes in ssd.SIZES.items()),
 )
 NETWORKS = {network.name: network for network in (*_NETWORKS, *_GLUONCV)}
 

@@ -24,7 +24,8 @@ _EPSILON = float(numpy.finfo(numpy.float32).eps)
 # difference of large terms when a channel has few data. The largest seen errors are 0.5, 1.3, 2.3
 # and 2.8; a wrong term or a stale buffer gives thousands.
 _ROUNDINGS = {
-    **dict.fromkeys(("Concat", "Flatten", "identity", "reshape", "slice_axis", "transpose"), 1),
+    **dict.fromkeys(("Concat", "Flatten", "identity", "reshape", "transpose"), 1),
+    **dict.fromkeys(("slice_axis", "slice_like"), 1),
     **dict.fromkeys(("Activation", "LRN", "SoftmaxOutput", "softmax"), 8),
     "BatchNorm": 16,
 }

@@ -37,8 +37,10 @@ def parameter(seed: int, name: str, shape: Shape) -> numpy.ndarray:
     """Return the initial float32 value of the parameter or auxiliary state ``name``.
 
     Weights are Xavier-uniform. By the end of the name, scales and variances are ones, shifts and
-    means zeros.
+    means zeros. The scale of an SSD's normalised map is GluonCV's.
     """
+    if name.endswith("_normalize_scale"):
+        return numpy.full(shape, 20, dtype=numpy.float32)
     if name.endswith(("_gamma", "_var")):
         return numpy.ones(shape, dtype=numpy.float32)
     if name.endswith(("_beta", "_bias", "_mean")):

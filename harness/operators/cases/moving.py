@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Tuple
 
-from harness.operators.cases.case import PLAIN, Case, Shape, make_case
+from harness.operators.cases.case import PLAIN, Case, Shape, StockFault, make_case
 
 _IMAGE = (2, 16, 6, 6)
 
@@ -77,6 +77,18 @@ def _multiply(*blocked: str) -> Case:
     return make_case("elemwise_mul", "multiply", inputs, {}, blocked, ("reorder",))
 
 
+def _slice_like(name: str, **rest: Any) -> Case:
+    inputs = {"data": _IMAGE, "shape_like": (1, 2, 4, 3)}
+    axes = {"axes": (2, 3)}
+    return make_case("slice_like", name, inputs, axes, ("data",), ("reorder",), **rest)
+
+
+_CONSTANT = StockFault(
+    ("gradient-shape_like",),
+    "MXNet returns before it writes the zeros, because data needs no gradient",
+    ("1.3.1", "1.4.1"),
+)
+
 REORDER = (
     *(
         _reorder(op, name, shape, attributes, "data", quick=shape == _IMAGE)
@@ -90,6 +102,9 @@ REORDER = (
             ("identity", "copy", {}),
         )
     ),
+    _slice_like("slice-like"),
+    # Anchors of an SSD that are cut to the size of a feature map.
+    _slice_like("slice-constant", grad_req={"data": "null"}, stock_fault=_CONSTANT, quick=True),
     _reorder("identity", "copy", _IMAGE, {}, "head"),
     _reorder("identity", "copy", _IMAGE, {}, "data", "head"),
     *(

@@ -67,6 +67,7 @@ REFERENCES: Dict[str, Reference] = {
     "identity": Reference(moving.copy, moving.copy_gradients),
     "reshape": _RESHAPE,
     "slice_axis": Reference(moving.slice_axis, moving.slice_axis_gradients),
+    "slice_like": Reference(moving.slice_like, moving.slice_like_gradients),
     "softmax": Reference(pointwise.softmax, pointwise.softmax_gradients, pointwise.softmax_terms),
     "transpose": Reference(moving.transpose, moving.transpose_gradients),
 }

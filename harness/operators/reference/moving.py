@@ -62,6 +62,25 @@ def slice_axis_gradients(inputs: Arrays, attributes: Attributes, head: numpy.nda
     return {"data": gradient}
 
 
+def slice_like(inputs: Arrays, attributes: Attributes) -> numpy.ndarray:
+    """Return the first part of data, as long along ``axes`` as the array shape_like."""
+    return inputs["data"][_first_part(inputs, attributes)]
+
+
+def slice_like_gradients(inputs: Arrays, attributes: Attributes, head: numpy.ndarray) -> Arrays:
+    """Return the head in its place, zero elsewhere; zeros for shape_like."""
+    gradients = {name: numpy.zeros_like(value) for name, value in inputs.items()}
+    gradients["data"][_first_part(inputs, attributes)] = head
+    return gradients
+
+
+def _first_part(inputs: Arrays, attributes: Attributes) -> Any:
+    part = [slice(None)] * inputs["data"].ndim
+    for axis in attributes["axes"]:
+        part[axis] = slice(inputs["shape_like"].shape[axis])
+    return tuple(part)
+
+
 def _part(inputs: Arrays, attributes: Attributes) -> Any:
     part = [slice(None)] * inputs["data"].ndim
     part[attributes["axis"]] = slice(attributes["begin"], attributes["end"])
