@@ -59,14 +59,16 @@ def test_where_the_cache_is(built: Layout, host: str, kind: str, cache: str, pla
 
 def test_how_mkldnn_is_recognised(built: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = own_builds.make(built, SECOND, "headers")
-    expected = {"mkldnn": V17, "recognised": "headers", "cache": "inside"}
-    assert told(own.identify(headers)) == expected
+    known = own.identify(headers)
+    assert told(known) == {"mkldnn": V17, "recognised": "headers", "cache": "inside"}
 
     unknown = own_builds.make(built, SECOND, "unknown")
     assert refusal(own.identify, unknown) == (
         f"{unknown}: libmkldnn.so.0 with build-id {'0' * 40} is not one that the cache knows "
         f"({', '.join(MKLDNNS)}); if it was built from one of these sources, set {ASSUME} to it"
     )
+    same = own.identify(unknown, known.known)
+    assert told(same) == {"mkldnn": V17, "recognised": "same", "cache": "preload"}
     monkeypatch.setenv(ASSUME, V17)
     assumed = own.identify(unknown)
     assert told(assumed) == {"mkldnn": V17, "recognised": "assumed", "cache": "preload"}
