@@ -208,7 +208,7 @@ def _release(
     assumed: Optional[str],
     same: Optional[str],
 ) -> Tuple[str, str]:
-    """Return the release of MKL-DNN, and how it was recognised; ``same`` is that of the same file."""
+    """Return the release of MKL-DNN, and how it was recognised; ``same`` is of the same file."""
     build_id = elf.build_id(str(libmkldnn))
     release = release_of(build_id)
     if stats is None or stats["recognised"]:
