@@ -148,6 +148,8 @@ def test_the_commit_is_that_of_the_tree_around(tmp_path: Path) -> None:
 def test_the_python_package_is_told_apart_by_its_code(tmp_path: Path) -> None:
     one, same, other = (package(tmp_path / name, "a = 1") for name in ("one", "same", "other"))
     (same / "mxnet" / "notes.txt").write_text("no code")
+    (same / "mxnet" / "symbol").mkdir()
+    (same / "mxnet" / "symbol" / "gen_op.py").write_text("of python/setup.py")
     (other / "mxnet" / "gluon").mkdir()
     (other / "mxnet" / "gluon" / "more.py").write_text("b = 2")
     digests = [own.package_digest(folder / "mxnet") for folder in (one, same, other)]
