@@ -42,6 +42,9 @@ COMMANDS: Tuple[Tuple[str, Optional[str], str], ...] = (
 
 # The commands of the package, and their options before the user's.
 _INSTALLED: Dict[str, List[str]] = {"run": [], "doctor": ["--python", "python3"]}
+_DOCTORS_OWN = (
+    "--mxnet DIR: diagnose the MXNet that you built in DIR, a folder with mxnet/ inside\n"
+)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -93,6 +96,8 @@ def _installed(command: str, words: Sequence[str]) -> int:
     """Run a command of the package with the library of this work tree."""
     from patches.python.mkldnn_opcache import __main__ as package
 
+    if command == "doctor" and not {"-h", "--help"}.isdisjoint(words):
+        print(_DOCTORS_OWN)  # the package, whose help follows, does not know the option
     words, options = _with_own_build(command, words)
     library = here().library
     if not library.is_file():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+# A line of MXNet's stack traces, or an empty line.
+_TRACE = re.compile(r"\s*(\[bt\] \(\d+\) |Stack trace\b|$)")
 
 
 class Ended(NamedTuple):
@@ -58,6 +62,11 @@ def run(
     code = done.returncode
     reason = exit_reason(code) if code != 0 else ""
     return Ended(code, reason, text(done.stdout), text(done.stderr))
+
+
+def last_lines(output: str, count: int) -> List[str]:
+    """Return the last lines of an output, without MXNet's stack traces, which follow the error."""
+    return [line for line in output.splitlines() if not _TRACE.match(line)][-count:]
 
 
 def exit_reason(returncode: int) -> str:

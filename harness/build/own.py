@@ -35,6 +35,7 @@ _RECOGNISED = {
     "build-id": "recognised by its build-id",
     "headers": "recognised by the headers that libmxnet.so was built with",
     "assumed": f"taken for it as {ASSUME} says",
+    "same": "recognised as the same file as that of --mxnet",
 }
 
 
@@ -42,9 +43,10 @@ _RECOGNISED = {
 class OwnBuild:
     """An MXNet that somebody built; paths are for use, never for a record.
 
-    ``recognised`` tells how its MKL-DNN was: build-id, headers or assumed. ``cache`` tells where
-    the cache is: inside libmxnet.so, needed by it, or preload for nowhere. ``package_sha256`` is
-    the digest of mxnet's Python files. ``environment`` has what a process needs to load it.
+    ``recognised`` tells how its MKL-DNN was: build-id, headers, assumed, or same, which is the file
+    of the build that it is compared with. ``cache`` tells where the cache is: inside libmxnet.so,
+    needed by it, or preload for nowhere. ``package_sha256`` is the digest of mxnet's Python files.
+    ``environment`` has what a process needs to load it.
     ``cache_sha256`` is that of the library with the cache, where libmxnet.so needs one.
     """
 
@@ -67,6 +69,11 @@ class OwnBuild:
         """The name in records: the version and the hash of libmxnet.so."""
         return f"own-{self.version}-{self.libmxnet_sha256[:8]}"
 
+    @property
+    def known(self) -> Tuple[str, str]:
+        """The sha256 of its libmkldnn and the release, by which another build's is recognised."""
+        return self.libmkldnn_sha256, self.mkldnn
+
     def line(self) -> str:
         """Return the one line that says what this build is."""
         commit = f" (commit {self.commit[:12]})" if self.commit else ""
@@ -76,8 +83,11 @@ class OwnBuild:
         )
 
 
-def identify(folder: Path) -> OwnBuild:
-    """Return what the MXNet in ``folder`` is; HarnessError when the cache cannot serve it."""
+def identify(folder: Path, known: Optional[Tuple[str, str]] = None) -> OwnBuild:
+    """Return what the MXNet in ``folder`` is; HarnessError when the cache cannot serve it.
+
+    ``known`` is the sha256 of a libmkldnn that was recognised before, and its release.
+    """
     folder = folder.absolute()
     _check_folder(folder)
     environment = _environment()
@@ -94,7 +104,9 @@ def identify(folder: Path) -> OwnBuild:
             "which prove that it works: link it without a version script"
         )
     cache = [path for path in map(Path, facts["libraries"]) if path.name == layout.CACHE_LIBRARY]
-    mkldnn, recognised = _release(folder, libmkldnn, facts["stats"], environment.get(ASSUME))
+    mkldnn_sha256 = reading.sha256_of(libmkldnn)
+    same = known[1] if known is not None and known[0] == mkldnn_sha256 else None
+    mkldnn, recognised = _release(folder, libmkldnn, facts["stats"], environment.get(ASSUME), same)
     if recognised != "assumed":
         environment.pop(ASSUME, None)
     return OwnBuild(
@@ -107,7 +119,7 @@ def identify(folder: Path) -> OwnBuild:
         libmxnet=libmxnet,
         libmkldnn=libmkldnn,
         libmxnet_sha256=reading.sha256_of(libmxnet),
-        libmkldnn_sha256=reading.sha256_of(libmkldnn),
+        libmkldnn_sha256=mkldnn_sha256,
         package_sha256=package_digest(folder / "mxnet"),
         environment=environment,
         cache_sha256=reading.sha256_of(cache[0]) if cache else None,
@@ -190,9 +202,13 @@ def _check_convolution(folder: Path, libmkldnn: Path, facts: Mapping[str, Any]) 
 
 
 def _release(
-    folder: Path, libmkldnn: Path, stats: Optional[Mapping[str, Any]], assumed: Optional[str]
+    folder: Path,
+    libmkldnn: Path,
+    stats: Optional[Mapping[str, Any]],
+    assumed: Optional[str],
+    same: Optional[str],
 ) -> Tuple[str, str]:
-    """Return the release of MKL-DNN, and how it was recognised."""
+    """Return the release of MKL-DNN, and how it was recognised; ``same`` is of the same file."""
     build_id = elf.build_id(str(libmkldnn))
     release = release_of(build_id)
     if stats is None or stats["recognised"]:
@@ -202,6 +218,8 @@ def _release(
             return assumed, "assumed"
         if stats is not None:
             return stats["mkldnn"], "headers"
+        if same is not None:
+            return same, "same"
     raise HarnessError(
         f"{folder}: {libmkldnn.name} with build-id {build_id} is not one that the cache knows "
         f"({', '.join(MKLDNNS)}); if it was built from one of these sources, set {ASSUME} to it"
@@ -222,8 +240,13 @@ def commit_of(folder: Path) -> Optional[str]:
 
 
 def package_digest(package: Path) -> str:
-    """Return what changes with the name or content of any Python file in the folder."""
+    """Return what changes with the name or content of any Python file in the folder.
+
+    Left out are the signatures of operators that python/setup.py writes where it was run.
+    """
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
-        found.update(f"{path.relative_to(package)} {reading.sha256_of(path)}\n".encode())
+        name = path.relative_to(package)
+        if not re.fullmatch(r"(ndarray|symbol)/gen_\w+\.py", name.as_posix()):
+            found.update(f"{name} {reading.sha256_of(path)}\n".encode())
     return found.hexdigest()

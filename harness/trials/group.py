@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NoReturn, Sequence, Tuple
 
 from harness.base.errors import HarnessError
-from harness.base.process import exit_reason
+from harness.base.process import exit_reason, last_lines
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_S = 0.05
@@ -110,10 +110,11 @@ def _wait(running: Sequence[_Running], what: str, timeout_s: float) -> None:
 
 
 def _with_last_lines(reason: str, member: _Running) -> str:
-    lines = member.output.read_text(encoding="utf-8", errors="replace").splitlines()
+    output = member.output.read_text(encoding="utf-8", errors="replace")
+    lines = last_lines(output, _STDERR_LINES)
     if not lines:
         return f"{reason}; {member.name} printed nothing"
-    shown = [f"  {line}" for line in lines[-_STDERR_LINES:]]
+    shown = [f"  {line}" for line in lines]
     return "\n".join([f"{reason}; the last lines of {member.name}:", *shown])
 
 

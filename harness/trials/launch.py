@@ -123,7 +123,7 @@ def _failure(
     digest = hashlib.sha256(job_text.encode()).hexdigest()[:12]
     job_file = layout.build / "failed" / f"{digest}.json"
     files.write_text(job_file, job_text)
-    lines = done.stderr.splitlines()[-_STDERR_LINES:]
+    lines = process.last_lines(done.stderr, _STDERR_LINES)
     variables = [f"{name}={value}" for name, value in sorted(environment.items())]
     again = ["env", "-i", *variables, sys.executable, "-m", "harness.worker"]
     again += [str(job_file.relative_to(layout.root)), "-"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from harness.base.console import say
 from harness.base.errors import HarnessError
@@ -60,7 +60,7 @@ def layout_of(args: argparse.Namespace) -> Layout:
             raise HarnessError(f"--{option}: expected releases or --mxnet, found both")
     layout = OwnLayout(here().root, identified(asked))
     if against is not None:
-        layout = OwnLayout(layout.root, layout.own, identified(against))
+        layout = OwnLayout(layout.root, layout.own, identified(against, layout.own.known))
         check_pair(layout.own, layout.against)
     out = getattr(args, "out", None)
     if out is not None and here().raw in out.resolve().parents:
@@ -71,9 +71,9 @@ def layout_of(args: argparse.Namespace) -> Layout:
     return layout
 
 
-def identified(folder: Path) -> OwnBuild:
-    """Return what the MXNet in ``folder`` is, and say it."""
-    found = own.identify(folder)
+def identified(folder: Path, *known: Tuple[str, str]) -> OwnBuild:
+    """Return what the MXNet in ``folder`` is, and say it; ``known`` as for ``identify``."""
+    found = own.identify(folder, *known)
     say(found.line())
     return found
 

@@ -59,14 +59,16 @@ def test_where_the_cache_is(built: Layout, host: str, kind: str, cache: str, pla
 
 def test_how_mkldnn_is_recognised(built: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = own_builds.make(built, SECOND, "headers")
-    expected = {"mkldnn": V17, "recognised": "headers", "cache": "inside"}
-    assert told(own.identify(headers)) == expected
+    known = own.identify(headers)
+    assert told(known) == {"mkldnn": V17, "recognised": "headers", "cache": "inside"}
 
     unknown = own_builds.make(built, SECOND, "unknown")
     assert refusal(own.identify, unknown) == (
         f"{unknown}: libmkldnn.so.0 with build-id {'0' * 40} is not one that the cache knows "
         f"({', '.join(MKLDNNS)}); if it was built from one of these sources, set {ASSUME} to it"
     )
+    same = own.identify(unknown, known.known)
+    assert told(same) == {"mkldnn": V17, "recognised": "same", "cache": "preload"}
     monkeypatch.setenv(ASSUME, V17)
     assumed = own.identify(unknown)
     assert told(assumed) == {"mkldnn": V17, "recognised": "assumed", "cache": "preload"}
@@ -146,6 +148,8 @@ def test_the_commit_is_that_of_the_tree_around(tmp_path: Path) -> None:
 def test_the_python_package_is_told_apart_by_its_code(tmp_path: Path) -> None:
     one, same, other = (package(tmp_path / name, "a = 1") for name in ("one", "same", "other"))
     (same / "mxnet" / "notes.txt").write_text("no code")
+    (same / "mxnet" / "symbol").mkdir()
+    (same / "mxnet" / "symbol" / "gen_op.py").write_text("of python/setup.py")
     (other / "mxnet" / "gluon").mkdir()
     (other / "mxnet" / "gluon" / "more.py").write_text("b = 2")
     digests = [own.package_digest(folder / "mxnet") for folder in (one, same, other)]

@@ -57,6 +57,15 @@ def test_one_that_fails_ends_all(tmp_path: Path) -> None:
     assert not any(map(alive, sleepers(tmp_path)))
 
 
+def test_the_error_is_shown_and_not_its_stack_trace(tmp_path: Path) -> None:
+    frames = "".join(f"[bt] ({n}) lib/libmxnet.so(+0x{n}) [0x7f]\\n" for n in range(10))
+    said = f"Error: what failed\\n\\nStack trace returned 10 entries:\\n{frames}\\n"
+    members = [python("worker", f"import sys; sys.exit('{said}')")]
+    assert failure(members, tmp_path) == (
+        "trial: worker ended with exit code 1; the last lines of worker:\n  Error: what failed"
+    )
+
+
 def test_one_that_is_killed_ends_all(tmp_path: Path) -> None:
     wait = "import os, time\nwhile not os.path.exists('pid-1'): time.sleep(0.01)\n"
     members = [python("server", SLEEPER.format(1))]
