@@ -46,8 +46,8 @@ WRONG: Tuple[Tuple[str, str], ...] = (
     *((f"{each} {{deep}}", "{deep}: ...") for each in READERS),
     ("bench --models mobilenet-2", f"unknown model 'mobilenet-2': {MODELS}"),
     (
-        "bench --models fcn_resnet50_voc",
-        "model 'fcn_resnet50_voc' is not a classifier: only verify trains it",
+        "bench-dist --model fcn_resnet50_voc",
+        "model 'fcn_resnet50_voc' is not a classifier: verify and bench train it",
     ),
     (
         "bench --models alexnet --image-size 62",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy
 
@@ -19,7 +19,6 @@ from harness.bench.record import (
     BenchRecord,
     Block,
     Failure,
-    Series,
 )
 from harness.bench.rows import NO_RESULT, Row
 from harness.trials.jobs import scope_of
@@ -80,8 +79,11 @@ class AlternateRow(Row):
     ``samples`` are processes, and ``logs`` their log ratios to the baseline by round; ``ratio`` is
     the exponential of the mean, None for the baseline. ``limit`` is the ratio of a step without any
     creation and destruction, by the counters of the baseline, and ``removed`` the part of that time
-    that is gone, None where that time is too short to tell or ``interval`` includes 1.
+    that is gone, None where that time is too short to tell or ``interval`` includes 1. ``network``
+    is the network with the size of its images.
     """
+
+    network: str
 
     logs: Mapping[int, float]
     limit: Optional[float]
@@ -94,9 +96,23 @@ def rows(record: BenchRecord) -> List[AlternateRow]:
     return [cell for cell in cells(record) if isinstance(cell, AlternateRow)]
 
 
+def network_names(record: BenchRecord) -> Dict[Case, str]:
+    """Return the name of each case's network with its image size, or its smallest and largest."""
+    sides: Dict[Case, List[int]] = {}
+    for each in record.alternates:
+        sides.setdefault(each.case, []).extend(each.sides)
+    found = {}
+    for case in (case for series in record.settings.series for case in series.cases):
+        own = sides.get(case) or [case.image_size]
+        size = "-".join(map(str, sorted({min(own), max(own)})))
+        found[case] = f"{case.model} {size}"
+    return found
+
+
 def cells(record: BenchRecord) -> List[Union[AlternateRow, Failure]]:
     """Return the rows, and for the scopes of a case without any result its first failure."""
     failures = {each.key[:4]: each for each in reversed(record.failures)}
+    names = network_names(record)
     found: List[Union[AlternateRow, Failure]] = []
     for series in record.settings.series:
         for case in series.cases if series.job == ALTERNATE else ():
@@ -107,22 +123,27 @@ def cells(record: BenchRecord) -> List[Union[AlternateRow, Failure]]:
                 peaks = [float(sample.peak_resident_bytes) for sample in samples]
                 for scope in series.variants[host]:
                     if samples:
-                        peak = statistics.median(peaks)
-                        found.append(_row(series, case, host, scope, each, peak))
+                        common = {
+                            "series": series,
+                            "case": case,
+                            "host": host,
+                            "network": names[case],
+                            "peak_resident_bytes": statistics.median(peaks),
+                        }
+                        images = samples[0].images_per_step
+                        found.append(_row(common, series.variants[host][0], scope, each, images))
                     elif key in failures:
                         found.append(failures[key].model_copy(update={"variant": scope}))
     return found
 
 
 def _row(
-    series: Series,
-    case: Case,
-    host: str,
+    common: Dict[str, Any],
+    first: str,
     scope: str,
     processes: Dict[int, Dict[str, Measured]],
-    peak: float,
+    images: int,
 ) -> AlternateRow:
-    first = series.variants[host][0]
     own = [each[scope] for each in processes.values()]
     baseline = [each[first] for each in processes.values()]
     logs = {round_: each[scope].log_ratio for round_, each in sorted(processes.items())}
@@ -133,23 +154,20 @@ def _row(
     known = creates and share >= _SMALLEST_SHARE and statistics.excludes_one(around)
     step_ns = statistics.median([each.step_ns for each in own])
     spreads = [each.spread for each in own if each.spread is not None]
-    parts: Dict[str, float] = {}
+    parts: Dict[str, Any] = {}
     for part in ("create", "destroy", "cache"):
         parts[f"{part}_share"] = statistics.median([getattr(each, f"{part}_share") for each in own])
         parts[f"{part}_ns"] = parts[f"{part}_share"] * step_ns
     return AlternateRow(
-        series=series,
-        case=case,
-        host=host,
+        **common,
         variant=scope,
-        images_per_second=case.batch_size * 1e9 / step_ns,
+        images_per_second=images * 1e9 / step_ns,
         relative_iqr=statistics.relative_iqr([each.step_ns for each in own]),
         samples=len(own),
         ratios=tuple(math.exp(value) for value in logs.values()) if ratio else (),
         ratio=ratio,
         interval=around,
         step_ns=step_ns,
-        peak_resident_bytes=peak,
         logs=logs,
         limit=1 / (1 - share) if creates else None,
         removed=(1 - 1 / ratio) / share if known and ratio else None,
@@ -182,7 +200,7 @@ class _Line(NamedTuple):
     """A line of the table: a network, or the geometric mean of a scope without further values."""
 
     network: str
-    batch_size: int
+    batch: str
     host: str
     variant: str
     ratio: Optional[float]
@@ -197,7 +215,7 @@ class _Line(NamedTuple):
 
 _COLUMNS: Tuple[Column[_Line], ...] = (
     ("network", lambda line: line.network),
-    ("batch", lambda line: str(line.batch_size)),
+    ("batch", lambda line: line.batch),
     ("MXNet", lambda line: line.host),
     ("scope", lambda line: line.variant),
     ("img/s", lambda line: line.speed),
@@ -220,27 +238,27 @@ LEGEND = (
 
 def render(record: BenchRecord) -> str:
     """Return a line for each scope and network, then the geometric means, as Markdown."""
-    found = cells(record)
-    lines = [_line(cell) for cell in found]
-    groups: Dict[Tuple[int, int, str, str], List[AlternateRow]] = {}
+    found, names = cells(record), network_names(record)
+    lines = [_line(cell, names[cell.case]) for cell in found]
+    groups: Dict[Tuple[int, str, str, str], List[AlternateRow]] = {}
     for row in found:
         if isinstance(row, AlternateRow) and row.ratio is not None:
             threads = row.series.threads.omp_num_threads
-            key = (threads, row.case.batch_size, row.host, row.variant)
+            batch = "-" if record.settings.together else str(row.case.batch_size)
+            key = (threads, batch, row.host, row.variant)
             groups.setdefault(key, []).append(row)
-    for (_, batch_size, host, variant), networks in groups.items():
-        if len(networks) > 1:
-            ratio, around = mean(networks)
-            count = min(row.samples for row in networks)
-            name = f"mean of {len(networks)}"
-            lines.append(_Line(name, batch_size, host, variant, ratio, around, count))
+    for (_, batch, host, variant), several in groups.items():
+        if len(several) > 1:
+            ratio, around = mean(several)
+            count = min(row.samples for row in several)
+            name = f"mean of {len(several)}"
+            lines.append(_Line(name, batch, host, variant, ratio, around, count))
     shown = columns(_COLUMNS, ("network", "MXNet", "scope"), lines)
     return "\n".join([*shown, "", *LEGEND]) + "\n"
 
 
-def _line(cell: Union[AlternateRow, Failure]) -> _Line:
-    case = cell.case
-    subject = (f"{case.model} {case.image_size}", case.batch_size, cell.host, cell.variant)
+def _line(cell: Union[AlternateRow, Failure], network: str) -> _Line:
+    subject = (network, str(cell.case.batch_size), cell.host, cell.variant)
     if isinstance(cell, Failure):
         return _Line(*subject, None, None, 0, NO_RESULT[cell.reason])
     return _Line(

@@ -35,7 +35,7 @@ from harness.bench.record import (
     SampleKey,
     Series,
 )
-from harness.bench.views import memory, ratios
+from harness.bench.views import cached, memory, ratios
 from harness.trials import own
 from harness.trials.environment import HEAP
 from harness.trials.jobs import AlternateJob, Job, ProfileJob, TrainJob, fields_for
@@ -144,6 +144,8 @@ def measure(args: argparse.Namespace) -> Tuple[BenchRecord, int]:
     tables.write(run, folder)
     if run.alternates:
         print(alternation.render(run))
+        if cached.cached(run):
+            print(cached.render(run))
         fresh = [group for group in ratios.groups(run) if not group.alternates]
         if fresh:
             print(ratios.text(fresh))

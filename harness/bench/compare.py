@@ -85,7 +85,7 @@ def _speeds(run: BenchRecord) -> Dict[Cell, List[float]]:
     for process in run.alternates:
         for scope, each in alternation.measured(process).items():
             cell = (process.series, process.case, process.host, scope)
-            found.setdefault(cell, []).append(process.case.batch_size * 1e9 / each.step_ns)
+            found.setdefault(cell, []).append(process.images_per_step * 1e9 / each.step_ns)
     return found
 
 

@@ -14,9 +14,9 @@ from harness.base import hardware
 from harness.base.errors import HarnessError
 from harness.base.toml import Count, FrozenModel
 from harness.bench import pytorch
-from harness.bench.record import ALTERNATE, BenchSettings, Series
+from harness.bench.record import ALTERNATE, PROFILE, BenchSettings, Series
 from harness.build.toolchain import Host, Toolchain
-from harness.trials.networks import check_image_size, find_classifier
+from harness.trials.networks import check_image_size, find_classifier, find_network
 from harness.trials.record import Case, Threads
 from harness.trials.variants import STOCK, STOCK_AGAIN, check_alternating, parse_variant
 from patches.python.mkldnn_opcache.facts import cpus, physical_cores
@@ -55,12 +55,14 @@ class BenchConfig(FrozenModel):
     """A benchmark's configuration file; the series are in the order of work.
 
     ``scopes`` names the variants by MXNet release; a missing image size is that of the network's
-    paper. Budgets limit the rounds of a case and the timed steps of a process (record.Series). A
-    missing ``memory_limit_gib`` is nine tenths of the machine's memory.
+    paper. ``together`` is that of BenchSettings. Budgets limit the rounds of a case and the timed
+    steps of a process (record.Series). A missing ``memory_limit_gib`` is nine tenths of the
+    machine's memory.
     """
 
     models: Tuple[str, ...] = pydantic.Field(min_length=1)
     scopes: Dict[str, Tuple[str, ...]] = pydantic.Field(min_length=1)
+    together: Optional[str] = pydantic.Field(default=None, pattern=r"^[A-Za-z0-9]+$")
     image_sizes: Dict[str, Count] = {}
     rounds_min: Count
     rounds_max: Count
@@ -104,7 +106,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
     ``image_size`` in pixels, when given, holds for every model.
     """
     for model in config.image_sizes:
-        find_classifier(model)
+        find_network(model)
     names = [series.name for series in config.series]
     if len(set(names)) != len(names):
         raise HarnessError(f"series: expected different names, found {', '.join(names)}")
@@ -117,6 +119,7 @@ def resolve(config: BenchConfig, toolchain: Toolchain, image_size: Optional[int]
         seed=config.seed,
         learning_rate=config.learning_rate,
         momentum=config.momentum,
+        together=config.together,
     )
 
 
@@ -143,7 +146,7 @@ def _series(
         kmp_blocktime=config.kmp_blocktime,
     )
     cases = [
-        _case(config, model, batch_size, image_size)
+        _case(config, series, model, batch_size, image_size)
         for batch_size in found.pop("batch_sizes")
         for model in found["models"]
     ]
@@ -168,8 +171,15 @@ def _check_scopes(
             parse_variant(scope)
 
 
-def _case(config: BenchConfig, model: str, batch_size: int, image_size: Optional[int]) -> Case:
-    network = find_classifier(model)
+def _case(
+    config: BenchConfig,
+    series: SeriesConfig,
+    model: str,
+    batch_size: int,
+    image_size: Optional[int],
+) -> Case:
+    # A profile counts the calls of the loss of MXNet's Module API.
+    network = (find_classifier if series.job == PROFILE else find_network)(model)
     side = image_size or config.image_sizes.get(model, network.image_size)
     check_image_size(network, side)
     return Case(model=model, batch_size=batch_size, image_size=side)

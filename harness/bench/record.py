@@ -100,7 +100,8 @@ class BenchSettings(RecordModel):
     """The work of a run; results of equal settings may be mixed.
 
     ``cpus`` are the CPUs of every process. A process that needs more address space than
-    ``memory_limit_gib`` does not fit into memory.
+    ``memory_limit_gib`` does not fit into memory. Networks of several batch sizes have one
+    geometric mean where ``together`` names them, such as GluonCV; else each batch size has its own.
     """
 
     series: List[Series] = pydantic.Field(min_length=1)
@@ -109,6 +110,7 @@ class BenchSettings(RecordModel):
     seed: int
     learning_rate: pydantic.FiniteFloat
     momentum: pydantic.FiniteFloat
+    together: Optional[str] = None
 
     def find(self, name: str) -> Series:
         """Return the series called ``name``, which must exist."""
@@ -221,7 +223,8 @@ class MemorySample(_Sample):
 class Block(RecordModel):
     """Steps timed in one scope, and what the counters gained over them; times in nanoseconds.
 
-    ``missed`` are the creations that the scope should have avoided.
+    ``missed`` are the creations that the scope should have avoided. Older records lack
+    ``evictions``.
     """
 
     cycle: int = pydantic.Field(ge=0)
@@ -236,6 +239,7 @@ class Block(RecordModel):
     descriptors_created: int
     primitives_avoided: int
     descriptors_avoided: int
+    evictions: Optional[int] = None
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -248,12 +252,27 @@ class Block(RecordModel):
 
 
 class AlternateSample(_Result):
-    """One process that switched scopes between blocks of steps."""
+    """One process that switched scopes between blocks of steps.
+
+    ``sides`` are those of the images that each step trains on, batch by batch, in pixels: several
+    for a network whose images change size. Older records lack them.
+    """
 
     type: Literal["alternate"] = "alternate"
     warm_up_steps: Dict[str, pydantic.PositiveInt]
     steps_per_block: int = pydantic.Field(gt=0)
     blocks: List[Block] = pydantic.Field(min_length=1)
+    sides: List[pydantic.PositiveInt] = []
+
+    @property
+    def images_per_step(self) -> int:
+        """The images that a step trains on."""
+        return self.case.batch_size * max(1, len(self.sides))
+
+    @property
+    def changes_size(self) -> bool:
+        """Tell whether a step trains on images of several sizes."""
+        return len(set(self.sides)) > 1
 
     @property
     def scopes(self) -> List[str]:

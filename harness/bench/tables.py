@@ -11,7 +11,7 @@ from harness.base import files
 from harness.bench import alternation, extrapolation, pr11301, rows
 from harness.bench.record import BenchRecord, Failure
 from harness.bench.rows import Row
-from harness.bench.views import memory, operators, ratios
+from harness.bench.views import cached, memory, operators, ratios
 from harness.trials.variants import is_own
 
 
@@ -49,6 +49,8 @@ def bench_markdown(run: BenchRecord) -> str:
     timed = []
     if run.alternates:
         timed += ["## Alternating scopes", alternation.render(run)]
+    if cached.cached(run):
+        timed += ["## Cached objects", cached.render(run)]
     if rows.cells(run):
         title = "## Fresh processes" if run.alternates else "## Everything measured"
         timed += [title, rows.render(run)]

@@ -10,6 +10,8 @@ from harness.bench import extrapolation
 
 # The published records in results/raw, in order of preference.
 PUBLISHED = ("bench-full.jsonl", "bench-quick.jsonl")
+# That of GluonCV's networks, which has a page and a figure of its own.
+GLUONCV = "bench-gluoncv.jsonl"
 
 
 def add_record(parser: argparse.ArgumentParser, more: str = "") -> None:

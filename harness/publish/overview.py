@@ -17,6 +17,8 @@ from harness.bench.views.ratios import Group, Mean, groups, ratio_text
 from patches.python.mkldnn_opcache import run_report
 
 _ALL = "all"
+# More columns of three digits are wider than a page.
+_MOST_OF_3_DIGITS = 3
 # By whether scopes alternate.
 _BASELINES = {False: "unmodified MXNet", True: "the same process with the cache off"}
 
@@ -27,24 +29,22 @@ class _Column(NamedTuple):
     group: Group
     mean: Mean
 
-    def cell(self, model: str) -> str:
+    def cell(self, model: str, digits: int) -> str:
         """Return a network's ratio to stock with its interval."""
         row = self.group.cells.get(model, {}).get((self.mean.host, _ALL))
         if not isinstance(row, Row) or row.ratio is None:
             return "-"
-        return ratio_text(row.ratio, row.interval, self.group.digits)
+        return ratio_text(row.ratio, row.interval, digits)
 
-    @property
-    def mean_text(self) -> str:
+    def mean_text(self, digits: int) -> str:
         """Return the geometric mean with its interval."""
-        return ratio_text(self.mean.ratio, self.mean.interval, self.group.digits)
+        return ratio_text(self.mean.ratio, self.mean.interval, digits)
 
-    @property
-    def noise(self) -> str:
+    def noise(self, digits: int) -> str:
         """Return the geometric mean of the baseline's ratios to itself, where it was measured."""
         for mean in self.group.means():
             if (mean.host, mean.variant) == (self.mean.host, f"{self.group.baseline}-again"):
-                return ratio_text(mean.ratio, mean.interval, self.group.digits)
+                return ratio_text(mean.ratio, mean.interval, digits)
         return "-"
 
     @property
@@ -68,6 +68,8 @@ def _columns(records: Sequence[BenchRecord]) -> Dict[Tuple[str, str], _Column]:
 
 
 def _title(group: Group) -> str:
+    if group.together:
+        return f"{group.together}, geometric mean of {len(group.cells)} networks"
     if len(group.cells) > 1:
         return f"batch {group.batch_size}, geometric mean of {len(group.cells)} networks"
     ((model, by_run),) = group.cells.items()
@@ -85,7 +87,7 @@ def headline(records: Sequence[BenchRecord]) -> List[str]:
     ]
     for title in dict.fromkeys(title for title, _ in columns):
         ratios = [
-            f"**{each.mean_text.replace(' (', '** (')} on {host}"
+            f"**{each.mean_text(each.group.digits).replace(' (', '** (')} on {host}"
             for (of, host), each in columns.items()
             if of == title
         ]
@@ -94,14 +96,19 @@ def headline(records: Sequence[BenchRecord]) -> List[str]:
 
 
 def table(records: Sequence[BenchRecord]) -> List[str]:
-    """Return the table of networks by batch size and release, with noise and pairs below."""
-    columns = list(_columns(records).values())
+    """Return the table of networks by release at the smallest batch size, noise and pairs below."""
+    columns = [each for each in _columns(records).values() if each.group.batch_size is not None]
+    smallest = min((each.group.batch_size or 0 for each in columns), default=0)
+    columns = [each for each in columns if each.group.batch_size == smallest]
+    most = 2 if len(columns) > _MOST_OF_3_DIGITS else 3
+    digits = [min(each.group.digits, most) for each in columns]
     models = list(dict.fromkeys(model for each in columns for model in each.group.cells))
     titles = [f"batch {each.group.batch_size}, {each.mean.host}" for each in columns]
-    lines = [[model, *(each.cell(model) for each in columns)] for model in models]
-    lines.append(["geometric mean", *(each.mean_text for each in columns)])
+    shown = list(zip(columns, digits))
+    lines = [[model, *(each.cell(model, n) for each, n in shown)] for model in models]
+    lines.append(["geometric mean", *(each.mean_text(n) for each, n in shown)])
     alternating = all(each.group.alternates for each in columns)
-    noise = [each.noise for each in columns]
+    noise = [each.noise(n) for each, n in shown]
     if not alternating or set(noise) != {"-"}:
         lines.append([f"noise: {'off / off' if alternating else 'stock / stock'}", *noise])
     processes = "processes" if alternating else "pairs of processes"

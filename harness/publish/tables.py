@@ -15,9 +15,9 @@ from harness.base import files, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.bench import alternation, extrapolation, rows
+from harness.bench import alternation, extrapolation, pr11301, rows
 from harness.bench import tables as bench_tables
-from harness.bench.record import load
+from harness.bench.record import BenchRecord, load
 from harness.bench.views import memory, releases
 from harness.converge import record as converge_record
 from harness.converge import table as converge_table
@@ -79,7 +79,8 @@ def write_pages(
 ) -> List[str]:
     """Write a page for every published record that exists; return the pages' names.
 
-    The page of more cores, which ``bench_tables.write`` names, gets the record of batch 32.
+    The page of more cores, which ``bench_tables.write`` names, is about batch 32: a published
+    record without it gives way to the one of fresh processes.
     """
     names = []
     for name, render in _PAGES.items():
@@ -88,11 +89,17 @@ def write_pages(
             page = record.with_suffix(".md").name
             files.write_text(folder / page, render(record))
             names.append(page)
-    record = layout.raw / _OF_BATCH_32
-    if record.is_file():
+    main, record = record_path(None, layout.root / "results"), layout.raw / _FRESH
+    if record.is_file() and not (main and _predicts(load(main))):
         text = bench_tables.bigger_machines(load(record), efficiency)
         files.write_text(folder / "bigger-machines.md", text)
     return names
+
+
+def _predicts(run: BenchRecord) -> bool:
+    """Tell whether a record has the batch size of PR #11301, which the predictions are about."""
+    found = extrapolation.measured(run)
+    return any(each.case.batch_size == pr11301.BATCH_SIZE for each in found)
 
 
 def _reliability(path: Path) -> str:
@@ -108,11 +115,10 @@ def _microbench(path: Path) -> str:
 
 
 _BENCH_PAGES = (
-    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "releases"),
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "releases", "gluoncv"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
-# The full record has no batch 32 yet.
-_OF_BATCH_32 = "bench-fresh-processes.jsonl"
+_FRESH = "bench-fresh-processes.jsonl"
 _PAGES: Dict[str, Callable[[Path], str]] = {
     **{
         f"bench-{name}.jsonl": lambda path: bench_tables.bench_markdown(load(path))
@@ -145,10 +151,16 @@ def fill(document: str, root: Path) -> str:
         begin, kind, names, end = found.groups()
         if kind not in _KINDS:
             raise HarnessError(f"table: expected a kind of {', '.join(_KINDS)}, found '{kind}'")
-        lines = _KINDS[kind]([root / name for name in names.split()])
+        lines = _KINDS[kind]([path for name in names.split() for path in _record(root, name)])
         return "\n".join([begin.rstrip("\n"), *lines, end])
 
     return _BLOCK.sub(block, document)
+
+
+def _record(root: Path, name: str) -> List[Path]:
+    """Return the path of a record, or nothing if its name ends with ? and it does not exist."""
+    path = root / name.rstrip("?")
+    return [path] if path.is_file() or not name.endswith("?") else []
 
 
 def _rows(paths: Sequence[Path]) -> List[str]:

@@ -22,7 +22,7 @@ def find_classifier(name: str) -> Network:
     """
     network = find_network(name)
     if network.recipe is not None:
-        raise HarnessError(f"model '{name}' is not a classifier: only verify trains it")
+        raise HarnessError(f"model '{name}' is not a classifier: verify and bench train it")
     return network
 
 

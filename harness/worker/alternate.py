@@ -10,20 +10,20 @@ import os
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
-import numpy
-
 from harness.base.errors import HarnessError
 from harness.trials.jobs import AlternateJob, scope_of
 from harness.trials.networks import find_network
 from harness.trials.variants import check_alternating
 from harness.worker import counters
 from harness.worker.counters import Cache, Stats
-from harness.worker.network import limit_memory, make_batch, make_module, time_step
+from harness.worker.network import limit_memory
+from harness.worker.training import is_finite, make_batches, start, time_step
 from patches.python.mkldnn_opcache.library import read_stats
 
 _COUNTS = (
     *("create_ns", "destroy_ns", "cache_ns"),
     *("primitives_created", "descriptors_created", "primitives_avoided", "descriptors_avoided"),
+    "evictions",
 )
 
 
@@ -38,7 +38,8 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
     counters.set_scope(cache, scope_of(job.scopes[0]))
     trained = _Trained(job, cache)
     warm_up_steps, last_ns = {}, {}
-    for scope in job.scopes:
+    # Then the last scope: what it caches also serves the scopes that cache less.
+    for scope in (job.scopes[0], *reversed(job.scopes[1:])):
         warm_up_steps[scope], last_ns[scope] = trained.warm_up(scope)
     steps = job.steps_per_block(list(last_ns.values()))
     blocks: List[Dict[str, Any]] = []
@@ -49,16 +50,15 @@ def run(job: AlternateJob, cache: Cache) -> Dict[str, Any]:
             cycles = job.cycles(time.perf_counter() - start_s)
         if cycle + 1 >= cycles or job.is_narrow(blocks):
             break
-    # The report that proves the scope is one of the last scope, with its hits.
-    if blocks[-1]["scope"] != job.scopes[-1]:
-        trained.block(job.scopes[-1], 1)
     return {
         "warm_up_steps": warm_up_steps,
         "steps_per_block": steps,
         "blocks": blocks,
         "finite": trained.is_finite(),
         "cpus": sorted(os.sched_getaffinity(0)),
-        "stats": counters.read(cache),
+        "sides": trained.sides,
+        # The report that proves the scope is one of the last scope, with its hits.
+        "stats": trained.reports[job.scopes[-1]],
     }
 
 
@@ -68,10 +68,12 @@ class _Trained:
     def __init__(self, job: AlternateJob, cache: Any) -> None:
         network = find_network(job.model)
         self._job, self._cache = job, cache
-        self._module = make_module(network, job)
-        self._batch = make_batch(network, job, step=0)
+        self._training = start(network, job)
+        self._batches = make_batches(network, job)
         self._scope: Optional[str] = None
         self._missed: Dict[str, int] = {}  # by a warm step, by scope
+        self.reports: Dict[str, Stats] = {}  # after the last block, by scope
+        self.sides = [batch.data[0].shape[-1] for batch in self._batches]
 
     def warm_up(self, scope: str) -> Tuple[int, int]:
         """Change the scope, and train until the cache is warm; return the steps, and the last's ns.
@@ -106,8 +108,8 @@ class _Trained:
         while discarded < self._job.warm_up_steps_max and self._is_late(scope, start, after):
             discarded += 1
             ns, start, after = self._step()
-        step_ns = [ns, *(time_step(self._module, self._batch) for _ in range(steps - 1))]
-        after = read_stats(self._cache)
+        step_ns = [ns, *(time_step(self._training, self._batches) for _ in range(steps - 1))]
+        self.reports[scope] = after = read_stats(self._cache)
         return {
             "scope": scope,
             "discarded": discarded,
@@ -131,12 +133,12 @@ class _Trained:
     def _step(self) -> Tuple[int, Stats, Stats]:
         """Train one step; return its nanoseconds, and the counters before and after."""
         before = read_stats(self._cache)
-        ns = time_step(self._module, self._batch)
+        ns = time_step(self._training, self._batches)
         return ns, before, read_stats(self._cache)
 
     def is_finite(self) -> bool:
         """Tell whether the network's output has neither infinities nor NaN."""
-        return bool(numpy.isfinite(self._module.get_outputs()[0].asnumpy()).all())
+        return is_finite(self._training)
 
 
 def _gained(before: Stats, after: Stats) -> Dict[str, int]:

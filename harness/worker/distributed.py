@@ -21,7 +21,8 @@ from harness.trials.jobs import DistTrainJob
 from harness.trials.networks import find_network
 from harness.worker import counters
 from harness.worker.counters import Cache
-from harness.worker.network import make_batch, make_module, time_step
+from harness.worker.network import make_batch, make_module
+from harness.worker.training import ModuleTraining, time_step
 
 
 def run(job: DistTrainJob, cache: Cache) -> Dict[str, Any]:
@@ -38,11 +39,12 @@ def _train(job: DistTrainJob, cache: Cache) -> Dict[str, Any]:
     network = find_network(job.model)
     kvstore = mx.kvstore.create("dist_sync")
     module = make_module(network, job, kvstore)
+    training = ModuleTraining(module)
     # Batches differ by rank, which the scheduler has given out only now.
     data = dataclasses.replace(job, seed=job.seed + kvstore.rank)
 
     def timed_step(step: int) -> int:
-        return time_step(module, make_batch(network, data, step))
+        return time_step(training, [make_batch(network, data, step)])
 
     last_warm_up = job.warm_up_steps - 1
     warm_up_ns = [timed_step(step) for step in range(last_warm_up)]

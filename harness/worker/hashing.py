@@ -7,7 +7,6 @@ import hashlib
 import json
 from typing import Any, Dict
 
-import mxnet as mx
 import numpy
 
 from harness.trials.jobs import HashJob
@@ -15,14 +14,12 @@ from harness.trials.networks import find_network
 from harness.worker import counters
 from harness.worker.counters import Cache
 from harness.worker.network import (
-    PREFIX,
-    data_shape,
-    initialise,
     make_batch,
     make_module,
     operators_by_array,
     wait_for_moving_statistics,
 )
+from harness.worker.training import GluonTraining
 from models.registry import Network
 
 
@@ -69,27 +66,13 @@ def _by_module(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
 
 
 def _by_gluon(network: Network, job: HashJob) -> Dict[str, numpy.ndarray]:
-    net = network.build_for(job.image_size, PREFIX)
-    parameters = initialise(net, job.seed, data_shape(job))
-    if job.api == "hybrid":
-        net.hybridize()
-    optimizer = {"learning_rate": job.learning_rate, "momentum": job.momentum}
-    trainer = mx.gluon.Trainer(parameters, "sgd", optimizer, kvstore=None)
-    classify = mx.gluon.loss.SoftmaxCrossEntropyLoss
-    loss = (classify if network.recipe is None else network.recipe.loss)()
-    inputs = 0 if network.recipe is None else network.recipe.inputs
-    outputs: Any = ()
+    training = GluonTraining(network, job, hybrid=job.api == "hybrid")
     for step in range(job.steps):
-        batch = make_batch(network, job, step)
-        with mx.autograd.record():
-            output = net(batch.data[0], *batch.label[:inputs])
-            outputs = output if isinstance(output, (list, tuple)) else (output,)
-            errors = loss(*outputs, *batch.label)
-        errors.backward()
-        trainer.step(job.batch_size)
+        training.step(make_batch(network, job, step))
     wait_for_moving_statistics()
-    arrays = {f"output-{i}" if i else "output": each.asnumpy() for i, each in enumerate(outputs)}
-    for name, parameter in parameters.items():
+    outputs = enumerate(training.outputs())
+    arrays = {f"output-{i}" if i else "output": each.asnumpy() for i, each in outputs}
+    for name, parameter in training.parameters.items():
         arrays[name] = parameter.data().asnumpy()
         if parameter.grad_req != "null":
             arrays[f"gradient-{name}"] = parameter.grad().asnumpy()

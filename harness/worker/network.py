@@ -1,4 +1,4 @@
-"""Prepares a network for training on dummy data, and times its training steps.
+"""Prepares a network for training on dummy data.
 
 Owns initial values, batches and the Module around a network. Reads only those fields of a job that
 all jobs have, and decides nothing about what happens with a trained network.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import resource
-import time
 from typing import Any, Dict, List, Optional, Tuple
 
 import mxnet as mx
@@ -114,16 +113,6 @@ def make_module(network: Network, job: Any, kvstore: Any = None, weight_decay: f
     optimizer = {**rates, "wd": weight_decay}
     module.init_optimizer(kvstore=kvstore, optimizer="sgd", optimizer_params=optimizer)
     return module
-
-
-def time_step(module: Any, batch: Any) -> int:
-    """Train one step, from an idle MXNet to an idle MXNet, and return its nanoseconds."""
-    mx.nd.waitall()
-    start_ns = time.perf_counter_ns()
-    module.forward_backward(batch)
-    module.update()
-    mx.nd.waitall()
-    return time.perf_counter_ns() - start_ns
 
 
 def wait_for_moving_statistics() -> None:

@@ -6,25 +6,26 @@ import os
 from typing import Any, Callable, Dict, List, Tuple
 
 import mxnet as mx
-import numpy
 
 from harness.trials.jobs import ProfileJob, TrainJob
 from harness.trials.networks import find_network
 from harness.worker import counters
 from harness.worker.counters import Cache
-from harness.worker.network import limit_memory, make_batch, make_module, time_step
+from harness.worker.network import limit_memory
 from harness.worker.profiler import operator_times
+from harness.worker.training import is_finite, make_batches, start, time_step
 
 
 def run(job: TrainJob, cache: Cache) -> Dict[str, Any]:
     """Time training steps, each from an idle MXNet to an idle MXNet; see the jobs."""
     limit_memory(job.memory_limit_gib)
     network = find_network(job.model)
-    module = make_module(network, job)
-    batch = make_batch(network, job, step=0)
+    # The profile counts the calls of Module's loss.
+    training = start(network, job, "module" if isinstance(job, ProfileJob) else "")
+    batches = make_batches(network, job)
 
     def timed_step() -> int:
-        return time_step(module, batch)
+        return time_step(training, batches)
 
     warm_up_ns = _warm_up(job, timed_step, cache)
     if cache is not None:
@@ -43,7 +44,7 @@ def run(job: TrainJob, cache: Cache) -> Dict[str, Any]:
         "step_ns": step_ns,
         "still_missing": counters.still_missing(before, stats),
         "stats": stats,
-        "finite": bool(numpy.isfinite(module.get_outputs()[0].asnumpy()).all()),
+        "finite": is_finite(training),
         "cpus": sorted(os.sched_getaffinity(0)),
     }
 

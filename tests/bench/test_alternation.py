@@ -10,12 +10,12 @@ import pydantic
 import pytest
 
 from harness.base.layout import Layout
-from harness.bench import alternation, extrapolation
+from harness.bench import alternation, extrapolation, tables
 from harness.bench import record as bench_record
 from harness.bench import rows as table
 from harness.bench.alternation import AlternateRow
 from harness.bench.record import AlternateSample, BenchRecord, Block
-from harness.bench.views import ratios
+from harness.bench.views import cached, ratios
 from harness.publish import overview
 from harness.publish.plots import latency, style
 from harness.publish.plots.source import Missing, Source
@@ -77,11 +77,58 @@ def test_means_stand_in_headline_and_overview(run: BenchRecord) -> None:
     assert overview.headline([run]) == HEADLINE
     shown = overview.table([run])
     assert shown[-2].startswith("| geometric mean | 1.492x (1.475 to 1.509) |")
-    assert shown[-1].split() == ["|", "processes", "|", "3", "|", "3", "|", "3", "|", "3", "|"]
+    # Batch 1 only: the headline has the others.
+    assert shown[-1].split() == ["|", "processes", "|", "3", "|", "3", "|"]
+    # Four releases fit with two digits.
+    hosts = dict.fromkeys(("1.3.1", "1.4.1", "1.5.1.post0", "1.6.0"), ["off", "all"])
+    wide = overview.table([bench.alternating_record(variants=hosts)])
+    assert "| 1.49x (1.48 to 1.51) |" in wide[-2] and len(wide[0]) <= 120
     # A record of fresh processes keeps its own words.
     assert "relative to unmodified MXNet (" in overview.headline([bench.full_record()])[0]
     assert [group.baseline for group in ratios.groups(run)] == ["off", "off"]
     assert "1.3.1 backward / off | PR #11301" in ratios.render(run)
+
+
+def test_networks_together_have_one_mean() -> None:
+    run = bench.gluoncv_record()
+    first, second = (row for row in alternation.rows(run) if row.variant == "backward")
+    mean = alternation.mean([first, second])[0]
+    printed = alternation.render(run)
+    assert f"| mean of 2    |     - | 1.3.1 | backward |     - | {mean:.3f}x |" in printed
+    (group,) = ratios.groups(run)
+    assert list(group.cells) == ["googlenet 64, batch 8", "vgg-16 32-96, batch 1"]
+    assert [each.ratio for each in group.means() if each.variant == "backward"] == [mean]
+    (line,) = overview.headline([run])[1:]
+    assert line.startswith("- GluonCV, geometric mean of 2 networks: **")
+    # Without the name each batch size has its own mean, of one network here.
+    apart = run.settings.model_copy(update={"together": None})
+    assert "mean of" not in alternation.render(run.model_copy(update={"settings": apart}))
+    page = tables.bench_markdown(run)
+    assert "**GluonCV networks, 2 threads; scopes alternate in each process**" in page
+    assert all(len(line) <= 120 for line in page.splitlines() if line.startswith("| "))
+
+
+def test_changing_sizes_count_every_image() -> None:
+    run = bench.gluoncv_record()
+    off = next(row for row in alternation.rows(run) if row.case.model == "vgg-16")
+    # A step trains on four batches of one image.
+    assert off.images_per_second == pytest.approx(4e9 / off.step_ns)
+
+
+def test_what_the_cache_evicts_is_told(run: BenchRecord) -> None:
+    made = bench.gluoncv_record()
+    rows = cached.cached(made)
+    assert [row.host for row in rows] == ["1.3.1", "1.4.1"]
+    assert {row[:1] + row[3:] for row in rows} == {
+        ("vgg-16 32-96", "all", 3, 4, 3, 4096, 3.0, float(2 * 2**20))
+    }
+    assert "## Cached objects" in tables.bench_markdown(made)
+    # A network of one size has a row if it evicts; older records do not tell.
+    assert cached.cached(run) == [] and "Cached objects" not in tables.bench_markdown(run)
+    evicting = blocks_changed(run, lambda _, b: {"evictions": 2 * (b.scope == "all")})
+    assert {row.evicted for row in cached.cached(evicting)} == {1.0}
+    older = blocks_changed(made, lambda _, b: {"evictions": None})
+    assert {row.evicted for row in cached.cached(older)} == {None}
 
 
 def test_another_machine_has_a_line() -> None:

@@ -98,6 +98,15 @@ def run(config: Path, *options: str) -> subprocess.CompletedProcess:
             "series throughput: expected two or more different scopes, found off",
         ),
         (
+            *('models = ["seven-ops"]', 'models = ["fcn"]\ntogether = "a b"'),
+            "{path}: together: String should match",
+        ),
+        (
+            'name = "throughput"',
+            'name = "throughput"\njob = "profile"\nmodels = ["fcn_resnet50_voc"]',
+            "model 'fcn_resnet50_voc' is not a classifier",
+        ),
+        (
             "batch_sizes = [1]",
             'batch_sizes = [1]\n[[series]]\nname = "throughput"\nbatch_sizes = [2]',
             "series: expected different names, found throughput, throughput",
@@ -111,7 +120,7 @@ def test_wrong_configuration(
     assert error_of("bench", "--config", config).startswith(message.format(path=config))
 
 
-@pytest.mark.parametrize("name", ["quick", "small", "full", "batch-1", "batch-32"])
+@pytest.mark.parametrize("name", ["quick", "small", "full", "gluoncv", "batch-1", "batch-32"])
 def test_configurations_are_sound(layout: Layout, error_of: Callable[..., str], name: str) -> None:
     # The last thing that is looked at before the first process, after all of the configuration.
     path = layout.root / "configs" / f"bench-{name}.toml"

@@ -14,10 +14,12 @@ from harness.bench import record as bench_record
 from harness.bench import rows as table
 from harness.bench.record import BenchRecord
 from harness.bench.views import ratios as bench_summary
-from harness.publish.plots import command, style
+from harness.publish.plots import command, gluoncv, style
+from harness.publish.plots.source import Source
 from harness.publish.report import command as report
 from harness.publish.report import measured
-from tests.support.records import MACHINE
+from tests.support.figures import outside
+from tests.support.records import MACHINE, bench
 
 
 def test_command_draws_what_it_can(
@@ -38,6 +40,7 @@ def test_command_draws_what_it_can(
     assert names == sorted(expected)
     said = capsys.readouterr().err
     assert "no figure of operators: the record has no profile" in said
+    assert "no figure of gluoncv: no record bench-gluoncv.jsonl in results/raw: make bench" in said
     assert "no figure of cores: the record has no case with stock" in said
 
 
@@ -62,6 +65,25 @@ def check_slowdowns(run: BenchRecord, html: str) -> None:
 def test_slowdowns_are_not_hidden(run: BenchRecord, html: str) -> None:
     check_slowdowns(run, html)
     assert f"Of {len(measured_rows(run))} ratios, 1 lie below 1 with their whole" in html
+
+
+def test_networks_of_gluoncv_have_a_page_and_a_figure(run: BenchRecord, tmp_path: Path) -> None:
+    path = tmp_path / "raw" / "bench-gluoncv.jsonl"
+    path.parent.mkdir()
+    made = bench.gluoncv_record()
+    slow = []
+    for each in made.alternates:
+        step_ns = {"off": 10**9, "backward": 10**9 - each.round, "all": 2 * 10**9 + each.round}
+        blocks = [b.model_copy(update={"step_ns": [step_ns[b.scope]] * 2}) for b in each.blocks]
+        slow.append(each.model_copy(update={"blocks": blocks}))
+    made = made.model_copy(update={"finished": slow})
+    bench_record.create(made, path)
+    (drawn,) = gluoncv.draw(Source(tmp_path, None, 0.5))
+    assert drawn.name == "bench-gluoncv" and "GluonCV networks" in drawn.title
+    assert outside(drawn.figure) == []
+    # Its slowdowns stand beside those of the published record.
+    text = report.render(tmp_path, run, "0.0.0", "make bench")[0]
+    assert text.count("1.3.1 all: 0.500x (0.500 to 0.500)") == 2
 
 
 def test_a_hidden_slowdown_is_caught(run: BenchRecord, html: str) -> None:

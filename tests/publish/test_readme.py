@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import List, Set
 
@@ -19,7 +20,11 @@ from harness.converge.record import ACCURACY, partings
 from harness.converge.table import minutes_to_reference
 from harness.publish import overview, tables
 from harness.publish.options import record_path
+from harness.trials.record import Case
 from harness.verify import record as verify_record
+from tests.support.records import bench
+
+GLUONCV = "results/raw/bench-gluoncv.jsonl"
 
 
 @pytest.mark.parametrize("name", tables.DOCUMENTS)
@@ -84,6 +89,36 @@ def test_unknown_kinds_of_tables_are_refused(layout: Layout) -> None:
     text = "<!-- table: rations results/raw/bench-quick.jsonl -->\n<!-- end of table -->"
     with pytest.raises(HarnessError, match="expected a kind of headline, overview, report"):
         tables.fill(text, layout.root)
+
+
+def test_a_record_may_be_missing_if_the_document_says_so(layout: Layout, tmp_path: Path) -> None:
+    def document(names: str) -> str:
+        return f"<!-- table: headline {names} -->\n<!-- end of table -->\n"
+
+    raw = tmp_path / "results" / "raw"
+    raw.mkdir(parents=True)
+    full = "results/raw/bench-full.jsonl"
+    shutil.copy(layout.root / full, raw)
+    without = tables.fill(document(f"{full} {GLUONCV}?"), tmp_path)
+    assert without.count("\n- ") == tables.fill(document(full), tmp_path).count("\n- ") == 1
+    with pytest.raises(HarnessError, match="gluoncv.jsonl"):
+        tables.fill(document(f"{full} {GLUONCV}"), tmp_path)
+    bench_record.create(bench.gluoncv_record(), tmp_path / GLUONCV)
+    assert "\n- GluonCV, geometric mean" in tables.fill(document(f"{full} {GLUONCV}?"), tmp_path)
+
+
+def test_predictions_are_of_the_published_record_if_it_has_the_batch_size(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.raw.mkdir(parents=True)
+    bench_record.create(bench.full_record(), layout.raw / "bench-fresh-processes.jsonl")
+    for batch_size, written in ((1, True), (32, False)):
+        cases = [Case(model="googlenet", batch_size=batch_size, image_size=224)]
+        path = layout.raw / "bench-full.jsonl"
+        path.unlink(missing_ok=True)
+        bench_record.create(bench.alternating_record(cases=cases), path)
+        page = tmp_path / str(batch_size) / "bigger-machines.md"
+        tables.write_pages(layout, page.parent)
+        assert page.is_file() == written
 
 
 def test_tables_in_results_are_those_of_the_records(layout: Layout, tmp_path: Path) -> None:

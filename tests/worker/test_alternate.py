@@ -80,12 +80,24 @@ def test_blocks_hold_the_work_of_their_scope(built: Layout, host: str) -> None:
     assert every <= 2 < backward <= off
 
 
+def test_scopes_alternate_in_a_network_of_gluon(built: Layout, first_host: str) -> None:
+    job = AlternateJob("simple_pose_resnet18_v1b", 1, 32, **QUICK, learning_rate=0.0)
+    result = run_job(job, built, first_host, "all")
+    assert result["finite"] and result["sides"] == [32]
+    created = {block["scope"]: block["primitives_created"] for block in result["blocks"]}
+    # Its deconvolutions run backward: the loss reaches them.
+    assert created["off"] > 0 == created["all"]
+    assert "_backward_Deconvolution" in result["stats"]["operators"]
+    assert [block["evictions"] for block in result["blocks"]] == [0] * len(result["blocks"])
+
+
 def test_a_cache_that_never_warms_is_reported(built: Layout, first_host: str) -> None:
     """The planted fault is a small capacity: each step evicts what the next one needs."""
     job = AlternateJob("seven-ops", 2, 32, **QUICK, warm_up_steps_max=3)
     result = run_job(job, built, first_host, "all", overrides=((CAPACITY, "8"),))
     of_all = [block for block in result["blocks"] if block["scope"] == "all"]
     assert all(block["missed"] > 5 and block["discarded"] <= 3 for block in of_all)
+    assert all(block["evictions"] > 5 for block in of_all)
 
 
 def test_steps_that_create_more_than_a_warm_one_are_discarded(

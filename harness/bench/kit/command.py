@@ -45,6 +45,7 @@ _MODULES = (
     *("trials/__init__", "trials/environment", "trials/jobs", "trials/launch", "trials/networks"),
     *("trials/proof", "trials/variants", "worker/__init__"),
     *("worker/__main__", "worker/alternate", "worker/counters", "worker/data", "worker/network"),
+    "worker/training",
 )
 _XZ = [
     {"id": lzma.FILTER_X86},

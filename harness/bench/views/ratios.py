@@ -35,13 +35,16 @@ class Group:
     """The content of one table: one batch size and number of threads, with a baseline.
 
     ``cells`` are by network and by (host, variant), in the order of the settings. The ``baseline``
-    is stock, or another build, in another process; or a scope in the same one.
+    is stock, or another build, in another process; or a scope in the same one. Networks that have a
+    name ``together`` have batch sizes of their own, which stand beside their names: ``batch_size``
+    is None.
     """
 
-    batch_size: int
+    batch_size: Optional[int]
     omp_num_threads: int
     baseline: str
     cells: Dict[str, Dict[Tuple[str, str], Cell]]
+    together: Optional[str] = None
 
     @property
     def alternates(self) -> bool:
@@ -49,11 +52,16 @@ class Group:
         return baseline_of([self.baseline]) is None
 
     @property
+    def subject(self) -> str:
+        """The networks, or the batch size."""
+        return f"{self.together} networks" if self.together else f"batch size {self.batch_size}"
+
+    @property
     def title(self) -> str:
-        """The batch size and the number of threads."""
+        """The subject and the number of threads."""
         threads = f"{self.omp_num_threads} thread{'s' if self.omp_num_threads > 1 else ''}"
         how = "; scopes alternate in each process" if self.alternates else ""
-        return f"Batch size {self.batch_size}, {threads}{how}"
+        return f"{self.subject[0].upper()}{self.subject[1:]}, {threads}{how}"
 
     @property
     def digits(self) -> int:
@@ -87,7 +95,9 @@ class Group:
 
 def groups(record: BenchRecord) -> List[Group]:
     """Return the tables of a record, in the order of work; series without a baseline make none."""
-    found: Dict[Tuple[int, int, str], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
+    found: Dict[Tuple[Optional[int], int, str], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
+    together = record.settings.together
+    names = alternation.network_names(record)
     for cell in [*alternation.cells(record), *cells(record)]:
         series = cell.series if isinstance(cell, Row) else record.settings.find(cell.series)
         baseline = baseline_of(series.variants[cell.host])
@@ -95,10 +105,14 @@ def groups(record: BenchRecord) -> List[Group]:
             baseline = series.variants[cell.host][0]
         if baseline is None:
             continue
-        key = (cell.case.batch_size, series.threads.omp_num_threads, baseline)
-        by_run = found.setdefault(key, {}).setdefault(cell.case.model, {})
+        size = None if together else cell.case.batch_size
+        key = (size, series.threads.omp_num_threads, baseline)
+        name = cell.case.model
+        if together:
+            name = f"{names[cell.case]}, batch {cell.case.batch_size}"
+        by_run = found.setdefault(key, {}).setdefault(name, {})
         by_run.setdefault((cell.host, cell.variant), cell)
-    return [Group(*key, by_model) for key, by_model in found.items()]
+    return [Group(*key, by_name, together) for key, by_name in found.items()]
 
 
 def render(record: BenchRecord) -> str:
@@ -118,7 +132,7 @@ def table(group: Group) -> List[str]:
     """Return the lines of a group's Markdown table: a line per network, the mean last."""
     with_reference = _with_reference(group)
     titles = ["model"]
-    for host, variant in group.runs:
+    for host, variant in _shown(group):
         if variant == group.baseline:
             titles.append(f"{variant if is_own(variant) else f'{host} {variant}'} img/s")
         else:
@@ -128,7 +142,7 @@ def table(group: Group) -> List[str]:
     lines = [_network(group, model, with_reference) for model in group.cells]
     means = {(mean.host, mean.variant): mean for mean in group.means()}
     last = ["geometric mean"]
-    for run in group.runs:
+    for run in _shown(group):
         mean = means.get(run)
         last.append("-" if mean is None else ratio_text(mean.ratio, mean.interval, group.digits))
         if with_reference and run == pr11301.RUN:
@@ -136,9 +150,18 @@ def table(group: Group) -> List[str]:
     return markdown(titles, ("model",), [*lines, last])
 
 
+def _shown(group: Group) -> List[Tuple[str, str]]:
+    """Return the (host, variant) of the columns.
+
+    Those of alternating scopes are ratios only, so that four releases fit: the baseline's img/s is
+    in their long table.
+    """
+    return [run for run in group.runs if not (group.alternates and run[1] == group.baseline)]
+
+
 def _network(group: Group, model: str, with_reference: bool) -> List[str]:
     line = [model]
-    for run in group.runs:
+    for run in _shown(group):
         cell = group.cells[model].get(run)
         if cell is None:
             line.append("-")

@@ -21,7 +21,7 @@ from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
 
 # Modules with draw(source).
-FAMILIES = ("ratios", "latency", "operators", "shares", "cores", "curves", "soak")
+FAMILIES = ("ratios", "gluoncv", "latency", "operators", "shares", "cores", "curves", "soak")
 EXAMPLES = """examples:
   python -m harness plot
   python -m harness plot results/raw/bench-quick.jsonl --to /tmp/figures

@@ -8,6 +8,8 @@ from typing import List, Optional, Sequence, Tuple
 from matplotlib.figure import Figure
 
 from harness.base import statistics
+from harness.bench.record import BenchRecord
+from harness.bench.rows import Row
 from harness.bench.views.ratios import Group, groups
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source, machine_line
@@ -68,7 +70,9 @@ def figure(bars: Sequence[Bar], title: str, subtitle: str, baseline: str = STOCK
             mark = "~" if bar.interval and not statistics.excludes_one(bar.interval) else ""
             style.note(axes, f"{bar.ratio:.2f}{mark}", (max(end, 1), height))
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_yticks(range(len(networks)), networks)
+    # Sizes stand below a long name.
+    labels = [name.replace(" ", "\n", 1) if "," in name else name for name in networks]
+    axes.set_yticks(range(len(networks)), labels)
     axes.set_ylim(len(networks) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
@@ -91,30 +95,38 @@ def alt_text(bars: Sequence[Bar], baseline: str = STOCK) -> str:
 
 
 def draw(source: Source) -> List[style.Drawn]:
-    """Return a figure for each batch size and number of threads with a baseline and others.
+    """Return a figure for each batch size and number of threads with a baseline and others."""
+    found = of_record(source.bench)
+    if not found:
+        raise Missing("the record has no variant with stock beside it: make bench")
+    return found
+
+
+def of_record(run: BenchRecord) -> List[style.Drawn]:
+    """Return the figures of a record.
 
     Beside alternating scopes, fresh processes only show the detour through the library: no figure.
     """
-    found = [group for group in groups(source.bench) if group.means()]
+    found = [group for group in groups(run) if group.means()]
     found = [group for group in found if group.alternates] or found
-    if not found:
-        raise Missing("the record has no variant with stock beside it: make bench")
-    most = max(group.omp_num_threads for group in found)
-    return [_drawn(source, group, most) for group in found]
+    most = max((group.omp_num_threads for group in found), default=0)
+    return [_drawn(run, group, most) for group in found]
 
 
-def _drawn(source: Source, group: Group, most_threads: int) -> style.Drawn:
-    rows = [row for run in group.runs for row in group.rows(run)]
-    rows.sort(key=lambda row: list(group.cells).index(row.case.model))
+def _drawn(run: BenchRecord, group: Group, most_threads: int) -> style.Drawn:
+    rows = [row for each in group.runs for row in group.rows(each)]
     bars = [
-        Bar(row.case.model, row.host, row.variant, row.ratio, row.interval)
-        for row in rows
-        if row.ratio is not None
+        Bar(name, row.host, row.variant, row.ratio, row.interval)
+        for name, by_run in group.cells.items()
+        for row in by_run.values()
+        if isinstance(row, Row) and row.ratio is not None
     ]
     if len(group.cells) > 1:
         bars += [Bar(MEAN, mean.host, mean.variant, *mean[2:4]) for mean in group.means()]
-    title = f"Throughput over {group.baseline}'s, batch size {group.batch_size}"
+    title = f"Throughput over {group.baseline}'s, {group.subject}"
     name = f"ratios-batch-{group.batch_size}"
+    if group.together:
+        name = f"bench-{group.together.lower()}"
     if group.omp_num_threads != most_threads:
         title = title.replace("batch size", "batch")
         title += f", {group.omp_num_threads} thread{'s' * (group.omp_num_threads != 1)}"
@@ -125,7 +137,7 @@ def _drawn(source: Source, group: Group, most_threads: int) -> style.Drawn:
     if group.alternates:
         what = f"mean of{number}processes; line: 95 % t interval"
     subtitle = (
-        f"{machine_line(source.bench, rows[0].series.threads, [host for host, _ in group.runs])}\n"
+        f"{machine_line(run, rows[0].series.threads, [host for host, _ in group.runs])}\n"
         f"bar: {what}; ~: it includes 1"
     )
     drawn = figure(bars, title, subtitle, group.baseline)

@@ -16,7 +16,7 @@ from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
 from harness.base.toml import project_version
 from harness.bench.record import BenchRecord, load
-from harness.publish.options import add_record, record_path
+from harness.publish.options import GLUONCV, add_record, record_path
 from harness.publish.report import measured, page, parts
 from harness.verify.record import load as load_verification
 
@@ -72,7 +72,9 @@ def render(
         missing.insert(0, f"no record of a benchmark in {results / 'raw'}: make bench")
     else:
         cards += measured.cards(run)
-        sections[1:1] = [measured.slower(run)]
+        gluoncv = results / "raw" / GLUONCV
+        others = [load(gluoncv)] if gluoncv.is_file() else []
+        sections[1:1] = [measured.slower(run, *others)]
         sections += [measured.limits(run), measured.machine(run)]
     cards += _verified(results / "raw" / "verify.json")
     if not sections:

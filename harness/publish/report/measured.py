@@ -36,7 +36,7 @@ def cards(run: BenchRecord) -> List[Card]:
                     if mean.interval is not None:
                         detail += f", 95 % interval {interval_text(mean.interval, 2)}"
                     whose = f"{group.baseline}'s img/s"
-                    what = f"{whose}: {host}, scope {variant}, batch size {group.batch_size}"
+                    what = f"{whose}: {host}, scope {variant}, {group.subject}"
                     found.append(Card(f"{mean.ratio:.2f}x", what, detail))
     return found
 
@@ -45,12 +45,12 @@ def _on_most_threads(run: BenchRecord) -> List[Group]:
     found = [group for group in groups(run) if group.means()]
     most = max((group.omp_num_threads for group in found), default=0)
     same = [group for group in found if group.omp_num_threads == most]
-    return sorted(same, key=lambda group: group.batch_size)
+    return sorted(same, key=lambda group: group.batch_size or 0)
 
 
-def slower(run: BenchRecord) -> Section:
+def slower(*records: BenchRecord) -> Section:
     """Return every ratio below 1 of a cached variant, those beyond noise first."""
-    both = [*alternation.rows(run), *rows(run)]
+    both = [row for run in records for row in [*alternation.rows(run), *rows(run)]]
     tried = [(r, r.ratio) for r in both if r.ratio is not None and r.variant not in _NOISE]
     below = [row for row, ratio in tried if ratio < 1]
     beyond = [row for row in below if row.interval is not None and row.interval[1] < 1]

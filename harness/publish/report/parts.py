@@ -45,6 +45,20 @@ PARTS = (
         (BENCH, "make tables", "make plot"),
     ),
     Part(
+        "gluoncv",
+        "GluonCV's networks",
+        "Images trained per second through Gluon, with the losses of GluonCV's training scripts, "
+        "relative to the same process with the cache off.",
+        ("bench-gluoncv.md",),
+        ("bench-gluoncv",),
+        (
+            "make bench ARGS='--config configs/bench-gluoncv.toml "
+            "--out results/raw/bench-gluoncv.jsonl'",
+            "make tables",
+            "make plot",
+        ),
+    ),
+    Part(
         "operators",
         "Time per operator",
         "The time of each operator by MXNet's profiler, with stock and with the cache, and "

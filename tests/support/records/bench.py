@@ -46,6 +46,9 @@ EFFICIENCY = 0.8
 SLOWER = ("vgg-16", 1, "1.4.1", "all", 1.2)
 
 
+_CACHED = {"live_primitives": 0, "idle_primitives": 4, "descriptors": 3}
+
+
 def cache_stats(scope: str, avoided: int, create_ns: int = 0, cache_ns: int = 0) -> Dict[str, Any]:
     """Return counters as the library writes them."""
     counters = {
@@ -71,7 +74,7 @@ def cache_stats(scope: str, avoided: int, create_ns: int = 0, cache_ns: int = 0)
         "operators": {"_backward_Convolution": counters},
         "bypasses": {},
         "memory": None,
-        "totals": {**counters, "cache_ns": cache_ns, "live_primitives": 0, "idle_primitives": 4},
+        "totals": {**counters, "cache_ns": cache_ns, **_CACHED},
     }
 
 
@@ -189,6 +192,35 @@ def alternating_record(rounds: int = 3, **others: Any) -> BenchRecord:
     variants = {"1.3.1": ["off", "backward", "all"], "1.4.1": ["off", "all"]}
     values = {"job": "alternate", "cases": cases, "variants": variants, **others}
     return record(asked=settings(series(rounds, **values)), sample=alternate_sample)
+
+
+def gluoncv_record(rounds: int = 3) -> BenchRecord:
+    """Return a record of networks that have one mean; the images of the second change their size.
+
+    Its scope all evicts three objects in a step and ends with 2 MiB in the cache.
+    """
+    cases = [Case(model=model, batch_size=n, image_size=64) for model, n in zip(NETWORKS, (8, 1))]
+    variants = {"1.3.1": ["off", "backward", "all"], "1.4.1": ["off", "all"]}
+    counted = {host: ["all"] for host in variants}
+    asked = settings(
+        series(rounds, job="alternate", cases=cases, variants=variants),
+        series(1, name="memory", job="memory", cases=cases[1:], variants=counted),
+    )
+
+    def sample(key: SampleKey) -> Finished:
+        if key.series == "memory":
+            return memory_sample(key, 2 * 2**20)
+        found = alternate_sample(key)
+        evicted = {"all": 6 * (key.case == cases[1])}
+        blocks = [
+            each.model_copy(update={"evictions": evicted.get(each.scope, 0)})
+            for each in found.blocks
+        ]
+        sides = [32, 64, 96, 64] if key.case == cases[1] else [64]
+        return found.model_copy(update={"blocks": blocks, "sides": sides})
+
+    made = record(asked=asked, sample=sample)
+    return made.model_copy(update={"settings": asked.model_copy(update={"together": "GluonCV"})})
 
 
 def failure(key: SampleKey, reason: str = "died", detail: str = "worker ended") -> Failure:
