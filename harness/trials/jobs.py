@@ -40,7 +40,7 @@ class _Training:
 
 @dataclass(frozen=True)
 class TrainJob(_Training):
-    """Time training steps on dummy data through MXNet's Module API.
+    """Time training steps on dummy data, by the API through which people train the network.
 
     Warm-up runs ``warm_up_steps_min`` steps, and then further steps until the cache misses in none,
     at most ``warm_up_steps_max`` in all. Then as many steps as fit into ``steps_budget_s``, judged
@@ -66,7 +66,7 @@ class TrainJob(_Training):
 
 @dataclass(frozen=True)
 class ProfileJob(TrainJob):
-    """Like TrainJob, with the timed steps under MXNet's profiler.
+    """Like TrainJob by MXNet's Module API, with the timed steps under MXNet's profiler.
 
     The result has ``operators`` too: by MXNet's name the calls in the timed steps, and their total
     milliseconds. The profiler slows steps down: do not read these as throughput.
@@ -80,10 +80,10 @@ class AlternateJob(_Training):
     A cycle has two blocks of each of ``scopes``, whose words ``scope_of`` reads: a random
     permutation and its reverse. ``seed`` draws the permutations, each as often as any other;
     ``process``, the number of the process in its case, begins with another one. The first scope is
-    the baseline and trains first; the process ends in the last one. The warm-up takes at least
+    the baseline and trains first, the last one next. The warm-up takes at least
     ``warm_up_steps_min`` steps in each scope. A block has as many steps as take ``block_s``, the
     same number in all scopes. After a switch, steps are discarded until the cache misses in none,
-    or as often as before (at most ``warm_up_steps_max``); in scope off one step.
+    or as often as before (at most ``warm_up_steps_max``).
 
     Cycles fill ``budget_s``, judged by the first, within ``cycles_min`` and ``cycles_max``. They
     end earlier once the 95 % interval inside the process has a relative half width below
@@ -92,7 +92,8 @@ class AlternateJob(_Training):
     The result has ``warm_up_steps`` by scope, ``steps_per_block``, and ``blocks`` in the order of
     time: ``cycle``, ``scope``, steps ``discarded``, ``step_ns``, creations that the scope
     should have avoided (``missed``), and the counters' gains over the timed steps, times in
-    nanoseconds.
+    nanoseconds. ``sides`` are those of the images of a step, batch by batch. ``stats`` are the
+    counters at the end of the last block of the last scope.
     """
 
     scopes: Sequence[str] = ("off", "all")
