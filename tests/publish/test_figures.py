@@ -142,6 +142,12 @@ def test_words_fit_and_tell_what_was_measured(drawn: Dict[str, style.Drawn], nam
     assert all("nan" not in word for word in words)
 
 
+def test_long_names_fit() -> None:
+    name = "faster_rcnn_resnet50_v1b_voc 600, batch 1"
+    bars = [ratios.Bar(name, "1.3.1", variant, 1.1, (1.0, 1.2)) for variant in ("backward", "all")]
+    assert outside(ratios.figure(bars, "A title", "A subtitle", "off")) == []
+
+
 def test_panels_in_two_rows_fit() -> None:
     step = step_model.Step(2, 2.0, 0.05, 0.01)
     four = [cores.Prediction(name, step, 1.4, 56) for name in ("a", "b", "c", "mobilenet-1.0")]
