@@ -108,7 +108,7 @@ def _microbench(path: Path) -> str:
 
 
 _BENCH_PAGES = (
-    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "releases"),
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "maps", "releases"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
 # The full record has no batch 32 yet.
@@ -121,6 +121,7 @@ _PAGES: Dict[str, Callable[[Path], str]] = {
     "converge.json": lambda path: converge_table.render(converge_record.load(path)),
     "microbench.json": _microbench,
     "reliability.json": _reliability,
+    "reliability-training.json": _reliability,
     "verify.json": lambda path: verify_table.render(verify_record.load(path)),
 }
 

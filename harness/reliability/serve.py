@@ -38,7 +38,8 @@ _TIMEOUT_S = 1800.0
 class Plan:
     """The size of the service, and the number of processes of each variant.
 
-    After ``settled`` threads resident memory may grow by ``growth_most_percent`` until the last.
+    After ``settled`` threads resident memory may grow by ``growth_most_percent`` more than that of
+    stock until the last.
     """
 
     threads: int
@@ -106,7 +107,7 @@ def _judge_memory(
         "growth_percent": round(growth, 2),
         "growth_percent_of_stock": round(of_stock, 2),
     }
-    most = plan.growth_most_percent
+    most = round(plan.growth_most_percent + max(0.0, of_stock), 1)
     problems = [f"{summary}, expected at most {most:g} %"] if growth > most else []
     return verdict(STAGE, "memory", problems, summary, host, figures)
 
