@@ -121,7 +121,7 @@ def _releases(path: Path) -> str:
 
 
 _BENCH_PAGES = (
-    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "gluoncv"),
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "maps", "gluoncv"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
 _FRESH = "bench-fresh-processes.jsonl"
@@ -134,6 +134,7 @@ _PAGES: Dict[str, Callable[[Path], str]] = {
     "converge.json": lambda path: converge_table.render(converge_record.load(path)),
     "microbench.json": _microbench,
     "reliability.json": _reliability,
+    "reliability-training.json": _reliability,
     "verify.json": lambda path: verify_table.render(verify_record.load(path)),
 }
 

@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   python -m harness reliability --stages threads,fork --seed 7
   python -m harness reliability --out results/raw/reliability.json
   python -m harness reliability --resume results/raw/reliability.json
+  python -m harness reliability --stages training --hosts 1.6.0
   python -m harness reliability --show results/raw/reliability.json
 
 exit code: 0 when nothing failed, 1 when something did.
@@ -44,7 +45,11 @@ exit code: 0 when nothing failed, 1 when something did.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``reliability``; lists are separated by commas."""
     parser.add_argument("--quick", action="store_true", help="a part of every stage, in minutes")
-    parser.add_argument("--stages", help=f"of {', '.join(stage.name for stage in STAGES)}")
+    names, hours = (
+        ", ".join(stage.name for stage in stages)
+        for stages in (STAGES, [stage for stage in STAGES if stage.hours])
+    )
+    parser.add_argument("--stages", help=f"of {names} (default: all; a full run without {hours})")
     parser.add_argument("--hosts", help="MXNet releases, such as 1.3.1,1.4.1")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     add_record_options(parser)

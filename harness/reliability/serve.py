@@ -31,6 +31,8 @@ CACHED = "all"
 # More late answers than this makes likely are no chance.
 LEVEL = 0.01
 _ENVIRONMENT = {"MXNET_ENGINE_TYPE": "NaiveEngine", "MALLOC_ARENA_MAX": "1"}
+# MXNet 1.6.0 crashes when a network with fused operators predicts on another thread.
+_UNFUSED = {"1.6.0": {"MXNET_SUBGRAPH_BACKEND": "NONE"}}
 _TIMEOUT_S = 1800.0
 
 
@@ -38,7 +40,8 @@ _TIMEOUT_S = 1800.0
 class Plan:
     """The size of the service, and the number of processes of each variant.
 
-    After ``settled`` threads resident memory may grow by ``growth_most_percent`` until the last.
+    After ``settled`` threads resident memory may grow by ``growth_most_percent`` more than that of
+    stock until the last.
     """
 
     threads: int
@@ -70,11 +73,12 @@ def run_plan(
     job = ServeJob(
         plan.threads, seed, models=plan.models, sizes=plan.sizes, sample_every=plan.settled // 5
     )
+    environment = {**_ENVIRONMENT, **_UNFUSED.get(host, {})}
     results: Dict[str, List[Result]] = {STOCK: [], cached: []}
     for number in range(plan.rounds):
         words = (STOCK, cached) if number % 2 else (cached, STOCK)
         for word in words:
-            results[word].append(attempt(layout, job, host, word, _ENVIRONMENT, _TIMEOUT_S))
+            results[word].append(attempt(layout, job, host, word, environment, _TIMEOUT_S))
     return judge(plan, host, results[STOCK], results[cached])
 
 
@@ -106,7 +110,7 @@ def _judge_memory(
         "growth_percent": round(growth, 2),
         "growth_percent_of_stock": round(of_stock, 2),
     }
-    most = plan.growth_most_percent
+    most = round(plan.growth_most_percent + max(0.0, of_stock), 1)
     problems = [f"{summary}, expected at most {most:g} %"] if growth > most else []
     return verdict(STAGE, "memory", problems, summary, host, figures)
 
@@ -120,7 +124,8 @@ def _judge_bits(
     plan: Plan, host: str, stock: Sequence[Mapping], cached: Sequence[Mapping]
 ) -> Finding:
     every = [*stock, *cached]
-    avoided = min(each["stats"]["totals"]["primitives_avoided"] for each in cached)
+    totals = [each["stats"]["totals"] for each in cached]
+    avoided = min(each["primitives_avoided"] + each["descriptors_avoided"] for each in totals)
     problems = idle_comparison(all(each["finite"] for each in every), avoided)
     if len({each["digest"] for each in every}) > 1:
         problems.append("the answers of the processes differ")

@@ -40,10 +40,10 @@ _STOP_BELOW_BYTES = 3 * 2**30
 class Plan:
     """The length of a soak, and its limits.
 
-    After ``settled`` shapes resident memory may grow by ``growth_most_percent`` until the last.
-    After every ``every`` shapes the process is sampled, then MXNet's workers restart.
-    ``released`` is the number of shapes of each variant as released, ``limited`` that of the
-    variants whose maps hold ``maps`` primitives each, and whose workers do not restart. With
+    After ``settled`` shapes resident memory may grow by ``growth_most_percent`` more than that of
+    stock until the last. After every ``every`` shapes the process is sampled, then MXNet's workers
+    restart. ``released`` is the number of shapes of each variant as released, ``limited`` that of
+    the variants whose maps hold ``maps`` primitives each, and whose workers do not restart. With
     ``one_arena``, glibc takes all memory from one place, which settles sooner than one place for
     each thread.
     """
@@ -160,7 +160,15 @@ def run_plan(
     found: List[Finding] = []
     for host in hosts:
         of_host = {curve: result for curve, result in results.items() if curve.host == host}
-        found += [judge_memory(plan, curve, result) for curve, result in of_host.items()]
+        grown = {
+            curve.way: growth_percent(result["samples"], plan.settled)
+            for curve, result in of_host.items()
+            if curve.is_stock and not isinstance(result, str)
+        }
+        found += [
+            judge_memory(plan, curve, result, grown.get(curve.way))
+            for curve, result in of_host.items()
+        ]
         for way, count in ((BOUNDED, plan.shapes), (LIMITED, plan.limited)):
             pair = {c.is_stock: result for c, result in of_host.items() if c.way == way}
             if pair:
@@ -190,8 +198,13 @@ def growth_percent(samples: Sequence[Mapping[str, int]], settled: int) -> Option
     return 100 * (max(later) / later[0] - 1) if len(later) > 1 else None
 
 
-def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
-    """Judge the memory of a curve; that of stock is recorded, not judged."""
+def judge_memory(
+    plan: Plan, curve: Curve, result: Result, grown_stock: Optional[float] = None
+) -> Finding:
+    """Judge the memory of a curve; that of stock is recorded, not judged.
+
+    ``grown_stock`` is the growth of stock in percent: MXNet 1.6.0 itself keeps 17 KiB of a shape.
+    """
     if isinstance(result, str):
         lines = result.splitlines()
         return finding(STAGE, curve.name, "fail", lines[0], curve.host, details=lines)
@@ -220,8 +233,9 @@ def judge_memory(plan: Plan, curve: Curve, result: Result) -> Finding:
     idle_bytes = max(each["idle_bytes"] for each in samples)
     if idle_bytes > plan.memory_bytes:
         problems.append(f"{idle_bytes:,} bytes idle, expected at most {plan.memory_bytes:,}")
-    if curve.way != RELEASED and (grown is None or grown > plan.growth_most_percent):
-        problems.append(f"{change}, expected at most {plan.growth_most_percent:g} %")
+    most = round(plan.growth_most_percent + (grown_stock or 0.0), 1)
+    if curve.way != RELEASED and (grown is None or grown > most):
+        problems.append(f"{change}, expected at most {most:g} %")
     held = (
         f", {samples[-1]['live_primitives']:,} referenced by MXNet" if curve.way == RELEASED else ""
     )

@@ -285,16 +285,16 @@ class SoakJob:
 class ServeJob:
     """Predict on ``threads`` threads, one after the other, ``requests`` times on each.
 
-    A request draws one of ``models`` networks and one of ``sizes`` image sizes. The result has the
-    ``latency_ns`` of each request, one ``digest`` of all answers, and ``samples`` after every
-    ``sample_every`` threads.
+    A request draws one of ``models`` networks and one of ``sizes`` image sizes; the last one of a
+    thread repeats its first. The result has the ``latency_ns`` of each request, one ``digest`` of
+    all answers, and ``samples`` after every ``sample_every`` threads.
     """
 
     threads: int
     seed: int = 1
     models: int = 20
     sizes: int = 10
-    requests: int = 2
+    requests: int = 3
     sample_every: int = 100
 
 

@@ -75,9 +75,12 @@ class _Service:
         return executor, uniform(self._job.seed, f"data/{model}/{size}", shape)
 
     def predict(self) -> None:
-        """Answer the requests of one thread."""
-        for _ in range(self._job.requests):
-            key = self._random.randrange(self._job.models), self._random.randrange(self._job.sizes)
+        """Answer the requests of one thread: the last one repeats the first."""
+        keys = [
+            (self._random.randrange(self._job.models), self._random.randrange(self._job.sizes))
+            for _ in range(self._job.requests - 1)
+        ]
+        for key in (*keys, keys[0]):
             executor, image = self._models[key]
             started_ns = time.perf_counter_ns()
             executor.arg_dict["data"][:] = image
