@@ -1,8 +1,8 @@
 """GluonCV's networks, by GluonCV's names, with the targets and losses of its training scripts.
 
-GluonCV 0.4.0.post0 builds them on MXNet 1.3.1, 1.4.1 and 1.5.1.post0. Weights are random, so that
-nothing is downloaded. gluoncv, mxnet and numpy are imported when a network is built only: not every
-process that reads the registry has them.
+GluonCV 0.4.0.post0 builds them on MXNet 1.3.1, 1.4.1, 1.5.1.post0 and 1.6.0. Weights are random, so
+that nothing is downloaded. gluoncv, mxnet and numpy are imported when a network is built only: not
+every process that reads the registry has them.
 
 GluonCV publishes weights and no numbers of parameters. github.com/osmr/imgclsmob converts these
 weights and counts them in its tests; models/registry.py compares with its numbers.
