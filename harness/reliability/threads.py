@@ -66,7 +66,7 @@ CASES = (
         _workers(2),
         omp_num_threads=2,
         # The batch normalisation of 1.3.1 does not repeat its bits on two.
-        hosts=("1.4.1", "1.5.1.post0"),
+        hosts=("1.4.1", "1.5.1.post0", "1.6.0"),
     ),
     ThreadUse("naive engine", "imperative", NAIVE),
     ThreadUse("threads come and go, 4 engine workers", "threads-come-and-go", _workers(4)),
