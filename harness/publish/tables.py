@@ -185,6 +185,7 @@ _KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
     "checks": _checks,
     "rows": _rows,
     "memory": lambda paths: memory.spread(load(paths[0])),
+    "memory-threads": lambda paths: memory.by_threads(load(paths[0])),
     "releases": lambda paths: releases.table(load(paths[0])),
     "targets": lambda paths: [
         f"- {line}" for line in microbench_table.targets(microbench_record.load(paths[0]))
