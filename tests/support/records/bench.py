@@ -71,6 +71,7 @@ def cache_stats(scope: str, avoided: int, create_ns: int = 0, cache_ns: int = 0)
         "operators": {"_backward_Convolution": counters},
         "bypasses": {},
         "memory": None,
+        "estimate": {"bound_bytes": 2**30, "idle_bytes": 0, "evictions": 0},
         "totals": {**counters, "cache_ns": cache_ns, "live_primitives": 0, "idle_primitives": 4},
     }
 
