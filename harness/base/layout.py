@@ -81,8 +81,13 @@ class Layout:
 
     @property
     def tools(self) -> Path:
-        """The sources of ``microbench`` and ``kill_at``, each with its own Makefile."""
+        """The sources of compiled tools, each with its own Makefile."""
         return self.root / "tools"
+
+    @property
+    def no_execution(self) -> Path:
+        """The library for LD_PRELOAD that keeps MXNet from executing primitives."""
+        return self.build / "no_execution" / "no_execution.so"
 
     @property
     def kill_at(self) -> Path:

@@ -25,6 +25,7 @@ from harness.bench import alternation, plan, pytorch, record, rows, tables
 from harness.bench.config import BenchConfig, resolve, scopes_by_host
 from harness.bench.record import (
     ALTERNATE,
+    CREATED,
     MEMORY,
     PROFILE,
     TRAIN,
@@ -36,6 +37,7 @@ from harness.bench.record import (
     Series,
 )
 from harness.bench.views import cached, memory, ratios
+from harness.build.compiling import make_no_execution
 from harness.trials import own
 from harness.trials.environment import HEAP
 from harness.trials.jobs import AlternateJob, Job, ProfileJob, TrainJob, fields_for
@@ -305,13 +307,17 @@ def _run(
     overrides = {
         **(_PROFILING if series.job == PROFILE else {}),
         **(HEAP if series.allocator == "heap" else {}),
-        **(_COUNTING if series.job == MEMORY else {}),
+        **(_COUNTING if series.job in (MEMORY, CREATED) else {}),
     }
     if key.host == pytorch.HOST:
         result = pytorch.run(layout, job, key.variant, series.threads, timeout_s, overrides)
     else:
         variant = series.build(key.variant)
-        result = run_worker(job, layout, key.host, variant, series.threads, timeout_s, overrides)
+        preload = make_no_execution(layout) if series.job == CREATED else None
+        result = run_worker(
+            *(job, layout, key.host, variant, series.threads, timeout_s, overrides),
+            preload=preload,
+        )
     if result["cpus"] != settings.cpus:
         raise NotProven(f"expected to run on CPUs {settings.cpus}, found {result['cpus']}")
     return result

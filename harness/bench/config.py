@@ -31,7 +31,7 @@ class SeriesConfig(FrozenModel):
     """
 
     name: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    job: Literal["train", "profile", "memory", "alternate"] = "train"
+    job: Literal["train", "profile", "memory", "created", "alternate"] = "train"
     batch_sizes: Tuple[Count, ...] = pydantic.Field(min_length=1)
     models: Optional[Tuple[str, ...]] = None
     scopes: Optional[Dict[str, Tuple[str, ...]]] = None

@@ -28,6 +28,7 @@ from harness.trials.record import (
 from harness.trials.variants import Variant, parse_scope, parse_variant
 
 TRAIN, PROFILE, MEMORY, ALTERNATE = "train", "profile", "memory", "alternate"
+CREATED = "created"
 
 
 # Between the scopes of an alternating process.
@@ -51,8 +52,10 @@ class Series(RecordModel):
     """Processes of one kind: every variant of every case once per round.
 
     ``job`` is ``train`` (times whole steps), ``profile`` (times each operator), ``memory`` (counts
-    the cache's bytes, which costs time: its steps are not compared) or ``alternate`` (switches
-    between all scopes of a host in each process, the first of them the baseline: AlternateJob).
+    the cache's bytes, which costs time: its steps are not compared), ``created`` (the same of
+    primitives that are created and not executed: the peak has none of their data) or ``alternate``
+    (switches between all scopes of a host in each process, the first of them the baseline:
+    AlternateJob).
     After the warm-up a process times as many steps, or cycles, as fit into ``steps_budget_s``,
     within the two limits. After the first round a case gets as many rounds as fit into
     ``case_budget_s``, within the two limits.
@@ -62,7 +65,7 @@ class Series(RecordModel):
     """
 
     name: str = pydantic.Field(min_length=1)
-    job: Literal["train", "profile", "memory", "alternate"]
+    job: Literal["train", "profile", "memory", "created", "alternate"]
     cases: List[Case] = pydantic.Field(min_length=1)
     variants: Dict[str, Annotated[List[str], pydantic.Field(min_length=1)]] = pydantic.Field(
         min_length=1, description="by host"
@@ -299,6 +302,7 @@ TYPES: Dict[str, Type[Any]] = {
     TRAIN: TrainSample,
     PROFILE: ProfileSample,
     MEMORY: MemorySample,
+    CREATED: MemorySample,
     ALTERNATE: AlternateSample,
     "failure": Failure,
 }

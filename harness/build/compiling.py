@@ -63,6 +63,12 @@ def make_kill_at(paths: Layout) -> Path:
     return paths.kill_at
 
 
+def make_no_execution(paths: Layout) -> Path:
+    """Compile and return the library that keeps MXNet from executing primitives."""
+    _compile(paths, paths.tools / "no_execution", paths.no_execution)
+    return paths.no_execution
+
+
 def _compile(paths: Layout, sources: Path, product: Path, **variables: object) -> None:
     """Compile ``product`` by the Makefile in ``sources``."""
     words = [f"{name}={value}" for name, value in variables.items()]

@@ -221,6 +221,7 @@ _KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
     "rows": _rows,
     "memory": lambda paths: memory.spread(load(paths[0])),
     "releases": _releases_table,
+    "memory-threads": lambda paths: memory.by_threads(load(paths[0])),
     "targets": lambda paths: [
         f"- {line}" for line in microbench_table.targets(microbench_record.load(paths[0]))
     ],

@@ -62,14 +62,19 @@ def run_worker(
     expect_hits: bool = True,
     keep_stderr: bool = False,
     python_path: Sequence[str] = (),
+    preload: Optional[Path] = None,
 ) -> Dict[str, Any]:
     """Run a job in a fresh process and return its result with its ``environment``.
 
     Raises WorkerFailed, or NotProven unless the worker ran on the variant's libraries and, with
     ``expect_hits``, the cache avoided creations. ``keep_stderr`` adds the worker's ``stderr``.
+    ``preload`` is a library that is searched before all others.
     """
     chosen = settings(variant, threads, overrides or {})
     environment = whole_environment(layout, host, variant, chosen, python_path)
+    if preload is not None:
+        others = environment.get("LD_PRELOAD", "")
+        environment["LD_PRELOAD"] = f"{preload} {others}".rstrip()
     what = f"worker ({_describe(job)}, host {host}, {variant.name})"
     result, stderr = _spawn(job, layout, environment, timeout_s, what)
     check_proof(variant, result, expect_hits, what, host, own_build(layout, host, variant))

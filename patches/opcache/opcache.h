@@ -44,13 +44,14 @@ size_t mkldnn_opcache_get_capacity(void);
  * 0, descriptors that callers held then stay until the next clear. */
 int mkldnn_opcache_set_capacity(size_t capacity);
 
-/* Most bytes that what is idle may take, as MKLDNN_OPCACHE_MEMORY; 0 = off. */
+/* Most bytes that what is idle may take, as MKLDNN_OPCACHE_MEMORY; 0 = off. Without this bound the
+ * one of MKLDNN_OPCACHE_MEMORY_ESTIMATE is in force. */
 #define MKLDNN_OPCACHE_NO_MEMORY_BOUND ((size_t) - 1)
 size_t mkldnn_opcache_get_memory(void);
 
 /* 0 on success; 1, and nothing has changed, for more than 2^50 that is not
  * MKLDNN_OPCACHE_NO_MEMORY_BOUND. What is idle beyond a lower bound is evicted as with
- * mkldnn_opcache_set_capacity. What was made while there was no bound is counted at fixed prices,
+ * mkldnn_opcache_set_capacity. What was made while there was no bound is counted as estimated,
  * for it was not measured. */
 int mkldnn_opcache_set_memory(size_t bytes);
 

@@ -198,12 +198,14 @@ def test_large_networks_are_profiled_from_the_second_step(built: Layout, first_h
 
 
 def test_real_run(built: Layout, config: Path, path: Path) -> None:
-    config.write_text(CONFIG + series("profile", 2) + series("memory", 1))
+    created = series("created", 1, "[series.scopes]", '"1.3.1" = ["backward"]')
+    config.write_text(CONFIG + series("profile", 2) + series("memory", 1) + created)
     done = run(config, "--hosts", "1.3.1", "--scopes", "stock,stock-again,backward")
     assert done.returncode == 0, done.stderr
     found = bench_record.load(path)
     variants = ["backward", "stock", "stock-again"]
-    for samples in (found.samples, found.profiles, found.memories):
+    memories = [sample for sample in found.memories if sample.series == "memory"]
+    for samples in (found.samples, found.profiles, memories):
         assert sorted(sample.variant for sample in samples) == variants
     shared = []
     for sample in [*found.samples, *found.profiles]:
@@ -231,8 +233,11 @@ def test_real_run(built: Layout, config: Path, path: Path) -> None:
         for name in ("LRN", "_backward_LRN", "BatchNorm", "_backward_BatchNorm"):
             assert profile.operators[name].calls == 2
             assert profile.operators[name].total_ms > 0
-    kept = {sample.variant: sample.kept_bytes for sample in found.memories}
-    assert kept.pop("backward", None) and kept == {"stock": None, "stock-again": None}
+    kept = {sample.variant: sample.kept_bytes for sample in memories}
+    # Primitives keep the same when they are not executed.
+    unexecuted = [each.kept_bytes for each in found.memories if each.series == "created"]
+    assert [kept.pop("backward", None)] == unexecuted
+    assert unexecuted[0] and kept == {"stock": None, "stock-again": None}
     for sample in (*found.samples, *found.profiles):
         assert sample.stats is None or sample.stats["memory"] is None
     # MXNet removes what is where its trace shall go.

@@ -13,7 +13,7 @@ from harness.bench.record import BenchRecord, Finished, SampleKey
 from harness.bench.views import memory as memory_table
 from harness.bench.views import operators as operator_table
 from harness.bench.views import ratios as bench_summary
-from harness.trials.record import Case
+from harness.trials.record import Case, threads
 from harness.worker import profiler
 from models.registry import NETWORKS
 from tests.support.records import bench
@@ -190,3 +190,20 @@ def test_memory_is_compared_with_stock_and_the_caches_share_counted() -> None:
     assert "|      110 | +10 MiB (+10.0%) |        3.0 |" in text
     # A process that counts is no process that is timed.
     assert [row.variant for row in table.rows(run)] == ["stock", "off", "backward"]
+
+
+def test_cached_bytes_by_number_of_threads() -> None:
+    cases = [bench.CASE, bench.CASE.model_copy(update={"model": "alexnet"})]
+    apart = {"job": "created", "cases": cases, "variants": {"1.3.1": ["backward", "all"]}}
+    asked = [bench.series(1, name=str(n), threads=threads(n), **apart) for n in (8, 1)]
+
+    def sample(key: SampleKey) -> Finished:
+        times = 3 if key.case.model == "alexnet" else 1
+        return bench.memory_sample(key, 3 * 2**20 * int(key.series) * times)
+
+    run = bench.record(asked=bench.settings(*asked), sample=sample)
+    # The peak lacks the data of what was not executed.
+    assert {row.peak_bytes for row in memory_table.memory(run)} == {None}
+    one, eight = "3.0 to 9.0 MiB (alexnet)", "24.0 to 72.0 MiB (alexnet)"
+    lines = [" ".join(line.split()) for line in memory_table.by_threads(run)]
+    assert lines[2:] == [f"| 1 | {one} | {one} |", f"| 8 | {eight} | {eight} |"]

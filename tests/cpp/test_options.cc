@@ -23,6 +23,7 @@ const struct Variable {
 } kCapacity = {"MKLDNN_OPCACHE_CAPACITY=", " is not a number from 0 to 1073741824"},
   kMemory = {"MKLDNN_OPCACHE_MEMORY=",
              " is not a number of bytes such as 1048576, 64K, 512M or 2G"},
+  kEstimate = {"MKLDNN_OPCACHE_MEMORY_ESTIMATE=", kMemory.wrong},
   kShadow = {"MKLDNN_OPCACHE_SHADOW=", " is not a share from 0 to 1"};
 
 }  // namespace
@@ -120,6 +121,11 @@ TEST(wrong_bounds_on_memory_are_named) {
   check_all_wrong(kMemory,
                   "-1|x|1x|1.5G|1e3|+1| 1|1 |1 M|0x10|K|1k|1KB|1MM|1T|1125899906842625|1048577G|"
                   "18446744073709551616|99999999999999999999G|lots|%s%n");
+}
+
+TEST(estimates_are_bounded_likewise) {
+  check_all_wrong(kEstimate, "-1|x|1T");
+  check_settings({ESTIMATE(0)}, "all|true|hit|4096");
 }
 
 TEST(wrong_shadow_rates_are_named) {

@@ -316,7 +316,7 @@ def test_debugging_left_on(name: str, value: str, warned: bool) -> None:
 @pytest.mark.parametrize(
     ("environment", "status", "part"),
     [
-        ({}, "ok", "none set: scope all, capacity 4096, memory not bounded"),
+        ({}, "ok", "none set: scope all, capacity 4096, memory 1G as estimated"),
         ({"MKLDNN_OPCACHE": "convolution,reorder"}, "ok", "MKLDNN_OPCACHE=convolution,reorder"),
         ({"MKLDNN_OPCACHE": "off"}, "warning", "MKLDNN_OPCACHE=off turns the cache off"),
         ({"MKLDNN_OPCACHE_CAPACITY": "0"}, "warning", "turns the cache off"),
@@ -326,6 +326,8 @@ def test_debugging_left_on(name: str, value: str, warned: bool) -> None:
         ({"MKLDNN_OPCACHE_MEMORY": "0"}, "warning", "turns the cache off"),
         ({"MKLDNN_OPCACHE_MEMORY": "0x10"}, "problem", "found '0x10'"),
         ({"MKLDNN_OPCACHE_MEMORY": "2097153G"}, "problem", "found '2097153G'"),
+        ({"MKLDNN_OPCACHE_MEMORY_ESTIMATE": "0"}, "ok", "MKLDNN_OPCACHE_MEMORY_ESTIMATE=0"),
+        ({"MKLDNN_OPCACHE_MEMORY_ESTIMATE": "x"}, "problem", "found 'x'"),
         ({"MKLDNN_OPCACHE_SHADOW": "2"}, "problem", "expected a share from 0 to 1, found '2'"),
         ({"MKLDNN_OPCACHE_SHADOW": "0.5"}, "ok", "MKLDNN_OPCACHE_SHADOW=0.5"),
         ({"MKLDNN_OPCACHE_STATS": "/dev/null/x"}, "problem", "/dev/null is not a folder"),

@@ -386,6 +386,9 @@ def test_evictions_are_told() -> None:
         "creations avoided: 5 primitives and 5 descriptors (created: 4 and 2); "
         "3 were evicted: a larger --capacity avoids more"
     )
+    process.counters["estimate"] = {"bound_bytes": 4096, "idle_bytes": 0, "evictions": 2}
+    more = "a larger MKLDNN_OPCACHE_MEMORY_ESTIMATE avoids more"
+    assert lines([process], None, ["v0.14"])[1].endswith(more)
     process.counters["memory"] = {"bound_bytes": 4096, "evictions": 2}
     assert lines([process], None, ["v0.14"])[1].endswith("a larger --memory avoids more")
 

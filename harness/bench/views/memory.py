@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 from harness.base import statistics
-from harness.base.markdown import Column, columns, number
-from harness.bench.record import BenchRecord, MemorySample, Series
+from harness.base.markdown import Column, columns, markdown, number
+from harness.bench.record import CREATED, BenchRecord, MemorySample, Series
 from harness.bench.rows import Row, rows
 from harness.trials.record import Case
 from harness.trials.variants import STOCK, baseline_of
@@ -29,7 +29,7 @@ class MemoryRow(NamedTuple):
     omp_num_threads: int
     host: str
     variant: str
-    peak_bytes: int
+    peak_bytes: Optional[int]  # None where primitives were not executed
     above_stock_bytes: Optional[int]
     kept_bytes: Optional[int]
 
@@ -63,6 +63,7 @@ def memory(record: BenchRecord) -> List[MemoryRow]:
     result = []
     for name, measured in peaks.items():
         variants = record.settings.find(name).variants
+        executed = record.settings.find(name).job != CREATED
         for cell, peak_bytes in measured.items():
             stock = baseline_of(variants[cell.host]) or STOCK
             baseline = measured.get(cell._replace(variant=stock))
@@ -70,7 +71,7 @@ def memory(record: BenchRecord) -> List[MemoryRow]:
             result.append(
                 MemoryRow(
                     *cell,
-                    peak_bytes=int(peak_bytes),
+                    peak_bytes=int(peak_bytes) if executed else None,
                     above_stock_bytes=None if above is None else int(above),
                     kept_bytes=int(statistics.median(kept[cell])) if cell in kept else None,
                 )
@@ -96,7 +97,7 @@ _COLUMNS: Tuple[Column[MemoryRow], ...] = (
     ("threads", lambda row: str(row.omp_num_threads)),
     ("MXNet", lambda row: row.host),
     ("variant", lambda row: row.variant),
-    ("peak MiB", lambda row: f"{row.peak_bytes / 2**20:.0f}"),
+    ("peak MiB", lambda row: number(row.peak_bytes and row.peak_bytes / 2**20, ".0f", "")),
     ("above stock", lambda row: _above(row)),
     ("cached MiB", lambda row: number(row.kept_bytes and row.kept_bytes / 2**20, ".1f", "")),
 )
@@ -120,8 +121,36 @@ def spread(record: BenchRecord) -> List[str]:
     return [f"- {title}: {min(mib):.1f} to {max(mib):.1f} MiB" for title, mib in found.items()]
 
 
+def by_threads(record: BenchRecord) -> List[str]:
+    """Return a table of the cached MiB by number of threads, over the networks.
+
+    The largest is followed by its network.
+    """
+    found: Dict[Tuple[int, str], List[Tuple[float, str]]] = {}
+    titles: List[str] = []
+    for row in memory(record):
+        if row.kept_bytes is not None:
+            title = f"{row.host}, `{row.variant}`"
+            titles.append(title)
+            cell = found.setdefault((row.omp_num_threads, title), [])
+            cell.append((row.kept_bytes / 2**20, row.case.model))
+    titles = list(dict.fromkeys(titles))
+    rows_ = [
+        [str(threads), *(_range(found.get((threads, title))) for title in titles)]
+        for threads in sorted({threads for threads, _ in found})
+    ]
+    return markdown(["threads", *titles], (), rows_)
+
+
+def _range(cached: Optional[List[Tuple[float, str]]]) -> str:
+    if not cached:
+        return "-"
+    least, most = min(cached)[0], max(cached)
+    return f"{least:.1f} to {most[0]:.1f} MiB ({most[1]})"
+
+
 def _above(row: MemoryRow) -> str:
-    if row.above_stock_bytes is None:
+    if row.above_stock_bytes is None or row.peak_bytes is None:
         return "-"
     share = row.above_stock_bytes / (row.peak_bytes - row.above_stock_bytes)
     return f"{row.above_stock_bytes / 2**20:+.0f} MiB ({share:+.1%})"

@@ -27,6 +27,13 @@ enum class Kind {
   kInnerProduct,
 };
 
+// What primitives keep besides objects and code (estimate.h).
+enum class Keeps {
+  kOwnGemm,  // buffers of their own, of gemm convolutions too
+  kOwn,
+  kTold,  // MKL-DNN tells: their scratchpad
+};
+
 struct Abi {
   const char *version;   // as in MKLDNN_OPCACHE_ASSUME
   const char *build_id;  // GNU build-id of the libmkldnn.so.0 in the released wheel
@@ -39,7 +46,8 @@ struct Abi {
   bool eltwise_has_slope;   // eltwise_desc ends with negative_slope
   bool softmax_has_diff;    // softmax_desc has diff_desc before softmax_axis
   bool pads_outputs;        // a kernel may pad its output by the layout of its memory object
-  int op_desc_queries[8];   // mkldnn_query_convolution_d .. inner_product_d, in the order of Kind
+  Keeps keeps;
+  int op_desc_queries[8];  // mkldnn_query_convolution_d .. inner_product_d, in the order of Kind
 };
 
 const Abi kAbis[] = {
@@ -55,6 +63,7 @@ const Abi kAbis[] = {
         /*eltwise_has_slope=*/true,
         /*softmax_has_diff=*/false,
         /*pads_outputs=*/false,
+        /*keeps=*/Keeps::kOwnGemm,
         /*op_desc_queries=*/{66, 67, 68, 69, 70, 71, 72, 73},
     },
     {
@@ -69,6 +78,7 @@ const Abi kAbis[] = {
         /*eltwise_has_slope=*/true,
         /*softmax_has_diff=*/true,
         /*pads_outputs=*/false,
+        /*keeps=*/Keeps::kOwn,
         /*op_desc_queries=*/{67, 68, 70, 71, 72, 73, 74, 75},
     },
     {
@@ -83,6 +93,7 @@ const Abi kAbis[] = {
         /*eltwise_has_slope=*/false,
         /*softmax_has_diff=*/true,
         /*pads_outputs=*/true,
+        /*keeps=*/Keeps::kTold,
         /*op_desc_queries=*/{67, 68, 70, 71, 72, 73, 74, 75},
     },
 };

@@ -4,6 +4,7 @@
 
 #include "api0/binding.h"
 #include "api0/calls.h"
+#include "api0/estimate.h"
 #include "api0/policy.h"
 #include "api0/shadow.h"
 #include "shared/canonical.h"
@@ -73,7 +74,7 @@ mkldnn_status_t create_cached(const Real &r, ThreadCache *cache, Primitive *p) {
     Busy busy(cache);
     const Metering metering(cache->ledger());
     status = create_real(r, p);
-    p->bytes += metering.bytes(estimated_primitive_bytes(op_of(d)));
+    p->bytes += metering.bytes(estimated_bytes(r, d));
   }
   if (status == mkldnn_success && !cache->adopt(p)) {
     r.primitive_destroy(p->real);

@@ -4,6 +4,7 @@
 
 #include "api1/calls.h"
 #include "api1/canonical.h"
+#include "memory/estimate.h"
 
 namespace opcache {
 namespace api1 {
@@ -22,6 +23,16 @@ Status create_uncached(const Real &r, ThreadCache *cache, mkldnn_primitive **res
   return status;
 }
 
+// How many bytes the primitive will keep, without the cache's record.
+size_t estimated_bytes(const Real &r, const Descriptor *d) {
+  const char *name = nullptr;
+  int64_t told = 0;
+  const bool known = r.primitive_desc_query(d->real, kQueryImplementation, 0, &name) == kSuccess &&
+                     name != nullptr &&
+                     r.primitive_desc_query(d->real, kQueryMemoryConsumption, 0, &told) == kSuccess;
+  return estimated_code_bytes(op_of(d)) + (known ? own_scratchpad_bytes(name, told) : 0);
+}
+
 // A new primitive of this thread's descriptor, live; nullptr after a failure.
 Primitive *create_cached(const Real &r, ThreadCache *cache, Descriptor *d) {
   Primitive *const p = static_cast<Primitive *>(allocate_record(sizeof(Primitive)));
@@ -36,7 +47,7 @@ Primitive *create_cached(const Real &r, ThreadCache *cache, Descriptor *d) {
     Busy busy(cache);
     const Metering metering(cache->ledger());
     status = r.primitive_create(&p->real, d->real);
-    p->bytes = heap_bytes(sizeof(Primitive)) + metering.bytes(estimated_primitive_bytes(op_of(d)));
+    p->bytes = heap_bytes(sizeof(Primitive)) + metering.bytes(estimated_bytes(r, d));
   }
   if (status == kSuccess && !cache->adopt(p)) {
     r.primitive_destroy(p->real);

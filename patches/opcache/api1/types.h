@@ -42,6 +42,7 @@ enum Kind {
 enum Query {
   kQueryEngine = 1,
   kQueryKind = 2,
+  kQueryMemoryConsumption = 6,
   kQueryImplementation = 8,
   kQueryOperation = 65,
   kQuerySrc = 129,

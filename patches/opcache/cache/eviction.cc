@@ -29,6 +29,26 @@ void ThreadCache::evict_idle_primitives() {
          owner_->idle_primitives.get() > share_of(capacity())) {
     evict_last();
   }
+  while (idle_.last() != nullptr && over_estimate()) {
+    counters().estimate_evictions.add(1);
+    evict_last();
+  }
+}
+
+// Without a bound on memory: idle primitives by their estimated bytes, shared by threads as there.
+bool ThreadCache::over_estimate() const {
+  const size_t own = owner_->idle_primitive_bytes.get();
+  const size_t all = value_of(g_totals.idle_primitive_bytes) + own - owner_->told_bytes.get();
+  return !bounded_ && all > estimate_bound() && own > share_of(estimate_bound());
+}
+
+// Tells the sum over all threads of changes by more than `step`: to change it in each call would
+// make a hit slower.
+void ThreadCache::tell_idle_bytes(size_t step) {
+  const size_t change = owner_->idle_primitive_bytes.get() - owner_->told_bytes.get();
+  if (change + step <= 2 * step) return;  // modulo 2^64
+  add(&g_totals.idle_primitive_bytes, static_cast<ptrdiff_t>(change));
+  owner_->told_bytes.add(change);
 }
 
 void ThreadCache::evict_idle_memory() {
@@ -76,6 +96,8 @@ void ThreadCache::unlist_idle(Primitive *p) {
   }
   idle_.remove(p);
   owner_->idle_primitives.subtract(1);
+  owner_->idle_primitive_bytes.subtract(p->bytes);
+  tell_idle_bytes(kToldStep);
 }
 
 void ThreadCache::destroy_idle(Primitive *p) {

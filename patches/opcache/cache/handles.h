@@ -22,8 +22,9 @@ struct Totals {
   // has one for every array in a layout of MKL-DNN's, so the capacity bounds the idle ones alone.
   std::atomic<ptrdiff_t> primitives;
   std::atomic<ptrdiff_t> descriptors;
-  std::atomic<ptrdiff_t> primitive_bytes;  // live and idle, with memory objects
-  std::atomic<ptrdiff_t> evictable_bytes;  // what the bound on memory is for (memory_bound.cc)
+  std::atomic<ptrdiff_t> primitive_bytes;       // live and idle, with memory objects
+  std::atomic<ptrdiff_t> idle_primitive_bytes;  // but for what threads have not told yet
+  std::atomic<ptrdiff_t> evictable_bytes;       // what the bound on memory is for (memory_bound.cc)
 };
 extern Totals g_totals;
 

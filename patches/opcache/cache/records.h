@@ -61,6 +61,8 @@ struct Owner {
   // Written by the thread, read by the registry. Memory objects are not among the primitives.
   Counters counters;
   Counter idle_primitives;
+  Counter idle_primitive_bytes;  // of those, as estimated or measured
+  Counter told_bytes;            // of those, what g_totals has (eviction.cc)
   Counter descriptors;
   Counter idle_bytes;  // of primitives and memory objects; counted under a bound on memory
   Counter descriptor_bytes;
@@ -135,7 +137,7 @@ struct Primitive {
   bool memory_object;
   int inputs;
   int bindings;   // inputs, then outputs; none of a memory object, or where calls name the data
-  size_t bytes;   // this record, the real primitive and its memory objects
+  size_t bytes;   // this record, the real primitive and its memory objects: estimated or measured
   uint64_t used;  // owner only: when it became idle, under a bound on memory
   Binding binding[1];  // `bindings` of them
 };

@@ -92,6 +92,7 @@ void Registry::sum(Counters *since_reset, Population *population) {
   for (const Owner *o = owners_.first(); o != nullptr; o = o->link.next) {
     population->idle_primitives += o->idle_primitives.get();
     population->idle_bytes += o->idle_bytes.get();
+    population->idle_primitive_bytes += o->idle_primitive_bytes.get();
     population->descriptor_bytes += o->descriptor_bytes.get();
     ++population->threads;
   }
@@ -140,6 +141,7 @@ void Registry::after_fork_in_child() {
         subtract(&g_totals.primitives, o->idle_primitives.get());
         subtract(&g_totals.descriptors, o->descriptors.get());
         subtract(&g_totals.primitive_bytes, idle_bytes);
+        subtract(&g_totals.idle_primitive_bytes, o->told_bytes.get());
         subtract(&g_totals.evictable_bytes, idle_bytes + o->descriptor_bytes.get());
       }
       o = next;

@@ -132,6 +132,7 @@ void ThreadCache::shut_down() {
     destroy(p);
     p = next;
   }
+  tell_idle_bytes(0);
   owner_->descriptors.set(0);
   owner_->ended.store(true, std::memory_order_release);
 }
@@ -232,6 +233,8 @@ void ThreadCache::take_back(Primitive *p) {
   }
   idle_.push_front(p);
   owner_->idle_primitives.add(1);
+  owner_->idle_primitive_bytes.add(p->bytes);
+  tell_idle_bytes(kToldStep);
   if (bounded_) add_idle_bytes(p);  // and p may be gone
   evict_idle_primitives();
 }

@@ -16,6 +16,8 @@ namespace opcache {
 // descriptors that nobody references, at most a fifteenth of the referenced ones is then cached
 // beyond the bound.
 extern const size_t kScanLimit;
+// Bytes of idle primitives that a thread may have more or less than other threads see.
+const size_t kToldStep = 256 << 10;
 
 class ThreadCache {
  public:
@@ -99,6 +101,8 @@ class ThreadCache {
   void apply_settings();
   void drop_idle();
   void evict_idle_primitives();
+  bool over_estimate() const;
+  void tell_idle_bytes(size_t step);
   void evict_idle_memory();
   void evict_idle_descriptors(size_t room, size_t scan_limit);
   void evict_last();

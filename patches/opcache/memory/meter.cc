@@ -150,7 +150,7 @@ void start() {
     return;
   }
   message(
-      "cannot measure how much memory %s takes: %s; MKLDNN_OPCACHE_MEMORY goes by fixed prices "
+      "cannot measure how much memory %s takes: %s; MKLDNN_OPCACHE_MEMORY goes by estimates "
       "instead",
       l.name, why);
 }
@@ -173,20 +173,6 @@ size_t resident_bytes(void *block, size_t bytes) {
 }  // namespace
 
 bool metered() { return g_metered.load(std::memory_order_acquire); }
-
-size_t estimated_primitive_bytes(Op op) {
-  const Op forward = is_backward(op) ? static_cast<Op>(op - kBackward) : op;
-  switch (forward) {
-    case kMemory:
-      return 2 << 10;
-    case kConvolution:
-    case kDeconvolution:
-    case kFullyConnected:
-      return 256 << 10;
-    default:
-      return 64 << 10;
-  }
-}
 
 Ledger::~Ledger() {
   // An exception of the real library passed a Metering by, which is compiled without exceptions.

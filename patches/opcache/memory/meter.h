@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "settings/op.h"
-
 namespace opcache {
 
 // What malloc takes for a block of so many bytes: glibc's header and rounding.
@@ -19,8 +17,7 @@ inline size_t heap_bytes(size_t n) {
   return chunk < 32 ? 32 : chunk;
 }
 
-// What is assumed of a primitive, or a descriptor, that could not be measured: more than most take.
-size_t estimated_primitive_bytes(Op op);
+// What is assumed of a descriptor that could not be measured: more than most take.
 const size_t kEstimatedDescriptorBytes = 16 << 10;
 
 // The blocks that one thread allocated during one creation. Used by that thread alone.

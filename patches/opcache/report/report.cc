@@ -187,6 +187,7 @@ size_t stats_json(char *buffer, size_t size) {
   identity.scope = scope;
   identity.capacity = capacity();
   identity.memory = memory_bound();
+  identity.estimate = estimate_bound();
   identity.metered = metered();
   identity.shadow_rate = options().shadow_rate;
   Counters counters;

@@ -193,6 +193,15 @@ size_t write_json(char *buffer, size_t size, const Identity &identity, const Cou
     w.member(", ", "evictions", counters.memory_evictions.get());
     w.text("}");
   }
+  w.text(",\n \"estimate\": ");
+  if (identity.memory != kNoMemoryBound) {
+    w.text("null");
+  } else {
+    w.member("{", "bound_bytes", identity.estimate == kNoMemoryBound ? 0 : identity.estimate);
+    w.member(", ", "idle_bytes", population.idle_primitive_bytes);
+    w.member(", ", "evictions", counters.estimate_evictions.get());
+    w.text("}");
+  }
   w.text(",\n \"totals\": {");
   write_op(&w, total);
   const double cache_ns = scale * static_cast<double>(counters.cache_ticks.get());

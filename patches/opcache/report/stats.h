@@ -70,7 +70,8 @@ struct Counters {
   Counter cache_ticks;  // in this library itself, real calls not included
   Counter bypasses[kBypassCount];
   Counter shadow[kShadowFieldCount];
-  Counter memory_evictions;  // those among the evictions that the bound on memory asked for
+  Counter memory_evictions;    // those among the evictions that the bound on memory asked for
+  Counter estimate_evictions;  // and the bound on estimated bytes
 
   // The caller makes sure that no other thread writes this one.
   void add(const Counters &other);
@@ -88,6 +89,7 @@ struct Population {
   uint64_t idle_primitives;
   uint64_t descriptors;
   uint64_t threads;
+  uint64_t idle_primitive_bytes;
   // Counted under a bound on memory.
   uint64_t live_bytes;
   uint64_t idle_bytes;
@@ -101,7 +103,8 @@ struct Identity {
   bool active;
   const char *scope;
   size_t capacity;
-  size_t memory;  // or kNoMemoryBound
+  size_t memory;    // or kNoMemoryBound
+  size_t estimate;  // likewise
   bool metered;
   double shadow_rate;
 };

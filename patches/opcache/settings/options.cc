@@ -14,6 +14,7 @@ namespace opcache {
 namespace {
 
 const size_t kDefaultCapacity = 4096;
+const size_t kDefaultEstimate = static_cast<size_t>(1) << 30;
 
 Options g_values;
 pthread_once_t g_once = PTHREAD_ONCE_INIT;
@@ -53,10 +54,9 @@ bool read_capacity(Options *o) {
   return true;
 }
 
-// A number of bytes, or of the unit behind it.
-bool read_memory(Options *o) {
-  o->memory = kNoMemoryBound;
-  const char *text = environment("MKLDNN_OPCACHE_MEMORY");
+// A number of bytes, or of the unit behind it; `value` stays as it is when there is none.
+bool read_bytes(const char *name, size_t *value) {
+  const char *text = environment(name);
   if (text == nullptr) return true;
   char *unit = nullptr;
   errno = 0;
@@ -66,14 +66,21 @@ bool read_memory(Options *o) {
   const int shift = known != nullptr ? 10 * static_cast<int>(known - kUnits + 1) : 0;
   const bool ends = unit[known != nullptr ? 1 : 0] == '\0';
   if (text[0] < '0' || text[0] > '9' || !ends || errno != 0 || n > kMaxMemory >> shift) {
-    message(
-        "MKLDNN_OPCACHE_MEMORY=%.60s is not a number of bytes such as 1048576, 64K, 512M or 2G; "
-        "not caching",
-        text);
+    message("%s=%.60s is not a number of bytes such as 1048576, 64K, 512M or 2G; not caching", name,
+            text);
     return false;
   }
-  o->memory = static_cast<size_t>(n) << shift;
+  *value = static_cast<size_t>(n) << shift;
   return true;
+}
+
+bool read_memory(Options *o) {
+  o->memory = kNoMemoryBound;
+  o->estimate = kDefaultEstimate;
+  bool ok = read_bytes("MKLDNN_OPCACHE_MEMORY", &o->memory);
+  ok = read_bytes("MKLDNN_OPCACHE_MEMORY_ESTIMATE", &o->estimate) && ok;
+  if (o->estimate == 0) o->estimate = kNoMemoryBound;
+  return ok;
 }
 
 bool read_shadow_rate(Options *o) {

@@ -20,6 +20,7 @@ struct Options {
   char scope_text[256];   // as given, or the default
   size_t capacity;        // most primitives, and most descriptors, cached; 0 = off
   size_t memory;          // most bytes of idle objects, or kNoMemoryBound; 0 = off
+  size_t estimate;        // without `memory`: most estimated bytes of idle primitives, likewise
   char stats_path[1024];  // empty = no report; "stderr"; or a file, where %p is the process id
   bool trace;             // a line on stderr for every miss, naming the key
   double shadow_rate;     // share of the hits that are checked (shadow.h); 0 = none

@@ -42,6 +42,7 @@ void start_settings() {
   memcpy(g_scope_text, o.scope_text, sizeof(g_scope_text));
   g_settings.capacity.store(o.capacity, std::memory_order_relaxed);
   g_settings.memory.store(o.memory, std::memory_order_relaxed);
+  g_settings.estimate.store(o.estimate, std::memory_order_relaxed);
   put_in_force();
 }
 

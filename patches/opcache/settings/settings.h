@@ -20,6 +20,7 @@ struct alignas(64) Settings {
   std::atomic<OpSet> in_force;   // the scope; empty while paused or without room
   std::atomic<size_t> capacity;  // most primitives, and most descriptors, over all threads; 0 = off
   std::atomic<size_t> memory;    // most bytes, likewise, or kNoMemoryBound; 0 = off
+  std::atomic<size_t> estimate;  // without it: most estimated bytes of idle primitives
   // Rises after a change that concerns what is idle already. A thread that finds it higher than the
   // one it last applied acts on `capacity`, `memory` and `clear_generation`, which were changed
   // before it.
@@ -36,6 +37,7 @@ inline OpSet scope_in_force() {
 }
 inline size_t capacity() { return g_settings.capacity.load(std::memory_order_relaxed); }
 inline size_t memory_bound() { return g_settings.memory.load(std::memory_order_relaxed); }
+inline size_t estimate_bound() { return g_settings.estimate.load(std::memory_order_relaxed); }
 
 // Puts the options into force, at load time; until then nothing is cached.
 void start_settings();

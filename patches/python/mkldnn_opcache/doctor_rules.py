@@ -279,7 +279,8 @@ def options(environment):
             findings.append(warning("options", "%s=%s turns the cache off" % (name, value)))
         else:
             findings.append(ok("options", "%s=%s" % (name, value)))
-    return findings or [ok("options", "none set: scope all, capacity 4096, memory not bounded")]
+    bounds = "capacity 4096, memory %s as estimated" % variables.ESTIMATE_DEFAULT
+    return findings or [ok("options", "none set: scope all, %s" % bounds)]
 
 
 def _numbers(version):

@@ -40,7 +40,9 @@ def add_cache(parser):
     )
     parser.add_argument("--capacity", metavar="N", help="most primitives cached (default: 4096)")
     parser.add_argument(
-        "--memory", metavar="BYTES", help="most memory of idle objects, such as 512M (default: any)"
+        "--memory",
+        metavar="BYTES",
+        help="most memory of idle objects, such as 512M (default: 1G, estimated)",
     )
     parser.add_argument(
         "--bounded",

@@ -6,6 +6,7 @@ docs/configuration.md; a process that was killed, or never loaded an MKL-DNN, ha
 
 import collections
 
+from . import variables
 from .common import signal_name
 
 MYPY = False
@@ -59,8 +60,11 @@ def lines(processes, ended_by, releases):
 
 def _bound(active):
     # type: (Sequence[Process]) -> str
-    bounds = [process.counters["memory"] for process in active]
-    return "--memory" if any(bound and bound["evictions"] for bound in bounds) else "--capacity"
+    for name, option in (("memory", "--memory"), ("estimate", variables.ESTIMATE)):
+        bounds = [process.counters[name] for process in active]
+        if any(bound and bound["evictions"] for bound in bounds):
+            return option
+    return "--capacity"
 
 
 def _where(active, processes):

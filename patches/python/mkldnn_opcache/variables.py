@@ -16,11 +16,12 @@ if MYPY:
 SCOPE = "MKLDNN_OPCACHE"
 CAPACITY = "MKLDNN_OPCACHE_CAPACITY"
 MEMORY = "MKLDNN_OPCACHE_MEMORY"
+ESTIMATE = "MKLDNN_OPCACHE_MEMORY_ESTIMATE"
 STATS = "MKLDNN_OPCACHE_STATS"
 ASSUME = "MKLDNN_OPCACHE_ASSUME"
 TRACE = "MKLDNN_OPCACHE_TRACE"
 SHADOW = "MKLDNN_OPCACHE_SHADOW"
-ALL = (SCOPE, CAPACITY, MEMORY, STATS, ASSUME, TRACE, SHADOW)
+ALL = (SCOPE, CAPACITY, MEMORY, ESTIMATE, STATS, ASSUME, TRACE, SHADOW)
 # Of MXNet from 1.4 on: limits each of its own maps of primitives; -1, the default, is no limit.
 MAPS = "MXNET_MKLDNN_CACHE_NUM"
 # Read by the Python package, not by the library: 1 adds the compatibility names.
@@ -44,6 +45,7 @@ OPERATORS = (
 LIST_WORDS = OPERATORS + ("forward",)
 CAPACITY_MOST = 2**30
 MEMORY_MOST = 2**50  # bytes
+ESTIMATE_DEFAULT = "1G"
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -95,6 +97,7 @@ CHECKS = {
     SCOPE: scope_fault,
     CAPACITY: capacity_fault,
     MEMORY: memory_fault,
+    ESTIMATE: memory_fault,
     SHADOW: shadow_fault,
 }
 

@@ -74,6 +74,7 @@ def cache_stats(scope: str, avoided: int, create_ns: int = 0, cache_ns: int = 0)
         "operators": {"_backward_Convolution": counters},
         "bypasses": {},
         "memory": None,
+        "estimate": {"bound_bytes": 2**30, "idle_bytes": 0, "evictions": 0},
         "totals": {**counters, "cache_ns": cache_ns, **_CACHED},
     }
 
