@@ -108,7 +108,7 @@ def _microbench(path: Path) -> str:
 
 
 _BENCH_PAGES = (
-    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "releases"),
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "memory-threads", "releases"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
 # The full record has no batch 32 yet.
