@@ -121,7 +121,8 @@ def _releases(path: Path) -> str:
 
 
 _BENCH_PAGES = (
-    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "maps", "gluoncv"),
+    *("small", "fresh-processes", "batch-1", "batch-32", "memory", "memory-threads"),
+    *("maps", "gluoncv"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
 _FRESH = "bench-fresh-processes.jsonl"

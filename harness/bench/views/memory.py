@@ -130,7 +130,7 @@ def by_threads(record: BenchRecord) -> List[str]:
     titles: List[str] = []
     for row in memory(record):
         if row.kept_bytes is not None:
-            title = f"{row.host}, `{row.variant}`"
+            title = f"MXNet {row.host}, `{row.variant}`"
             titles.append(title)
             cell = found.setdefault((row.omp_num_threads, title), [])
             cell.append((row.kept_bytes / 2**20, row.case.model))

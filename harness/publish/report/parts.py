@@ -41,7 +41,13 @@ PARTS = (
         "sample is a fresh process; a round takes every variant one after the other, so that "
         "each is compared with a stock sample close in time. An interval that includes 1 "
         "shows no difference and is marked with ~.",
-        ("bench.md", "bench-batch-1.md", "bench-batch-32.md", "bench-memory.md"),
+        (
+            "bench.md",
+            "bench-batch-1.md",
+            "bench-batch-32.md",
+            "bench-memory.md",
+            "bench-memory-threads.md",
+        ),
         ("ratios", "latency"),
         (BENCH, "make tables", "make plot"),
     ),
