@@ -19,12 +19,12 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Optional, Tuple
 
+from models.objects import OBJECTS
+
 # Arrays of NumPy.
 Targets = Tuple[Any, ...]
 # Arguments: a generator of NumPy, batch size, side in pixels, classes.
 DrawTargets = Callable[[Any, int, int, int], Targets]
-
-_OBJECTS = 3  # in each image
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def masks(draw: Any, batch_size: int, side: int, classes: int) -> Targets:
 
     found = numpy.zeros((batch_size, side, side), dtype=numpy.float32)
     for image in found:
-        for _ in range(_OBJECTS):
+        for _ in range(OBJECTS):
             top, left = draw.integers(side // 2, size=2)
             height, width = draw.integers(side // 4, side // 2, size=2)
             image[top : top + height, left : left + width] = -1

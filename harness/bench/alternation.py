@@ -84,7 +84,6 @@ class AlternateRow(Row):
     """
 
     network: str
-
     logs: Mapping[int, float]
     limit: Optional[float]
     removed: Optional[float]

@@ -147,6 +147,8 @@ class _Result(_Process):
     """The common part of all results: the evidence of the build, and its output.
 
     ``stats`` are the cache library's counters over the last steps, None without the library.
+    ``sides`` are those of the images that each step trains on, batch by batch, in pixels: several
+    for a network whose images change size. Older records lack them.
     """
 
     finite: bool
@@ -156,6 +158,12 @@ class _Result(_Process):
     versions: Dict[str, str]
     libraries: List[Library]
     stats: Optional[Dict[str, Any]]
+    sides: List[pydantic.PositiveInt] = []
+
+    @property
+    def images_per_step(self) -> int:
+        """The images that a step trains on."""
+        return self.case.batch_size * max(1, len(self.sides))
 
 
 class _Sample(_Result):
@@ -189,7 +197,7 @@ class TrainSample(_Sample):
     @property
     def images_per_second(self) -> float:
         """Throughput over all timed steps, slow ones included."""
-        return self.case.batch_size * 1e9 / self.step_mean_ns
+        return self.images_per_step * 1e9 / self.step_mean_ns
 
 
 class OperatorTime(RecordModel):
@@ -255,22 +263,12 @@ class Block(RecordModel):
 
 
 class AlternateSample(_Result):
-    """One process that switched scopes between blocks of steps.
-
-    ``sides`` are those of the images that each step trains on, batch by batch, in pixels: several
-    for a network whose images change size. Older records lack them.
-    """
+    """One process that switched scopes between blocks of steps."""
 
     type: Literal["alternate"] = "alternate"
     warm_up_steps: Dict[str, pydantic.PositiveInt]
     steps_per_block: int = pydantic.Field(gt=0)
     blocks: List[Block] = pydantic.Field(min_length=1)
-    sides: List[pydantic.PositiveInt] = []
-
-    @property
-    def images_per_step(self) -> int:
-        """The images that a step trains on."""
-        return self.case.batch_size * max(1, len(self.sides))
 
     @property
     def changes_size(self) -> bool:

@@ -63,15 +63,15 @@ def _columns(records: Sequence[BenchRecord]) -> Dict[Tuple[str, str], _Column]:
         for group in groups(record):
             for mean in group.means():
                 if mean.variant == _ALL and mean.interval and (len(group.cells) > 1 or many == 1):
-                    found[_title(group), mean.host] = _Column(group, mean)
+                    found[_title(group, mean), mean.host] = _Column(group, mean)
     return found
 
 
-def _title(group: Group) -> str:
+def _title(group: Group, mean: Mean) -> str:
     if group.together:
-        return f"{group.together}, geometric mean of {len(group.cells)} networks"
+        return f"{group.together}, geometric mean of {mean.networks} networks"
     if len(group.cells) > 1:
-        return f"batch {group.batch_size}, geometric mean of {len(group.cells)} networks"
+        return f"batch {group.batch_size}, geometric mean of {mean.networks} networks"
     ((model, by_run),) = group.cells.items()
     size = next(iter(by_run.values())).case.image_size
     return f"{model}, batch {group.batch_size}, {size}x{size}"

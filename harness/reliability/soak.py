@@ -185,7 +185,7 @@ def result_of(layout: Layout, plan: Plan, curve: Curve, seed: int) -> Result:
         plan.steps,
         sample_every=plan.every,
         restart_every=plan.every if bounded else 0,
-        stop_below_bytes=0 if bounded else _STOP_BELOW_BYTES,
+        stop_below_bytes=_STOP_BELOW_BYTES if curve.way == RELEASED else 0,
         deconvolution=not limited,
     )
     environment = {**plan.bounds, **(_MXNET_BOUND if bounded else {})}

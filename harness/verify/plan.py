@@ -17,7 +17,7 @@ from harness.build.toolchain import Toolchain
 from harness.operators.cases import OPERATOR_CASES
 from harness.trials.networks import check_image_size, find_network
 from harness.trials.record import Case
-from harness.trials.variants import STOCK, parse_variant
+from harness.trials.variants import STOCK, mxnet_version, parse_variant
 from harness.verify.context import Task
 from harness.verify.faults import known
 from harness.verify.mxnet_tests import files_of, host_of
@@ -30,13 +30,20 @@ STAGES = ("operators", "bitwise", "debug", "shadow", "faults", "upstream")
 class TrainedNetwork(FrozenModel):
     """The training of a network; a missing image size is that of its paper.
 
-    Without ``hosts`` it trains on every host.
+    Without ``hosts`` it trains on every host. ``trained_by`` are the releases whose stock MXNet can
+    train it, if not all can.
     """
 
     model: str
     batch_size: Count
     image_size: Optional[Count] = None
     hosts: Optional[Tuple[str, ...]] = None
+    trained_by: Optional[Tuple[str, ...]] = None
+
+    def trains_on(self, host: str) -> bool:
+        """Tell whether stock MXNet can train it on a release, or on a build of its version."""
+        minor = mxnet_version(host).split(".")[:2]
+        return self.trained_by is None or minor in [x.split(".")[:2] for x in self.trained_by]
 
 
 class VerifyConfig(FrozenModel):
@@ -90,6 +97,13 @@ def resolve(
         trained = networks.get(model) or TrainedNetwork(model=model, batch_size=2)
         side = trained.image_size or network.image_size
         check_image_size(network, side)
+        able = [host for host in by_host if trained.trains_on(host)]
+        if not able and models is None:
+            continue
+        if not able:
+            raise HarnessError(f"{model}: stock MXNet {', '.join(by_host)} cannot train it")
+        if len(able) < len(by_host):
+            only_on[model] = able
         cases.append(Case(model=model, batch_size=trained.batch_size, image_size=side))
         if models is None and hosts is None and trained.hosts is not None:
             only_on[model] = _hosts(trained.hosts, by_host, model)

@@ -17,7 +17,7 @@ from harness.trials.variants import check_alternating
 from harness.worker import counters
 from harness.worker.counters import Cache, Stats
 from harness.worker.network import limit_memory
-from harness.worker.training import is_finite, make_batches, start, time_step
+from harness.worker.training import image_sides, is_finite, make_batches, start, time_step
 from patches.python.mkldnn_opcache.library import read_stats
 
 _COUNTS = (
@@ -73,7 +73,7 @@ class _Trained:
         self._scope: Optional[str] = None
         self._missed: Dict[str, int] = {}  # by a warm step, by scope
         self.reports: Dict[str, Stats] = {}  # after the last block, by scope
-        self.sides = [batch.data[0].shape[-1] for batch in self._batches]
+        self.sides = image_sides(self._batches)
 
     def warm_up(self, scope: str) -> Tuple[int, int]:
         """Change the scope, and train until the cache is warm; return the steps, and the last's ns.

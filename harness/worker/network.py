@@ -71,8 +71,9 @@ def initialise(net: Any, seed: int, shape: Shape) -> Any:
     """Give a Gluon net its initial values, and return its parameters."""
     net.initialize()
     parameters = net.collect_params()
+    fixed = constants(net)
     for name, value in initial_values(symbol_of(net), seed, shape).items():
-        if name not in constants(net):
+        if name not in fixed:
             parameters[name].set_data(value)
     return parameters
 

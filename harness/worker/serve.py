@@ -17,6 +17,7 @@ import mxnet as mx
 import numpy
 
 from harness.base import proc
+from harness.base.errors import HarnessError
 from harness.trials.jobs import ServeJob
 from harness.worker import counters
 from harness.worker.counters import Cache
@@ -36,6 +37,8 @@ def run(job: ServeJob, cache: Cache) -> Dict[str, Any]:
         thread = threading.Thread(target=service.predict)
         thread.start()
         thread.join()
+        if len(service.latency_ns) < number * job.requests:
+            raise HarnessError(f"thread {number} did not answer all its requests")
         if number % job.sample_every == 0:
             gc.collect()
             samples.append({"threads": number, "resident_bytes": proc.resident_bytes()})

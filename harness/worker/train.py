@@ -13,7 +13,7 @@ from harness.worker import counters
 from harness.worker.counters import Cache
 from harness.worker.network import limit_memory
 from harness.worker.profiler import operator_times
-from harness.worker.training import is_finite, make_batches, start, time_step
+from harness.worker.training import image_sides, is_finite, make_batches, start, time_step
 
 
 def run(job: TrainJob, cache: Cache) -> Dict[str, Any]:
@@ -46,6 +46,7 @@ def run(job: TrainJob, cache: Cache) -> Dict[str, Any]:
         "stats": stats,
         "finite": is_finite(training),
         "cpus": sorted(os.sched_getaffinity(0)),
+        "sides": image_sides(batches),
     }
 
 

@@ -84,6 +84,11 @@ def make_batches(network: Network, job: Any) -> List[Any]:
     return [make_batch(network, job, step) for step in range(len(network.sides(job.image_size)))]
 
 
+def image_sides(batches: Sequence[Any]) -> List[int]:
+    """Return the side of each batch's images."""
+    return [batch.data[0].shape[-1] for batch in batches]
+
+
 def time_step(training: Training, batches: Sequence[Any]) -> int:
     """Train on the batches, from an idle MXNet to an idle MXNet, and return its nanoseconds."""
     mx.nd.waitall()

@@ -113,6 +113,9 @@ def test_changing_sizes_count_every_image() -> None:
     off = next(row for row in alternation.rows(run) if row.case.model == "vgg-16")
     # A step trains on four batches of one image.
     assert off.images_per_second == pytest.approx(4e9 / off.step_ns)
+    one = bench.record().samples[0]
+    several = one.model_copy(update={"sides": [32, 64, 96, 64]})
+    assert several.images_per_second == pytest.approx(4 * one.images_per_second)
 
 
 def test_what_the_cache_evicts_is_told(run: BenchRecord) -> None:

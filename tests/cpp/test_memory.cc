@@ -307,7 +307,7 @@ CACHED_TEST(called_back, MEMORY(1)) {
   keeps_nothing(engine);
 }
 
-// Where the system does not let libmkldnn's calls be counted, that is said once, and prices hold.
+// Where the system does not let libmkldnn's calls be counted, that is said once; estimates hold.
 SCENE(not_measured) {
   // mprotect to PROT_READ | PROT_WRITE fails, as it may under a policy of the system's.
   struct sock_filter program[] = {

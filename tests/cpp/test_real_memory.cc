@@ -205,9 +205,13 @@ static void check_estimates(int threads, double primitives_at_least) {
     }
     return Stats()[sum];
   };
+  // Without AVX-512 other kernels compute gradients, whose buffers this does not compare.
+  const bool avx512 = __builtin_cpu_supports("avx512f");
+  if (!avx512) primitives_at_least = std::min(primitives_at_least, 1.0);
   double checked = 0;
   for (const Estimated &each : cases) {
     for (const Pass pass : each.passes) {
+      if (!avx512 && pass != operation::kForward) continue;
       mkldnn_opcache_clear();
       CHECK_EQ(mkldnn_opcache_set_memory(size_t(4) << 30), 0);
       const double measured = idle(each, pass, "memory/idle_bytes");

@@ -82,7 +82,7 @@ GLUONCV = {
     "cifar_resnet20_v1": (2, 32),
     "simple_pose_resnet18_v1b": (2, 32),
     "faster_rcnn_resnet50_v1b_voc": (1, 192),
-    "ssd_512_mobilenet1.0_voc": (1, 16),
+    "ssd_512_mobilenet1.0_voc": (1, 128),
 }
 
 

@@ -126,6 +126,23 @@ def test_network_may_be_verified_on_some_hosts(layout: Layout) -> None:
         hosts()
 
 
+def test_network_is_verified_where_stock_can_train_it(layout: Layout) -> None:
+    toolchain = load_toolchain(layout.toolchain)
+    config = load(layout.root / "configs" / "verify-full.toml", plan.VerifyConfig)
+    model = "mask_rcnn_resnet50_v1b_coco"
+
+    def hosts(**asked: str) -> List[str]:
+        found = plan.tasks(plan.resolve(config, toolchain, stages="bitwise", **asked))
+        return [task.host for task in found if task.subject == model]
+
+    assert hosts() == hosts(models=model) == hosts(hosts="1.4.1,1.6.0") == ["1.6.0"]
+    assert hosts(hosts="1.4.1") == []
+    with pytest.raises(HarnessError, match="stock MXNet 1.4.1 cannot train it"):
+        hosts(models=model, hosts="1.4.1")
+    (network,) = (each for each in config.networks if each.model == model)
+    assert network.trains_on("own-1.6.0-0123abcd") and not network.trains_on("own-1.3.0-0123abcd")
+
+
 def test_tables_show_every_check() -> None:
     task = Task("bitwise", "seven-ops", "1.3.1")
     passed = Check(**task._asdict(), variant="stock", status="pass", summary="2 runs, 1 outcome")

@@ -1,6 +1,5 @@
 #include "api0/estimate.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <algorithm>
@@ -144,6 +143,42 @@ long copies_1x1(const Shape &s, long threads) {
   return best.batch - 1;
 }
 
+// The workspace of cpu_reducer.hpp, as reduce_balancer_t::balance() shares it: `jobs` sums of `job`
+// floats over `parts`. The threads of a group have a copy each; its first one only if it is `all`.
+long reducer_floats(long threads, long jobs, long job, long parts, long buffer, bool all) {
+  const long most = std::max(1L, buffer / (threads * job)), first = std::max(1L, jobs / threads);
+  long floats = 0, least = 0;
+  for (long each = first; each == first || (each < jobs && each <= most); ++each) {
+    const long groups = std::min(jobs / each, threads), team = std::min(threads / groups, parts);
+    const long own = blocks(jobs, groups);
+    const long cost = own * (blocks(parts, team) + (team > 1));
+    if ((team > 1 && own > most) || (each != first && cost >= least)) continue;
+    least = cost;
+    floats = team > 1 ? groups * (team - !all) * own * job : 0;
+  }
+  return floats;
+}
+
+// jit_avx2_convolution_bwd_weights_t.
+long avx2_floats(const Shape &s, long threads) {
+  const long ic_block = s.ic == 3 ? 3 : 8;
+  const long jobs = s.groups * blocks(s.ic, ic_block) * blocks(s.oc, 8);
+  return reducer_floats(threads, jobs, volume(s.kernel) * ic_block * 8, s.batch, 1L << 21, false);
+}
+
+long blocking(long n, long most) {
+  while (n > most && (n % 2 == 0 || n % 3 == 0)) n /= n % 2 == 0 ? 2 : 3;
+  return n;
+}
+
+// jit_avx2_1x1_convolution_bwd_weights_t.
+long avx2_floats_1x1(const Shape &s, long threads) {
+  const long ics = blocks(s.ic, 8), ocs = blocks(s.oc, 8);
+  const long ic = blocking(ics, 9), oc = blocking(ocs, 32), job = 64 * ic * oc;
+  const long jobs = blocks(ics, ic) * blocks(ocs, oc);
+  return reducer_floats(threads, jobs, job, s.batch * volume(s.out), 8 * threads * job, true);
+}
+
 bool starts(const char *text, const char *beginning) {
   return strncmp(text, beginning, strlen(beginning)) == 0;
 }
@@ -198,9 +233,9 @@ long convolution_floats(const Real &r, const char *name, const mkldnn_convolutio
   if (strcmp(name, "jit_1x1:avx512_common") == 0) {
     return floats + copies_1x1(s, threads) * weights(s);
   }
-  // Those of AVX2: at most so much (jit_avx2_convolution.hpp).
-  const long most = one ? 8 * threads * weights(s) : 1L << 21;
-  return floats + std::min((std::min(threads, s.batch) - 1) * weights(s), most);
+  if (strcmp(name, "jit:avx2") == 0) return floats + avx2_floats(s, threads);
+  if (strcmp(name, "jit_1x1:avx2") == 0) return floats + avx2_floats_1x1(s, threads);
+  return floats + (std::min(threads, s.batch) - 1) * weights(s);
 }
 
 long batch_norm_floats(const Real &r, const mkldnn_batch_normalization_desc_t &b, long threads) {

@@ -38,8 +38,10 @@ void ThreadCache::evict_idle_primitives() {
 // Without a bound on memory: idle primitives by their estimated bytes, shared by threads as there.
 bool ThreadCache::over_estimate() const {
   const size_t own = owner_->idle_primitive_bytes.get();
-  const size_t all = value_of(g_totals.idle_primitive_bytes) + own - owner_->told_bytes.get();
-  return !bounded_ && all > estimate_bound() && own > share_of(estimate_bound());
+  const size_t told = owner_->told_bytes.get(), all = value_of(g_totals.idle_primitive_bytes);
+  // Less than this thread told: a fork came while another one was telling.
+  const size_t others = all > told ? all - told : 0;
+  return !bounded_ && others + own > estimate_bound() && own > share_of(estimate_bound());
 }
 
 // Tells the sum over all threads of changes by more than `step`: to change it in each call would

@@ -72,8 +72,10 @@ def enable(args):
     settings = options.cache(args, {})
     compat = settings.pop(variables.COMPAT, None) is not None
     unserved = _why_unserved()
-    if unserved is not None and not compat:
-        raise Error("%s; nothing was enabled" % unserved)
+    if unserved is not None:
+        if not compat:
+            raise Error("%s; nothing was enabled" % unserved)
+        settings.pop(variables.MAPS, None)  # without the cache MXNet needs them
     path = os.path.join(folder, PTH)
     if os.path.lexists(path):
         _settings_of(path)  # a foreign file stays

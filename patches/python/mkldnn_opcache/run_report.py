@@ -61,7 +61,7 @@ def lines(processes, ended_by, releases):
 def _bound(active):
     # type: (Sequence[Process]) -> str
     for name, option in (("memory", "--memory"), ("estimate", variables.ESTIMATE)):
-        bounds = [process.counters[name] for process in active]
+        bounds = [process.counters.get(name) for process in active]
         if any(bound and bound["evictions"] for bound in bounds):
             return option
     return "--capacity"
