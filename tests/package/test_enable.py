@@ -248,11 +248,13 @@ def test_names_alone_are_enabled_where_the_cache_has_no_use(
     environment: Environment, how: str
 ) -> None:
     SPOIL[how](environment.packages)
-    done = opcache(environment, "enable", "--compat")
+    done = opcache(environment, "enable", "--compat", "--bounded")
     assert done.returncode == 0
     assert done.stderr.startswith("opcache: only --compat is enabled: ")
     seen = told(environment)
     assert seen["libraries"] == [] and seen["names"]
+    # Without a cache beside them, MXNet's maps are not limited.
+    assert "MXNET_MKLDNN_CACHE_NUM" not in (environment.packages / PTH).read_text()
 
 
 def test_another_environments_package(built: Layout, environment: Environment) -> None:
