@@ -91,7 +91,7 @@ WRONG: Tuple[Tuple[str, str], ...] = (
     ("microbench --repetitions 0", f"--repetitions: {POSITIVE}, found '0'"),
     ("microbench --rounds -1", f"--rounds: {POSITIVE}, found '-1'"),
     ("microbench --out pyproject.toml", "pyproject.toml exists: choose another --out"),
-    ("plot --only ratios,pies", "--only: expected some of ratios, latency, operators, ..."),
+    ("plot --only ratios,pies", "--only: expected some of ratios, gluoncv, releases, ..."),
     ("plot --efficiency 0", "--efficiency: expected a number above 0, found 0.0"),
     ("plot no-such-record.jsonl", f"no-such-record.jsonl: {ABSENT}"),
     ("reliability --stages knots", "--stages: expected some of threads, ..."),

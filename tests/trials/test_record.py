@@ -17,6 +17,8 @@ from harness.trials.record import threads
 from tests.support import commands
 from tests.support.records import MACHINE, bench
 
+TYPES = "train, profile, memory, created, alternate, failure"
+
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
@@ -118,7 +120,7 @@ def test_foreign_files(saved: Path, data: bytes, message: str) -> None:
         (1, {"run_id": ["a"] * 1000}, r"line 1: run_id: .* a valid string, found \['a', 'a'.*"),
         (2, {"series": "another"}, "line 2: series: expected one of .*, found 'another'"),
         (3, {"step_ns": [5, -3]}, "line 3: step_ns.1: Input should be greater than 0, found -3"),
-        (3, {"type": "a"}, "line 3: expected a type of train, profile, memory, alternate, failure"),
+        (3, {"type": "a"}, f"line 3: expected a type of {TYPES}"),
     ],
 )
 def test_wrong_values(saved: Path, number: int, values: Dict[str, Any], message: str) -> None:

@@ -93,15 +93,16 @@ def test_scopes_alternate_in_a_network_of_gluon(built: Layout, first_host: str) 
     assert [block["evictions"] for block in result["blocks"]] == [0] * len(result["blocks"])
 
 
-def test_a_step_trains_on_every_side_of_the_images(built: Layout, first_host: str) -> None:
+def test_a_step_trains_on_every_side_of_the_images(built: Layout) -> None:
     """The planted fault is a capacity too small for all sizes: each evicts what the next needs."""
-    job = AlternateJob("yolo3_mobilenet1.0_voc", 1, 96, **QUICK, cycles_max=2, learning_rate=0.0)
-    wide = run_job(job, built, first_host, "all")
-    assert sorted(wide["sides"]) == [64, 96] and wide["finite"]
+    job = AlternateJob("yolo3_mobilenet1.0_voc", 1, 160, **QUICK, cycles_max=2, learning_rate=0.0)
+    # Older releases may not give finite numbers: docs/upstream-bugs.md.
+    wide = run_job(job, built, "1.5.1.post0", "all")
+    assert sorted(wide["sides"]) == [96, 128, 160] and wide["finite"]
     of_all = [block for block in wide["blocks"] if block["scope"] == "all"]
     assert all(block["evictions"] == block["primitives_created"] == 0 for block in of_all)
     capacity = str(wide["stats"]["totals"]["idle_primitives"] * 3 // 4)
-    narrow = run_job(job, built, first_host, "all", overrides=((CAPACITY, capacity),))
+    narrow = run_job(job, built, "1.5.1.post0", "all", overrides=((CAPACITY, capacity),))
     of_all = [block for block in narrow["blocks"] if block["scope"] == "all"]
     assert all(block["evictions"] > 0 for block in of_all)
 
