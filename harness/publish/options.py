@@ -12,6 +12,9 @@ from harness.bench import extrapolation
 PUBLISHED = ("bench-full.jsonl", "bench-quick.jsonl")
 # That of GluonCV's networks, which has a page and a figure of its own.
 GLUONCV = "bench-gluoncv.jsonl"
+GLUONCV_COMMAND = (
+    f"make bench ARGS='--config configs/bench-gluoncv.toml --out results/raw/{GLUONCV}'"
+)
 
 
 def add_record(parser: argparse.ArgumentParser, more: str = "") -> None:

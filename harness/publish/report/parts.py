@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
 from harness.base import reading
+from harness.publish.options import GLUONCV_COMMAND
 from harness.publish.report import markdown, page
 
 _NOT_TABLES = ("README.md",)
@@ -67,12 +68,7 @@ PARTS = (
         "relative to the same process with the cache off.",
         ("bench-gluoncv.md",),
         ("bench-gluoncv",),
-        (
-            "make bench ARGS='--config configs/bench-gluoncv.toml "
-            "--out results/raw/bench-gluoncv.jsonl'",
-            "make tables",
-            "make plot",
-        ),
+        (GLUONCV_COMMAND, "make tables", "make plot"),
     ),
     Part(
         "operators",
