@@ -136,7 +136,10 @@ _PAGES: Dict[str, Callable[[Path], str]] = {
     "microbench.json": _microbench,
     "reliability.json": _reliability,
     "reliability-training.json": _reliability,
-    "verify.json": lambda path: verify_table.render(verify_record.load(path)),
+    **{
+        f"verify{release}.json": lambda path: verify_table.render(verify_record.load(path))
+        for release in ("", "-1.6.0")
+    },
 }
 
 
@@ -185,11 +188,12 @@ def _convergence(paths: Sequence[Path]) -> List[str]:
 
 
 def _checks(paths: Sequence[Path]) -> List[str]:
-    """Return a line each for the records of verify, reliability and converge, in this order."""
-    verified, tried, trained = paths
+    """Return a line each for those of verify, that of reliability, and that of converge."""
+    *verified, tried, trained = paths
+    runs = [verify_record.load(path) for path in verified]
+    found = [f"{verify_table.summary(run)} on {', '.join(run.settings.scopes)}" for run in runs]
     return [
-        f"- [verification](docs/verification.md): "
-        f"{verify_table.summary(verify_record.load(verified))}",
+        f"- [verification](docs/verification.md): {'; '.join(found)}",
         f"- [reliability](docs/reliability.md): "
         f"{reliability_table.summary(reliability_record.load(tried))}",
         f"- [convergence](docs/convergence.md) on CIFAR-10: "
@@ -197,19 +201,11 @@ def _checks(paths: Sequence[Path]) -> List[str]:
     ]
 
 
-# Nothing as long as there is no record of the releases: making it takes an hour.
-def _releases_table(paths: Sequence[Path]) -> List[str]:
-    return releases.table(load(paths[0])) if paths[0].is_file() else []
-
-
 def _more_results(paths: Sequence[Path]) -> List[str]:
     """Return a line each for the records of other cores and of the releases, in this order."""
-    elsewhere, side_by_side = paths
-    lines = overview.elsewhere(load(elsewhere))
-    if side_by_side.is_file():
-        link = "[docs/performance.md](docs/performance.md#mxnet-13-to-19-side-by-side)"
-        lines.append(f"- {releases.line(load(side_by_side))}: {link}")
-    return lines
+    elsewhere, side_by_side = map(load, paths)
+    link = "[docs/performance.md](docs/performance.md#mxnet-13-to-19-side-by-side)"
+    return [*overview.elsewhere(elsewhere), f"- {releases.line(side_by_side)}: {link}"]
 
 
 _KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
@@ -221,7 +217,7 @@ _KINDS: Dict[str, Callable[[Sequence[Path]], List[str]]] = {
     "checks": _checks,
     "rows": _rows,
     "memory": lambda paths: memory.spread(load(paths[0])),
-    "releases": _releases_table,
+    "releases": lambda paths: releases.table(load(paths[0])),
     "memory-threads": lambda paths: memory.by_threads(load(paths[0])),
     "targets": lambda paths: [
         f"- {line}" for line in microbench_table.targets(microbench_record.load(paths[0]))

@@ -22,7 +22,6 @@ from typing_extensions import Protocol
 
 from harness.base import process
 from harness.base.layout import Layout
-from harness.build.toolchain import load_toolchain
 from harness.reliability.record import Figure, Finding, Outcome
 from harness.trials.jobs import Job
 from harness.trials.launch import WorkerFailed, run_worker
@@ -58,12 +57,6 @@ class Context:
     seed: int
     hosts: Tuple[str, ...]
     scratch: Path
-
-    @property
-    def hosts_of_0(self) -> List[str]:
-        """The releases with the interface of MKL-DNN 0.x, which the C++ programs call."""
-        toolchain = load_toolchain(self.layout.toolchain)
-        return [host for host in self.hosts if toolchain.host(host).interface == 0]
 
     def on_hosts(self, cases: Iterable[_Case]) -> List[Tuple[_Case, str]]:
         """Return each case with each of its hosts; a quick run takes the ``quick_hosts`` only."""

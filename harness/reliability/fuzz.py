@@ -33,6 +33,8 @@ QUICK_CASES = 2_000
 GUIDED_S = 120
 TIMEOUT_S = 900.0
 
+# The program for each interface of MKL-DNN.
+_ON_MKLDNN = {0: "test_fuzz_real", 1: "test1_fuzz_real"}
 _CLANGS = ("clang++", "clang++-14")
 _COVERED = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 _COUNTERS = re.compile(r"\((\d+) inline 8-bit counters\)")
@@ -53,9 +55,10 @@ def run(context: Context) -> List[Finding]:
     found.append(judge(KEPT, "", on_mkldnn(context.layout, [str(program), *kept], fake), 1))
     if not context.quick:
         found.append(planted(context.layout, program, fake, faults.planted()))
-    program = make_cpp_test(context.layout, toolchain, "test_fuzz_real")
     cases = QUICK_CASES if context.quick else CASES
-    for host in context.hosts_of_0:
+    for host in context.hosts:
+        name = _ON_MKLDNN[toolchain.host(host).interface]
+        program = make_cpp_test(context.layout, toolchain, name)
         variables = {"FUZZ_CASES": str(cases), "FUZZ_SEED": seed}
         mkldnn = str(context.layout.stock(host) / "mxnet")
         ended = on_mkldnn(context.layout, [str(program)], mkldnn, variables)

@@ -103,7 +103,7 @@ def test_a_moved_point_is_noticed(tmp_path: Path) -> None:
 
 
 def test_missing_curves_are_named(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match="no record of a convergence run .*: make converge"):
+    with pytest.raises(Missing, match="no record converge.json .*: make converge"):
         curves.draw(Source(tmp_path, None, 1.0))
     with pytest.raises(Missing, match="no training of two epochs"):
         drawn_of(converge.record(epochs=1, warm_up_epochs=0.5), tmp_path)

@@ -1,4 +1,4 @@
-// Random primitives for a real libmkldnn.so.0: of every kind, small, mostly valid. What a case is
+// Random primitives for a real MKL-DNN: of every kind, small, mostly valid. What a case is
 // follows from its number alone. Numbers of one family, kVariants in a row, differ in one choice:
 // what a key that leaves something out would take for the same.
 #pragma once
@@ -19,6 +19,13 @@ namespace fuzz {
 using namespace real_session;
 
 const uint64_t kVariants = 20;
+
+// Which inputs these are, for Session::run.
+#ifdef API1
+const int kSource = MKLDNN_ARG_SRC, kMean = MKLDNN_ARG_MEAN, kVariance = MKLDNN_ARG_VARIANCE;
+#else
+const int kSource = 0, kMean = 1, kVariance = 2;
+#endif
 
 class Case {
  public:
@@ -67,8 +74,8 @@ class Case {
                                 mkldnn_data_type_t type = mkldnn_f32) {
     mkldnn_memory_desc_t md;
     for (const int f : {format, plain}) {
-      if (mkldnn_memory_desc_init(&md, static_cast<int>(dims.size()), dims.data(), type,
-                                  static_cast<mkldnn_memory_format_t>(f)) == mkldnn_success) {
+      if (init_layout(&md, static_cast<int>(dims.size()), dims.data(), type,
+                      static_cast<Format>(f)) == mkldnn_success) {
         break;
       }
     }
@@ -78,7 +85,7 @@ class Case {
     return of(
         {formats().nchw, formats().nchw, formats().nhwc, formats().nChw8c, formats().nChw16c});
   }
-  int any_or_image() { return one_in(2) ? static_cast<int>(mkldnn_any) : image_format(); }
+  int any_or_image() { return one_in(2) ? static_cast<int>(kAnyFormat) : image_format(); }
   mkldnn_memory_desc_t image(const Dims &dims, int format) {
     return describe(dims, format, formats().nchw);
   }
@@ -97,21 +104,7 @@ class Case {
     const char *name = "";
     mkldnn_primitive_desc_query(pd, mkldnn_query_impl_info_str, 0, &name);
     note(name);
-    for (const mkldnn_query_t what :
-         {mkldnn_query_src_pd, mkldnn_query_diff_src_pd, mkldnn_query_weights_pd,
-          mkldnn_query_diff_weights_pd, mkldnn_query_dst_pd, mkldnn_query_diff_dst_pd,
-          mkldnn_query_workspace_pd}) {
-      const auto layout = s_.api().primitive_desc_query_pd(pd, what, 0);
-      const auto *md = layout != nullptr ? mkldnn_primitive_desc_query_memory_d(layout) : nullptr;
-      if (md == nullptr) continue;
-      std::string text = std::to_string(md->format) + "/" + std::to_string(md->data_type) + ":";
-      for (int i = 0; i < md->ndims; ++i) {
-        text += " " + std::to_string(md->dims[i]) + "," +
-                std::to_string(md->layout_desc.blocking.strides[0][i]) + "," +
-                std::to_string(md->layout_desc.blocking.padding_dims[i]);
-      }
-      note(text + " " + std::to_string(mkldnn_memory_primitive_desc_get_size(layout)));
-    }
+    note(s_.layouts(pd));
   }
 
   // A descriptor of a pass, sometimes of a description that is wrong; false when it is refused.
@@ -157,7 +150,9 @@ class Case {
 
   void add_scales(Attr *attr) {
     attr->scale(of({0.5f, 2.0f, 40.0f}));
+#ifndef API1
     attr->round(of({mkldnn_round_nearest, mkldnn_round_down}));
+#endif
   }
 
   void convolution() { layers(false); }
@@ -186,7 +181,7 @@ class Case {
     op.dilates[0] = op.dilates[1] = dilation;
     op.src = describe({n, in, size, size}, any_or_image(), formats().nchw,
                       integers ? mkldnn_u8 : mkldnn_f32);
-    op.weights = describe(weight_dims, one_in(3) ? plain_weights : int{mkldnn_any}, plain_weights,
+    op.weights = describe(weight_dims, one_in(3) ? plain_weights : int{kAnyFormat}, plain_weights,
                           integers ? mkldnn_s8 : mkldnn_f32);
     op.bias = describe({out}, mkldnn_x, mkldnn_x, integers ? mkldnn_s32 : mkldnn_f32);
     op.with_bias = bias;
@@ -207,10 +202,10 @@ class Case {
     const int n = 1 + below(4), in = of({1, 3, 8, 16, 17}), out = of({1, 5, 10, 16}), size = 2;
     const bool flat = one_in(2), bias = one_in(2), any = one_in(2);
     const auto src = flat ? describe({n, in}, mkldnn_nc, mkldnn_nc)
-                          : image({n, in, size, size}, any ? int{mkldnn_any} : formats().nchw);
+                          : image({n, in, size, size}, any ? int{kAnyFormat} : formats().nchw);
     const auto weights =
-        flat ? describe({out, in}, any ? int{mkldnn_any} : formats().oi, formats().oi)
-             : describe({out, in, size, size}, any ? int{mkldnn_any} : formats().oihw,
+        flat ? describe({out, in}, any ? int{kAnyFormat} : formats().oi, formats().oi)
+             : describe({out, in, size, size}, any ? int{kAnyFormat} : formats().oihw,
                         formats().oihw);
     const auto b = describe({out}, mkldnn_x, mkldnn_x);
     const auto dst = describe({n, out}, mkldnn_nc, mkldnn_nc);
@@ -225,7 +220,7 @@ class Case {
     const int stride = 1 + below(2), pad = below(2), to = (size + 2 * pad - kernel) / stride + 1;
     const int right = (to - 1) * stride + kernel - size - pad, format = image_format();
     const auto src = image({n, c, size, size}, format),
-               dst = image({n, c, to, to}, one_in(4) ? int{mkldnn_any} : format),
+               dst = image({n, c, to, to}, one_in(4) ? int{kAnyFormat} : format),
                // The reference implementation leaves "any" as it is when it goes back.
         diff_dst = image({n, c, to, to}, format);
     const auto alg = of({algorithms().pooling_max, algorithms().pooling_avg_include_padding,
@@ -234,7 +229,7 @@ class Case {
     op.forward = one_in(4) ? mkldnn_forward_scoring : mkldnn_forward_training;
     mkldnn_primitive_desc_t hint = nullptr;
     if (!describe(op, operation::kForward, &hint)) return;
-    const std::vector<Data> results = s_.run(hint);
+    const auto results = s_.run(hint);
     if (op.forward == mkldnn_forward_scoring || results.empty() || one_in(2)) return;
     op.dst = diff_dst;
     run_back(op, operation::kBackwardData, hint, s_.inputs_left(op.kind, results));
@@ -259,8 +254,8 @@ class Case {
   }
 
   void batch_norm() {
-    Operation op = operation::batch_norm(
-        image({1 + below(3), of({3, 8, 16, 32}), 3 + below(4), 3 + below(4)}, image_format()));
+    const Dims dims = {1 + below(3), of({3, 8, 16, 32}), 3 + below(4), 3 + below(4)};
+    Operation op = operation::batch_norm(image(dims, image_format()));
     op.epsilon = of({1e-3f, 1e-5f});
     op.flags = of({0u, 1u, 2u, 3u});
     const bool global = (op.flags & mkldnn_use_global_stats) != 0;
@@ -270,13 +265,13 @@ class Case {
     if (s_.status() != mkldnn_success) return;
     std::map<int, Data> given;
     if (global) {
-      for (const int i : {1, 2}) {
-        given[i] = s_.new_buffer(s_.api().primitive_desc_query_pd(hint, mkldnn_query_input_pd, i));
+      for (const int i : {kMean, kVariance}) {
+        given[i] = s_.new_buffer(static_cast<size_t>(dims[1]) * sizeof(float), true);
         float *at = static_cast<float *>(given[i]->data);
         for (size_t j = 0; j < given[i]->bytes / sizeof(float); ++j) at[j] = fabsf(at[j]);
       }
     }
-    const std::vector<Data> results = s_.run(hint, given);
+    const auto results = s_.run(hint, given);
     if (!global) given = s_.inputs_left(op.kind, results);
     if (given.empty() || op.forward != mkldnn_forward_training) return;
     op.backward = of({mkldnn_backward, mkldnn_backward_data});
@@ -316,62 +311,66 @@ class Case {
     s_.run(noted(s_.reorder(from, to, attr)));
   }
 
-  // Of inputs, to an output whose layout is given or not.
+  // For an output whose layout is given or not.
   template <class Create>
-  void run_many(std::vector<const_mkldnn_primitive_desc_t> inputs, const Dims &dims, int format,
-                const Create &create) {
-    const auto output = image(dims, of({format, image_format(), int{mkldnn_any}}));
-    const bool given = one_in(2);
-    s_.run(noted(s_.keep([&](mkldnn_primitive_desc_t *pd) {
-      return create(pd, given ? &output : nullptr, static_cast<int>(inputs.size()), inputs.data());
-    })));
+  void run_many(const Dims &dims, int format, const Create &create) {
+    const auto output = image(dims, of({format, image_format(), int{kAnyFormat}}));
+    s_.run(noted(create(one_in(2) ? &output : nullptr)));
   }
 
   void sum() {
     const Dims dims = {1 + below(2), of({3, 8, 16}), 3 + below(3), 4};
     const int format = image_format(), n = 1 + below(4);
-    std::vector<const_mkldnn_primitive_desc_t> inputs;
+    std::vector<Session::Source> inputs;
     std::vector<float> scales;
     for (int i = 0; i < n; ++i) {
       inputs.push_back(s_.memory(image(dims, one_in(6) ? image_format() : format)));
       scales.push_back(of({1.0f, 1.0f, 0.5f, -2.0f}));
     }
-    run_many(inputs, dims, format, [&](auto *pd, auto *output, int count, auto *of_inputs) {
-      return s_.api().sum_primitive_desc_create(pd, output, count, scales.data(), of_inputs);
-    });
+    run_many(dims, format, [&](const auto *output) { return s_.sum(output, scales, inputs); });
   }
 
   void concat() {
     const int n = 1 + below(4), dimension = one_in(2) ? 1 : below(4), format = image_format();
     const Dims base = {2, of({8, 16}), 3, 4};
-    std::vector<const_mkldnn_primitive_desc_t> inputs;
+    std::vector<Session::Source> inputs;
     Dims whole = base;
     whole[static_cast<size_t>(dimension)] = 0;
     for (int i = 0; i < n; ++i) {
       Dims dims = base;
-      int &varied = dims[static_cast<size_t>(dimension)];
+      Dim &varied = dims[static_cast<size_t>(dimension)];
       varied = dimension == 1 ? of({8, 16, 3}) : 1 + below(3);
       whole[static_cast<size_t>(dimension)] += varied;
       inputs.push_back(s_.memory(image(dims, one_in(6) ? image_format() : format)));
     }
-    run_many(inputs, whole, format, [&](auto *pd, auto *output, int count, auto *of_inputs) {
-      return s_.api().concat_primitive_desc_create(pd, output, count, dimension, of_inputs);
-    });
+    run_many(whole, format,
+             [&](const auto *output) { return s_.concat(output, dimension, inputs); });
   }
 
   // A part of a memory, reordered; that part's layout differs from another's in an offset only.
   void view() {
     const int part = 8 * below(2);
-    const auto parent = s_.memory(image({2, 16, 4, 4}, of({formats().nchw, formats().nChw8c})));
-    const int dims[] = {2, 8, 4, 4}, offsets[] = {0, part, 0, 0};
+    const auto whole = image({2, 16, 4, 4}, of({formats().nchw, formats().nChw8c}));
+    const Dim dims[] = {2, 8, 4, 4}, offsets[] = {0, part, 0, 0};
+#ifdef API1
+    mkldnn_memory_desc_t from;
+    if (!ok(OPERATION_SOME(mkldnn_memory_desc_init_submemory)(&from, &whole, dims, offsets)))
+      return;
+    const size_t bytes = mkldnn_memory_desc_get_size(&whole);
+#else
+    const auto parent = s_.memory(whole);
     mkldnn_primitive_desc_t view = nullptr;
     if (!ok(mkldnn_view_primitive_desc_create(&view, parent, dims, offsets))) return;
     const auto from = s_.api().primitive_desc_query_pd(view, mkldnn_query_dst_pd, 0);
+    const size_t bytes = mkldnn_memory_primitive_desc_get_size(parent);
+#endif
     const auto to = s_.memory(image({2, 8, 4, 4}, image_format()));
     const auto pd = noted(s_.reorder(from, to));
-    // The view's data begin where its parent's do.
-    if (s_.status() == mkldnn_success) s_.run(pd, {{0, s_.new_buffer(parent)}});
+    // The part's data begin where the whole's do.
+    if (s_.status() == mkldnn_success) s_.run(pd, {{kSource, s_.new_buffer(bytes, true)}});
+#ifndef API1
     s_.api().primitive_desc_destroy(view);
+#endif
   }
 
   Session &s_;

@@ -202,6 +202,18 @@ class SessionBase {
   }
 
  protected:
+  // What layouts() says of one tensor.
+  template <class Strides, class Padded>
+  static std::string text_of(const mkldnn_memory_desc_t &md, int format, const Strides &strides,
+                             const Padded &padded, size_t bytes) {
+    std::string text = std::to_string(format) + "/" + std::to_string(md.data_type) + ":";
+    for (int i = 0; i < md.ndims; ++i) {
+      text += " " + std::to_string(md.dims[i]) + "," + std::to_string(strides[i]) + "," +
+              std::to_string(padded[i]);
+    }
+    return text + " " + std::to_string(bytes) + "; ";
+  }
+
   const Api &api_;
   std::mt19937 random_;
   mkldnn_status_t status_ = mkldnn_success;
@@ -227,6 +239,7 @@ inline void same_bits(const Case &run) {
   for (int round = 0; round < 3; ++round) {
     Session s(round == 0 ? direct() : through());
     run(&s);
+    CHECK_EQ(s.status(), mkldnn_success);
     if (round == 0) expected = s.bits();
     CHECK_TEXT(s.bits() == expected, "round " << round);
   }

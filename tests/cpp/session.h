@@ -8,6 +8,7 @@ namespace real_session {
 class Session : public SessionBase {
  public:
   using SessionBase::SessionBase;
+  typedef const_mkldnn_primitive_desc_t Source;
   bool executes = true;  // or only creates
   ~Session() {
     for (mkldnn_primitive_t p : primitives_) CHECK_OK(api_.primitive_destroy(p));
@@ -24,18 +25,37 @@ class Session : public SessionBase {
       return api_.memory_primitive_desc_create(pd, &md, engine());
     });
   }
-  mkldnn_primitive_desc_t sum(const mkldnn_memory_desc_t &output, const std::vector<float> &scales,
-                              std::vector<const_mkldnn_primitive_desc_t> inputs) {
+  // Of both, an output that is nullptr is chosen by MKL-DNN.
+  mkldnn_primitive_desc_t sum(const mkldnn_memory_desc_t *output, const std::vector<float> &scales,
+                              std::vector<Source> inputs) {
     return keep([&](mkldnn_primitive_desc_t *pd) {
-      return api_.sum_primitive_desc_create(pd, &output, static_cast<int>(scales.size()),
+      return api_.sum_primitive_desc_create(pd, output, static_cast<int>(scales.size()),
                                             scales.data(), inputs.data());
     });
   }
-  mkldnn_primitive_desc_t concat(int dimension, std::vector<const_mkldnn_primitive_desc_t> inputs) {
+  mkldnn_primitive_desc_t concat(const mkldnn_memory_desc_t *output, int dimension,
+                                 std::vector<Source> inputs) {
     return keep([&](mkldnn_primitive_desc_t *pd) {
-      return api_.concat_primitive_desc_create(pd, nullptr, static_cast<int>(inputs.size()),
+      return api_.concat_primitive_desc_create(pd, output, static_cast<int>(inputs.size()),
                                                dimension, inputs.data());
     });
+  }
+
+  // The layouts of a descriptor's tensors in words.
+  std::string layouts(const_mkldnn_primitive_desc_t pd) const {
+    std::string all;
+    for (const mkldnn_query_t what :
+         {mkldnn_query_src_pd, mkldnn_query_diff_src_pd, mkldnn_query_weights_pd,
+          mkldnn_query_diff_weights_pd, mkldnn_query_dst_pd, mkldnn_query_diff_dst_pd,
+          mkldnn_query_workspace_pd}) {
+      const auto layout = api_.primitive_desc_query_pd(pd, what, 0);
+      const auto *md = layout != nullptr ? mkldnn_primitive_desc_query_memory_d(layout) : nullptr;
+      if (md == nullptr) continue;
+      const auto &blocking = md->layout_desc.blocking;
+      all += text_of(*md, md->format, blocking.strides[0], blocking.padding_dims,
+                     mkldnn_memory_primitive_desc_get_size(layout));
+    }
+    return all;
   }
 
   // Runs a primitive over random inputs, but for those given by index; returns its outputs.

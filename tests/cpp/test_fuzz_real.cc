@@ -1,4 +1,4 @@
-// Random primitives on a real libmkldnn.so.0, with the library and directly: the same statuses,
+// Random primitives on a real MKL-DNN, with the library and directly: the same statuses,
 // implementations, layouts and bits. On one OpenMP thread, where MKL-DNN repeats its bits.
 // FUZZ_CASES: how many, FUZZ_SEED: which. The last line is what was done, as JSON.
 #include <dlfcn.h>
@@ -78,7 +78,7 @@ int run_items(const std::vector<Item> &items, bool aloud = false, const Api &tes
   const int failures = check::failures();
   workload::Worker threads[kThreads];
   const auto set_threads = reinterpret_cast<void (*)(int)>(
-      dlsym(dlopen("libmkldnn.so.0", RTLD_NOLOAD | RTLD_LAZY), "omp_set_num_threads"));
+      dlsym(dlopen(MKLDNN_LIBRARY, RTLD_NOLOAD | RTLD_LAZY), "omp_set_num_threads"));
   REQUIRE(set_threads != nullptr);
   for (workload::Worker &thread : threads) thread.run([&] { set_threads(1); });
   std::map<uint64_t, Answer> expected;

@@ -144,7 +144,7 @@ TEST(sum) {
   compare("sum", [](Session *s) {
     const auto md = tensor({2, 8, 5, 5}, formats().nchw);
     const auto in = s->memory(md);
-    s->run(s->sum(md, {1.0f, 0.5f, 2.0f}, {in, in, in}));
+    s->run(s->sum(&md, {1.0f, 0.5f, 2.0f}, {in, in, in}));
   });
 }
 
@@ -152,7 +152,7 @@ TEST(concat) {
   compare("Concat", [](Session *s) {
     const auto a = s->memory(tensor({2, 8, 5, 5}, formats().nchw)),
                b = s->memory(tensor({2, 16, 5, 5}, formats().nChw8c));
-    s->run(s->concat(1, {a, b, a}));
+    s->run(s->concat(nullptr, 1, {a, b, a}));
   });
 }
 

@@ -137,7 +137,7 @@ def test_the_figure_shows_the_record(tmp_path: Path) -> None:
 
 
 def test_a_missing_record_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match="no record of a reliability run .*: make reliability"):
+    with pytest.raises(Missing, match="no record reliability.json .*: make reliability"):
         plot.draw(Source(tmp_path, None, 0.5))
     record = soak_record().model_copy(update={"findings": []})
     save(record, tmp_path / "raw" / plot.RECORD)

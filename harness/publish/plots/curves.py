@@ -36,9 +36,7 @@ AXES = (
 
 def draw(source: Source) -> List[style.Drawn]:
     """Draw every training of more than one epoch, against each of ``AXES``."""
-    path = source.converge or source.results / "raw" / RECORD
-    if source.converge is None and not path.is_file():
-        raise Missing(f"no record of a convergence run in results/raw/{RECORD}: make converge")
+    path = source.converge or source.record(RECORD, "make converge")
     record = load(path)
     drawn = []
     for number, training in enumerate(record.settings.trainings):

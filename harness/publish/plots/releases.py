@@ -22,14 +22,11 @@ _TITLE = "Speed of MXNet releases at batch 1"
 
 def draw(source: Source) -> List[style.Drawn]:
     """Draw the one figure of the record."""
-    path = source.results / "raw" / RECORD
-    if not path.is_file():
-        raise Missing(f"no record of releases in results/raw/{RECORD}: make bench-releases")
-    run = load(path)
+    run = load(source.record(RECORD, "make bench-releases"))
     shown = releases.columns(run)
     baseline = releases.newest_stock(shown)
     if baseline is None:
-        raise Missing(f"{path.name} has no unmodified MXNet: make bench-releases")
+        raise Missing(f"{RECORD} has no unmodified MXNet: make bench-releases")
     means = [each for each in (releases.mean(one, baseline) for one in shown) if each is not None]
     threads = run.settings.series[0].threads.omp_num_threads
     subtitle = (

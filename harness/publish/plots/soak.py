@@ -29,10 +29,7 @@ class Line(NamedTuple):
 
 def draw(source: Source) -> List[style.Drawn]:
     """Draw a figure for every host of the soak."""
-    path = source.results / "raw" / RECORD
-    if not path.is_file():
-        raise Missing(f"no record of a reliability run in results/raw/{RECORD}: make reliability")
-    record = load(path)
+    record = load(source.record(RECORD, "make reliability"))
     drawn = []
     for host in dict.fromkeys(each.host for each in record.findings if each.stage == soak.STAGE):
         found = [line(each) for each in record.findings if each.host == host and is_curve(each)]
@@ -42,7 +39,7 @@ def draw(source: Source) -> List[style.Drawn]:
             picture = figure(found, host, title, _subtitle(record, host))
             drawn.append(style.Drawn(f"soak-{host}", picture, title, words))
     if not drawn:
-        raise Missing(f"no soak in {path.name}: make reliability ARGS='--stages soak'")
+        raise Missing(f"no soak in {RECORD}: make reliability ARGS='--stages soak'")
     return drawn
 
 

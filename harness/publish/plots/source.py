@@ -34,6 +34,13 @@ class Source:
             raise Missing("no record of a benchmark in results/raw: make bench")
         return self.run
 
+    def record(self, name: str, command: str) -> Path:
+        """Return the path of a figure's own record; raises Missing without one."""
+        path = self.results / "raw" / name
+        if not path.is_file():
+            raise Missing(f"no record {name} in results/raw: {command}")
+        return path
+
 
 def machine_line(run: BenchRecord, threads: Threads, hosts: Sequence[str]) -> str:
     """Return the release, the machine and the threads, for a figure's second line."""

@@ -111,7 +111,7 @@ PARTS = (
         "Operators against an independent NumPy reference and against stock bit for bit, "
         "training bit for bit, MXNet's own checker, and every cache hit against a new "
         "primitive. Injected bugs show that each check can fail.",
-        ("verify.md",),
+        ("verify.md", "verify-1.6.0.md"),
         ("verify",),
         ("make verify",),
     ),
@@ -119,7 +119,7 @@ PARTS = (
         "reliability",
         "Reliability",
         "Long runs, threads, forks, faults and hostile input.",
-        ("reliability.md", "soak.md"),
+        ("reliability.md", "reliability-training.md"),
         ("soak", "reliability"),
         ("make reliability",),
     ),

@@ -308,6 +308,8 @@ MKLDNN1(post_ops_get_params_eltwise, const_mkldnn_post_ops_t, int, float *, mkld
         float *, float *)
 MKLDNN1(memory_desc_init_by_tag, mkldnn_memory_desc_t *, int, const mkldnn_dims_t,
         mkldnn_data_type_t, mkldnn_format_tag_t)
+MKLDNN1(memory_desc_init_submemory, mkldnn_memory_desc_t *, MKLDNN1_MD, const mkldnn_dims_t,
+        const mkldnn_dims_t)
 int mkldnn_memory_desc_equal(MKLDNN1_MD, MKLDNN1_MD);
 size_t mkldnn_memory_desc_get_size(MKLDNN1_MD);
 MKLDNN1(memory_create, mkldnn_memory_t *, MKLDNN1_MD, mkldnn_engine_t, void *)
