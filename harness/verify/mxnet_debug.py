@@ -58,8 +58,8 @@ def parse(stderr: str) -> Report:
 def unchecked(operators: Mapping[str, int], report: Report) -> List[str]:
     """Return the backward operators of a network that were checked zero times.
 
-    ``operators`` counts the network's operators by MXNet's name. Operators without a check of the
-    forward pass do not count: see ``left_to_mxnet``.
+    ``operators`` counts the network's trained operators by MXNet's name. Operators without a check
+    of the forward pass do not count: see ``left_to_mxnet``.
     """
     left = left_to_mxnet(operators, report)
     expected = [f"_backward_{name}" for name in _used(operators) if name not in left]
@@ -84,7 +84,7 @@ def run(context: Context, task: Task) -> List[Check]:
     """Train a network under MXNet's checker, on the baseline and on every scope of the host."""
     baseline = context.baseline
     case = context.settings.case(task.subject)
-    operators = _operators(context, task.host)[case.model]["operators"]
+    operators = _operators(context, task.host)[case.model]["trained_operators"]
     job = HashJob(**case.model_dump(), seed=context.settings.seed, steps=STEPS)
     stock = report(context, job, task.host, baseline)
     checks = [judge(task, baseline, stock, stock, operators, baseline)]

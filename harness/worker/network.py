@@ -84,6 +84,12 @@ def constants(net: Any) -> List[str]:
     return [name for name, parameter in found if isinstance(parameter, mx.gluon.Constant)]
 
 
+def frozen(net: Any) -> List[str]:
+    """Return the names of a Gluon net's arrays that get no gradient."""
+    found = net.collect_params().items()
+    return [name for name, parameter in found if parameter.grad_req == "null"]
+
+
 def operators_by_array(network: Network) -> Dict[str, str]:
     """Return by parameter and state the first operator that uses it, with its layer's name.
 

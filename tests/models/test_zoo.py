@@ -81,6 +81,17 @@ def test_network_has_its_operators(layout: Layout, host: str, name: str) -> None
     assert {operator: found.get(operator) for operator in OPERATORS[name]} == OPERATORS[name]
 
 
+def test_frozen_layers_have_no_backward_pass(layout: Layout, host: str) -> None:
+    networks = describe(layout, host)
+    found = networks["faster_rcnn_resnet50_v1b_voc"]
+    trained, every = found["trained_operators"], found["operators"]
+    # The only pooling by MKL-DNN is in the frozen part.
+    assert (every["Pooling"], trained.get("Pooling")) == (1, None)
+    assert 0 < trained["Convolution"] < every["Convolution"]
+    whole = networks["resnet-50"]
+    assert whole["trained_operators"] == whole["operators"]
+
+
 @every_host
 @pytest.mark.parametrize("name", NETWORKS)
 def test_hosts_name_parameters_alike(layout: Layout, host: str, first_host: str, name: str) -> None:
