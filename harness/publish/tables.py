@@ -108,6 +108,10 @@ def _reliability(path: Path) -> str:
     return head + reliability_table.render(record)
 
 
+def _verification(path: Path) -> str:
+    return verify_table.render(verify_record.load(path))
+
+
 def _microbench(path: Path) -> str:
     record = microbench_record.load(path)
     head = f"# Cost of a hit\n\nRun {record.run_id} on {record.machine.cpu_model}.\n\n"
@@ -136,10 +140,8 @@ _PAGES: Dict[str, Callable[[Path], str]] = {
     "microbench.json": _microbench,
     "reliability.json": _reliability,
     "reliability-training.json": _reliability,
-    **{
-        f"verify{release}.json": lambda path: verify_table.render(verify_record.load(path))
-        for release in ("", "-1.6.0")
-    },
+    "verify.json": _verification,
+    "verify-1.6.0.json": _verification,
 }
 
 

@@ -56,12 +56,12 @@ def run(context: Context) -> List[Finding]:
     if not context.quick:
         found.append(planted(context.layout, program, fake, faults.planted()))
     cases = QUICK_CASES if context.quick else CASES
+    names = {host: _ON_MKLDNN[toolchain.host(host).interface] for host in context.hosts}
+    made = {n: make_cpp_test(context.layout, toolchain, n) for n in dict.fromkeys(names.values())}
     for host in context.hosts:
-        name = _ON_MKLDNN[toolchain.host(host).interface]
-        program = make_cpp_test(context.layout, toolchain, name)
         variables = {"FUZZ_CASES": str(cases), "FUZZ_SEED": seed}
         mkldnn = str(context.layout.stock(host) / "mxnet")
-        ended = on_mkldnn(context.layout, [str(program)], mkldnn, variables)
+        ended = on_mkldnn(context.layout, [str(made[names[host]])], mkldnn, variables)
         found.append(judge(PRIMITIVES, host, ended, cases))
     if not context.quick:
         found.append(guided(context))
