@@ -27,7 +27,7 @@ STOCK = "stock"
 STOCK_AGAIN = "stock-again"
 OFF = "off"
 # After the word of a variant: the size of MXNet's maps.
-_MAPS = re.compile(r"(?P<word>.+)-maps-(?P<size>[0-9]{1,6})")
+_MAPS = re.compile(r"(?P<word>(?:(?!-maps-).)+)-maps-(?P<size>[0-9]{1,6})")
 _OWN = re.compile(r"own-(?P<version>[^\s,]+)-[0-9a-f]{8}")
 
 

@@ -45,7 +45,9 @@ def test_variants(word: str, scope: Optional[str], preload: bool) -> None:
     assert variants.parse_variant(word) == variants.Variant(word, scope, preload)
 
 
-@pytest.mark.parametrize("word", ["", "bakward", "preload:stock", "all+pooling", "lrn+", "lrn,"])
+@pytest.mark.parametrize(
+    "word", ["", "bakward", "preload:stock", "all+pooling", "lrn+", "lrn,", "off-maps-1-maps-2"]
+)
 def test_unknown_variants_are_named(word: str) -> None:
     with pytest.raises(HarnessError, match="unknown scope '.*': expected stock, off, backward"):
         variants.parse_variant(word)
