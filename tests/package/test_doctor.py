@@ -270,6 +270,16 @@ def test_threads_that_sleep_at_once_are_slow(value: str, found: int, status: str
     assert line.startswith(f"{status}: KMP_BLOCKTIME={value}")
 
 
+def test_two_speeds_of_sgd_are_named_on_amd() -> None:
+    setting = "MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0"
+    assert doctor_rules.allocator("GenuineIntel", {}) == []
+    assert statuses(doctor_rules.allocator("AuthenticAMD", {})) == [
+        f"ok: on this AMD processor SGD may be slow in some processes; {setting} prevents it"
+    ]
+    found = doctor_rules.allocator("AuthenticAMD", {"MALLOC_MMAP_MAX_": "0"})
+    assert statuses(found) == ["ok: MALLOC_MMAP_MAX_=0"]
+
+
 @pytest.mark.parametrize(
     ("environment", "status", "part"),
     [

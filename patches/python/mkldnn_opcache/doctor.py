@@ -118,6 +118,7 @@ def judge(look, loaded, library, environment):
             found.append(doctor_rules.maps(look, loaded, environment))
     found.append(doctor_rules.cpu(facts.cpu_flags()))
     found += doctor_rules.threads(loaded, environment, cores)
+    found += doctor_rules.allocator(facts.cpu_vendor(), environment)
     found += doctor_rules.engine(environment, loaded.get("omp_max_threads"), cores)
     found += doctor_rules.debugging(environment)
     return found + doctor_rules.options(environment)

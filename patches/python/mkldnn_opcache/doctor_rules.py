@@ -200,6 +200,18 @@ def threads(loaded, environment, cores):
     return findings
 
 
+def allocator(vendor, environment):
+    # type: (str, Mapping[str, str]) -> List[Finding]
+    """Tell what makes SGD slow in some processes on AMD (docs/performance.md, two speeds)."""
+    if vendor != "AuthenticAMD":
+        return []
+    if environment.get("MALLOC_MMAP_MAX_") == "0":
+        return [ok("malloc", "MALLOC_MMAP_MAX_=0")]
+    setting = "MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0"
+    text = "on this AMD processor SGD may be slow in some processes; %s prevents it" % setting
+    return [ok("malloc", text)]
+
+
 def engine(environment, omp_threads, cores):
     # type: (Mapping[str, str], Optional[int], int) -> List[Finding]
     """Judge the settings of MXNet's engine."""

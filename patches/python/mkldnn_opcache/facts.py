@@ -15,6 +15,12 @@ def cpu_flags():
     return frozenset(_field("/proc/cpuinfo", "flags").split())
 
 
+def cpu_vendor():
+    # type: () -> str
+    """Return the processor's vendor in the words of /proc/cpuinfo, such as AuthenticAMD."""
+    return _field("/proc/cpuinfo", "vendor_id")
+
+
 def physical_cores(sys_cpu=_SYS_CPU):
     # type: (str) -> int
     """Count the physical cores of the CPUs that this process may use."""
