@@ -20,6 +20,7 @@ from harness.converge.record import ACCURACY, partings
 from harness.converge.table import minutes_to_reference
 from harness.publish import overview, tables
 from harness.publish.options import record_path
+from harness.publish.report.command import render
 from harness.trials.record import Case
 from harness.verify import record as verify_record
 from tests.support.records import bench
@@ -155,6 +156,14 @@ def test_the_published_convergence_run_is_as_long_and_as_good_as_promised(layout
 def test_the_published_verification_has_the_networks_of_the_reference(layout: Layout) -> None:
     run = verify_record.load(layout.root / "results" / "raw" / "verify.json")
     assert {case.model for case in run.settings.networks} >= set(pr11301.throughput())
+
+
+def test_the_report_counts_the_checks_of_all_verification_records(layout: Layout) -> None:
+    results = layout.root / "results"
+    records = [verify_record.load(path) for path in (results / "raw").glob("verify*.json")]
+    passed = sum(check.status == "pass" for record in records for check in record.checks)
+    html, _ = render(results, None, "1", "make bench")
+    assert len(records) > 1 and f">{passed}<" in html
 
 
 def test_links_between_documents_resolve(layout: Layout) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from harness.base import files
 from harness.base.console import say, shown
@@ -76,18 +76,18 @@ def render(
         others = [load(gluoncv)] if gluoncv.is_file() else []
         sections[1:1] = [measured.slower(run, *others)]
         sections += [measured.limits(run), measured.machine(run)]
-    cards += _verified(results / "raw" / "verify.json")
+    cards += _verified(sorted((results / "raw").glob("verify*.json")))
     if not sections:
         raise HarnessError(f"{results}: nothing to report: run make bench, make plot, make verify")
     foot = f"opcache {version}, Apache License 2.0. This page holds everything that it shows."
     return page.render(TITLE, LEAD, cards, sections, foot), missing
 
 
-def _verified(path: Path) -> List[page.Card]:
-    if not path.is_file():
+def _verified(paths: Sequence[Path]) -> List[page.Card]:
+    if not paths:
         return []
-    run = load_verification(path)
-    count = Counter(check.status for check in run.checks)
+    runs = map(load_verification, paths)
+    count = Counter(check.status for run in runs for check in run.checks)
     detail = f"{count['fail']} failed"
     if count["stock"]:
         detail += f", {count['stock']} fail on stock in the same way"
