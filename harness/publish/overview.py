@@ -40,6 +40,11 @@ class _Column(NamedTuple):
         """Return the geometric mean with its interval."""
         return ratio_text(self.mean.ratio, self.mean.interval, digits)
 
+    @property
+    def networks(self) -> str:
+        """Return of how many networks the mean is, where releases may differ in it."""
+        return f" ({self.mean.networks} networks)" if self.group.together else ""
+
     def noise(self, digits: int) -> str:
         """Return the geometric mean of the baseline's ratios to itself, where it was measured."""
         for mean in self.group.means():
@@ -69,7 +74,7 @@ def _columns(records: Sequence[BenchRecord]) -> Dict[Tuple[str, str], _Column]:
 
 def _title(group: Group, mean: Mean) -> str:
     if group.together:
-        return f"{group.together}, geometric mean of {mean.networks} networks"
+        return f"{group.together}, geometric mean"
     if len(group.cells) > 1:
         return f"batch {group.batch_size}, geometric mean of {mean.networks} networks"
     ((model, by_run),) = group.cells.items()
@@ -87,7 +92,7 @@ def headline(records: Sequence[BenchRecord]) -> List[str]:
     ]
     for title in dict.fromkeys(title for title, _ in columns):
         ratios = [
-            f"**{each.mean_text(each.group.digits).replace(' (', '** (')} on {host}"
+            f"**{each.mean_text(each.group.digits).replace(' (', '** (')} on {host}{each.networks}"
             for (of, host), each in columns.items()
             if of == title
         ]

@@ -99,7 +99,7 @@ def test_networks_together_have_one_mean() -> None:
     assert list(group.cells) == ["googlenet 64, batch 8", "vgg-16 32-96, batch 1"]
     assert [each.ratio for each in group.means() if each.variant == "backward"] == [mean]
     (line,) = overview.headline([run])[1:]
-    assert line.startswith("- GluonCV, geometric mean of 2 networks: **")
+    assert line.startswith("- GluonCV, geometric mean: **") and line.endswith(" (2 networks)")
     # Without the name each batch size has its own mean, of one network here.
     apart = run.settings.model_copy(update={"together": None})
     assert "mean of" not in alternation.render(run.model_copy(update={"settings": apart}))
