@@ -165,16 +165,10 @@ def fill(document: str, root: Path) -> str:
         begin, kind, names, end = found.groups()
         if kind not in _KINDS:
             raise HarnessError(f"table: expected a kind of {', '.join(_KINDS)}, found '{kind}'")
-        lines = _KINDS[kind]([path for name in names.split() for path in _record(root, name)])
+        lines = _KINDS[kind]([root / name for name in names.split()])
         return "\n".join([begin.rstrip("\n"), *lines, end])
 
     return _BLOCK.sub(block, document)
-
-
-def _record(root: Path, name: str) -> List[Path]:
-    """Return the path of a record, or nothing if its name ends with ? and it does not exist."""
-    path = root / name.rstrip("?")
-    return [path] if path.is_file() or not name.endswith("?") else []
 
 
 def _rows(paths: Sequence[Path]) -> List[str]:
