@@ -6,10 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Optional
 
-from harness.bench import extrapolation
+from harness.bench import extrapolation, pr11301
+from harness.bench.record import BenchRecord, load
 
 # The published records in results/raw, in order of preference.
 PUBLISHED = ("bench-full.jsonl", "bench-quick.jsonl")
+# The older one, which has batch 32 on every network.
+FRESH = "bench-fresh-processes.jsonl"
 # That of GluonCV's networks, which has a page and a figure of its own.
 GLUONCV = "bench-gluoncv.jsonl"
 GLUONCV_COMMAND = (
@@ -43,3 +46,22 @@ def record_path(asked: Optional[Path], results: Path) -> Optional[Path]:
     """Return the record asked for, or else the published one; None without either."""
     paths = [results / "raw" / name for name in PUBLISHED]
     return asked or next((path for path in paths if path.is_file()), None)
+
+
+def predicting(
+    run: Optional[BenchRecord], asked: Optional[Path], results: Path
+) -> Optional[BenchRecord]:
+    """Return the record of which more cores are predicted, at the batch size of PR #11301.
+
+    It is ``run``, the one to show, if it was asked for or has that batch size; else the one of
+    fresh processes if it exists.
+    """
+    fresh = results / "raw" / FRESH
+    if run is not None and (asked is not None or not fresh.is_file() or _predicts(run)):
+        return run
+    return load(fresh) if fresh.is_file() else None
+
+
+def _predicts(run: BenchRecord) -> bool:
+    found = extrapolation.measured(run)
+    return any(each.case.batch_size == pr11301.BATCH_SIZE for each in found)

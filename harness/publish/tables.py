@@ -15,9 +15,9 @@ from harness.base import files, reading
 from harness.base.console import shown
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout, here
-from harness.bench import alternation, extrapolation, pr11301, rows
+from harness.bench import alternation, extrapolation, rows
 from harness.bench import tables as bench_tables
-from harness.bench.record import BenchRecord, load
+from harness.bench.record import load
 from harness.bench.views import memory, releases
 from harness.converge import record as converge_record
 from harness.converge import table as converge_table
@@ -26,7 +26,7 @@ from harness.distributed import table as distributed_table
 from harness.microbench import record as microbench_record
 from harness.microbench import table as microbench_table
 from harness.publish import overview
-from harness.publish.options import add_efficiency, add_record, record_path
+from harness.publish.options import add_efficiency, add_record, predicting, record_path
 from harness.reliability import record as reliability_record
 from harness.reliability import table as reliability_table
 from harness.verify import record as verify_record
@@ -89,17 +89,13 @@ def write_pages(
             page = record.with_suffix(".md").name
             files.write_text(folder / page, render(record))
             names.append(page)
-    main, record = record_path(None, layout.root / "results"), layout.raw / _FRESH
-    if record.is_file() and not (main and _predicts(load(main))):
-        text = bench_tables.bigger_machines(load(record), efficiency)
+    results = layout.root / "results"
+    main = record_path(None, results)
+    run = predicting(None if main is None else load(main), None, results)
+    if run is not None:
+        text = bench_tables.bigger_machines(run, efficiency)
         files.write_text(folder / "bigger-machines.md", text)
     return names
-
-
-def _predicts(run: BenchRecord) -> bool:
-    """Tell whether a record has the batch size of PR #11301, which the predictions are about."""
-    found = extrapolation.measured(run)
-    return any(each.case.batch_size == pr11301.BATCH_SIZE for each in found)
 
 
 def _reliability(path: Path) -> str:
@@ -129,7 +125,6 @@ _BENCH_PAGES = (
     *("maps", "gluoncv"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
-_FRESH = "bench-fresh-processes.jsonl"
 _PAGES: Dict[str, Callable[[Path], str]] = {
     **{
         f"bench-{name}.jsonl": lambda path: bench_tables.bench_markdown(load(path))

@@ -10,7 +10,7 @@ import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.bench import pr11301
+from harness.bench import extrapolation, pr11301
 from harness.bench import record as bench_record
 from harness.bench import tables as bench_tables
 from harness.bench.views import ratios
@@ -18,7 +18,7 @@ from harness.converge import record as converge
 from harness.converge.record import ACCURACY, partings
 from harness.converge.table import minutes_to_reference
 from harness.publish import overview, tables
-from harness.publish.options import record_path
+from harness.publish.options import predicting, record_path
 from harness.publish.report.command import render
 from harness.trials.record import Case
 from harness.verify import record as verify_record
@@ -98,18 +98,24 @@ def test_the_headline_has_the_networks_of_gluoncv(layout: Layout, tmp_path: Path
     assert "\n- GluonCV, geometric mean" in tables.fill(text, layout.root)
 
 
-def test_predictions_are_of_the_published_record_if_it_has_the_batch_size(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_predictions_are_of_the_published_record_if_it_has_the_batch_size(
+    tmp_path: Path, batch_size: int
+) -> None:
+    layout, results = Layout(tmp_path), tmp_path / "results"
     layout.raw.mkdir(parents=True)
-    bench_record.create(bench.full_record(), layout.raw / "bench-fresh-processes.jsonl")
-    for batch_size, written in ((1, True), (32, False)):
-        cases = [Case(model="googlenet", batch_size=batch_size, image_size=224)]
-        path = layout.raw / "bench-full.jsonl"
-        path.unlink(missing_ok=True)
-        bench_record.create(bench.alternating_record(cases=cases), path)
-        page = tmp_path / str(batch_size) / "bigger-machines.md"
-        tables.write_pages(layout, page.parent)
-        assert page.is_file() == written
+    cases = [Case(model="googlenet", batch_size=batch_size, image_size=224)]
+    run, fresh = bench.alternating_record(cases=cases), bench.full_record()
+    bench_record.create(run, layout.raw / "bench-full.jsonl")
+    assert predicting(run, None, results) == run  # there is no other
+    bench_record.create(fresh, layout.raw / "bench-fresh-processes.jsonl")
+    other = fresh if batch_size == 1 else run
+    found = predicting(run, None, results)
+    assert found is not None and found.settings == other.settings
+    assert predicting(run, results, results) == run  # which was asked for
+    tables.write_pages(layout, tmp_path)
+    page = (tmp_path / "bigger-machines.md").read_text(encoding="utf-8")
+    assert page == bench_tables.bigger_machines(other, extrapolation.EFFICIENCY)
 
 
 def test_tables_in_results_are_those_of_the_records(layout: Layout, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from harness.base.layout import here
 from harness.base.options import known_words
 from harness.bench import extrapolation
 from harness.bench.record import load
-from harness.publish.options import add_efficiency, add_record, record_path
+from harness.publish.options import add_efficiency, add_record, predicting, record_path
 from harness.publish.plots import style
 from harness.publish.plots.source import Missing, Source
 
@@ -52,7 +52,9 @@ def main(args: argparse.Namespace) -> int:
     wanted = known_words("--only", args.only, FAMILIES, FAMILIES)
     path = record_path(args.record, results)
     run = None if path is None else load(path)
-    source = Source(results, run, extrapolation.checked(args.efficiency), args.converge)
+    efficiency = extrapolation.checked(args.efficiency)
+    other = predicting(run, args.record, results)
+    source = Source(results, run, efficiency, args.converge, predicting=other)
     written: List[Path] = []
     for name in (name for name in FAMILIES if name in wanted):
         try:

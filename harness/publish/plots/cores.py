@@ -111,7 +111,8 @@ def alt_text(predictions: Sequence[Prediction], efficiency: float) -> str:
 def draw(source: Source) -> List[style.Drawn]:
     """Return a figure for each host and cached variant."""
     known = pr11301.throughput()
-    chosen = extrapolation.chosen(source.bench)
+    run = source.predicting or source.bench
+    chosen = extrapolation.chosen(run)
     if not chosen:
         raise Missing(
             "the record has no case with stock, the variant off and a cached variant: make bench"
@@ -129,7 +130,7 @@ def draw(source: Source) -> List[style.Drawn]:
         title = f"Predicted on more cores: {host} {variant}"
         subtitle = (
             f"img/s over stock's, batch size {size}; from steps on {mine[0].step.cores} threads of "
-            f"{source.bench.machine.cpu_model}"
+            f"{run.machine.cpu_model}"
         )
         efficiency = source.efficiency
         band = (efficiency / 2, efficiency, efficiency * 2)

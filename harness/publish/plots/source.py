@@ -19,13 +19,15 @@ class Missing(HarnessError):
 class Source:
     """``results`` is the folder; ``efficiency`` is the model's of docs/extrapolation.md.
 
-    ``converge`` is the record of a convergence run to draw in place of the published one.
+    ``converge`` is the record of a convergence run to draw in place of the published one,
+    ``predicting`` that of which more cores are predicted, if it is not ``run``.
     """
 
     results: Path
     run: Optional[BenchRecord]
     efficiency: float
     converge: Optional[Path] = None
+    predicting: Optional[BenchRecord] = None
 
     @property
     def bench(self) -> BenchRecord:
