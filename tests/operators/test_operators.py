@@ -204,6 +204,40 @@ def test_mxnet_computes_what_the_reference_does(built: Layout, host: str, word: 
     assert {name.rsplit("/", 1)[0] for name in result["errors"]} == names
 
 
+# The reason of a case, and words of its line on the page.
+ON_THE_PAGE = {
+    "MKL-DNN from v0.17.4 on reads out of bounds for the kernel's last row (AVX-512)": (
+        "reads outside the image"
+    ),
+    "MXNet computes the bias's gradient together with the weight's, or not at all": (
+        "a convolution's bias"
+    ),
+    "MXNet returns before it writes the zeros, because data needs no gradient": "`slice_like`",
+    "MKL-DNN's path ignores use_global_stats in training": "`use_global_stats`",
+    "MXNet keeps the backward primitive of training with the same shapes and uses it again": (
+        "lacks the mode in its key"
+    ),
+    "BatchNorm writes its gradients where add is asked for": '`grad_req="add"` in batch',
+    "SoftmaxOutput writes its gradient whatever grad_req": "and SoftmaxOutput",
+    "softmax of blocked data writes a blocked result that MXNet takes for a plain one": (
+        "Softmax of data in a blocked layout"
+    ),
+    "LRN": "Local response normalisation, backward, with a gradient in a blocked layout",
+    "Pooling": "Pooling, backward, of plain data with a gradient in a blocked layout",
+}
+
+
+def test_faults_of_stock_are_on_the_page_of_bugs(layout: Layout) -> None:
+    page = (layout.root / "docs" / "upstream-bugs.md").read_text(encoding="utf-8").splitlines()
+    for case in (case for cases in OPERATOR_CASES.values() for case in cases):
+        if case.stock_fault is not None:
+            fault = case.stock_fault
+            words = ON_THE_PAGE.get(fault.reason) or ON_THE_PAGE[case.op]
+            (row,) = (line for line in page if words in line)
+            hosts = row.split(" | ")[1].split(", ")
+            assert set(fault.hosts or ("1.3.1", "1.4.1", "1.5.1", "1.6.0")) <= set(hosts), row
+
+
 @every_host
 def test_slice_like_leaves_a_gradient_unwritten(layout: Layout, host: str) -> None:
     faults = judge.known_faults(result_of(EVERY_OPERATOR, layout, host, "stock"))
