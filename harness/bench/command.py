@@ -64,7 +64,7 @@ EXAMPLES = """examples:
   python -m harness bench
   python -m harness bench --models mobilenet-1.0 --image-size 64 --samples 10
   python -m harness bench --hosts 1.3.1,1.4.1 --scopes off,backward,convolution+pooling
-  python -m harness bench --scopes off,off-again --out results/raw/noise.jsonl
+  python -m harness bench --scopes off,off-again --out results/raw/bench-aa.jsonl
   python -m harness bench --config configs/bench-batch-1.toml --scopes stock,preload:backward
   python -m harness bench --mxnet ../mxnet/python --against ../mxnet-before/python
   python -m harness bench --config configs/bench-full.toml --out results/raw/bench-full.jsonl

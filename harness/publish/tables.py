@@ -122,7 +122,7 @@ def _releases(path: Path) -> str:
 
 _BENCH_PAGES = (
     *("small", "fresh-processes", "batch-1", "batch-32", "memory", "memory-threads"),
-    *("maps", "gluoncv"),
+    *("maps", "gluoncv", "aa"),
     *("16-cores-16-threads", "16-cores-8-threads"),
 )
 _PAGES: Dict[str, Callable[[Path], str]] = {

@@ -10,7 +10,7 @@ import pytest
 
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
-from harness.bench import extrapolation, pr11301
+from harness.bench import alternation, extrapolation, pr11301
 from harness.bench import record as bench_record
 from harness.bench import tables as bench_tables
 from harness.bench.views import ratios
@@ -160,6 +160,17 @@ def test_the_report_counts_the_checks_of_all_verification_records(layout: Layout
     passed = sum(check.status == "pass" for record in records for check in record.checks)
     html, _ = render(results, None, "1", "make bench")
     assert len(records) > 1 and f">{passed}<" in html
+
+
+def test_the_page_says_how_often_off_equals_itself(layout: Layout) -> None:
+    results = layout.root / "results"
+    found = [
+        row.interval
+        for row in alternation.rows(bench_record.load(results / "raw" / "bench-aa.jsonl"))
+        if row.interval is not None
+    ]
+    including = sum(low <= 1 <= high for low, high in found)
+    assert f"{including} of {len(found)} intervals include 1" in (results / "README.md").read_text()
 
 
 def test_links_between_documents_resolve(layout: Layout) -> None:
