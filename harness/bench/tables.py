@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from harness.base import files
 from harness.bench import alternation, extrapolation, pr11301, rows
@@ -21,14 +21,20 @@ def beside(record: Path) -> Path:
 
 
 def write(
-    run: BenchRecord, folder: Path, efficiency: float = extrapolation.EFFICIENCY
+    run: BenchRecord,
+    folder: Path,
+    efficiency: float = extrapolation.EFFICIENCY,
+    predicting: Optional[BenchRecord] = None,
 ) -> List[str]:
-    """Write all tables of a record into a folder; return the files' names."""
+    """Write all tables of a record into a folder; return the files' names.
+
+    ``predicting`` is the record of which more cores are predicted, if it is not ``run``.
+    """
     texts = {
         "bench.md": bench_markdown(run),
         "bench.csv": _csv(bench_rows(run)),
         "memory.csv": _csv(memory_rows(run)),
-        "bigger-machines.md": bigger_machines(run, efficiency),
+        "bigger-machines.md": bigger_machines(predicting or run, efficiency),
     }
     if run.profiles:
         texts["operators.md"] = f"{_heading(run, 'Time per operator')}\n{operators.render(run)}"

@@ -66,22 +66,18 @@ def main(args: argparse.Namespace) -> int:
         raise HarnessError(f"{shown(results / 'raw', layout.root)}: no record: make bench")
     folder = args.to or (results if args.record is None else bench_tables.beside(args.record))
     efficiency = extrapolation.checked(args.efficiency)
-    names = bench_tables.write(load(record), folder, efficiency)
+    run = load(record)
+    other = predicting(run, args.record, results)
+    names = bench_tables.write(run, folder, efficiency, other)
     if args.record is None:
-        names += write_pages(layout, folder, efficiency)
+        names += write_pages(layout, folder)
         write_documents(layout)
     print(f"{shown(folder, layout.root)}: {', '.join(names)}")
     return 0
 
 
-def write_pages(
-    layout: Layout, folder: Path, efficiency: float = extrapolation.EFFICIENCY
-) -> List[str]:
-    """Write a page for every published record that exists; return the pages' names.
-
-    The page of more cores, which ``bench_tables.write`` names, is about batch 32: a published
-    record without it gives way to the one of fresh processes.
-    """
+def write_pages(layout: Layout, folder: Path) -> List[str]:
+    """Write a page for every published record that exists; return the pages' names."""
     names = []
     for name, render in _PAGES.items():
         record = layout.raw / name
@@ -89,12 +85,6 @@ def write_pages(
             page = record.with_suffix(".md").name
             files.write_text(folder / page, render(record))
             names.append(page)
-    results = layout.root / "results"
-    main = record_path(None, results)
-    run = predicting(None if main is None else load(main), None, results)
-    if run is not None:
-        text = bench_tables.bigger_machines(run, efficiency)
-        files.write_text(folder / "bigger-machines.md", text)
     return names
 
 

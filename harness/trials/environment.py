@@ -10,10 +10,11 @@ from typing import Dict, Mapping, Optional, Protocol, Sequence
 from harness.base.layout import Layout
 from harness.trials.variants import Variant, build_folder, is_preloaded, own_build
 from patches.python.mkldnn_opcache.variables import ASSUME, MAPS
+from patches.python.mkldnn_opcache.variables import HEAP as _HEAP
 
-# One heap, and no mapping of a large block by itself (mallopt(3)). How fast MXNet updates a large
-# weight depends on its address relative to the gradient's: docs/performance.md.
-HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0"}
+# How fast MXNet updates a large weight depends on its address relative to the gradient's:
+# docs/performance.md.
+HEAP = dict(_HEAP)
 
 
 class OpenMP(Protocol):

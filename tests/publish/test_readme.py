@@ -8,6 +8,7 @@ from typing import List, Set
 
 import pytest
 
+from harness.base import statistics
 from harness.base.errors import HarnessError
 from harness.base.layout import Layout
 from harness.bench import alternation, extrapolation, pr11301
@@ -113,22 +114,25 @@ def test_predictions_are_of_the_published_record_if_it_has_the_batch_size(
     found = predicting(run, None, results)
     assert found is not None and found.settings == other.settings
     assert predicting(run, results, results) == run  # which was asked for
-    tables.write_pages(layout, tmp_path)
+    bench_tables.write(run, tmp_path, predicting=found)
     page = (tmp_path / "bigger-machines.md").read_text(encoding="utf-8")
     assert page == bench_tables.bigger_machines(other, extrapolation.EFFICIENCY)
 
 
 def test_tables_in_results_are_those_of_the_records(layout: Layout, tmp_path: Path) -> None:
-    path = record_path(None, layout.root / "results")
+    results = layout.root / "results"
+    path = record_path(None, results)
     assert path is not None
-    names = bench_tables.write(bench_record.load(path), tmp_path)
+    run = bench_record.load(path)
+    other = predicting(run, None, results)
+    names = bench_tables.write(run, tmp_path, predicting=other)
     names += tables.write_pages(layout, tmp_path)
     assert {"converge.md", "reliability.md", "verify.md", "microbench.md"} <= set(names)
     for name in names:
         written = (tmp_path / name).read_text(encoding="utf-8")
         assert written == (layout.root / "results" / name).read_text(encoding="utf-8"), name
     # The option reaches the page, whichever record it is of.
-    tables.write_pages(layout, tmp_path, efficiency=0.7)
+    bench_tables.write(run, tmp_path, 0.7, other)
     assert "efficiency 0.7**" in (tmp_path / "bigger-machines.md").read_text(encoding="utf-8")
 
 
@@ -169,8 +173,9 @@ def test_the_page_says_how_often_off_equals_itself(layout: Layout) -> None:
         for row in alternation.rows(bench_record.load(results / "raw" / "bench-aa.jsonl"))
         if row.interval is not None
     ]
-    including = sum(low <= 1 <= high for low, high in found)
-    assert f"{including} of {len(found)} intervals include 1" in (results / "README.md").read_text()
+    including = sum(not statistics.excludes_one(each) for each in found)
+    text = (results / "README.md").read_text(encoding="utf-8")
+    assert f"{including} of {len(found)} intervals include 1" in text
 
 
 def test_links_between_documents_resolve(layout: Layout) -> None:

@@ -207,7 +207,7 @@ def allocator(vendor, environment):
         return []
     if environment.get("MALLOC_MMAP_MAX_") == "0":
         return [ok("malloc", "MALLOC_MMAP_MAX_=0")]
-    setting = "MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0"
+    setting = " ".join("%s=%s" % each for each in variables.HEAP)
     text = "on this AMD processor SGD may be slow in some processes; %s prevents it" % setting
     return [ok("malloc", text)]
 

@@ -24,6 +24,8 @@ SHADOW = "MKLDNN_OPCACHE_SHADOW"
 ALL = (SCOPE, CAPACITY, MEMORY, ESTIMATE, STATS, ASSUME, TRACE, SHADOW)
 # Of MXNet from 1.4 on: limits each of its own maps of primitives; -1, the default, is no limit.
 MAPS = "MXNET_MKLDNN_CACHE_NUM"
+# Of glibc: one heap, and no mapping of a large block by itself (mallopt(3)).
+HEAP = (("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_MAX_", "0"))
 # Read by the Python package, not by the library: 1 adds the compatibility names.
 COMPAT = "MKLDNN_OPCACHE_COMPAT"
 
