@@ -39,6 +39,16 @@ def read(path: Path) -> List[Any]:
     return values
 
 
+def replace_header(path: Path, header: Any) -> None:
+    """Write the file again with another header, whole or not at all; its other lines stay.
+
+    Raises HarnessError while another process writes the file.
+    """
+    with Appender(path):
+        rest = path.read_bytes().partition(b"\n")[2]
+        files.write_bytes(path, _line(header).encode("utf-8") + rest)
+
+
 class Appender:
     """Appends lines to an existing file, as its only writer; use as a context manager.
 
@@ -53,6 +63,9 @@ class Appender:
         except BlockingIOError:
             self._file.close()
             raise HarnessError(f"{path}: another process is writing it") from None
+        if os.fstat(self._file.fileno()).st_ino != path.stat().st_ino:
+            self._file.close()
+            raise HarnessError(f"{path}: another process has just replaced it")
         self._path = path
         self._whole = False
 

@@ -96,8 +96,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        help="record; an unfinished one of the same settings is continued (default: that of the "
-        "last unfinished run, or else a new results/raw/<configuration>-<time>.jsonl)",
+        help="record; an unfinished one of the same settings is continued, and gets the series "
+        "that it lacks (default: that of the last unfinished run, or else a new "
+        "results/raw/<configuration>-<time>.jsonl)",
     )
     own.add_options(parser)
     parser.add_argument(
@@ -128,15 +129,16 @@ def measure(args: argparse.Namespace) -> Tuple[BenchRecord, int]:
     run = _new_run(layout, settings, chosen.stem)
     path = args.out or _unfinished(layout, run, chosen.stem)
     path = path or layout.raw / f"{run.run_id}.jsonl"
-    if not path.exists():
+    if path.exists():
+        record.add_series(run, path)
+    else:
         record.create(run, path)
     with jsonl.Appender(path) as file:
         recorded = record.load(path)
-        check_compatible(recorded, run)
         if recorded.finished:
             say(f"continuing {shown(path, layout.root)}, {len(recorded.finished)} processes in it")
         try:
-            run = _take(layout, recorded, file, config.timeout_s)
+            run = _take(layout, recorded, settings, file, config.timeout_s)
         except BaseException:
             say(
                 f"the results so far are in {shown(path, layout.root)}: the same command "
@@ -262,24 +264,31 @@ def _forget_cached_pages(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _take(layout: Layout, run: BenchRecord, file: jsonl.Appender, timeout_s: float) -> BenchRecord:
+def _take(
+    layout: Layout,
+    run: BenchRecord,
+    settings: BenchSettings,
+    file: jsonl.Appender,
+    timeout_s: float,
+) -> BenchRecord:
+    """Run what the recorded run lacks of the series in ``settings``, some of its own."""
     finished = list(run.finished)
     with tqdm(initial=len(finished), unit="process", dynamic_ncols=True) as progress:
         while True:
             # Planned again each time: the number of rounds depends on the results so far.
-            left = plan.todo(run.settings, finished)
+            left = plan.todo(settings, finished)
             progress.total = len(finished) + len(left)
             if not left:
                 progress.refresh()
                 return run.model_copy(update={"finished": finished})
             key = left[0]
-            seconds = plan.remaining_s(run.settings, finished)
+            seconds = plan.remaining_s(settings, finished)
             progress.set_postfix_str(_left(seconds), refresh=False)
             progress.set_description(
                 f"{key.series}: {key.case.model} batch {key.case.batch_size} {key.host} "
                 f"{key.variant}"
             )
-            finished.append(_process(layout, run.settings, key, timeout_s))
+            finished.append(_process(layout, settings, key, timeout_s))
             file.append(finished[-1].model_dump())
             progress.update()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import collections
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple, Type, TypeVar, Union
 
 import pydantic
 from typing_extensions import Annotated, Literal
@@ -23,6 +23,7 @@ from harness.trials.record import (
     RecordModel,
     RunRecord,
     Threads,
+    check_compatible,
     first_fault,
 )
 from harness.trials.variants import Variant, parse_scope, parse_variant
@@ -373,11 +374,46 @@ class BenchRecord(RunRecord):
 
 def create(run: BenchRecord, path: Path) -> None:
     """Write a new record: the header, and the finished processes of the run."""
-    jsonl.create(path, run.model_dump(exclude={"finished"}))
+    jsonl.create(path, _header(run))
     if run.finished:
         with jsonl.Appender(path) as file:
             for each in run.finished:
                 file.append(each.model_dump())
+
+
+def add_series(asked: BenchRecord, path: Path) -> None:
+    """Give a record those series of ``asked`` that it lacks, and their versions.
+
+    Raises IncompatibleRuns unless the two are equal in the rest: the machine, the versions and the
+    series that both have, and all other settings; and unless the runs are of one configuration
+    file, or equal.
+    """
+    recorded = BenchRecord.load(path)
+    # A run_id is the name of the configuration, and the time.
+    if recorded.run_id.rpartition("-")[0] != asked.run_id.rpartition("-")[0]:
+        check_compatible(recorded, asked)
+    old, new = recorded.settings.series, asked.settings.series
+    names = {series.name for series in old} & {series.name for series in new}
+    versions = {*recorded.versions} & {*asked.versions}
+    check_compatible(_part(recorded, names, versions), _part(asked, names, versions))
+    series = [*old, *(each for each in new if each.name not in names)]
+    settings = recorded.settings.model_copy(update={"series": series})
+    known = {**recorded.versions, **asked.versions}
+    if (settings, known) != (recorded.settings, recorded.versions):
+        whole = recorded.model_copy(update={"versions": known, "settings": settings})
+        jsonl.replace_header(path, _header(whole))
+
+
+def _header(run: BenchRecord) -> Dict[str, Any]:
+    return run.model_dump(exclude={"finished"})
+
+
+def _part(run: BenchRecord, series: Set[str], versions: Set[str]) -> BenchRecord:
+    settings = run.settings.model_copy(
+        update={"series": [run.settings.find(name) for name in sorted(series)]}
+    )
+    kept = {name: value for name, value in run.versions.items() if name in versions}
+    return run.model_copy(update={"settings": settings, "versions": kept, "finished": []})
 
 
 load = BenchRecord.load

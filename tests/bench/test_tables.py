@@ -206,4 +206,26 @@ def test_cached_bytes_by_number_of_threads() -> None:
     assert {row.peak_bytes for row in memory_table.memory(run)} == {None}
     one, eight = "3.0 to 9.0 MiB (alexnet)", "24.0 to 72.0 MiB (alexnet)"
     lines = [" ".join(line.split()) for line in memory_table.by_threads(run)]
-    assert lines[2:] == [f"| 1 | {one} | {one} |", f"| 8 | {eight} | {eight} |"]
+    assert lines[2:] == [f"| 2 | 1 | {one} | {one} |", f"| 2 | 8 | {eight} | {eight} |"]
+
+
+def test_peaks_by_number_of_threads() -> None:
+    cases = [bench.CASE, bench.CASE.model_copy(update={"model": "alexnet", "batch_size": 8})]
+    wanted = {"job": "memory", "cases": cases, "variants": {"1.3.1": ["stock", "all"]}}
+
+    def sample(key: SampleKey) -> Finished:
+        if key.variant == "stock":
+            return bench.memory_sample(key, 0, stats=None, peak_resident_bytes=100 * 2**20)
+        peak_mib = {"8": 120, "1": 98}[key.series]
+        return bench.memory_sample(key, 3 * 2**20, peak_resident_bytes=peak_mib * 2**20)
+
+    asked = [bench.series(1, name=str(n), threads=threads(n), **wanted) for n in (8, 1)]
+    run = bench.record(asked=bench.settings(*asked), sample=sample)
+    lines = [" ".join(line.split()) for line in memory_table.by_threads(run)]
+    assert lines[0].endswith("| MXNet 1.3.1, `all` | MXNet 1.3.1, `all`, peak above stock |")
+    above = {1: "-2.0 to -2.0", 8: "20.0 to 20.0"}
+    assert lines[2:] == [
+        f"| {batch} | {count} | 3.0 to 3.0 MiB ({name}) | {above[count]} MiB ({name}) |"
+        for batch, name in ((8, "alexnet"), (2, "resnet-18"))
+        for count in (1, 8)
+    ]

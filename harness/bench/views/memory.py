@@ -122,31 +122,33 @@ def spread(record: BenchRecord) -> List[str]:
 
 
 def by_threads(record: BenchRecord) -> List[str]:
-    """Return a table of the cached MiB by number of threads, over the networks.
+    """Return a table of the cached MiB by batch size and number of threads, over the networks.
 
-    The largest is followed by its network.
+    The largest is followed by its network. Where stock was measured too, the difference of the
+    peaks stands beside.
     """
-    found: Dict[Tuple[int, str], List[Tuple[float, str]]] = {}
-    titles: List[str] = []
+    found: Dict[Tuple[int, int], Dict[str, List[Tuple[float, str]]]] = {}
+    titles: Dict[str, None] = {}
     for row in memory(record):
-        if row.kept_bytes is not None:
-            title = f"MXNet {row.host}, `{row.variant}`"
-            titles.append(title)
-            cell = found.setdefault((row.omp_num_threads, title), [])
-            cell.append((row.kept_bytes / 2**20, row.case.model))
-    titles = list(dict.fromkeys(titles))
+        title = f"MXNet {row.host}, `{row.variant}`"
+        parts = {title: row.kept_bytes, f"{title}, peak above stock": row.above_stock_bytes}
+        for name, value in parts.items():
+            if value is not None:
+                titles[name] = None
+                cells = found.setdefault((-row.case.batch_size, row.omp_num_threads), {})
+                cells.setdefault(name, []).append((value / 2**20, row.case.model))
     rows_ = [
-        [str(threads), *(_range(found.get((threads, title))) for title in titles)]
-        for threads in sorted({threads for threads, _ in found})
+        [str(-batch), str(threads), *(_range(cells.get(title)) for title in titles)]
+        for (batch, threads), cells in sorted(found.items())
     ]
-    return markdown(["threads", *titles], (), rows_)
+    return markdown(["batch", "threads", *titles], (), rows_)
 
 
-def _range(cached: Optional[List[Tuple[float, str]]]) -> str:
-    if not cached:
+def _range(values: Optional[List[Tuple[float, str]]]) -> str:
+    if not values:
         return "-"
-    least, most = min(cached)[0], max(cached)
-    return f"{least:.1f} to {most[0]:.1f} MiB ({most[1]})"
+    least, (most, network) = min(values)[0], max(values)
+    return f"{least:.1f} to {most:.1f} MiB ({network})"
 
 
 def _above(row: MemoryRow) -> str:
