@@ -28,9 +28,12 @@ from harness.trials.launch import WorkerFailed, run_worker
 from harness.trials.proof import NotProven
 from harness.trials.record import threads
 from harness.trials.variants import parse_variant
+from patches.python.mkldnn_opcache import variables
 
 # A worker's result, or the error that it ended with.
 Result = Union[Mapping[str, Any], str]
+# Every thread caches, however soon the threads before it ended.
+EVERY_THREAD = {variables.TRIAL: "0"}
 # Stages run two processes at a time.
 PROCESSES = 2
 HANGS = -1

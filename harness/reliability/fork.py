@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from harness.reliability import threads
 from harness.reliability.context import (
+    EVERY_THREAD,
     PROCESSES,
     Context,
     Result,
@@ -70,7 +71,7 @@ def run_forks(context: Context, case: Forks, host: str, cached: str = threads.CA
     """Fork on stock and on the variant ``cached``, and judge."""
     count = case.quick if context.quick else case.full
     job = ForkJob(count, seed=context.seed)
-    timeout_s, environment = threads.TIMEOUT_S + count, dict(case.environment)
+    timeout_s, environment = threads.TIMEOUT_S + count, {**EVERY_THREAD, **dict(case.environment)}
     stock, found = (
         attempt(context.layout, job, host, word, environment, timeout_s) for word in (STOCK, cached)
     )

@@ -1,8 +1,9 @@
 """A prediction service of short-lived threads: memory does not grow, and no answer comes later.
 
 MXNet's NaiveEngine predicts on the thread that calls it, so each thread has a cache of its own,
-which ends with it. Processes with and without the cache take turns, and the 99th percentiles of
-their latencies are compared.
+which ends with it, or none, when it is on trial. Processes with and without the cache take turns,
+and the 99th percentiles of their latencies are compared. In one more process every thread has a
+cache: its memory and answers are judged too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy
 from harness.base import statistics
 from harness.base.layout import Layout
 from harness.reliability.context import (
+    EVERY_THREAD,
     Context,
     Result,
     attempt,
@@ -79,21 +81,26 @@ def run_plan(
         words = (STOCK, cached) if number % 2 else (cached, STOCK)
         for word in words:
             results[word].append(attempt(layout, job, host, word, environment, _TIMEOUT_S))
-    return judge(plan, host, results[STOCK], results[cached])
+    environment.update(EVERY_THREAD)
+    every = attempt(layout, job, host, cached, environment, _TIMEOUT_S)
+    return judge(plan, host, results[STOCK], results[cached], every)
 
 
 def judge(
-    plan: Plan, host: str, stock: Sequence[Result], cached: Sequence[Result]
+    plan: Plan, host: str, stock: Sequence[Result], cached: Sequence[Result], every: Result
 ) -> List[Finding]:
-    """Judge memory, bits and latency over all processes."""
-    broken = [each for each in (*stock, *cached) if isinstance(each, str)]
-    if broken:
+    """Judge memory and bits over all processes, latency over all but ``every``.
+
+    In that process every thread has a cache.
+    """
+    broken = [each for each in (*stock, *cached, every) if isinstance(each, str)]
+    if broken or isinstance(every, str):
         return [finding(STAGE, "run", "fail", broken[0].splitlines()[0], host, details=broken)]
     ours = [each for each in cached if not isinstance(each, str)]
     theirs = [each for each in stock if not isinstance(each, str)]
     return [
-        _judge_memory(plan, host, theirs, ours),
-        _judge_bits(plan, host, theirs, ours),
+        _judge_memory(plan, host, theirs, [*ours, every]),
+        _judge_bits(plan, host, theirs, [*ours, every]),
         _judge_latency(host, theirs, ours),
     ]
 

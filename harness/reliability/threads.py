@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from harness.reliability.context import (
+    EVERY_THREAD,
     PROCESSES,
     Context,
     Result,
@@ -124,7 +125,7 @@ def run_case(context: Context, case: ThreadUse, host: str, cached: str = CACHED)
 
 def _result(context: Context, case: ThreadUse, host: str, word: str) -> Result:
     job = ScenarioJob(case.scenario, seed=context.seed, steps=case.steps)
-    environment = dict(case.environment)
+    environment = {**EVERY_THREAD, **dict(case.environment)}
     return attempt(
         context.layout, job, host, word, environment, case.timeout_s, case.omp_num_threads
     )

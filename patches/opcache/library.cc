@@ -79,16 +79,22 @@ bool is_loaded(const char *name) {
   return handle != nullptr;
 }
 
+// Of the two names, which must not both be loaded. nullptr: none, both, or not a known one.
+const Library *the_loaded_one(bool *api0, bool *api1) {
+  *api0 = is_loaded(kApi0Name);
+  *api1 = is_loaded(kApi1Name);
+  return *api0 == *api1 ? nullptr : *api0 ? api0_library() : api1_library();
+}
+
 void decide() {
-  const bool api0 = is_loaded(kApi0Name), api1 = is_loaded(kApi1Name);
+  bool api0, api1;
+  const Library *const found = the_loaded_one(&api0, &api1);
   if (api0 == api1) {
     g_two.store(api0, std::memory_order_relaxed);
     message(api0 ? "%s and %s are both loaded in this process; not caching"
                  : "no %s or %s is loaded in this process",
             kApi0Name, kApi1Name);
-    return;
   }
-  const Library *const found = api0 ? api0_library() : api1_library();
   if (found == nullptr) return;
   g_destroyers = found->destroyers;
   // A key asks OpenMP for its number of threads. A thread that does so while the process ends may
@@ -118,8 +124,8 @@ const Library *library() {
 
 const Library *library_so_far() {
   if (g_decided.load(std::memory_order_acquire)) return library();
-  const bool api0 = is_loaded(kApi0Name), api1 = is_loaded(kApi1Name);
-  return api0 == api1 ? nullptr : api0 ? api0_library() : api1_library();
+  bool api0, api1;
+  return the_loaded_one(&api0, &api1);
 }
 
 bool library_in_use() { return g_library.load(std::memory_order_relaxed) != nullptr; }

@@ -110,6 +110,7 @@ void check_equal(const char *file, int line, const char *a_text, const char *b_t
 #define CAPACITY(n) "MKLDNN_OPCACHE_CAPACITY=" #n
 #define MEMORY(n) "MKLDNN_OPCACHE_MEMORY=" #n
 #define ESTIMATE(n) "MKLDNN_OPCACHE_MEMORY_ESTIMATE=" #n
+#define TRIAL(n) "MKLDNN_OPCACHE_TRIAL=" #n
 #define SHADOW(rate) "MKLDNN_OPCACHE_SHADOW=" #rate
 // TEST(name, "VARIABLE=value", ...) { body }
 #define TEST(name, ...) CHECK_REGISTER(name, false, ##__VA_ARGS__)

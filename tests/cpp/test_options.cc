@@ -24,6 +24,7 @@ const struct Variable {
   kMemory = {"MKLDNN_OPCACHE_MEMORY=",
              " is not a number of bytes such as 1048576, 64K, 512M or 2G"},
   kEstimate = {"MKLDNN_OPCACHE_MEMORY_ESTIMATE=", kMemory.wrong},
+  kTrial = {"MKLDNN_OPCACHE_TRIAL=", kCapacity.wrong},
   kShadow = {"MKLDNN_OPCACHE_SHADOW=", " is not a share from 0 to 1"};
 
 }  // namespace
@@ -101,6 +102,11 @@ TEST(capacities) {
 
 TEST(wrong_capacities_are_named) {
   check_all_wrong(kCapacity, "-1|x|1x|1.5|1e3|+1|1 |0x10|1073741825|99999999999999999999999|lots");
+}
+
+TEST(wrong_trials_are_named) {
+  check_all_wrong(kTrial, "-1|x|1x|1073741825");
+  check_settings({TRIAL(1073741824)}, "all|true|hit|4096");
 }
 
 TEST(bounds_on_memory) {

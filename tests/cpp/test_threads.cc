@@ -250,7 +250,42 @@ TEST(many_threads, ASSUME) { hammer(4, 800); }
 TEST(many_threads_small_capacity, ASSUME, CAPACITY(3)) { hammer(4, 800); }
 TEST(many_threads_small_memory, ASSUME, MEMORY(60K)) { hammer(4, 800); }
 TEST(many_threads_scope_backward, ASSUME, SCOPE("backward")) { hammer(4, 800); }
+TEST(many_threads_on_trial, ASSUME, TRIAL(200)) { hammer(4, 800); }
 TEST(many_threads_capacity_0, ASSUME, CAPACITY(0)) { hammer(4, 800); }
+
+// Calls on a thread of its own; how many of `n` equal ones created a primitive.
+static long made_on_thread(const Engine &engine, int n) {
+  long made = 0;
+  on_thread([&] {
+    for (int i = 0; i < n; ++i) made += made_by_call(engine, kReluBackward, 4);
+  });
+  return made;
+}
+
+TEST(threads_that_end_soon_have_no_cache, ASSUME, TRIAL(400)) {
+  const Engine engine;
+  for (int row = 0; row < 2; ++row) {
+    // The last of them has paid: it avoided what it created.
+    for (int i = 0; i < 7; ++i) CHECK_EQ(made_on_thread(engine, 1), 1);
+    CHECK_EQ(made_on_thread(engine, 2), 1);
+    for (int i = 0; i < 8; ++i) CHECK_EQ(made_on_thread(engine, 1), 1);
+    CHECK_EQ(Stats()["bypasses/trial"], row == 0 ? 0 : 3);
+    for (int i = 0; i < 2; ++i) CHECK_EQ(made_on_thread(engine, 5), 5);
+    CHECK_EQ(Stats()["bypasses/trial"], 3 * row + 2);
+    // One that goes on has a cache before long, which has paid when it ends.
+    const long made = made_on_thread(engine, 400);
+    CHECK(made > 5 && made < 200);
+    CHECK_EQ(Stats()["bypasses/trial"], 3 * row + 3);
+  }
+  check_no_misuse();
+}
+
+TEST(every_thread_caches, ASSUME, TRIAL(0)) {
+  const Engine engine;
+  for (int i = 0; i < 20; ++i) CHECK_EQ(made_on_thread(engine, 1), 1);
+  CHECK_EQ(made_on_thread(engine, 2), 1);
+  CHECK_EQ(Stats()["bypasses/trial"], 0);
+}
 
 // One thread describes what another makes primitives of, at the same time, both from the cache.
 TEST(descriptor_in_use_on_two_threads, ASSUME) {

@@ -338,6 +338,8 @@ def test_debugging_left_on(name: str, value: str, warned: bool) -> None:
         ({"MKLDNN_OPCACHE_MEMORY": "2097153G"}, "problem", "found '2097153G'"),
         ({"MKLDNN_OPCACHE_MEMORY_ESTIMATE": "0"}, "ok", "MKLDNN_OPCACHE_MEMORY_ESTIMATE=0"),
         ({"MKLDNN_OPCACHE_MEMORY_ESTIMATE": "x"}, "problem", "found 'x'"),
+        ({"MKLDNN_OPCACHE_TRIAL": "0"}, "ok", "MKLDNN_OPCACHE_TRIAL=0"),
+        ({"MKLDNN_OPCACHE_TRIAL": "64K"}, "problem", "from 0 to 1073741824, found '64K'"),
         ({"MKLDNN_OPCACHE_SHADOW": "2"}, "problem", "expected a share from 0 to 1, found '2'"),
         ({"MKLDNN_OPCACHE_SHADOW": "0.5"}, "ok", "MKLDNN_OPCACHE_SHADOW=0.5"),
         ({"MKLDNN_OPCACHE_STATS": "/dev/null/x"}, "problem", "/dev/null is not a folder"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
 
@@ -32,8 +32,10 @@ def served(late_ms: float = 2, sizes_mib: Sequence[int] = (90, 100, 101, 102)) -
     }
 
 
-def summaries(stock: Dict[str, Any], cached: Dict[str, Any]) -> List[str]:
-    found = serve.judge(PLAN, HOST, [stock] * PLAN.rounds, [cached] * PLAN.rounds)
+def summaries(
+    stock: Dict[str, Any], cached: Dict[str, Any], every: Optional[Dict[str, Any]] = None
+) -> List[str]:
+    found = serve.judge(PLAN, HOST, [stock] * PLAN.rounds, [cached] * PLAN.rounds, every or cached)
     return [f"{each.outcome} {each.subject}: {each.summary}" for each in found]
 
 
@@ -65,13 +67,22 @@ def test_what_is_worse_than_stock_fails(cached: Dict[str, Any], summary: str) ->
 
 
 def test_few_processes_tell_nothing_of_latency() -> None:
-    found = serve.judge(PLAN, HOST, [served()] * 6, [served(3)] * 6)
+    found = serve.judge(PLAN, HOST, [served()] * 6, [served(3)] * 6, served())
     assert [each.outcome for each in found] == ["pass"] * 3
 
 
 def test_a_process_that_crashed_fails() -> None:
-    (found,) = serve.judge(PLAN, HOST, [served()], ["worker ended with SIGSEGV\n  last line"])
-    assert (found.outcome, found.summary) == ("fail", "worker ended with SIGSEGV")
+    crash = "worker ended with SIGSEGV\n  last line"
+    for cached, every in (([crash], served()), ([served()], crash)):
+        (found,) = serve.judge(PLAN, HOST, [served()], cached, every)
+        assert (found.outcome, found.summary) == ("fail", "worker ended with SIGSEGV")
+
+
+def test_threads_that_all_cache_are_judged_but_for_their_latency() -> None:
+    assert summaries(served(), served(), served(9))[2].startswith("pass")
+    for every in ({**served(), "digest": "01"}, served(sizes_mib=(90, 100, 101, 120))):
+        found = summaries(served(), served(), every)
+        assert sum(each.startswith("fail") for each in found) == 1
 
 
 def test_another_host_is_skipped_with_a_word(built: Layout, tmp_path: Path) -> None:

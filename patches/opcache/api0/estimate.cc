@@ -66,6 +66,21 @@ void for_each_split(long threads, long batch_most, long oc_blocks, long ic_block
   }
 }
 
+// The last of the splits that take least by `memory`.
+template <class Memory>
+Split cheapest(long threads, long batch_most, long oc_blocks, long ic_blocks,
+               const Memory &memory) {
+  Split best = {1, 1, 1};
+  long least = memory(best);
+  for_each_split(threads, batch_most, oc_blocks, ic_blocks, [&](const Split &t) {
+    const long here = memory(t);
+    if (here > least) return;
+    least = here;
+    best = t;
+  });
+  return best;
+}
+
 // jit_avx512_common_convolution_bwd_weights_t::balance(), without its Xeon Phi.
 long copies(const Shape &s, long threads) {
   const long per_group = threads / s.groups;
@@ -82,13 +97,8 @@ long copies(const Shape &s, long threads) {
     return blocks(s.batch, t.batch) * blocks(oc_blocks, t.oc) * blocks(ic_blocks, t.ic);
   };
   const long batch_most = s.batch * s.out[0];
-  Split best = {1, 1, 1};
-  long least = memory(best);
-  for_each_split(per_group, batch_most, oc_blocks, ic_blocks, [&](const Split &t) {
-    if (memory(t) > least) return;
-    least = memory(t);
-    best = t;
-  });
+  Split best = cheapest(per_group, batch_most, oc_blocks, ic_blocks, memory);
+  const long least = memory(best);
   long least_computing = computing(best);
   for_each_split(per_group, batch_most, oc_blocks, ic_blocks, [&](const Split &t) {
     const long here = computing(t);
@@ -132,13 +142,7 @@ long copies_1x1(const Shape &s, long threads) {
     const long ics = blocks(ic_blocks, t.ic) * kBlock, ocs = blocks(oc_blocks, t.oc) * kBlock;
     return blocks(parts, t.batch) * size * (ics + ocs) + 12 * ics * ocs;
   };
-  Split best = {1, 1, 1};
-  long least = memory(best);
-  for_each_split(threads, parts, oc_blocks, ic_blocks, [&](const Split &t) {
-    if (memory(t) > least) return;
-    least = memory(t);
-    best = t;
-  });
+  Split best = cheapest(threads, parts, oc_blocks, ic_blocks, memory);
   if (best.batch > threads / 2 && best.batch < threads) best.batch = std::min(s.batch, threads);
   return best.batch - 1;
 }

@@ -44,6 +44,11 @@ Owner *Registry::add() {
   return owner;
 }
 
+void Registry::count_bypass(Bypass reason) {
+  const Lock lock(&mutex_);
+  ended_.bypasses[reason].add(1);
+}
+
 void Registry::unlist(Owner *owner) {
   ended_.add(owner->counters);
   owners_.remove(owner);

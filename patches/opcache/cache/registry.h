@@ -15,6 +15,8 @@ class Registry {
   // How many threads share a bound.
   size_t threads() const { return threads_.load(std::memory_order_relaxed); }
 
+  // Adds 1 to the bypasses of a thread without a cache.
+  void count_bypass(Bypass reason);
   // What the calling thread shares with others; nullptr when memory is short.
   Owner *add();
   // The thread ends, or could not have a cache: keeps its counters, drops its reference.

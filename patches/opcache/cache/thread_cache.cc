@@ -20,6 +20,14 @@ __thread ThreadCache *t_cache OPCACHE_TLS_MODEL = nullptr;
 
 std::atomic<uint64_t> g_next_id(1);
 
+// A cache costs each creation of its thread's and pays with the ones that repeat. When this many
+// threads in a row ended before theirs had paid, the next ones are on trial: they have none in
+// their first calls (MKLDNN_OPCACHE_TRIAL), which is all that a thread makes that answers a few
+// requests and ends.
+const uint32_t kShortLived = 8;
+std::atomic<uint32_t> g_short_lived(0);
+__thread size_t t_calls OPCACHE_TLS_MODEL = 0;
+
 // A thread-specific key, not a thread_local destructor: those of MXNet, which release cached
 // primitives, run before it.
 pthread_key_t g_key;
@@ -85,7 +93,15 @@ void ThreadCache::apply_settings_here() {
   if (t_cache != nullptr) mine();
 }
 
+bool ThreadCache::on_trial() {
+  if (g_short_lived.load(std::memory_order_relaxed) < kShortLived) return false;
+  if (t_calls >= options().trial) return false;
+  if (t_calls++ == 0) Registry::get().count_bypass(kTrial);
+  return true;
+}
+
 ThreadCache *ThreadCache::create_mine() {
+  if (on_trial()) return nullptr;
   Owner *const owner = usable() ? Registry::get().add() : nullptr;
   if (owner == nullptr) return nullptr;
   void *const memory = malloc(sizeof(ThreadCache));
@@ -103,6 +119,12 @@ ThreadCache *ThreadCache::create_mine() {
 void ThreadCache::end_of_thread(void *memory) {
   ThreadCache *const cache = static_cast<ThreadCache *>(memory);
   t_cache = nullptr;
+  // Threads that end at once may count as one.
+  const uint32_t in_a_row = g_short_lived.load(std::memory_order_relaxed);
+  const bool paid = cache->counters().paid();
+  if (paid || in_a_row < kShortLived) {
+    g_short_lived.store(paid ? 0 : in_a_row + 1, std::memory_order_relaxed);
+  }
   cache->shut_down();
   Registry::get().remove(cache->owner_);
   cache->~ThreadCache();

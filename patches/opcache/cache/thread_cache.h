@@ -22,7 +22,7 @@ const size_t kToldStep = 256 << 10;
 class ThreadCache {
  public:
   // The calling thread's; created on first use. nullptr when memory, or what a thread needs of the
-  // system, is short.
+  // system, is short, and while the thread is on trial.
   static ThreadCache *mine();
   // Whether threads can be told when they end, and forks be prepared: without that, nothing may be
   // cached. Said once if not. To be asked first at load time, before there are threads: a fork
@@ -92,6 +92,7 @@ class ThreadCache {
   explicit ThreadCache(Owner *owner);
   ~ThreadCache();
   static ThreadCache *create_mine();
+  static bool on_trial();
   static void end_of_thread(void *cache);
   void shut_down();
   void take_back(Primitive *primitive);

@@ -96,7 +96,7 @@ void write_op(Writer *w, const OpReport &r) {
 const char *bypass_name(Bypass reason) {
   static const char *const kNames[kBypassCount] = {
       "unknown_kind",  "unknown_description", "key_too_large", "input_not_memory",
-      "padded_output", "other_team",          "out_of_memory"};
+      "padded_output", "other_team",          "out_of_memory", "trial"};
   return kNames[reason];
 }
 
@@ -111,6 +111,16 @@ void Counters::change(const Counters *other, const Change &change) {
 
 void Counters::add(const Counters &other) {
   change(&other, [](Counter *counter, uint64_t n) { counter->add(n); });
+}
+
+bool Counters::paid() const {
+  uint64_t avoided = 0, created = 0;
+  for (int op = 0; op < kOpCount; ++op) {
+    if (op == kMemory) continue;
+    avoided += ops[op][kPrimitivesAvoided].get() + ops[op][kDescriptorsAvoided].get();
+    created += ops[op][kPrimitivesCreated].get() + ops[op][kDescriptorsCreated].get();
+  }
+  return avoided >= created;
 }
 
 void Counters::subtract(const Counters &other) {

@@ -14,6 +14,7 @@ namespace opcache {
 namespace {
 
 const size_t kDefaultCapacity = 4096;
+const size_t kDefaultTrial = 1u << 16;
 const size_t kDefaultEstimate = static_cast<size_t>(1) << 30;
 
 Options g_values;
@@ -38,19 +39,18 @@ bool read_scope(Options *o) {
   return false;
 }
 
-bool read_capacity(Options *o) {
-  o->capacity = kDefaultCapacity;
-  const char *text = environment("MKLDNN_OPCACHE_CAPACITY");
+// A number up to `most`; `value` stays as it is when there is none.
+bool read_number(const char *name, size_t most, size_t *value) {
+  const char *text = environment(name);
   if (text == nullptr) return true;
   char *end = nullptr;
   errno = 0;
   const unsigned long long n = strtoull(text, &end, 10);
-  if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n > kMaxCapacity) {
-    message("MKLDNN_OPCACHE_CAPACITY=%.60s is not a number from 0 to %zu; not caching", text,
-            kMaxCapacity);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n > most) {
+    message("%s=%.60s is not a number from 0 to %zu; not caching", name, text, most);
     return false;
   }
-  o->capacity = static_cast<size_t>(n);
+  *value = static_cast<size_t>(n);
   return true;
 }
 
@@ -107,7 +107,10 @@ void read() {
   bool ok = stats == nullptr ||
             copy_text("MKLDNN_OPCACHE_STATS", stats, o->stats_path, sizeof(o->stats_path));
   ok = read_scope(o) && ok;
-  ok = read_capacity(o) && ok;
+  o->capacity = kDefaultCapacity;
+  ok = read_number("MKLDNN_OPCACHE_CAPACITY", kMaxCapacity, &o->capacity) && ok;
+  o->trial = kDefaultTrial;
+  ok = read_number("MKLDNN_OPCACHE_TRIAL", kMaxTrial, &o->trial) && ok;
   ok = read_memory(o) && ok;
   ok = read_shadow_rate(o) && ok;
   o->trace = environment("MKLDNN_OPCACHE_TRACE") != nullptr;

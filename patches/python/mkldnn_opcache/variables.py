@@ -17,11 +17,12 @@ SCOPE = "MKLDNN_OPCACHE"
 CAPACITY = "MKLDNN_OPCACHE_CAPACITY"
 MEMORY = "MKLDNN_OPCACHE_MEMORY"
 ESTIMATE = "MKLDNN_OPCACHE_MEMORY_ESTIMATE"
+TRIAL = "MKLDNN_OPCACHE_TRIAL"
 STATS = "MKLDNN_OPCACHE_STATS"
 ASSUME = "MKLDNN_OPCACHE_ASSUME"
 TRACE = "MKLDNN_OPCACHE_TRACE"
 SHADOW = "MKLDNN_OPCACHE_SHADOW"
-ALL = (SCOPE, CAPACITY, MEMORY, ESTIMATE, STATS, ASSUME, TRACE, SHADOW)
+ALL = (SCOPE, CAPACITY, MEMORY, ESTIMATE, TRIAL, STATS, ASSUME, TRACE, SHADOW)
 # Of MXNet from 1.4 on: limits each of its own maps of primitives; -1, the default, is no limit.
 MAPS = "MXNET_MKLDNN_CACHE_NUM"
 # Of glibc: one heap, and no mapping of a large block by itself (mallopt(3)).
@@ -46,6 +47,7 @@ OPERATORS = (
 # The words of a list in MKLDNN_OPCACHE (patches/opcache/settings/op.cc).
 LIST_WORDS = OPERATORS + ("forward",)
 CAPACITY_MOST = 2**30
+TRIAL_MOST = 2**30  # calls
 MEMORY_MOST = 2**50  # bytes
 ESTIMATE_DEFAULT = "1G"
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -72,9 +74,20 @@ def scope_fault(text):
 def capacity_fault(text):
     # type: (str) -> Optional[str]
     """Return the fault of a capacity, a number of primitives, or None."""
-    if re.match(r"[0-9]{1,25}\Z", text) and int(text) <= CAPACITY_MOST:
+    return _number_fault("capacity", CAPACITY_MOST, text)
+
+
+def trial_fault(text):
+    # type: (str) -> Optional[str]
+    """Return the fault of a thread's trial, a number of calls, or None."""
+    return _number_fault("trial", TRIAL_MOST, text)
+
+
+def _number_fault(name, most, text):
+    # type: (str, int, str) -> Optional[str]
+    if re.match(r"[0-9]{1,25}\Z", text) and int(text) <= most:
         return None
-    return "capacity: expected a number from 0 to %d, found '%s'" % (CAPACITY_MOST, text)
+    return "%s: expected a number from 0 to %d, found '%s'" % (name, most, text)
 
 
 def memory_fault(text):
@@ -100,6 +113,7 @@ CHECKS = {
     CAPACITY: capacity_fault,
     MEMORY: memory_fault,
     ESTIMATE: memory_fault,
+    TRIAL: trial_fault,
     SHADOW: shadow_fault,
 }
 
