@@ -14,6 +14,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from harness.base.layout import Layout
 from harness.reliability.context import (
+    EVERY_THREAD,
     PROCESSES,
     Context,
     Result,
@@ -66,8 +67,9 @@ class Plan:
 
     @property
     def bounds(self) -> Dict[str, str]:
-        """The variables that bound the cache, and glibc's memory."""
+        """The variables that bound the cache, of every thread, and glibc's memory."""
         return {
+            **EVERY_THREAD,
             **({"MALLOC_ARENA_MAX": "1"} if self.one_arena else {}),
             "MKLDNN_OPCACHE_CAPACITY": str(self.capacity),
             "MKLDNN_OPCACHE_MEMORY": str(self.memory_bytes),
