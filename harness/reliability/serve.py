@@ -100,7 +100,7 @@ def judge(
     theirs = [each for each in stock if not isinstance(each, str)]
     return [
         _judge_memory(plan, host, theirs, [*ours, every]),
-        _judge_bits(plan, host, theirs, [*ours, every]),
+        _judge_bits(host, theirs, ours, every),
         _judge_latency(host, theirs, ours),
     ]
 
@@ -128,15 +128,19 @@ def _growth_percent(plan: Plan, samples: Sequence[Mapping[str, int]]) -> float:
 
 
 def _judge_bits(
-    plan: Plan, host: str, stock: Sequence[Mapping], cached: Sequence[Mapping]
+    host: str, stock: Sequence[Mapping], cached: Sequence[Mapping], every: Mapping
 ) -> Finding:
-    every = [*stock, *cached]
-    totals = [each["stats"]["totals"] for each in cached]
+    results = [*stock, *cached, every]
+    totals = [each["stats"]["totals"] for each in (*cached, every)]
     avoided = min(each["primitives_avoided"] + each["descriptors_avoided"] for each in totals)
-    problems = idle_comparison(all(each["finite"] for each in every), avoided)
-    if len({each["digest"] for each in every}) > 1:
+    problems = idle_comparison(all(each["finite"] for each in results), avoided)
+    *usual, none = [each["stats"]["bypasses"].get("trial", 0) for each in (*cached, every)]
+    if none or not all(usual):
+        problems.append(f"expected threads on trial, and then none, found {usual} and {none}")
+    if len({each["digest"] for each in results}) > 1:
         problems.append("the answers of the processes differ")
-    return verdict(STAGE, "bits", problems, "equal answers in all processes", host)
+    figures: Dict[str, Figure] = {"threads_on_trial": usual}
+    return verdict(STAGE, "bits", problems, "equal answers in all processes", host, figures)
 
 
 def _judge_latency(host: str, stock: Sequence[Mapping], cached: Sequence[Mapping]) -> Finding:

@@ -23,6 +23,7 @@ from harness.reliability.context import (
 from harness.reliability.record import Finding
 from harness.trials.jobs import ScenarioJob
 from harness.trials.variants import STOCK
+from patches.python.mkldnn_opcache.variables import TRIAL
 
 STAGE = "threads"
 CACHED = "all"
@@ -76,6 +77,13 @@ CASES = (
         "threads-come-and-go",
         NAIVE,
         quick_hosts=("1.5.1.post0",),
+    ),
+    ThreadUse(
+        "threads on trial come and go, naive engine",
+        "threads-come-and-go",
+        (*NAIVE, (TRIAL, "100")),
+        steps=8,
+        quick_hosts=("1.3.1",),
     ),
     ThreadUse(
         "destroyed on another thread, naive engine",
@@ -148,6 +156,9 @@ def judge(case: ThreadUse, host: str, stock: Sequence[Result], cached: Result) -
     figures["primitives_avoided"] = totals["primitives_avoided"]
     figures["primitives_created"] = totals["primitives_created"]
     problems = idle_comparison(cached["finite"], totals["primitives_avoided"])
+    figures["threads_on_trial"] = on_trial = cached["stats"]["bypasses"].get("trial", 0)
+    if (on_trial > 0) != (TRIAL in dict(case.environment)):
+        problems.append(f"{on_trial} threads were on trial")
     if outcomes and cached["digest"] not in outcomes:
         differing = _differing(stock, cached)
         problems.append(f"{len(differing)} arrays differ from stock")

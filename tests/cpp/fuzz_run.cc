@@ -19,6 +19,7 @@ void count_hits(Counts *shared) {
   shared->hits = total("totals/primitives_avoided") + total("totals/descriptors_avoided");
   shared->misses = total("totals/primitives_created") + total("totals/descriptors_created");
   shared->evictions = total("totals/evictions");
+  shared->trials = total("bypasses/trial");
 }
 
 // Returns the first difference.
@@ -70,6 +71,7 @@ Counts &Counts::operator+=(const Counts &other) {
   hits += other.hits;
   misses += other.misses;
   evictions += other.evictions;
+  trials += other.trials;
   return *this;
 }
 

@@ -12,7 +12,7 @@ namespace fuzz {
 // What was done, and the library's own counts of both kinds of object.
 struct Counts {
   std::array<long, kSteps> done = {};
-  long sequences = 0, operations = 0, hits = 0, misses = 0, evictions = 0;
+  long sequences = 0, operations = 0, hits = 0, misses = 0, evictions = 0, trials = 0;
   Counts &operator+=(const Counts &other);
 };
 

@@ -147,10 +147,10 @@ def test_a_document_without_a_record_says_how_to_make_it(tmp_path: Path) -> None
     assert "make reliability ARGS='--out results/raw/reliability.json'" in filled
 
 
-def result(digest: str, avoided: int = 3, finite: bool = True) -> Any:
+def result(digest: str, avoided: int = 3, finite: bool = True, on_trial: int = 0) -> Any:
     totals = {"primitives_avoided": avoided, "primitives_created": 2}
     hashes = {"output": digest, "weight": "same"}
-    stats = {"totals": totals}
+    stats = {"totals": totals, "bypasses": {"trial": on_trial} if on_trial else {}}
     return {"digest": digest, "hashes": hashes, "finite": finite, "stats": stats}
 
 
@@ -167,6 +167,7 @@ def test_threads_are_judged_by_bits_and_hits() -> None:
     assert judged([result("a")], result("c")) == ("fail", "1 arrays differ from stock")
     assert judged([result("a")], result("a", avoided=0))[0] == "fail"
     assert judged([result("a")], result("a", finite=False))[0] == "fail"
+    assert judged([result("a")], result("a", on_trial=1)) == ("fail", "1 threads were on trial")
     hung = "worker (scenario, host 1.3.1, all) took longer than 90 s; its last lines:"
     assert judged([result("a")], hung) == ("fail", hung)
     assert judged([hung], hung)[0] == "skip"

@@ -18,7 +18,9 @@ PLAN = serve.Plan(threads=4, settled=2, rounds=8, hosts=(HOST,))
 AVOIDED = ("primitives_avoided", "descriptors_avoided")
 
 
-def served(late_ms: float = 2, sizes_mib: Sequence[int] = (90, 100, 101, 102)) -> Dict[str, Any]:
+def served(
+    late_ms: float = 2, sizes_mib: Sequence[int] = (90, 100, 101, 102), on_trial: int = 3
+) -> Dict[str, Any]:
     """Return what a worker hands over: one answer in a hundred is late."""
     return {
         "latency_ns": [1_000_000] * 98 + [int(late_ms * 1e6)] * 2,
@@ -28,14 +30,18 @@ def served(late_ms: float = 2, sizes_mib: Sequence[int] = (90, 100, 101, 102)) -
             {"threads": number, "resident_bytes": size * 2**20}
             for number, size in enumerate(sizes_mib, start=1)
         ],
-        "stats": {"totals": {"primitives_avoided": 5, "descriptors_avoided": 0}},
+        "stats": {
+            "totals": {"primitives_avoided": 5, "descriptors_avoided": 0},
+            "bypasses": {"trial": on_trial} if on_trial else {},
+        },
     }
 
 
 def summaries(
     stock: Dict[str, Any], cached: Dict[str, Any], every: Optional[Dict[str, Any]] = None
 ) -> List[str]:
-    found = serve.judge(PLAN, HOST, [stock] * PLAN.rounds, [cached] * PLAN.rounds, every or cached)
+    every = every or served(on_trial=0)
+    found = serve.judge(PLAN, HOST, [stock] * PLAN.rounds, [cached] * PLAN.rounds, every)
     return [f"{each.outcome} {each.subject}: {each.summary}" for each in found]
 
 
@@ -57,8 +63,12 @@ def test_a_service_as_stocks_passes() -> None:
         ),
         ({**served(), "digest": "01"}, "fail bits: the answers of the processes differ"),
         (
-            {**served(), "stats": {"totals": dict.fromkeys(AVOIDED, 0)}},
+            {**served(), "stats": {**served()["stats"], "totals": dict.fromkeys(AVOIDED, 0)}},
             "fail bits: no creation was avoided: nothing was put to the test",
+        ),
+        (
+            served(on_trial=0),
+            f"fail bits: expected threads on trial, and then none, found {[0] * 8} and 0",
         ),
     ],
 )
@@ -67,7 +77,7 @@ def test_what_is_worse_than_stock_fails(cached: Dict[str, Any], summary: str) ->
 
 
 def test_few_processes_tell_nothing_of_latency() -> None:
-    found = serve.judge(PLAN, HOST, [served()] * 6, [served(3)] * 6, served())
+    found = serve.judge(PLAN, HOST, [served()] * 6, [served(3)] * 6, served(on_trial=0))
     assert [each.outcome for each in found] == ["pass"] * 3
 
 
@@ -79,10 +89,16 @@ def test_a_process_that_crashed_fails() -> None:
 
 
 def test_threads_that_all_cache_are_judged_but_for_their_latency() -> None:
-    assert summaries(served(), served(), served(9))[2].startswith("pass")
-    for every in ({**served(), "digest": "01"}, served(sizes_mib=(90, 100, 101, 120))):
-        found = summaries(served(), served(), every)
-        assert sum(each.startswith("fail") for each in found) == 1
+    rows = ("memory", "bits", "latency")
+
+    def failed(**changes: Any) -> List[str]:
+        found = summaries(served(), served(), {**served(9, on_trial=0), **changes})
+        return [row for row, each in zip(rows, found) if each.startswith(f"fail {row}")]
+
+    assert failed() == []
+    assert failed(digest="01") == ["bits"]
+    assert failed(stats=served()["stats"]) == ["bits"]
+    assert failed(samples=served(sizes_mib=(90, 100, 101, 120))["samples"]) == ["memory"]
 
 
 def test_another_host_is_skipped_with_a_word(built: Layout, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ void tell_deconvolution(const Real &r, ThreadCache *cache, Descriptor *d, Descri
 bool operation_in_scope(const Real &r, ThreadCache *cache, const_mkldnn_op_desc_t op_desc, Op *op) {
   const OpDescHead *head = static_cast<const OpDescHead *>(op_desc);
   *op = op_of(kind_of(*r.abi, head->primitive_kind), head->prop_kind);
-  if (!caching() || cache->busy) return false;
+  if (!caching(cache)) return false;
   if (*op == kOther || *op == kMemory) {
     count_bypass(cache, kUnknownKind);
     return false;
@@ -148,8 +148,7 @@ namespace {
 // The canonical equal, with a reference for the caller, of a memory descriptor that is not; nullptr
 // when `pd` is no memory descriptor or memory objects are not in scope.
 Descriptor *canonical_memory(const Real &r, ThreadCache *cache, const_mkldnn_primitive_desc_t pd) {
-  if (!caching() || !descriptor_in_scope(kMemory) || cache->busy ||
-      kind_of(r, pd) != Kind::kMemory) {
+  if (!descriptor_in_scope(kMemory) || kind_of(r, pd) != Kind::kMemory || !caching(cache)) {
     return nullptr;
   }
   const MemoryObject source = {r, r.primitive_desc_query_memory_d(pd), engine_of(r, pd)};
@@ -209,6 +208,7 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
     *result = d->real;
     return mkldnn_success;
   }
+  if (cache->on_trial()) return r.primitive_desc_clone(result, existing);
   return create_timed(cache, op_of_handle(r, existing),
                       [&] { return r.primitive_desc_clone(result, existing); });
 }

@@ -52,12 +52,12 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
     translated[i].primitive = p->binding[static_cast<size_t>(p->inputs) + index].caller;
     translated[i].output_index = 0;
   }
-  const Op op = op_of_handle(r, descriptor);
   const uint64_t start = ticks();
   const mkldnn_status_t status =
       r.primitive_create(result, descriptor, translated != nullptr ? translated : inputs, outputs);
-  if (status == mkldnn_success && cache != nullptr) {
-    count(cache, op, kPrimitivesCreated, kCreateTicks, ticks() - start);
+  if (status == mkldnn_success && cache != nullptr && !cache->on_trial()) {
+    const uint64_t elapsed = ticks() - start;
+    count(cache, op_of_handle(r, descriptor), kPrimitivesCreated, kCreateTicks, elapsed);
   }
   if (translated != few) free(translated);
   return status;
@@ -95,8 +95,8 @@ mkldnn_status_t create_primitive(mkldnn_primitive_t *result,
   const Real &r = real();
   ThreadCache *const cache = ThreadCache::mine();
   Descriptor *d = find_descriptor(descriptor);
-  if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d) ||
-      !made_for_this_team(r, cache, d)) {
+  if (cache == nullptr || d == nullptr || result == nullptr || cache->on_trial() ||
+      !primitive_in_scope(d) || !made_for_this_team(r, cache, d)) {
     return create_uncached(r, cache, result, descriptor, inputs, outputs);
   }
   CacheTime time(cache);

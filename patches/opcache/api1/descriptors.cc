@@ -27,7 +27,7 @@ Op op_of_handle(const Real &r, const mkldnn_primitive_desc *pd) {
 bool operation_in_scope(const Real &, ThreadCache *cache, const void *op_desc, Op *op) {
   const OperationHead *const head = static_cast<const OperationHead *>(op_desc);
   *op = op_of_kind(head->primitive_kind, head->prop_kind);
-  if (!caching() || cache->busy) return false;
+  if (!caching(cache)) return false;
   // The kinds before have no operation descriptors.
   if (*op == kOther || head->primitive_kind < kConvolutionKind) {
     count_bypass(cache, kUnknownKind);

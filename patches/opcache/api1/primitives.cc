@@ -13,7 +13,7 @@ namespace {
 
 Status create_uncached(const Real &r, ThreadCache *cache, mkldnn_primitive **result,
                        const mkldnn_primitive_desc *descriptor) {
-  if (cache == nullptr) return r.primitive_create(result, descriptor);
+  if (cache == nullptr || cache->on_trial()) return r.primitive_create(result, descriptor);
   const Op op = op_of_handle(r, descriptor);
   const uint64_t start = ticks();
   const Status status = r.primitive_create(result, descriptor);
@@ -83,8 +83,8 @@ Status create_primitive(mkldnn_primitive **result, const mkldnn_primitive_desc *
   const Real &r = real();
   ThreadCache *const cache = ThreadCache::mine();
   Descriptor *d = find_descriptor(descriptor);
-  if (cache == nullptr || d == nullptr || result == nullptr || !primitive_in_scope(d) ||
-      !made_for_this_team(r, cache, d)) {
+  if (cache == nullptr || d == nullptr || result == nullptr || cache->on_trial() ||
+      !primitive_in_scope(d) || !made_for_this_team(r, cache, d)) {
     return create_uncached(r, cache, result, descriptor);
   }
   CacheTime time(cache);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <new>
 
 #include "cache/handles.h"
@@ -12,6 +13,8 @@
 namespace opcache {
 
 namespace {
+
+const uint32_t kRow = 8;
 
 // Never destroyed: threads may end after static destructors have run.
 alignas(Registry) char g_registry[sizeof(Registry)];
@@ -27,7 +30,10 @@ Registry &Registry::get() {
 Registry::Registry()
     : survives_forks_(pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0),
       threads_(0),
+      trial_(0),
       mutex_(PTHREAD_MUTEX_INITIALIZER),
+      unpaid_(0),
+      most_(0),
       orphans_(PTHREAD_MUTEX_INITIALIZER),
       kept_(nullptr) {}
 
@@ -44,9 +50,15 @@ Owner *Registry::add() {
   return owner;
 }
 
-void Registry::count_bypass(Bypass reason) {
+// A cache costs each creation of its thread's and pays with those that repeat. After a row of
+// threads whose caches did not pay, the next ones get through twice what those asked for without
+// one. Threads that go on have a cache soon, and if that pays, the row is over.
+void Registry::judge(bool paid, uint64_t descriptors) {
   const Lock lock(&mutex_);
-  ended_.bypasses[reason].add(1);
+  unpaid_ = paid ? 0 : std::min(unpaid_ + 1, kRow);
+  most_ = paid ? 0 : std::max(most_, descriptors);
+  const size_t trial = static_cast<size_t>(std::min<uint64_t>(2 * most_, options().trial));
+  trial_.store(unpaid_ < kRow ? 0 : trial, std::memory_order_relaxed);
 }
 
 void Registry::unlist(Owner *owner) {

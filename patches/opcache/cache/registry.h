@@ -15,8 +15,10 @@ class Registry {
   // How many threads share a bound.
   size_t threads() const { return threads_.load(std::memory_order_relaxed); }
 
-  // Adds 1 to the bypasses of a thread without a cache.
-  void count_bypass(Bypass reason);
+  // A thread ends whose cache has paid, or not, with so many descriptors asked for in all.
+  void judge(bool paid, uint64_t descriptors);
+  // For how many descriptors a thread that starts now is on trial: it caches nothing meanwhile.
+  size_t trial() const { return trial_.load(std::memory_order_relaxed); }
   // What the calling thread shares with others; nullptr when memory is short.
   Owner *add();
   // The thread ends, or could not have a cache: keeps its counters, drops its reference.
@@ -43,10 +45,13 @@ class Registry {
 
   const bool survives_forks_;
   std::atomic<size_t> threads_;
+  std::atomic<size_t> trial_;
   pthread_mutex_t mutex_;  // guards what follows
   List<Owner, &Owner::link> owners_;
   Counters ended_;           // of threads that ended
   Counters base_;            // what reset() found
+  uint32_t unpaid_;          // threads in a row whose caches had not paid
+  uint64_t most_;            // descriptors that one of them asked for
   pthread_mutex_t orphans_;  // guards the live counts of ended owners, and what follows
   Primitive *kept_;
 };

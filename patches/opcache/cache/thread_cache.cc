@@ -20,14 +20,6 @@ __thread ThreadCache *t_cache OPCACHE_TLS_MODEL = nullptr;
 
 std::atomic<uint64_t> g_next_id(1);
 
-// A cache costs each creation of its thread's and pays with the ones that repeat. When this many
-// threads in a row ended before theirs had paid, the next ones are on trial: they have none in
-// their first calls (MKLDNN_OPCACHE_TRIAL), which is all that a thread makes that answers a few
-// requests and ends.
-const uint32_t kShortLived = 8;
-std::atomic<uint32_t> g_short_lived(0);
-__thread size_t t_calls OPCACHE_TLS_MODEL = 0;
-
 // A thread-specific key, not a thread_local destructor: those of MXNet, which release cached
 // primitives, run before it.
 pthread_key_t g_key;
@@ -50,7 +42,11 @@ ThreadCache::ThreadCache(Owner *owner)
       bounded_(memory_bound() != kNoMemoryBound),
       clock_(0),
       freelists_(),
-      calls_(0) {}
+      calls_(0),
+      given_trial_(Registry::get().trial()),
+      trial_(given_trial_) {
+  if (on_trial()) counters().bypasses[kTrial].add(1);
+}
 
 ThreadCache::~ThreadCache() {
   for (void *record : freelists_) free(record);
@@ -93,15 +89,7 @@ void ThreadCache::apply_settings_here() {
   if (t_cache != nullptr) mine();
 }
 
-bool ThreadCache::on_trial() {
-  if (g_short_lived.load(std::memory_order_relaxed) < kShortLived) return false;
-  if (t_calls >= options().trial) return false;
-  if (t_calls++ == 0) Registry::get().count_bypass(kTrial);
-  return true;
-}
-
 ThreadCache *ThreadCache::create_mine() {
-  if (on_trial()) return nullptr;
   Owner *const owner = usable() ? Registry::get().add() : nullptr;
   if (owner == nullptr) return nullptr;
   void *const memory = malloc(sizeof(ThreadCache));
@@ -119,16 +107,27 @@ ThreadCache *ThreadCache::create_mine() {
 void ThreadCache::end_of_thread(void *memory) {
   ThreadCache *const cache = static_cast<ThreadCache *>(memory);
   t_cache = nullptr;
-  // Threads that end at once may count as one.
-  const uint32_t in_a_row = g_short_lived.load(std::memory_order_relaxed);
-  const bool paid = cache->counters().paid();
-  if (paid || in_a_row < kShortLived) {
-    g_short_lived.store(paid ? 0 : in_a_row + 1, std::memory_order_relaxed);
-  }
+  cache->judge();
   cache->shut_down();
   Registry::get().remove(cache->owner_);
   cache->~ThreadCache();
   free(cache);
+}
+
+// Tells whether the cache avoided as much as was created of what it caches. One of a thread that is
+// still on trial tells nothing, nor does one without anything to cache.
+void ThreadCache::judge() const {
+  uint64_t avoided = 0, created = 0, descriptors = given_trial_;
+  for (int op = 0; op < kOpCount; ++op) {
+    const Counter(&n)[kOpFieldCount] = owner_->counters.ops[op];
+    descriptors += n[kDescriptorsAvoided].get() + n[kDescriptorsCreated].get();
+    // Memory objects are cheap.
+    if (op == kMemory || (scope_in_force() & set_of(static_cast<Op>(op))) == 0) continue;
+    avoided += n[kPrimitivesAvoided].get() + n[kDescriptorsAvoided].get();
+    created += n[kPrimitivesCreated].get() + n[kDescriptorsCreated].get();
+  }
+  if (on_trial() || avoided + created == 0) return;
+  Registry::get().judge(avoided >= created, descriptors);
 }
 
 // What is idle is destroyed on the thread that created it. What callers still hold stays valid and

@@ -22,7 +22,7 @@ const size_t kToldStep = 256 << 10;
 class ThreadCache {
  public:
   // The calling thread's; created on first use. nullptr when memory, or what a thread needs of the
-  // system, is short, and while the thread is on trial.
+  // system, is short.
   static ThreadCache *mine();
   // Whether threads can be told when they end, and forks be prepared: without that, nothing may be
   // cached. Said once if not. To be asked first at load time, before there are threads: a fork
@@ -52,6 +52,10 @@ class ThreadCache {
   // True while the real library creates something for this thread: what it calls back through the
   // exported functions is its own business, and the scratch key is in use.
   bool busy;
+  // While a thread is on trial (Registry::judge) it caches nothing: each descriptor that it asks
+  // for passes, until so many have.
+  bool on_trial() const { return trial_ > 0; }
+  bool pass() { return on_trial() && trial_-- > 0; }
   // What a creation of this thread's is measured with.
   Ledger *ledger() { return &ledger_; }
   // A buffer for building a key without allocating; the next call reuses it.
@@ -92,8 +96,8 @@ class ThreadCache {
   explicit ThreadCache(Owner *owner);
   ~ThreadCache();
   static ThreadCache *create_mine();
-  static bool on_trial();
   static void end_of_thread(void *cache);
+  void judge() const;
   void shut_down();
   void take_back(Primitive *primitive);
   void take_returned();
@@ -133,6 +137,8 @@ class ThreadCache {
   uint64_t clock_;                                      // of recency
   void *freelists_[kFreelists];
   uint32_t calls_;
+  const size_t given_trial_;
+  size_t trial_;  // descriptors that still pass
   Ledger ledger_;
   Key key_;
 };

@@ -113,16 +113,6 @@ void Counters::add(const Counters &other) {
   change(&other, [](Counter *counter, uint64_t n) { counter->add(n); });
 }
 
-bool Counters::paid() const {
-  uint64_t avoided = 0, created = 0;
-  for (int op = 0; op < kOpCount; ++op) {
-    if (op == kMemory) continue;
-    avoided += ops[op][kPrimitivesAvoided].get() + ops[op][kDescriptorsAvoided].get();
-    created += ops[op][kPrimitivesCreated].get() + ops[op][kDescriptorsCreated].get();
-  }
-  return avoided >= created;
-}
-
 void Counters::subtract(const Counters &other) {
   change(&other, [](Counter *counter, uint64_t n) { counter->subtract(n); });
 }

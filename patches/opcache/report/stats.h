@@ -40,7 +40,7 @@ enum Bypass {
   kPaddedOutput,    // a primitive that reads the layout of its output's memory object
   kOtherTeam,       // a primitive for another OpenMP team than its descriptor is for
   kOutOfMemory,     // ours, not MKL-DNN's
-  kTrial,           // a thread that is expected to end soon; threads are counted, not calls
+  kTrial,           // a thread on trial; threads are counted, not calls
   kBypassCount,
 };
 const char *bypass_name(Bypass reason);
@@ -76,8 +76,6 @@ struct Counters {
 
   // The caller makes sure that no other thread writes this one.
   void add(const Counters &other);
-  // Whether as much was avoided as was created, memory objects aside.
-  bool paid() const;
   void subtract(const Counters &other);
   void clear();
 

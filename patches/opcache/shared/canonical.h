@@ -36,13 +36,14 @@ void trace(const Source &source, Op op) {
   if (printer.c_str() != nullptr) message("miss %s %s", op_name(op), printer.c_str());
 }
 
-// A real creation, timed; counted when it succeeds.
+// A real creation, timed; counted when it succeeds, but not on trial.
 template <class Create>
 auto create_timed(ThreadCache *cache, Op op, const Create &create,
                   uint64_t *cost_ticks = nullptr) -> decltype(create()) {
   const uint64_t start = ticks();
   Busy busy(cache);
   const auto status = create();
+  if (cache->on_trial()) return status;
   const uint64_t elapsed = ticks() - start;
   if (cost_ticks != nullptr) *cost_ticks = elapsed;
   // A creation within another one is part of it.
@@ -151,7 +152,7 @@ template <class Source>
 StatusOf<Source> create_simple(ThreadCache *cache, Op op, const Source &source,
                                mkldnn_primitive_desc **result) {
   if (cache == nullptr || cache->busy) return source.create(result);
-  if (caching() && descriptor_in_scope(op)) {
+  if (caching(cache) && descriptor_in_scope(op)) {
     Descriptor *found;
     return find_or_create(cache, op, source, result, &found);
   }

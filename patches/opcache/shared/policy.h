@@ -9,7 +9,10 @@
 
 namespace opcache {
 
-inline bool caching() { return scope_in_force() != kNoOps; }
+// Whether the thread caches the descriptor that it asks for, if its operator is in scope.
+inline bool caching(ThreadCache *cache) {
+  return scope_in_force() != kNoOps && !cache->busy && !cache->pass();
+}
 
 // Descriptors of an operator are canonical in both directions as soon as one direction is in
 // scope: a forward descriptor is the hint of the backward one, and the backward operator creates it
@@ -117,7 +120,9 @@ auto destroy_handle(const Real &r,
     ThreadCache::release(d);
     return decltype(r.primitive_desc_destroy(handle))();
   }
-  if (cache == nullptr || handle == nullptr) return r.primitive_desc_destroy(handle);
+  if (cache == nullptr || cache->on_trial() || handle == nullptr) {
+    return r.primitive_desc_destroy(handle);
+  }
   const Op op = op_of_handle(r, handle);
   return destroy_timed(cache, op, [&] { return r.primitive_desc_destroy(handle); });
 }
@@ -132,7 +137,8 @@ auto destroy_handle(const Real &r,
     ThreadCache::release(p);
     return decltype(r.primitive_destroy(handle))();
   }
-  if (cache == nullptr || handle == nullptr) return r.primitive_destroy(handle);
+  if (cache == nullptr || cache->on_trial() || handle == nullptr)
+    return r.primitive_destroy(handle);
   const mkldnn_primitive_desc *pd = nullptr;
   r.primitive_get_primitive_desc(handle, &pd);
   const Op op = op_of_handle(r, pd);
