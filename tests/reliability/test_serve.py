@@ -67,8 +67,8 @@ def test_a_service_as_stocks_passes() -> None:
             "fail bits: no creation was avoided: nothing was put to the test",
         ),
         (
-            served(on_trial=0),
-            f"fail bits: expected threads on trial, and then none, found {[0] * 8} and 0",
+            served(on_trial=1),
+            f"fail bits: threads on trial: expected most, and then none, found {[1] * 8} and 0",
         ),
     ],
 )

@@ -83,7 +83,7 @@ Status create_primitive(mkldnn_primitive **result, const mkldnn_primitive_desc *
   const Real &r = real();
   ThreadCache *const cache = ThreadCache::mine();
   Descriptor *d = find_descriptor(descriptor);
-  if (cache == nullptr || d == nullptr || result == nullptr || cache->on_trial() ||
+  if (cache == nullptr || cache->pass() || d == nullptr || result == nullptr ||
       !primitive_in_scope(d) || !made_for_this_team(r, cache, d)) {
     return create_uncached(r, cache, result, descriptor);
   }

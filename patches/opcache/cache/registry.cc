@@ -15,6 +15,7 @@ namespace opcache {
 namespace {
 
 const uint32_t kRow = 8;
+const uint32_t kUntried = 64;
 
 // Never destroyed: threads may end after static destructors have run.
 alignas(Registry) char g_registry[sizeof(Registry)];
@@ -31,6 +32,7 @@ Registry::Registry()
     : survives_forks_(pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0),
       threads_(0),
       trial_(0),
+      tried_(0),
       mutex_(PTHREAD_MUTEX_INITIALIZER),
       unpaid_(0),
       most_(0),
@@ -52,13 +54,21 @@ Owner *Registry::add() {
 
 // A cache costs each creation of its thread's and pays with those that repeat. After a row of
 // threads whose caches did not pay, the next ones get through twice what those asked for without
-// one. Threads that go on have a cache soon, and if that pays, the row is over.
-void Registry::judge(bool paid, uint64_t descriptors) {
+// one. Threads that go on have a cache soon, and if that pays, the row is over. So it is if it pays
+// for the one in so many that is not on trial.
+void Registry::judge(bool paid, uint64_t asked) {
   const Lock lock(&mutex_);
   unpaid_ = paid ? 0 : std::min(unpaid_ + 1, kRow);
-  most_ = paid ? 0 : std::max(most_, descriptors);
+  most_ = paid ? 0 : std::max(most_, asked);
   const size_t trial = static_cast<size_t>(std::min<uint64_t>(2 * most_, options().trial));
   trial_.store(unpaid_ < kRow ? 0 : trial, std::memory_order_relaxed);
+}
+
+size_t Registry::next_trial() {
+  const size_t trial = trial_.load(std::memory_order_relaxed);
+  if (trial == 0) return 0;
+  const uint32_t before = tried_.fetch_add(1, std::memory_order_relaxed);
+  return (before + 1) % kUntried == 0 ? 0 : trial;
 }
 
 void Registry::unlist(Owner *owner) {

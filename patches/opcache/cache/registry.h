@@ -15,10 +15,10 @@ class Registry {
   // How many threads share a bound.
   size_t threads() const { return threads_.load(std::memory_order_relaxed); }
 
-  // A thread ends whose cache has paid, or not, with so many descriptors asked for in all.
-  void judge(bool paid, uint64_t descriptors);
-  // For how many descriptors a thread that starts now is on trial: it caches nothing meanwhile.
-  size_t trial() const { return trial_.load(std::memory_order_relaxed); }
+  // A thread ends whose cache has paid, or not, and that asked for so many creations.
+  void judge(bool paid, uint64_t asked);
+  // For how many creations a thread that starts now is on trial: it caches nothing meanwhile.
+  size_t next_trial();
   // What the calling thread shares with others; nullptr when memory is short.
   Owner *add();
   // The thread ends, or could not have a cache: keeps its counters, drops its reference.
@@ -46,12 +46,13 @@ class Registry {
   const bool survives_forks_;
   std::atomic<size_t> threads_;
   std::atomic<size_t> trial_;
-  pthread_mutex_t mutex_;  // guards what follows
+  std::atomic<uint32_t> tried_;  // threads that might have been on trial
+  pthread_mutex_t mutex_;        // guards what follows
   List<Owner, &Owner::link> owners_;
   Counters ended_;           // of threads that ended
   Counters base_;            // what reset() found
   uint32_t unpaid_;          // threads in a row whose caches had not paid
-  uint64_t most_;            // descriptors that one of them asked for
+  uint64_t most_;            // creations that one of them asked for
   pthread_mutex_t orphans_;  // guards the live counts of ended owners, and what follows
   Primitive *kept_;
 };

@@ -43,8 +43,10 @@ ThreadCache::ThreadCache(Owner *owner)
       clock_(0),
       freelists_(),
       calls_(0),
-      given_trial_(Registry::get().trial()),
-      trial_(given_trial_) {
+      given_trial_(Registry::get().next_trial()),
+      trial_(given_trial_),
+      avoided_(0),
+      created_(0) {
   if (on_trial()) counters().bypasses[kTrial].add(1);
 }
 
@@ -114,20 +116,21 @@ void ThreadCache::end_of_thread(void *memory) {
   free(cache);
 }
 
-// Tells whether the cache avoided as much as was created of what it caches. One of a thread that is
-// still on trial tells nothing, nor does one without anything to cache.
+bool ThreadCache::pass() {
+  if (!on_trial()) return false;
+  --trial_;
+  return true;
+}
+
+// A thread tells nothing that is still on trial, or that had nothing to cache.
 void ThreadCache::judge() const {
-  uint64_t avoided = 0, created = 0, descriptors = given_trial_;
-  for (int op = 0; op < kOpCount; ++op) {
-    const Counter(&n)[kOpFieldCount] = owner_->counters.ops[op];
-    descriptors += n[kDescriptorsAvoided].get() + n[kDescriptorsCreated].get();
-    // Memory objects are cheap.
-    if (op == kMemory || (scope_in_force() & set_of(static_cast<Op>(op))) == 0) continue;
-    avoided += n[kPrimitivesAvoided].get() + n[kDescriptorsAvoided].get();
-    created += n[kPrimitivesCreated].get() + n[kDescriptorsCreated].get();
+  if (on_trial() || avoided_ + created_ == 0) return;
+  uint64_t asked = given_trial_;
+  for (const auto &op : owner_->counters.ops) {
+    asked += op[kDescriptorsAvoided].get() + op[kDescriptorsCreated].get() +
+             op[kPrimitivesAvoided].get() + op[kPrimitivesCreated].get();
   }
-  if (on_trial() || avoided + created == 0) return;
-  Registry::get().judge(avoided >= created, descriptors);
+  Registry::get().judge(avoided_ >= created_, asked);
 }
 
 // What is idle is destroyed on the thread that created it. What callers still hold stays valid and
@@ -163,6 +166,7 @@ Descriptor *ThreadCache::find(const Key &key, uint64_t hash) {
       hash, [&](const Descriptor *other) { return key.equals(other->key, other->key_size); });
   if (d != nullptr) {
     d->references.fetch_add(1, std::memory_order_relaxed);
+    avoided_ += op_of(d) != kMemory;
     // Far from the bound the order does not matter yet, and maintaining it costs three cache
     // misses: it is maintained from half of the capacity on.
     if (bounded_ || capacity() < 64 || value_of(g_totals.descriptors) >= capacity() / 2) touch(d);
@@ -195,6 +199,7 @@ Descriptor *ThreadCache::insert(const Key &key, uint64_t hash, const Created &cr
     return nullptr;
   }
   table_.insert(d);
+  created_ += created.op != kMemory;
   descriptors_.push_front(d);
   d->used = ++clock_;
   owner_->descriptors.add(1);
@@ -216,6 +221,7 @@ Primitive *ThreadCache::acquire(Descriptor *d) {
   if (p == nullptr) return nullptr;
   d->first_idle = p->next;
   unlist_idle(p);
+  avoided_ += !p->memory_object;
   ++d->live_primitives;
   ++owner_->references;
   return p;
@@ -224,6 +230,7 @@ Primitive *ThreadCache::acquire(Descriptor *d) {
 bool ThreadCache::adopt(Primitive *p) {
   p->owner = owner_;
   if (!add_handle(p)) return false;
+  created_ += !p->memory_object;
   ++p->descriptor->live_primitives;
   ++owner_->references;
   return true;

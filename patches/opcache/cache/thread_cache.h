@@ -52,10 +52,10 @@ class ThreadCache {
   // True while the real library creates something for this thread: what it calls back through the
   // exported functions is its own business, and the scratch key is in use.
   bool busy;
-  // While a thread is on trial (Registry::judge) it caches nothing: each descriptor that it asks
-  // for passes, until so many have.
+  // While a thread is on trial (Registry::judge) it caches nothing: what it asks for passes, until
+  // so much has.
   bool on_trial() const { return trial_ > 0; }
-  bool pass() { return on_trial() && trial_-- > 0; }
+  bool pass();
   // What a creation of this thread's is measured with.
   Ledger *ledger() { return &ledger_; }
   // A buffer for building a key without allocating; the next call reuses it.
@@ -138,7 +138,9 @@ class ThreadCache {
   void *freelists_[kFreelists];
   uint32_t calls_;
   const size_t given_trial_;
-  size_t trial_;  // descriptors that still pass
+  size_t trial_;      // creations that still pass
+  uint64_t avoided_;  // by this cache, and created for it; both without memory objects
+  uint64_t created_;
   Ledger ledger_;
   Key key_;
 };

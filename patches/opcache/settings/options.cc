@@ -14,7 +14,7 @@ namespace opcache {
 namespace {
 
 const size_t kDefaultCapacity = 4096;
-const size_t kDefaultTrial = 1u << 14;
+const size_t kDefaultTrial = 1u << 13;
 const size_t kDefaultEstimate = static_cast<size_t>(1) << 30;
 
 Options g_values;

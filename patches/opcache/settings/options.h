@@ -22,7 +22,7 @@ struct Options {
   size_t capacity;        // most primitives, and most descriptors, cached; 0 = off
   size_t memory;          // most bytes of idle objects, or kNoMemoryBound; 0 = off
   size_t estimate;        // without `memory`: most estimated bytes of idle primitives, likewise
-  size_t trial;           // most descriptors that a thread on trial passes through; 0 = no trials
+  size_t trial;           // most creations that a thread on trial passes through; 0 = no trials
   char stats_path[1024];  // empty = no report; "stderr"; or a file, where %p is the process id
   bool trace;             // a line on stderr for every miss, naming the key
   double shadow_rate;     // share of the hits that are checked (shadow.h); 0 = none

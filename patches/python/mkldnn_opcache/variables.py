@@ -47,7 +47,7 @@ OPERATORS = (
 # The words of a list in MKLDNN_OPCACHE (patches/opcache/settings/op.cc).
 LIST_WORDS = OPERATORS + ("forward",)
 CAPACITY_MOST = 2**30
-TRIAL_MOST = 2**30  # calls
+TRIAL_MOST = 2**30  # creations
 MEMORY_MOST = 2**50  # bytes
 ESTIMATE_DEFAULT = "1G"
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -79,7 +79,7 @@ def capacity_fault(text):
 
 def trial_fault(text):
     # type: (str) -> Optional[str]
-    """Return the fault of a thread's trial, a number of calls, or None."""
+    """Return the fault of a thread's trial, a number of creations, or None."""
     return _number_fault("trial", TRIAL_MOST, text)
 
 
