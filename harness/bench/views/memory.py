@@ -148,7 +148,8 @@ def _range(values: Optional[List[Tuple[float, str]]]) -> str:
     if not values:
         return "-"
     least, (most, network) = min(values)[0], max(values)
-    return f"{least:.1f} to {most:.1f} MiB ({network})"
+    beginning = f"{least:.1f} to " if len(values) > 1 else ""
+    return f"{beginning}{most:.1f} MiB ({network})"
 
 
 def _above(row: MemoryRow) -> str:
