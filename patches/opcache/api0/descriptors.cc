@@ -208,9 +208,7 @@ mkldnn_status_t clone_descriptor(mkldnn_primitive_desc_t *result,
     *result = d->real;
     return mkldnn_success;
   }
-  if (cache->on_trial()) return r.primitive_desc_clone(result, existing);
-  return create_timed(cache, op_of_handle(r, existing),
-                      [&] { return r.primitive_desc_clone(result, existing); });
+  return clone_passing(r, cache, result, existing);
 }
 
 mkldnn_status_t destroy_descriptor(mkldnn_primitive_desc_t descriptor) {

@@ -52,13 +52,10 @@ mkldnn_status_t create_uncached(const Real &r, ThreadCache *cache, mkldnn_primit
     translated[i].primitive = p->binding[static_cast<size_t>(p->inputs) + index].caller;
     translated[i].output_index = 0;
   }
-  const uint64_t start = ticks();
-  const mkldnn_status_t status =
-      r.primitive_create(result, descriptor, translated != nullptr ? translated : inputs, outputs);
-  if (status == mkldnn_success && cache != nullptr && !cache->on_trial()) {
-    const uint64_t elapsed = ticks() - start;
-    count(cache, op_of_handle(r, descriptor), kPrimitivesCreated, kCreateTicks, elapsed);
-  }
+  if (translated != nullptr) inputs = translated;
+  const mkldnn_status_t status = create_passing(r, cache, descriptor, [&] {
+    return r.primitive_create(result, descriptor, inputs, outputs);
+  });
   if (translated != few) free(translated);
   return status;
 }

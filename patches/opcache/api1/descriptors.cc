@@ -148,8 +148,7 @@ Status clone_descriptor(mkldnn_primitive_desc **result, const mkldnn_primitive_d
     *result = d->real;
     return kSuccess;
   }
-  return create_timed(cache, op_of_handle(r, existing),
-                      [&] { return r.primitive_desc_clone(result, existing); });
+  return clone_passing(r, cache, result, existing);
 }
 
 Status destroy_descriptor(mkldnn_primitive_desc *descriptor) {

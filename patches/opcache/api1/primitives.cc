@@ -13,14 +13,8 @@ namespace {
 
 Status create_uncached(const Real &r, ThreadCache *cache, mkldnn_primitive **result,
                        const mkldnn_primitive_desc *descriptor) {
-  if (cache == nullptr || cache->on_trial()) return r.primitive_create(result, descriptor);
-  const Op op = op_of_handle(r, descriptor);
-  const uint64_t start = ticks();
-  const Status status = r.primitive_create(result, descriptor);
-  if (status == kSuccess) {
-    count(cache, op, kPrimitivesCreated, kCreateTicks, ticks() - start);
-  }
-  return status;
+  return create_passing(r, cache, descriptor,
+                        [&] { return r.primitive_create(result, descriptor); });
 }
 
 // How many bytes the primitive will keep, without the cache's record.

@@ -43,7 +43,7 @@ auto create_timed(ThreadCache *cache, Op op, const Create &create,
   const uint64_t start = ticks();
   Busy busy(cache);
   const auto status = create();
-  if (cache->on_trial()) return status;
+  if (!counts(cache)) return status;
   const uint64_t elapsed = ticks() - start;
   if (cost_ticks != nullptr) *cost_ticks = elapsed;
   // A creation within another one is part of it.
@@ -51,6 +51,15 @@ auto create_timed(ThreadCache *cache, Op op, const Create &create,
     count(cache, op, kDescriptorsCreated, kCreateTicks, elapsed);
   }
   return status;
+}
+
+// A real copy of a descriptor that is not cached; of an interface, op_of_handle() is used.
+template <class Real>
+auto clone_passing(const Real &r, ThreadCache *cache, mkldnn_primitive_desc **result,
+                   const mkldnn_primitive_desc *existing)
+    -> decltype(r.primitive_desc_clone(result, existing)) {
+  const auto clone = [&] { return r.primitive_desc_clone(result, existing); };
+  return counts(cache) ? create_timed(cache, op_of_handle(r, existing), clone) : clone();
 }
 
 inline void count_avoided(ThreadCache *cache, const Descriptor *d) {

@@ -94,6 +94,22 @@ inline void count(ThreadCache *cache, Op op, OpField field, OpField ticks_field,
   counters[ticks_field].add(n_ticks);
 }
 
+// Whether what passes to the real library is timed and counted, which asks it for the operator. Of
+// `cache`, which may be nullptr.
+inline bool counts(const ThreadCache *cache) { return cache != nullptr && !cache->on_trial(); }
+
+// A real creation of a primitive that is not cached; of an interface, op_of_handle() is used.
+template <class Real, class Create>
+auto create_passing(const Real &r, ThreadCache *cache, const mkldnn_primitive_desc *descriptor,
+                    const Create &create) -> decltype(create()) {
+  if (!counts(cache)) return create();
+  const Op op = op_of_handle(r, descriptor);
+  const uint64_t start = ticks();
+  const auto status = create();
+  if (status == 0) count(cache, op, kPrimitivesCreated, kCreateTicks, ticks() - start);
+  return status;
+}
+
 // A real destruction, timed.
 template <class Destroy>
 auto destroy_timed(ThreadCache *cache, Op op, const Destroy &destroy) -> decltype(destroy()) {
@@ -120,9 +136,7 @@ auto destroy_handle(const Real &r,
     ThreadCache::release(d);
     return decltype(r.primitive_desc_destroy(handle))();
   }
-  if (cache == nullptr || cache->on_trial() || handle == nullptr) {
-    return r.primitive_desc_destroy(handle);
-  }
+  if (!counts(cache) || handle == nullptr) return r.primitive_desc_destroy(handle);
   const Op op = op_of_handle(r, handle);
   return destroy_timed(cache, op, [&] { return r.primitive_desc_destroy(handle); });
 }
@@ -137,8 +151,7 @@ auto destroy_handle(const Real &r,
     ThreadCache::release(p);
     return decltype(r.primitive_destroy(handle))();
   }
-  if (cache == nullptr || cache->on_trial() || handle == nullptr)
-    return r.primitive_destroy(handle);
+  if (!counts(cache) || handle == nullptr) return r.primitive_destroy(handle);
   const mkldnn_primitive_desc *pd = nullptr;
   r.primitive_get_primitive_desc(handle, &pd);
   const Op op = op_of_handle(r, pd);
