@@ -94,7 +94,10 @@ class Group:
 
 
 def groups(record: BenchRecord) -> List[Group]:
-    """Return the tables of a record, in the order of work; series without a baseline make none."""
+    """Return the tables of a record by batch size; series without a baseline make none.
+
+    Networks of several series stand in the order of the series that has most of them.
+    """
     found: Dict[Tuple[Optional[int], int, str], Dict[str, Dict[Tuple[str, str], Cell]]] = {}
     together = record.settings.together
     names = alternation.network_names(record)
@@ -112,7 +115,16 @@ def groups(record: BenchRecord) -> List[Group]:
             name = f"{names[cell.case]}, batch {cell.case.batch_size}"
         by_run = found.setdefault(key, {}).setdefault(name, {})
         by_run.setdefault((cell.host, cell.variant), cell)
-    return [Group(*key, by_name, together) for key, by_name in found.items()]
+    widest = max(record.settings.series, key=lambda each: len(each.cases))
+    models = [case.model for case in widest.cases]
+
+    def rank(name: str) -> int:
+        return models.index(name) if name in models else -1
+
+    return [
+        Group(*key, {name: by_name[name] for name in sorted(by_name, key=rank)}, together)
+        for key, by_name in sorted(found.items(), key=lambda item: item[0][0] or 0)
+    ]
 
 
 def render(record: BenchRecord) -> str:
