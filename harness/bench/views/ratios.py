@@ -94,7 +94,7 @@ class Group:
 
 
 def groups(record: BenchRecord) -> List[Group]:
-    """Return the tables of a record by batch size; series without a baseline make none.
+    """Return the tables of a record, by threads, most first, and batch size; none without baseline.
 
     Networks of several series stand in the order of the series that has most of them.
     """
@@ -123,7 +123,7 @@ def groups(record: BenchRecord) -> List[Group]:
 
     return [
         Group(*key, {name: by_name[name] for name in sorted(by_name, key=rank)}, together)
-        for key, by_name in sorted(found.items(), key=lambda item: item[0][0] or 0)
+        for key, by_name in sorted(found.items(), key=lambda item: (-item[0][1], item[0][0] or 0))
     ]
 
 
