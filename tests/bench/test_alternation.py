@@ -89,6 +89,19 @@ def test_means_stand_in_headline_and_overview(run: BenchRecord) -> None:
     assert "1.3.1 backward / off | PR #11301" in ratios.render(run)
 
 
+def test_tables_of_several_series_are_by_batch_size_and_in_one_order() -> None:
+    small = [Case(model=model, batch_size=1, image_size=224) for model in ("vgg-16", "googlenet")]
+    large = [case.model_copy(update={"batch_size": 32}) for case in small]
+    values: Any = {"job": "alternate", "variants": {"1.3.1": ["off", "all"]}}
+    asked = [
+        bench.series(1, name=f"series-{i}", cases=cases, **values)
+        for i, cases in enumerate((large[1:], large[:1], small))
+    ]
+    run = bench.record(asked=bench.settings(*asked), sample=bench.alternate_sample)
+    shown = [(group.batch_size, [*group.cells]) for group in ratios.groups(run)]
+    assert shown == [(1, ["vgg-16", "googlenet"]), (32, ["vgg-16", "googlenet"])]
+
+
 def test_networks_together_have_one_mean() -> None:
     run = bench.gluoncv_record()
     first, second = (row for row in alternation.rows(run) if row.variant == "backward")
